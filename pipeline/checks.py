@@ -1,0 +1,96 @@
+"""Checks of single values: each returns the value it accepts or raises `SettingsError`.
+
+Every message is one line: file, key, value, what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from typing import Any
+
+
+class PipelineError(Exception):
+    """Bad input of any kind; a stage prints the message as one line and ends with status 2."""
+
+
+class SettingsError(PipelineError):
+    """A wrong key or value in the parameters file."""
+
+
+def fail(key: str, value: Any, allowed: str) -> SettingsError:
+    return SettingsError(f"params.yaml: {key} = {value!r}: {allowed}")
+
+
+def number(key: str, value: Any, low: float, high: float = math.inf, open_low: bool = False) -> float:
+    """A float in [low, high], or in (low, high] with `open_low`."""
+    upper = "" if high == math.inf else f" and at most {high:g}"
+    allowed = f"must be a number {'above' if open_low else 'of at least'} {low:g}{upper}"
+    if isinstance(value, str):
+        raise fail(key, value, f"{allowed}, not text (write 0.001, not 1e-3)")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise fail(key, value, allowed)
+    if not (low <= value <= high) or (open_low and value == low):
+        raise fail(key, value, allowed)
+    return float(value)
+
+
+def integer(key: str, value: Any, low: int, high: int = 2**63 - 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        upper = "" if high == 2**63 - 1 else f" and at most {high}"
+        raise fail(key, value, f"must be a whole number of at least {low}{upper}")
+    return value
+
+
+def boolean(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise fail(key, value, "must be true or false")
+    return value
+
+
+def text(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise fail(key, value, "must be a text that is not empty")
+    return value
+
+
+def choice(key: str, value: Any, allowed: Iterable[str]) -> str:
+    options = sorted(allowed)
+    if value not in options:
+        close = difflib.get_close_matches(str(value), options, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise fail(key, value, f"must be one of {', '.join(options)}{hint}")
+    return str(value)
+
+
+def mapping(key: str, value: Any, empty_ok: bool = False) -> dict[str, Any]:
+    if not isinstance(value, dict) or not (value or empty_ok):
+        raise fail(key, value, "must be a mapping (key: value lines) that is not empty")
+    if odd := [name for name in value if not isinstance(name, str)]:
+        raise fail(key, odd[0], "keys must be text")
+    return value
+
+
+def sequence(key: str, value: Any, empty_ok: bool = False) -> list[Any]:
+    """A list without equal values."""
+    if not isinstance(value, list) or not (value or empty_ok):
+        raise fail(key, value, "must be a list" + ("" if empty_ok else " with at least one value"))
+    for position, item in enumerate(value):
+        if item in value[:position]:
+            raise fail(f"{key}[{position}]", item, "stands in the list twice; each value once")
+    return value
+
+
+def keys(key: str, value: dict[str, Any], required: Iterable[str], optional: Iterable[str] = ()) -> None:
+    """Unknown and missing keys are errors."""
+    required, known = set(required), set(required) | set(optional)
+    for name in value:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            where = f"{key}.{name}" if key else name
+            raise fail(where, value[name], f"unknown key; allowed: {', '.join(sorted(known))}{hint}")
+    for name in sorted(required - set(value)):
+        where = f"{key}.{name}" if key else name
+        raise SettingsError(f"params.yaml: {where} is missing; it must be given")

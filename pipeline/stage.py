@@ -1,0 +1,34 @@
+"""What every stage's `main` shares: one clear line on bad input, one line on what was written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from pipeline.checks import PipelineError
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Call `main` with the command line; end with status 2 and one line on bad input."""
+    try:
+        main(sys.argv[1:])
+    except PipelineError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:  # disk full, permission, …
+        print(f"error: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; what is finished is kept", file=sys.stderr)
+        sys.exit(130)
+
+
+def argument(argv: list[str], what: str) -> str:
+    """The stage's one argument, such as the task's name."""
+    if len(argv) != 1:
+        raise PipelineError(f"expected one argument: {what}")
+    return argv[0]
+
+
+def say(stage: str, message: str) -> None:
+    print(f"{stage}: {message}", flush=True)
