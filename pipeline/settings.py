@@ -238,9 +238,9 @@ def _task(name: str, value: Any, assets: dict[str, Asset]) -> Task:
     if name not in TASK_KEYS:
         raise fail(key, name, f"unknown task; allowed: {', '.join(TASK_KEYS)}")
     section = checks.mapping(key, value)
-    common = ("model", "judge", "data", "examples", "samples", "max_new_tokens", "beams")
-    checks.keys(key, section, (*common, *TASK_EXTRA[name]))
-    beams = checks.sequence(f"{key}.beams", section["beams"], empty_ok=True)
+    common = ("model", "judge", "data", "examples", "samples", "max_new_tokens")
+    checks.keys(key, section, (*common, *TASK_EXTRA[name]), ("beams",))
+    beams = checks.sequence(f"{key}.beams", section.get("beams", []), empty_ok=True)
     extra: dict[str, Any] = {}
     for item in TASK_EXTRA[name]:
         if item.endswith("language"):

@@ -1,0 +1,26 @@
+# make repro: set up, then run the pipeline.  make test: set up, then all tests.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: repro test check clean
+
+repro: $(BIN)/ready
+	dvc repro
+
+test: $(BIN)/ready check
+	pytest -m real
+
+check: $(BIN)/ready
+	ruff check
+	ruff format --check
+	mypy
+	pytest -m "not real"
+
+$(BIN)/ready: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	touch $@
+
+clean:
+	rm -rf .venv data .pytest_cache .mypy_cache .ruff_cache

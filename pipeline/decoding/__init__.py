@@ -1,0 +1,1 @@
+"""The decoder: prefill, step, fork. Turns (prompts, decoders, noise) into token ids."""

@@ -1,0 +1,65 @@
+"""Beam search: Hugging Face's own, on the same batch-invariant model and padded prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from pipeline.decoding.forest import pad_prompts
+from pipeline.decoding.model import LanguageModel
+from pipeline.decoding.sampler import Trajectory
+from pipeline.decoding.scorer import score
+
+
+@torch.inference_mode()
+def beam_search(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    beams: int,
+    steps: int,
+    stop: frozenset[int],
+    prompt_length: int,
+    batch_size: int,
+) -> list[Trajectory]:
+    """The best of `beams` hypotheses of each prompt (length penalty 1, no early stopping).
+
+    Log-probabilities are the model's own, from a teacher-forced pass; all routes are 0.
+    """
+    ids, mask = pad_prompts(prompts, prompt_length)
+    texts: list[list[int]] = []
+    at_once = max(1, batch_size // beams)
+    for start in range(0, len(prompts), at_once):
+        output = model.network.generate(  # type: ignore[operator]
+            input_ids=ids[start : start + at_once],
+            attention_mask=mask[start : start + at_once],
+            num_beams=beams,
+            do_sample=False,
+            max_new_tokens=steps,
+            min_new_tokens=None,
+            length_penalty=1.0,
+            early_stopping=False,
+            eos_token_id=sorted(stop),
+            pad_token_id=0,
+            top_k=None,
+            top_p=None,
+            temperature=None,
+        )
+        texts += [_until_stop(row, stop) for row in output[:, prompt_length:].tolist()]
+    log_probs, _ = score(model, prompts, np.arange(len(prompts)), texts, prompt_length, batch_size)
+    return [
+        Trajectory(
+            token_ids=np.array(text, dtype=np.int32),
+            routes=np.zeros(len(text), dtype=np.int8),
+            logprobs=values,
+            model_logprobs=values,
+            ended=text[-1] in stop,
+        )
+        for text, values in zip(texts, log_probs, strict=True)
+    ]
+
+
+def _until_stop(ids: list[int], stop: frozenset[int]) -> list[int]:
+    end = next((i for i, token in enumerate(ids) if token in stop), len(ids) - 1)
+    return ids[: end + 1]

@@ -1,0 +1,176 @@
+"""The decode loop: a forest of prefixes.
+
+A *member* is one text to be made: an example under one decoder. Members that have made the same
+tokens so far are one *row*: they share the model's work and the key/value cache, and the row forks
+at the first step where they part. Rows occupy the first slots of the cache without gaps; the rows
+of members that ended leave at once.
+
+Left padding to one prompt length and a key length that depends on the step alone make a row's
+result independent of the rows beside it (together with `pipeline.decoding.invariant`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.decoding.cache import SlotCache
+from pipeline.decoding.model import LanguageModel
+
+
+class Chooser(Protocol):
+    """Decides the next token of members, and records what it wants to keep."""
+
+    def __call__(
+        self, logits: Tensor, row: np.ndarray, members: np.ndarray, step: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """logits: (B, V) of a few rows; row: (M,) index into them; members: (M,) member numbers.
+
+        Returns tokens (M,) int64 and ended (M,) bool.
+        """
+        ...
+
+
+@dataclass
+class Work:
+    """Rows computed by the model, and tokens delivered to members (what a loop would compute)."""
+
+    rows: int = 0
+    delivered: int = 0
+
+
+def spans(rows: int, batch_size: int) -> list[tuple[int, int]]:
+    """Cut [0, rows) into near-equal pieces of about `batch_size`, none of them a single row.
+
+    A single row is multiplied by another routine with other rounding, so it never runs alone.
+    """
+    pieces = max(1, min(-(-rows // batch_size), rows // 2))
+    edges = [rows * i // pieces for i in range(pieces + 1)]
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+def pad_prompts(prompts: Sequence[Sequence[int]], length: int) -> tuple[Tensor, Tensor]:
+    """Left-padded ids and mask, each (rows, length). Padding ids are 0 and are never attended."""
+    ids = torch.zeros(len(prompts), length, dtype=torch.long)
+    mask = torch.zeros(len(prompts), length, dtype=torch.long)
+    for i, prompt in enumerate(prompts):
+        if not 0 < len(prompt) <= length:
+            raise ValueError(f"prompt {i} has {len(prompt)} tokens; 1 to {length} fit")
+        ids[i, length - len(prompt) :] = torch.tensor(prompt)
+        mask[i, length - len(prompt) :] = 1
+    return ids, mask
+
+
+@torch.inference_mode()
+def decode(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    prompt_of_member: np.ndarray,
+    choose: Chooser,
+    steps: int,
+    prompt_length: int,
+    batch_size: int,
+    share: bool = True,
+    on_step: Callable[[int], None] = lambda delivered: None,
+) -> Work:
+    """Run all members to their end or for `steps` tokens; `choose` keeps the results.
+
+    prompts: token ids a prompt; prompt_of_member: (members,) index into them. `share=False` gives
+    every member a row of its own after the prefill (the results are the same, to the byte).
+    """
+    ids, mask = pad_prompts(prompts, prompt_length)
+    slots = max(2, len(prompt_of_member), len(prompts))
+    cache = model.new_cache(slots, prompt_length + steps)
+    mask = torch.cat([mask, torch.ones(len(prompts), steps, dtype=torch.long)], dim=1)  # (rows, P + L)
+    live = np.arange(len(prompt_of_member))  # members that have not ended
+    row = np.asarray(prompt_of_member, dtype=np.int64)  # (live,) the slot of each
+    lengths = mask[:, :prompt_length].sum(1, keepdim=True)  # (rows, 1)
+    tokens = ids  # (rows, T): what the next call feeds
+    work = Work()
+    for step in range(steps):
+        filled = 0 if step == 0 else prompt_length + step - 1
+        positions = _prompt_positions(mask, prompt_length) if step == 0 else lengths + step - 1
+        chosen = np.empty(len(live), dtype=np.int64)
+        ended = np.zeros(len(live), dtype=bool)
+        for start, stop in spans(len(tokens), batch_size):
+            logits = _call(model, tokens, mask, positions, cache, start, stop, filled)  # (B, V)
+            here = np.flatnonzero((row >= start) & (row < stop))
+            chosen[here], ended[here] = choose(logits, row[here] - start, live[here], step)
+        work.rows += len(tokens)
+        work.delivered += len(live)
+        on_step(len(live))
+        keep = ~ended
+        live, row, chosen = live[keep], row[keep], chosen[keep]
+        if not len(live) or step == steps - 1:
+            break
+        parent, row, token = _regroup(row, chosen, share)
+        slot = _place(parent)
+        cache.fork([int(parent[i]) for i in slot.moved], slot.moved_to, filled + tokens.shape[1])
+        origin = torch.from_numpy(parent[slot.order])
+        tokens = torch.from_numpy(token[slot.order])[:, None]  # (rows, 1)
+        mask, lengths = mask[origin], lengths[origin]
+        row = slot.number[row]
+    return work
+
+
+def _prompt_positions(mask: Tensor, prompt_length: int) -> Tensor:
+    return (mask[:, :prompt_length].cumsum(1) - 1).clamp(min=0)  # (rows, P)
+
+
+def _call(
+    model: LanguageModel,
+    tokens: Tensor,
+    mask: Tensor,
+    positions: Tensor,
+    cache: SlotCache,
+    start: int,
+    stop: int,
+    filled: int,
+) -> Tensor:
+    """One model call on slots [start, stop); a lone row is accompanied by a copy of itself."""
+    pick = torch.arange(start, stop) if stop - start > 1 else torch.tensor([start, start])
+    end = filled + tokens.shape[1]
+    cache.cover(start, start + len(pick), filled)
+    logits = model.logits(tokens[pick], mask[pick, :end], positions[pick], cache)
+    return logits[: stop - start]
+
+
+def _regroup(row: np.ndarray, chosen: np.ndarray, share: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Children of the rows: (parent slot of each child, child of each member, token of each child)."""
+    if not share:
+        return row, np.arange(len(row)), chosen
+    pairs = np.stack([row, chosen], axis=1)  # (live, 2)
+    children, child = np.unique(pairs, axis=0, return_inverse=True)
+    return children[:, 0], child.reshape(-1), children[:, 1]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where children go: number[c] is child c's slot, order its inverse; moved children need a copy."""
+
+    number: np.ndarray
+    order: np.ndarray
+    moved: list[int]
+    moved_to: list[int]
+
+
+def _place(parent: np.ndarray) -> Placement:
+    """Give children the slots [0, children): the first child of a row stays where it can.
+
+    A slot that is written to never holds a row that is still to be read: it is free because its
+    own row has no child that stays there, and a row with children always keeps one if its slot is low.
+    """
+    count = len(parent)
+    number = np.full(count, -1, dtype=np.int64)
+    taken = np.zeros(count, dtype=bool)
+    for child, slot in enumerate(parent):
+        if slot < count and not taken[slot]:
+            number[child], taken[slot] = slot, True
+    moved = np.flatnonzero(number < 0)
+    number[moved] = np.flatnonzero(~taken)
+    return Placement(number, np.argsort(number), moved.tolist(), number[moved].tolist())

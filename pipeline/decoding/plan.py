@@ -1,0 +1,134 @@
+"""What a task's generation consists of: prompts, jobs, keys. Nothing here runs a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.checks import PipelineError
+from pipeline.decoding.store import content_key
+from pipeline.files import sha256_json
+from pipeline.routing.cells import Cell, Decoder
+from pipeline.routing.noise import step_noise
+from pipeline.routing.vocabulary import Vocabulary
+from pipeline.settings import Settings, Task
+
+# Raise it when a change of code changes tokens, routes or log-probabilities: stored rows then miss.
+CODE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Example:
+    id: str
+    prompt: tuple[int, ...]  # token ids
+
+
+@dataclass(frozen=True)
+class Job:
+    """A decoder to run. `tag`: the cell's name where coupling is independent, else empty."""
+
+    decoder: Decoder
+    tag: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text to be made."""
+
+    example: Example
+    sample: int
+    job: Job
+    key: bytes
+
+
+@dataclass(frozen=True)
+class Plan:
+    task: Task
+    seed: int
+    prompt_length: int  # all prompts are padded to it
+    vocabulary: Vocabulary
+    examples: tuple[Example, ...]
+    job_of_cell: dict[str, Job]
+    shared_key: dict[str, Any]  # what all texts of the task depend on
+
+    def jobs(self) -> list[Job]:
+        """Distinct jobs, in the order of the cells."""
+        return list(dict.fromkeys(self.job_of_cell.values()))
+
+    def texts_of(self, job: Job) -> list[Text]:
+        return [
+            Text(example, sample, job, self._key(example, sample, job))
+            for example in self.examples
+            for sample in range(self.task.samples)
+        ]
+
+    def _key(self, example: Example, sample: int, job: Job) -> bytes:
+        own = {
+            "example": example.id,
+            "prompt": example.prompt,
+            "sample": sample,
+            "decoder": job.decoder.describe(),
+            "tag": job.tag,
+        }
+        return content_key([self.shared_key, own])
+
+    def cell_key(self, cell: Cell) -> str:
+        texts = self.texts_of(self.job_of_cell[cell.name])
+        return sha256_json([text.key.hex() for text in texts])
+
+    def noise(self, text: Text) -> np.ndarray:
+        """(5, steps) float64, shared by all jobs of one example and sample under common coupling."""
+        return step_noise(
+            self.seed,
+            self.task.name,
+            text.example.id,
+            text.sample,
+            self.task.max_new_tokens,
+            text.job.tag,
+        )
+
+
+def make_plan(
+    settings: Settings,
+    task: Task,
+    cells: list[Cell],
+    examples: list[Example],
+    vocabulary: Vocabulary,
+    context: int,
+    asset: dict[str, Any],
+) -> Plan:
+    """Raises `PipelineError` when a prompt and its text do not fit into the model's context."""
+    longest = max(examples, key=lambda e: len(e.prompt))
+    if len(longest.prompt) + task.max_new_tokens > context:
+        raise PipelineError(
+            f"data/prepared/{task.name}.jsonl: example {longest.id} has {len(longest.prompt)} prompt tokens; "
+            f"with max_new_tokens = {task.max_new_tokens} that exceeds the context of {task.model}, {context}"
+        )
+    prompt_length = padded_length(len(longest.prompt))
+    independent = settings.coupling == "independent"
+    return Plan(
+        task=task,
+        seed=settings.seed,
+        prompt_length=prompt_length,
+        vocabulary=vocabulary,
+        examples=tuple(examples),
+        job_of_cell={c.name: Job(c.decoder, c.name if independent else "") for c in cells},
+        shared_key={
+            "code": CODE_VERSION,
+            "task": task.name,
+            "model": asset["files"],
+            "dtype": settings.dtype,
+            "seed": settings.seed,
+            "steps": task.max_new_tokens,
+            "prompt_length": prompt_length,
+            "sampling_vocabulary": sha256_json(vocabulary.allowed.tolist()),
+            "stop": sorted(vocabulary.stop),
+        },
+    )
+
+
+def padded_length(longest: int) -> int:
+    """The next multiple of 16: adding a slightly longer prompt seldom changes it."""
+    return -(-longest // 16) * 16

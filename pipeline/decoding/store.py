@@ -1,0 +1,101 @@
+"""Finished work by content: a key is the hash of everything a value depends on.
+
+One SQLite file beside DVC's cache, so that experiments in temporary workspaces share it and
+deleting `data/` loses nothing. A value is there whole or not at all, also after `kill -9`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from pipeline.checks import PipelineError
+from pipeline.stage import say
+
+
+def content_key(address: Any) -> bytes:
+    """32 bytes: the SHA-256 of a JSON value, independent of the order of keys."""
+    return hashlib.sha256(json.dumps(address, sort_keys=True).encode()).digest()
+
+
+def default_folder() -> Path:
+    """`rows/` inside the folder that DVC's cache is configured to be (`dvc cache dir`)."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            return Path(repo.cache.local_cache_dir) / "rows"
+    except DvcException as error:
+        raise PipelineError(f"no DVC repository here; run inside the checkout ({error})") from None
+
+
+class Store:
+    """A key → bytes map on disk. Raises `PipelineError` when the file is damaged."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.database = sqlite3.connect(path, timeout=600)
+            self.database.execute(
+                "CREATE TABLE IF NOT EXISTS items (key BLOB PRIMARY KEY, crc INTEGER, value BLOB) WITHOUT ROWID"
+            )
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: Exception) -> PipelineError:
+        return PipelineError(f"{self.path}: not usable ({error}); delete it, its content is recomputed")
+
+    def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The values that are there; one with a wrong checksum counts as missing."""
+        found = {}
+        try:
+            for key in keys:
+                row = self.database.execute("SELECT crc, value FROM items WHERE key = ?", (key,)).fetchone()
+                if row is not None and zlib.crc32(row[1]) == row[0]:
+                    found[key] = row[1]
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from None
+        return found
+
+    def put(self, items: dict[bytes, bytes]) -> None:
+        """All of the items or none."""
+        try:
+            with self.database:
+                self.database.executemany(
+                    "INSERT OR REPLACE INTO items VALUES (?, ?, ?)",
+                    [(key, zlib.crc32(value), value) for key, value in items.items()],
+                )
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from None
+
+    def close(self) -> None:
+        self.database.close()
+
+
+@contextmanager
+def open_store(stage: str, folder: Path | None = None) -> Iterator[Store]:
+    """The store, held by one process at a time: a killed `dvc` may have left its child at work."""
+    folder = folder or default_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(stage, "another run is at work; waiting for it to finish")
+        lock.acquire()
+    store = Store(folder / "rows.sqlite")
+    try:
+        yield store
+    finally:
+        store.close()
+        lock.release()

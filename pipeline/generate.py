@@ -1,0 +1,146 @@
+"""Stage generate: every cell of a task's grid → `data/generations/<task>/<cell>.parquet`.
+
+Only texts that are not in the store are computed; cells that left the grid are removed.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from tqdm import tqdm
+
+from pipeline import stage
+from pipeline.checks import PipelineError, choice
+from pipeline.decoding.cellfile import write_cell
+from pipeline.decoding.model import LanguageModel, load_model, load_tokenizer, read_shape
+from pipeline.decoding.plan import Example, Plan, Text, make_plan
+from pipeline.decoding.runner import run_missing, unpack
+from pipeline.decoding.sampler import Trajectory
+from pipeline.decoding.store import Store, open_store
+from pipeline.files import read_json, read_jsonl
+from pipeline.routing.cells import Cell, all_cells
+from pipeline.routing.vocabulary import sampling_vocabulary, stop_tokens
+from pipeline.settings import Settings, Task, load_settings
+from pipeline.tasks import TASKS
+
+
+def main(argv: list[str]) -> None:
+    settings = load_settings()
+    task = settings.tasks[choice("generate", stage.argument(argv, "a task"), settings.tasks)]
+    folder = Path("data/assets") / task.model
+    tokenizer = load_tokenizer(folder)
+    cells = all_cells(settings, task)
+    plan = plan_task(settings, task, cells, folder, tokenizer)
+    with open_store("generate") as store:
+        summary = compute(settings, plan, folder, store)
+        write_cells(plan, cells, store, tokenizer, Path("data/generations") / task.name)
+    distinct = len(plan.jobs())
+    stage.say(
+        "generate",
+        f"{task.name}: {len(cells)} cells ({distinct} distinct decoders) of "
+        f"{len(plan.examples) * task.samples} texts in data/generations/{task.name}; {summary}",
+    )
+
+
+def plan_task(settings: Settings, task: Task, cells: list[Cell], folder: Path, tokenizer: Any) -> Plan:
+    kind = TASKS[task.name]
+    shape = read_shape(folder)
+    stop = stop_tokens(tokenizer, shape.eos, kind.stop_at_newline)
+    rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
+    if not rows:
+        raise PipelineError(f"data/prepared/{task.name}.jsonl: holds no examples")
+    ids = tokenizer([row["prompt"] for row in rows], add_special_tokens=kind.add_special_tokens)[
+        "input_ids"
+    ]
+    examples = [Example(row["id"], tuple(prompt)) for row, prompt in zip(rows, ids, strict=True)]
+    vocabulary = sampling_vocabulary(tokenizer, shape.logits, stop, settings.include_eos)
+    return make_plan(
+        settings, task, cells, examples, vocabulary, shape.context, read_json(folder / "asset.json")
+    )
+
+
+def missing_texts(plan: Plan, store: Store) -> list[Text]:
+    texts = [text for job in plan.jobs() for text in plan.texts_of(job)]
+    there = store.get([text.key for text in texts])
+    return [text for text in texts if text.key not in there]
+
+
+def compute(settings: Settings, plan: Plan, folder: Path, store: Store) -> str:
+    """Fill the store; returns a phrase on what was computed."""
+    texts = missing_texts(plan, store)
+    if not texts:
+        return "all of them were there already"
+    model = load_model(folder, settings.dtype)
+    started, steps = time.perf_counter(), plan.task.max_new_tokens
+    jobs = len({text.job for text in texts})
+    bar = tqdm(
+        total=len(texts) * steps,
+        desc=f"{plan.task.name}, {jobs} decoders",
+        unit="tok",
+        mininterval=1 if sys.stderr.isatty() else 15,
+    )
+    done = 0
+
+    def on_block(count: int) -> None:  # texts that ended early count as whole
+        nonlocal done
+        done += count
+        bar.update(done * steps - bar.n)
+
+    work = run_missing(
+        model, plan, texts, store, settings.batch_size, settings.max_rows, bar.update, on_block
+    )
+    bar.close()
+    seconds = time.perf_counter() - started
+    return (
+        f"computed {jobs} decoders, {len(texts)} texts, {work.delivered} tokens with {work.rows} model rows "
+        f"({work.delivered / work.rows:.2f} tokens a row) in {seconds:.0f} s, {work.delivered / seconds:.0f} tokens/s"
+    )
+
+
+def write_cells(plan: Plan, cells: list[Cell], store: Store, tokenizer: Any, folder: Path) -> None:
+    """Assemble every cell from the store; remove files of cells that left the grid."""
+    versions = {"torch": torch.__version__, "transformers": transformers.__version__}
+    for cell in cells:
+        texts = plan.texts_of(plan.job_of_cell[cell.name])
+        values = store.get([text.key for text in texts])
+        rows = [to_row(text, unpack(values[text.key]), tokenizer, plan) for text in texts]
+        metadata = {
+            "task": plan.task.name,
+            "cell": cell.describe(),
+            "settings": plan.shared_key,
+            "key": plan.cell_key(cell),
+            "versions": versions,
+        }
+        write_cell(folder / f"{cell.name}.parquet", rows, metadata)
+    wanted = {f"{cell.name}.parquet" for cell in cells}
+    for path in folder.iterdir():
+        if path.name not in wanted:
+            path.unlink()
+
+
+def to_row(text: Text, trajectory: Trajectory, tokenizer: Any, plan: Plan) -> dict[str, Any]:
+    ids = trajectory.token_ids.tolist()
+    decoded = tokenizer.decode(ids, skip_special_tokens=True)
+    if TASKS[plan.task.name].stop_at_newline:
+        decoded = decoded.split("\n")[0]
+    return {
+        "example_id": text.example.id,
+        "sample": text.sample,
+        # A continuation goes on where its prompt ends, so its first space belongs to it.
+        "text": decoded if plan.task.name == "textgen" else decoded.strip(),
+        "token_ids": ids,
+        "routes": trajectory.routes.tolist(),
+        "logprobs": trajectory.logprobs.astype(np.float32).tolist(),
+        "model_logprobs": trajectory.model_logprobs.astype(np.float32).tolist(),
+        "finish": "eos" if trajectory.ended else "length",
+    }
+
+
+if __name__ == "__main__":
+    stage.run(main)

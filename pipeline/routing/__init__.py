@@ -1,0 +1,1 @@
+"""The routing law: mixing, effective rate, noise, cells. Pure functions, no model code."""

@@ -1,0 +1,60 @@
+"""DVC does not follow imports: every stage's deps must cover the modules that it runs."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def module_file(module: str) -> Path | None:
+    path = ROOT / Path(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.exists():
+            return candidate
+    return None
+
+
+def imports(path: Path) -> set[Path]:
+    """Files of this project that a file imports, with the packages above them."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pipeline"):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names if alias.name.startswith("pipeline")}
+    names |= {".".join(name.split(".")[:i]) for name in names for i in range(2, name.count(".") + 1)}
+    return {file for name in names if (file := module_file(name)) is not None}
+
+
+def closure(path: Path) -> set[Path]:
+    seen, todo = set(), {path}
+    while todo:
+        current = todo.pop()
+        seen.add(current)
+        todo |= imports(current) - seen
+    return seen
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_deps_cover_imports(name: str) -> None:
+    stage: dict[str, Any] = STAGES[name].get("do", STAGES[name])
+    module = stage["cmd"].split()[2]
+    main = module_file(module)
+    assert main is not None
+    deps = [ROOT / dep for dep in stage["deps"] if dep.startswith("pipeline")]
+    needed = closure(main) - {ROOT / "pipeline/__init__.py"}
+    uncovered = {f for f in needed if not any(f == dep or dep in f.parents for dep in deps)}
+    assert not uncovered, f"{name}: deps miss {sorted(str(f.relative_to(ROOT)) for f in uncovered)}"
+
+
+def test_lists_in_params_are_block_style() -> None:
+    """`dvc exp run -S` rewrites inline lists."""
+    lines = (ROOT / "params.yaml").read_text().splitlines()
+    assert not [line for line in lines if "[" in line.split("#")[0]]

@@ -1,0 +1,135 @@
+"""The decode loop: equal to Hugging Face where that has an answer, invariant everywhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.decoding.forest import _place, decode, spans
+from pipeline.decoding.model import LanguageModel, load_model
+from pipeline.decoding.sampler import Sampler, Trajectory
+from pipeline.decoding.scorer import score
+from pipeline.routing.cells import Decoder, all_cells, representatives
+from pipeline.routing.noise import step_noise
+from pipeline.routing.vocabulary import Vocabulary
+from pipeline.settings import Base, load_settings
+from tests.tiny import tiny_model_folder
+
+SETTINGS = load_settings(Path(__file__).parent.parent / "params.yaml")
+DECODERS = list(representatives(all_cells(SETTINGS, SETTINGS.tasks["textgen"])))
+PROMPT_LENGTH, STEPS, EXAMPLES = 16, 20, 4
+STOP = 12  # token ids below it end a text
+PROMPTS = [tuple(range(10 + i, 20 + 2 * i)) for i in range(EXAMPLES)]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
+    return load_model(tiny_model_folder(tmp_path_factory.mktemp("tiny")))
+
+
+def run(
+    model: LanguageModel, members: list[tuple[int, int]], batch_size: int, share: bool = True
+) -> tuple[dict[tuple[int, int], Trajectory], int]:
+    size = model.shape.logits
+    vocabulary = Vocabulary(size, np.arange(STOP, size), frozenset(range(STOP)))
+    sampler = Sampler(
+        DECODERS,
+        np.array([decoder for _, decoder in members]),
+        np.array([example for example, _ in members]),
+        np.stack([step_noise(1, "t", str(e), 0, STEPS) for e in range(EXAMPLES)]),
+        vocabulary,
+    )
+    prompt_of_member = np.array([example for example, _ in members])
+    work = decode(model, PROMPTS, prompt_of_member, sampler, STEPS, PROMPT_LENGTH, batch_size, share)
+    return {member: sampler.trajectory(i) for i, member in enumerate(members)}, work.rows
+
+
+ALL = [(example, decoder) for example in range(EXAMPLES) for decoder in range(len(DECODERS))]
+
+
+def same(one: Trajectory, other: Trajectory) -> bool:
+    return one.ended == other.ended and all(
+        np.array_equal(getattr(one, name), getattr(other, name))
+        for name in ("token_ids", "routes", "logprobs", "model_logprobs")
+    )
+
+
+def test_results_do_not_depend_on_batch_order_subset_or_sharing(model: LanguageModel) -> None:
+    reference, shared_rows = run(model, ALL, 64)
+    shuffled = [ALL[i] for i in np.random.Generator(np.random.Philox(5)).permutation(len(ALL))]
+    for members, batch_size, share in [
+        (ALL, 1, True),
+        (ALL, 2, True),
+        (shuffled, 7, True),
+        (shuffled, 256, False),
+        (shuffled[:40], 64, True),
+        (shuffled[:1], 64, True),  # a lone row
+        (shuffled[40:80], 3, False),
+    ]:
+        found, _ = run(model, members, batch_size, share)
+        assert len(found) == len(members)
+        assert all(same(reference[member], found[member]) for member in members)
+    _, all_rows = run(model, ALL, 64, share=False)
+    assert shared_rows < all_rows / 2, "cells that decide alike share rows"
+
+
+def test_every_text_is_as_long_as_its_stop_token_says(model: LanguageModel) -> None:
+    found, _ = run(model, ALL, 64)
+    assert any(t.ended for t in found.values()) and not all(t.ended for t in found.values())
+    for trajectory in found.values():
+        assert (trajectory.token_ids[:-1] >= STOP).all()
+        assert trajectory.ended == (trajectory.token_ids[-1] < STOP)
+        assert trajectory.ended or len(trajectory.token_ids) == STEPS
+        assert not (trajectory.routes[trajectory.token_ids < STOP] > 0).any(), "no random route ends a text"
+
+
+def test_greedy_equals_hugging_face(model: LanguageModel) -> None:
+    found, _ = run(model, ALL, 64)
+    greedy = DECODERS.index(Decoder(Base(greedy=True)))
+    for example, prompt in enumerate(PROMPTS):
+        output = model.network.generate(  # type: ignore[operator]
+            torch.tensor([prompt]),
+            max_new_tokens=STEPS,
+            do_sample=False,
+            eos_token_id=list(range(STOP)),
+            pad_token_id=0,
+        )
+        assert output[0, len(prompt) :].tolist() == found[example, greedy].token_ids.tolist()
+
+
+def test_log_probabilities_equal_a_teacher_forced_pass(model: LanguageModel) -> None:
+    found, _ = run(model, ALL, 64)
+    members = list(found)
+    texts = [found[member].token_ids.tolist() for member in members]
+    of_prompt = np.array([example for example, _ in members])
+    scored, work = score(model, PROMPTS, of_prompt, texts, PROMPT_LENGTH, 64)
+    assert work.rows < sum(len(text) for text in texts) / 2
+    for member, text, values in zip(members, texts, scored, strict=True):
+        assert np.allclose(values, found[member].model_logprobs, atol=1e-4)
+        ids = torch.tensor([[*PROMPTS[member[0]], *text]])
+        with torch.inference_mode():
+            logits = model.network(ids).logits[0, -len(text) - 1 : -1]
+        fresh = torch.log_softmax(logits, -1)[torch.arange(len(text)), torch.tensor(text)]
+        assert np.allclose(values, fresh.numpy(), atol=1e-3)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 64, 65, 127, 129])
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 64])
+def test_spans_cover_all_rows_and_leave_none_alone(rows: int, batch_size: int) -> None:
+    pieces = spans(rows, batch_size)
+    assert [i for start, stop in pieces for i in range(start, stop)] == list(range(rows))
+    assert all(2 <= stop - start <= max(batch_size, 3) for start, stop in pieces) or rows == 1
+
+
+def test_children_are_placed_without_overwriting_their_parents() -> None:
+    generator = np.random.Generator(np.random.Philox(3))
+    for _ in range(200):
+        parent = np.sort(generator.integers(0, 12, generator.integers(1, 20)))
+        placed = _place(parent)
+        assert sorted(placed.number) == list(range(len(parent)))
+        assert not set(placed.moved_to) & set(parent), "a slot that is written to is read by nobody"
+        stay = np.setdiff1d(np.arange(len(parent)), placed.moved)
+        assert (placed.number[stay] == parent[stay]).all()

@@ -1,0 +1,102 @@
+"""A wrong key or value ends with one line: file, key, value, what is allowed."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.checks import SettingsError
+from pipeline.settings import Base, Route, load_settings, parse_settings
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def raw() -> dict[str, Any]:
+    return copy.deepcopy(yaml.safe_load((ROOT / "params.yaml").read_text()))
+
+
+def put(raw: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split("/")
+    for name in parents:
+        raw = raw[name]
+    raw[last] = value
+
+
+WRONG = [
+    ("sed", 1, "sed", "did you mean seed?"),
+    ("seed", -1, "seed = -1", "at least 0"),
+    ("seed", True, "seed = True", "whole number"),
+    ("dtype", "float64", "dtype = 'float64'", "bfloat16, float32"),
+    ("batch_size", 0, "batch_size = 0", "at least 1"),
+    ("grid/q", [0, 1.2], "grid.q[1] = 1.2", "at least 0 and at most 1"),
+    ("grid/q", ["a"], "grid.q[0] = 'a'", "must be a number"),
+    ("grid/q", ["1e-3"], "grid.q[0] = '1e-3'", "write 0.001"),
+    ("grid/q", [float("nan")], "grid.q[0] = nan", "at least 0"),
+    ("grid/q", [], "grid.q = []", "at least one value"),
+    ("grid/lambda", [0.1, 0.1], "grid.lambda[1] = 0.1", "twice"),
+    ("grid/lambda", [0, 0.0], "grid.lambda[1] = 0.0", "twice"),
+    ("grid/mu", [0], "grid.mu", "unknown key"),
+    ("lambda_means", "explorer", "lambda_means", "did you mean explore?"),
+    ("variants", {}, "variants = {}", "not empty"),
+    ("variants/uniform/base", "beam", "variants.uniform.base", "sample, greedy"),
+    ("variants/uniform/base", {"topp": 1}, "variants.uniform.base.topp", "did you mean top_p?"),
+    ("variants/uniform/q_route", "random", "variants.uniform.q_route", "uniform or {top_k: k}"),
+    ("variants/a b", {}, "variants.a b", "names files"),
+    ("baselines/topk", [1], "baselines.topk", "did you mean top_k?"),
+    ("baselines/temperature", [0], "baselines.temperature[0] = 0", "above 0"),
+    ("baselines/top_k", [1.5], "baselines.top_k[0] = 1.5", "whole number"),
+    ("baselines/greedy", "yes", "baselines.greedy", "true or false"),
+    ("tasks/summary", {}, "tasks.summary", "textgen, dialogue, translation"),
+    ("tasks/textgen/model", "gpt", "tasks.textgen.model = 'gpt'", "gemma3, smollm2"),
+    ("tasks/textgen/judge", "smollm2", "tasks.textgen.judge", "must not be the generating model"),
+    ("tasks/textgen/turns", 3, "tasks.textgen.turns", "unknown key"),
+    ("tasks/textgen/beams", [1], "tasks.textgen.beams[0] = 1", "at least 2"),
+    ("metrics", ["bleu", "rouge"], "metrics[1] = 'rouge'", "must be one of"),
+    ("bootstrap/confidence", 95, "bootstrap.confidence = 95", "at most 0.999"),
+    ("assets/smollm2/source", "http://x", "assets.smollm2.source", "pypi:name==version"),
+    ("assets/smollm2/sha256", "123", "assets.smollm2.sha256", "64 hexadecimal"),
+    ("assets/sotu/reader", "speeches", "assets.sotu.reader", "must be one of"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where", "allowed"), WRONG, ids=[f"{p}={v}" for p, v, *_ in WRONG]
+)
+def test_wrong_value_is_named(raw: dict[str, Any], path: str, value: Any, where: str, allowed: str) -> None:
+    put(raw, path, value)
+    with pytest.raises(SettingsError) as error:
+        parse_settings(raw)
+    message = str(error.value)
+    assert message.startswith("params.yaml: ") and "\n" not in message
+    assert where in message and allowed in message
+
+
+def test_missing_key_is_named(raw: dict[str, Any]) -> None:
+    del raw["tasks"]["dialogue"]["turns"]
+    with pytest.raises(SettingsError, match=r"tasks\.dialogue\.turns is missing"):
+        parse_settings(raw)
+
+
+@pytest.mark.parametrize("text", ["a: [", "just text", "- 1"])
+def test_what_is_not_a_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=r"params\.yaml"):
+        load_settings(tmp_path / "params.yaml")
+
+
+def test_default_file_is_read_whole() -> None:
+    settings = load_settings(ROOT / "params.yaml")
+    assert settings.q == settings.lambdas == (0, 0.01, 0.03, 0.1, 0.3)
+    assert settings.variants["epsilon-greedy"].base == Base(greedy=True)
+    assert settings.variants["plausible"].lambda_route == Route("top_k", 20)
+    assert set(settings.tasks) == {"textgen", "dialogue", "translation"}
+
+
+def test_bases_combine(raw: dict[str, Any]) -> None:
+    raw["variants"]["uniform"]["base"] = {"temperature": 0.7, "top_p": 0.9}
+    assert parse_settings(raw).variants["uniform"].base == Base(temperature=0.7, top_p=0.9)

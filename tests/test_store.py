@@ -1,0 +1,82 @@
+"""The store loses nothing that was finished and never returns what is damaged."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.checks import PipelineError
+from pipeline.decoding.store import Store, content_key, open_store
+
+
+def test_values_come_back(tmp_path: Path) -> None:
+    store = Store(tmp_path / "rows.sqlite")
+    one, two = content_key({"a": 1, "b": 2}), content_key([3])
+    store.put({one: b"first", two: b""})
+    assert Store(tmp_path / "rows.sqlite").get([one, two, b"missing"]) == {one: b"first", two: b""}
+
+
+def test_keys_do_not_depend_on_order_but_on_every_value() -> None:
+    assert content_key({"a": 1, "b": 2}) == content_key({"b": 2, "a": 1})
+    assert content_key({"a": 1, "b": 2}) != content_key({"a": 1, "b": 3})
+
+
+def test_a_damaged_value_counts_as_missing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "rows.sqlite")
+    store.put({b"k": b"value", b"l": b"other"})
+    with sqlite3.connect(tmp_path / "rows.sqlite") as database:
+        database.execute("UPDATE items SET value = ? WHERE key = ?", (b"valve", b"k"))
+    assert store.get([b"k", b"l"]) == {b"l": b"other"}
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "rows.sqlite").write_bytes(b"not a database" * 1000)
+    with pytest.raises(PipelineError, match=r"rows\.sqlite: not usable .* delete it"):
+        Store(tmp_path / "rows.sqlite").get([b"k"])
+
+
+def _write_until_killed(path: Path) -> None:
+    store = Store(path)
+    for block in range(1_000_000):
+        store.put({content_key([block, i]): os.urandom(2000) for i in range(50)})
+        (path.parent / "finished").write_text(str(block))
+
+
+def test_kill_loses_no_finished_block(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(
+        target=_write_until_killed, args=(tmp_path / "rows.sqlite",)
+    )
+    process.start()
+    while not (tmp_path / "finished").exists() or int((tmp_path / "finished").read_text() or 0) < 20:
+        time.sleep(0.01)
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    finished = int((tmp_path / "finished").read_text() or 0)
+    store = Store(tmp_path / "rows.sqlite")
+    for block in range(finished + 1):
+        assert len(store.get([content_key([block, i]) for i in range(50)])) == 50
+
+
+def test_a_second_process_waits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    context = multiprocessing.get_context("spawn")
+    held = context.Event()
+    process = context.Process(target=_hold, args=(tmp_path, held))
+    process.start()
+    held.wait(30)
+    started = time.monotonic()
+    with open_store("generate", tmp_path):
+        assert time.monotonic() - started > 0.5
+    assert "another run is at work" in capsys.readouterr().out
+    process.join()
+
+
+def _hold(folder: Path, held: "multiprocessing.synchronize.Event") -> None:  # noqa: UP037
+    with open_store("generate", folder):
+        held.set()
+        time.sleep(1.5)
