@@ -60,7 +60,7 @@ class Asset:
     kind: str  # model | embedder | data
     sources: tuple[str, ...]
     sha256: tuple[str, ...] = ()
-    member: str = ""
+    members: tuple[str, ...] = ()  # globs, or folders ending in /, inside a wheel
     joined_sha256: str = ""
     reader: str = ""
     fields: dict[str, str] = field(default_factory=dict)
@@ -295,7 +295,7 @@ def _asset(name: str, value: Any) -> Asset:
         kind=kind,
         sources=sources,
         sha256=hashes,
-        member=str(section.get("member", "")),
+        members=_texts(f"{key}.member", section.get("member", [])),
         joined_sha256=str(section.get("joined_sha256", "")),
         reader=str(section.get("reader", "")),
         fields={k: checks.text(f"{key}.fields.{k}", v) for k, v in fields.items()},

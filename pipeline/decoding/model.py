@@ -23,6 +23,7 @@ class Shape:
     logits: int  # width of the logits
     layers: int
     eos: int | list[int] | None
+    is_encoder_decoder: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def read_shape(folder: str | Path) -> Shape:
         logits=text.vocab_size,
         layers=text.num_hidden_layers,
         eos=_generation_eos(Path(folder), config),
+        is_encoder_decoder=bool(config.is_encoder_decoder),
     )
 
 

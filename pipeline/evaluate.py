@@ -1,0 +1,95 @@
+"""Stage evaluate: metrics of every cell of a task → `data/metrics/<task>.json`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from pipeline import stage
+from pipeline.checks import PipelineError, choice
+from pipeline.decoding.model import load_tokenizer
+from pipeline.decoding.store import Store, content_key, open_store
+from pipeline.files import read_json, read_jsonl, write_json
+from pipeline.metrics import METRICS
+from pipeline.metrics.collect import add_embeddings, add_judge, human_texts, read_texts
+from pipeline.metrics.embedding import CODE_VERSION, Embedder
+from pipeline.metrics.measure import measure
+from pipeline.routing.cells import all_cells
+from pipeline.settings import Settings, load_settings
+
+
+def main(argv: list[str]) -> None:
+    settings = load_settings()
+    task = settings.tasks[choice("evaluate", stage.argument(argv, "a task"), settings.tasks)]
+    rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
+    for row in rows:
+        if not row["references"]:
+            raise PipelineError(f"data/prepared/{task.name}.jsonl: example {row['id']} has no references")
+    cells = all_cells(settings, task)
+    texts = {cell.name: read_texts(task, cell.name, rows) for cell in cells}
+    texts["human"] = human_texts(rows, load_tokenizer(Path("data/assets") / task.model))
+    with open_store("evaluate") as store:
+        with progress(f"{task.name}, judge", "tok") as show:
+            texts = add_judge(settings, task, rows, texts, store, show)
+        with progress(f"{task.name}, embeddings", "text") as show:
+            texts = add_embeddings(rows, texts, lambda distinct: embed(settings, distinct, store, show))
+    metrics = [METRICS[name] for name in settings.metrics if task.name in METRICS[name].tasks]
+    with progress(f"{task.name}, metrics", "cell") as show:
+        counter = iter(range(1, len(cells) + 1))
+        ids = [row["id"] for row in rows]
+        result = measure(
+            settings, task, ids, cells, texts, metrics, lambda: show(next(counter), len(cells))
+        )
+    write_json(f"data/metrics/{task.name}.json", result)
+    stage.say(
+        "evaluate",
+        f"{task.name}: {len(metrics)} metrics of {len(cells)} cells and the human texts "
+        f"in data/metrics/{task.name}.json",
+    )
+
+
+class progress:
+    """A bar that is told (done, total); nothing is drawn where there is nothing to do."""
+
+    def __init__(self, description: str, unit: str) -> None:
+        self.description, self.unit = description, unit
+        self.bar: tqdm | None = None
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        return self.show
+
+    def show(self, done: int, total: int) -> None:
+        if self.bar is None:
+            interval = 1 if sys.stderr.isatty() else 15
+            self.bar = tqdm(total=total, desc=self.description, unit=self.unit, mininterval=interval)
+        self.bar.update(done - self.bar.n)
+
+    def __exit__(self, *error: Any) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+def embed(
+    settings: Settings, texts: list[str], store: Store, show: Callable[[int, int], None]
+) -> np.ndarray:
+    """Unit vectors (texts, D) float32; those in the store are not computed again."""
+    folder = Path("data/assets") / settings.embedder
+    address = {"embedder": read_json(folder / "asset.json")["files"], "code": CODE_VERSION}
+    keys = {text: content_key([address, text]) for text in texts}
+    there = store.get(list(keys.values()))
+    missing = [text for text in texts if keys[text] not in there]
+    if missing:
+        vectors = Embedder(folder)(missing, on_texts=lambda done: show(done, len(missing)))
+        found = {keys[text]: vector.tobytes() for text, vector in zip(missing, vectors, strict=True)}
+        store.put(found)
+        there |= found
+    return np.stack([np.frombuffer(there[keys[text]], dtype=np.float32) for text in texts])
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,89 @@
+"""Stage fetch: one pinned asset → `data/assets/<name>/`, with the hashes of its files in `asset.json`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from pipeline import stage
+from pipeline.checks import PipelineError, choice
+from pipeline.convert import convert_gguf
+from pipeline.files import sha256_file, write_json
+from pipeline.settings import Asset, load_settings
+from pipeline.sources import SOURCES
+
+ASSETS = Path("data/assets")
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "source.spm",
+)  # fmt: skip
+
+
+def main(argv: list[str]) -> None:
+    assets = load_settings().assets
+    asset = assets[choice("fetch", stage.argument(argv, "an asset"), assets)]
+    ASSETS.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=ASSETS, prefix=f".{asset.name}-") as temporary:
+        folder = Path(temporary) / asset.name
+        folder.mkdir()
+        SOURCES[asset.sources[0].partition(":")[0]](asset, folder)
+        if asset.kind in ("model", "embedder"):
+            finish_model(asset, folder)
+        files = seal(asset, folder)
+        target = ASSETS / asset.name
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(folder, target)
+    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    stage.say("fetch", f"{asset.name}: {len(files)} files, {size / 1e6:.1f} MB in {target}")
+
+
+def finish_model(asset: Asset, folder: Path) -> None:
+    """Convert a GGUF file; make sure that the folder is a whole model. Raises `PipelineError`."""
+    convert_weights(asset, folder)
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+    missing = []
+    if not (folder / "config.json").is_file():
+        missing.append("config.json")
+    if not any(folder.glob("*.safetensors")):
+        missing.append("weights (*.safetensors or *.gguf)")
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        missing.append(f"a tokenizer ({' or '.join(TOKENIZER_FILES)})")
+    if missing:
+        raise PipelineError(f"assets.{asset.name}: {', '.join(asset.sources)} lacks {', '.join(missing)}")
+
+
+def convert_weights(asset: Asset, folder: Path) -> None:
+    """Safetensors stay as they are; without them, the one GGUF file is converted."""
+    ggufs = sorted(folder.rglob("*.gguf"))
+    if any(folder.glob("*.safetensors")):
+        for gguf in ggufs:
+            gguf.unlink()
+    elif len(ggufs) > 1:
+        names = ", ".join(gguf.name for gguf in ggufs)
+        raise PipelineError(f"assets.{asset.name}: several GGUF files ({names}); choose one with `member`")
+    elif ggufs:
+        convert_gguf(ggufs[0], folder)
+
+
+def seal(asset: Asset, folder: Path) -> dict[str, str]:
+    """Write `asset.json`: the SHA-256 of every file, from which content keys are made."""
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # of the hub's client
+    files = {
+        str(path.relative_to(folder)): sha256_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    write_json(
+        folder / "asset.json",
+        {"name": asset.name, "kind": asset.kind, "sources": asset.sources, "files": files},
+        indent=1,
+    )
+    return files
+
+
+if __name__ == "__main__":
+    stage.run(main)

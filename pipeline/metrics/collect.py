@@ -1,0 +1,126 @@
+"""Everything the metrics need of a task's cells: texts, judge scores, embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.checks import PipelineError
+from pipeline.decoding.cellfile import read_cell
+from pipeline.decoding.model import load_model, load_tokenizer, read_shape
+from pipeline.decoding.store import Store
+from pipeline.files import read_json
+from pipeline.metrics.base import CellTexts
+from pipeline.metrics.judge import score_texts, tokenize
+from pipeline.settings import Settings, Task
+from pipeline.tasks import TASKS
+
+NOTHING = np.empty(0)
+
+
+def read_texts(task: Task, cell: str, rows: list[dict[str, Any]]) -> CellTexts:
+    """A cell's file as metric input; scores and embeddings are still empty."""
+    path = Path("data/generations") / task.name / f"{cell}.parquet"
+    columns = read_cell(path)[0].to_pydict()
+    if columns["example_id"] != [row["id"] for row in rows for _ in range(task.samples)]:
+        raise PipelineError(f"{path}: its examples are not those of data/prepared/{task.name}.jsonl")
+    example = np.repeat(np.arange(len(rows)), task.samples)
+    log_probs = [np.array(values) for values in columns["model_logprobs"]]
+    return _unscored(columns["text"], columns["token_ids"], log_probs, example, rows)
+
+
+def human_texts(rows: list[dict[str, Any]], tokenizer: Any) -> CellTexts:
+    """The first reference of every example, as if a decoder had written it.
+
+    tokenizer: the generator's, so that lengths are counted alike.
+    """
+    texts = [row["references"][0] for row in rows]
+    ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    return _unscored(texts, ids, [NOTHING] * len(rows), np.arange(len(rows)), rows)
+
+
+def _unscored(
+    texts: list[str],
+    token_ids: list[list[int]],
+    log_probs: list[np.ndarray],
+    example: np.ndarray,
+    rows: list[dict[str, Any]],
+) -> CellTexts:
+    return CellTexts(
+        texts=texts,
+        token_ids=token_ids,
+        model_logprobs=log_probs,
+        example=example,
+        examples=len(rows),
+        references=[rows[i]["references"] for i in example],
+        judge_nll=NOTHING,
+        judge_tokens=NOTHING,
+        text_embeddings=NOTHING,
+        source_embeddings=NOTHING,
+        reference_embeddings=NOTHING,
+    )
+
+
+def add_judge(
+    settings: Settings,
+    task: Task,
+    rows: list[dict[str, Any]],
+    cells: dict[str, CellTexts],
+    store: Store,
+    on_tokens: Callable[[int, int], None],
+) -> dict[str, CellTexts]:
+    """Judge scores of all texts; equal texts of one example are scored once."""
+    folder = Path("data/assets") / task.judge
+    kind, shape = TASKS[task.name], read_shape(folder)
+    wanted = list(
+        dict.fromkeys((i, t) for c in cells.values() for i, t in zip(c.example, c.texts, strict=True))
+    )
+    pairs = tokenize(
+        load_tokenizer(folder),
+        [kind.judge_context(rows[i]) for i, _ in wanted],
+        [kind.judge_text(text) for _, text in wanted],
+        shape.context,
+        task.judge,
+    )
+    address = {"judge": read_json(folder / "asset.json")["files"], "dtype": settings.dtype}
+    nll, tokens = score_texts(
+        lambda: load_model(folder, settings.dtype),
+        address,
+        pairs,
+        store,
+        settings.batch_size,
+        settings.max_rows,
+        on_tokens,
+    )
+    place = {item: n for n, item in enumerate(wanted)}
+    scored = {}
+    for name, cell in cells.items():
+        at = [place[item] for item in zip(cell.example, cell.texts, strict=True)]
+        scored[name] = replace(cell, judge_nll=nll[at], judge_tokens=tokens[at])
+    return scored
+
+
+def add_embeddings(
+    rows: list[dict[str, Any]],
+    cells: dict[str, CellTexts],
+    embed: Callable[[list[str]], np.ndarray],
+) -> dict[str, CellTexts]:
+    """Unit vectors of texts, sources and first references; equal texts are embedded once."""
+    sources = [row["source"] for row in rows]
+    references = [row["references"][0] for row in rows]
+    texts = list(dict.fromkeys([*sources, *references, *(t for c in cells.values() for t in c.texts)]))
+    vectors = embed(texts)  # (texts, D)
+    place = {text: n for n, text in enumerate(texts)}
+    return {
+        name: replace(
+            cell,
+            text_embeddings=vectors[[place[text] for text in cell.texts]],
+            source_embeddings=vectors[[place[sources[i]] for i in cell.example]],
+            reference_embeddings=vectors[[place[references[i]] for i in cell.example]],
+        )
+        for name, cell in cells.items()
+    }

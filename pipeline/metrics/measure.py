@@ -1,0 +1,96 @@
+"""From metric inputs to the contents of `data/metrics/<task>.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pipeline.metrics.base import CellTexts, Metric
+from pipeline.metrics.statistics import by_example, interval, resample_weights
+from pipeline.routing.cells import Cell, representatives
+from pipeline.settings import Settings, Task
+
+
+def measure(
+    settings: Settings,
+    task: Task,
+    ids: list[str],
+    cells: list[Cell],
+    texts: dict[str, CellTexts],
+    metrics: list[Metric],
+    on_cell: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Values, intervals and per-example statistics of every cell and of the human texts.
+
+    All cells are resampled with the same weights, so that differences between them are paired.
+    """
+    digest = hashlib.sha256(json.dumps([settings.seed, "bootstrap", task.name]).encode()).digest()
+    weights = resample_weights(len(ids), settings.resamples, int.from_bytes(digest[:8], "little"))
+    first = {} if settings.coupling == "independent" else representatives(cells)
+    done: dict[str, dict[str, Any]] = {}  # cells of one decoder hold the same texts
+    records = []
+    for cell in cells:
+        decoder = first.get(cell.decoder, cell.name)
+        if decoder not in done:
+            done[decoder] = _values(texts[decoder], weights, metrics, settings.confidence)
+        records.append(_record(cell, decoder, task, done[decoder], len(ids)))
+        on_cell()
+    human = _values(texts["human"], weights, metrics, settings.confidence)
+    records.append({**dict.fromkeys(EMPTY), **_counts(len(ids), 1), **HUMAN, "metrics": human})
+    return {
+        "task": task.name,
+        "examples": ids,
+        "metrics": {
+            m.name: {"label": m.label, "higher_is_better": m.higher_is_better, "signature": m.signature}
+            for m in metrics
+        },
+        "cells": records,
+    }
+
+
+EMPTY = ("q", "lambda", "r", "setting")
+HUMAN = {"cell": "human", "family": "human", "variant": "", "decoder": "human"}
+
+
+def _counts(examples: int, samples: int) -> dict[str, int]:
+    return {"examples": examples, "samples": samples}
+
+
+def _record(cell: Cell, decoder: str, task: Task, values: dict[str, Any], examples: int) -> dict[str, Any]:
+    return {
+        "cell": cell.name,
+        "family": cell.family,
+        "variant": cell.variant,
+        "q": cell.q,
+        "lambda": cell.lam,
+        "r": cell.r,
+        "setting": cell.setting,
+        "decoder": decoder,
+        **_counts(examples, task.samples),
+        "metrics": values,
+    }
+
+
+def _values(
+    texts: CellTexts, weights: np.ndarray, metrics: list[Metric], confidence: float
+) -> dict[str, Any]:
+    values = {}
+    for metric in metrics:
+        stats = by_example(metric.stats(texts), texts.example, texts.examples)  # (E, k)
+        value, low, high = interval(stats, weights, metric.aggregate, confidence)
+        values[metric.name] = {
+            "value": _finite(value),
+            "lo": _finite(low),
+            "hi": _finite(high),
+            "stats": stats.tolist(),
+        }
+    return values
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

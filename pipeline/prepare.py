@@ -1,0 +1,65 @@
+"""Stage prepare: prompts and human references of a task → `data/prepared/<task>.jsonl`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipeline import stage
+from pipeline.checks import PipelineError, choice
+from pipeline.decoding.model import load_tokenizer, read_shape
+from pipeline.files import write_jsonl
+from pipeline.settings import Asset, Task, load_settings
+from pipeline.tasks import TASKS
+from pipeline.tasks.examples import Generator
+from pipeline.tasks.readers import READERS
+
+ASSETS = Path("data/assets")
+
+
+def main(argv: list[str]) -> None:
+    settings = load_settings()
+    task = settings.tasks[choice("prepare", stage.argument(argv, "a task"), settings.tasks)]
+    data = settings.assets[task.data]
+    for name in (task.data, task.model):
+        if not (ASSETS / name).is_dir():
+            raise PipelineError(f"{ASSETS / name}: missing; run dvc repro fetch@{name}")
+    shape = read_shape(ASSETS / task.model)
+    generator = Generator(task.model, load_tokenizer(ASSETS / task.model), shape.is_encoder_decoder)
+    rows = prepare(task, data, generator, ASSETS / task.data)
+    check_lengths(rows, task, generator, shape.context)
+    path = Path("data/prepared") / f"{task.name}.jsonl"
+    write_jsonl(path, rows)
+    stage.say("prepare", f"{task.name}: {len(rows)} examples in {path}")
+
+
+def prepare(task: Task, data: Asset, generator: Generator, folder: Path) -> list[dict[str, Any]]:
+    """Rows of the task. Raises `PipelineError` when there are too few, or one has no reference."""
+    rows = TASKS[task.name].build(READERS[data.reader](folder, data, task), task, generator)
+    if len(rows) < task.examples:
+        raise PipelineError(
+            f"params.yaml: tasks.{task.name}.examples = {task.examples}: "
+            f"{task.data} yields at most {len(rows)}"
+        )
+    for row in rows:
+        if not row["references"] or not all(isinstance(r, str) and r.strip() for r in row["references"]):
+            raise PipelineError(
+                f"assets.{task.data}: example {row['id']} ({row['source'][:40]!r}) has no references"
+            )
+    return rows
+
+
+def check_lengths(rows: list[dict[str, Any]], task: Task, generator: Generator, context: int) -> None:
+    """Raises `PipelineError` for a prompt that leaves no room for its text."""
+    special = TASKS[task.name].add_special_tokens
+    for row in rows:
+        length = len(generator.tokenizer(row["prompt"], add_special_tokens=special)["input_ids"])
+        if length + task.max_new_tokens > context:
+            raise PipelineError(
+                f"tasks.{task.name}: example {row['id']} has {length} prompt tokens; with max_new_tokens = "
+                f"{task.max_new_tokens} that exceeds the context of {task.model}, {context}"
+            )
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,1 @@
+"""What a person looks at: the table of cells, the summary, the figures."""

@@ -1,0 +1,54 @@
+"""How figures name metrics, and write their values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MetricName:
+    role: str
+    name: str  # with its unit
+    better: str = ""
+
+
+METRIC_NAMES = {
+    "distinct_1": MetricName("diversity", "distinct-1 (distinct / all words)"),
+    "distinct_2": MetricName("diversity", "distinct-2 (distinct / all word pairs)"),
+    "distinct_3": MetricName("diversity", "distinct-3 (distinct / all word triples)"),
+    "self_bleu": MetricName("sameness", "self-BLEU", "lower is more diverse"),
+    "perplexity": MetricName("fluency", "judge perplexity (per token)", "nearer to human is better"),
+    "generator_perplexity": MetricName("fluency", "generator perplexity (per token)"),
+    "context_similarity": MetricName("relevance", "similarity to context (cosine)", "higher is better"),
+    "reference_similarity": MetricName("quality", "similarity to reference (cosine)", "higher is better"),
+    "bleu": MetricName("quality", "BLEU (0–100)", "higher is better"),
+    "chrf": MetricName("quality", "chrF (0–100)", "higher is better"),
+    "ter": MetricName("quality", "TER (edits / 100 words)", "lower is better"),
+}
+
+
+def axis_label(metric: str) -> str:
+    known = METRIC_NAMES[metric]
+    return f"{known.role}: {known.name}"
+
+
+def with_better(metric: str) -> str:
+    """The axis label and, on a line of its own, which way is better."""
+    better = METRIC_NAMES[metric].better
+    return axis_label(metric) + (f"\n{better}" if better else "")
+
+
+def panel_title(metric: str) -> str:
+    known = METRIC_NAMES[metric]
+    return ", ".join(filter(None, (known.role, known.better))) + f"\n{known.name}"
+
+
+def short(value: float) -> str:
+    """Three digits in as little room as they need: 0.874, 27.3, 154, 12.3k."""
+    if abs(value) < 1:
+        return f"{value:.3f}"
+    for step, unit in ((1.0, ""), (1e3, "k"), (1e6, "M")):
+        if abs(value) < 999.5 * step:
+            scaled = value / step
+            return f"{scaled:.{2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0}f}{unit}"
+    return f"{value:.0e}"

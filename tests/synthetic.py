@@ -1,0 +1,118 @@
+"""Metrics files as `evaluate` writes them, from a made-up but plausible model of three tasks."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from pipeline.files import write_json
+from pipeline.routing.cells import Cell, all_cells, representatives
+from pipeline.settings import Base, Settings, parse_settings
+
+ROOT = Path(__file__).parents[1]
+EVERYWHERE = (
+    "distinct_1", "distinct_2", "distinct_3", "self_bleu", "seq_rep_4", "perplexity",
+    "generator_perplexity", "reference_similarity", "length", "empty",
+)  # fmt: skip
+METRICS = {
+    "textgen": (*EVERYWHERE, "context_similarity"),
+    "dialogue": (*EVERYWHERE, "context_similarity"),
+    "translation": (*EVERYWHERE, "bleu", "chrf", "ter"),
+}
+# distinct-2 and perplexity of greedy, of plain sampling, of people
+LEVELS = {
+    "textgen": ((0.52, 4.0), (0.90, 24.0), (0.93, 29.0)),
+    "dialogue": ((0.60, 6.0), (0.86, 22.0), (0.91, 48.0)),
+    "translation": ((0.82, 30.0), (0.88, 62.0), (0.83, 36.0)),
+}
+
+
+def raw_params() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+
+def warmth(base: Base) -> float:
+    """0 greedy, 1 plain sampling."""
+    if base.greedy:
+        return 0.0
+    cut = 0.45 * (1 - base.top_p) ** 0.6 + 1.5 * base.min_p + (0.9 / base.top_k**0.5 if base.top_k else 0)
+    return base.temperature**1.4 - cut
+
+
+def values(task: str, cell: Cell) -> dict[str, float]:
+    decoder = cell.decoder
+    (d0, p0), (d1, p1), _ = LEVELS[task]
+    heat = warmth(decoder.base) - (0.03 if decoder.beams else 0)
+    milder = 0.25 if decoder.lambda_route.kind == "top_k" else 1.0
+    q, lam = decoder.q, (1 - decoder.q) * decoder.lam
+    noise = q + milder * lam
+    diverse = 1 - (1 - d0) * ((1 - d1) / (1 - d0)) ** heat
+    diverse = 1 - (1 - diverse) * (1 - q - 0.7 * lam) ** 2.2
+    perplexity = math.exp(math.log(p0) + math.log(p1 / p0) * heat + 7.5 * noise)
+    good = math.exp(-0.25 * max(heat, 0) ** 2 - 3.5 * noise)
+    return dict(zip(METRICS[task], quality(diverse, perplexity, good), strict=False)) | {
+        "context_similarity": 0.55 * good,
+        "reference_similarity": 0.3 * good + 0.03,
+        "bleu": 36 * good**1.5,
+        "chrf": 58 * good,
+        "ter": 100 - 50 * good,
+    }
+
+
+def quality(diverse: float, perplexity: float, good: float) -> list[float]:
+    return [
+        diverse * 0.5, diverse, diverse**0.4, 60 * (1 - diverse), 0.3 * (1 - diverse),
+        perplexity, perplexity * 0.7, good, 45.0, 0.0,
+    ]  # fmt: skip
+
+
+def metrics_of(task: str, found: dict[str, float], address: str) -> dict[str, Any]:
+    random = np.random.default_rng(list(address.encode()))
+    out = {}
+    for name in METRICS[task]:
+        value = found[name]
+        wobble = 0.0 if name == "empty" else 0.01 if name.startswith("distinct") else 0.03
+        value *= 1 + wobble * random.uniform(-0.7, 0.7)
+        if name.startswith("distinct"):
+            value = min(value, 0.999)
+        spread = abs(value) * wobble * random.uniform(1.2, 2)
+        out[name] = {"value": value, "lo": value - spread, "hi": value + spread, "stats": [[1.0, 2.0]]}
+    return out
+
+
+def measured(task: str, settings: Settings) -> dict[str, Any]:
+    cells = all_cells(settings, settings.tasks[task])
+    first = representatives(cells)
+    records: list[dict[str, Any]] = [
+        {
+            "cell": cell.name, "family": cell.family, "variant": cell.variant, "q": cell.q,
+            "lambda": cell.lam, "r": cell.r, "setting": cell.setting, "decoder": first[cell.decoder],
+            "examples": 64, "samples": 1,
+            "metrics": metrics_of(task, values(task, cell), task + first[cell.decoder]),
+        }
+        for cell in cells
+    ]  # fmt: skip
+    _, _, (diverse, perplexity) = LEVELS[task]
+    human = dict(zip(METRICS[task], quality(diverse, perplexity, 1.0), strict=False)) | {
+        "context_similarity": 0.5, "reference_similarity": 1.0, "bleu": 100.0, "chrf": 100.0, "ter": 0.0,
+    }  # fmt: skip
+    empty = dict.fromkeys(("q", "lambda", "r", "setting"))
+    about = {"cell": "human", "family": "human", "variant": "", "decoder": "human"}
+    counts = {"examples": 64, "samples": 1}
+    records.append({**empty, **about, **counts, "metrics": metrics_of(task, human, "human")})
+    for record in records:
+        record["metrics"] = {k: v for k, v in record["metrics"].items() if k in settings.metrics}
+    labels = {m: {"label": m, "higher_is_better": None, "signature": ""} for m in METRICS[task]}
+    return {"task": task, "examples": ["a"], "metrics": labels, "cells": records}
+
+
+def project(folder: Path, raw: dict[str, Any]) -> None:
+    """params.yaml and data/metrics/ in `folder`."""
+    (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
+    settings = parse_settings(raw)
+    for task in settings.tasks:
+        write_json(folder / f"data/metrics/{task}.json", measured(task, settings))

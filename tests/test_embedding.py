@@ -1,0 +1,61 @@
+"""Vectors depend on the text alone, to the bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertModel
+
+from pipeline.checks import PipelineError
+from pipeline.metrics.embedding import Embedder
+from tests.tiny import byte_tokenizer
+
+TEXTS = [f"text {'ab ' * (i % 13)}{i}" for i in range(40)] + ["", "é 🎲", "x" * 500]
+
+
+@pytest.fixture(scope="module")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    folder = tmp_path_factory.mktemp("bert")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(
+            BertConfig(
+                vocab_size=300,
+                hidden_size=64,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                intermediate_size=128,
+            )
+        ).save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    return Embedder(folder)
+
+
+def check(embedder: Embedder) -> None:
+    whole = embedder(TEXTS)
+    assert np.allclose(np.linalg.norm(whole, axis=1), 1, atol=1e-6)
+    order = np.random.Generator(np.random.Philox(1)).permutation(len(TEXTS))
+    assert np.array_equal(embedder([TEXTS[i] for i in order]), whole[order])
+    for i in (0, 7, 41):
+        assert np.array_equal(embedder([TEXTS[i]])[0], whole[i])
+    assert np.array_equal(embedder(TEXTS[5:12]), whole[5:12])
+
+
+def test_vectors_do_not_depend_on_the_other_texts(embedder: Embedder) -> None:
+    check(embedder)
+
+
+@pytest.mark.real
+def test_vectors_of_the_real_model() -> None:
+    embedder = Embedder(Path("data/assets/minilm"))
+    check(embedder)
+    cat, kitten, law = embedder(["The cat sleeps.", "A kitten is sleeping.", "Congress passed the act."])
+    assert cat @ kitten > 0.6 > 0.3 > cat @ law
+
+
+def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="no usable embedder"):
+        Embedder(tmp_path)

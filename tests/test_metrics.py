@@ -1,0 +1,165 @@
+"""Metrics against literals, the libraries they stand for, and degenerate input."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import sacrebleu
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+
+from pipeline.metrics import METRICS, CellTexts
+from pipeline.metrics.base import ratio
+from pipeline.metrics.diversity import self_bleu_stats, words
+
+TEXTS = [
+    "the cat sat on the mat",
+    "the cat sat on a chair, quietly.",
+    "dogs bark",
+    "the dog sat on the mat",
+    "Ünïcode — 漢字 and emoji 🎲🎲!",
+]
+
+
+def cell(texts: list[str], **given: Any) -> CellTexts:
+    rows = len(texts)
+    unit = np.tile([1.0, 0.0], (rows, 1))
+    values: dict[str, Any] = {
+        "texts": texts,
+        "token_ids": [list(text.encode()) for text in texts],
+        "model_logprobs": [np.full(len(text.encode()), -1.0) for text in texts],
+        "example": np.arange(rows),
+        "examples": rows,
+        "references": [[text] for text in texts],
+        "judge_nll": np.array([2.0 * len(text) for text in texts]),
+        "judge_tokens": np.array([len(text) for text in texts]),
+        "text_embeddings": unit,
+        "source_embeddings": unit,
+        "reference_embeddings": unit,
+    }
+    return CellTexts(**{**values, **given})
+
+
+def value(name: str, texts: CellTexts) -> float:
+    metric = METRICS[name]
+    return float(metric.aggregate(metric.stats(texts).sum(0)))
+
+
+def test_distinct_by_hand() -> None:
+    """'a b a', 'b c': unigrams a b a b c → 3/5; bigrams ab ba bc → 3/3; trigrams aba → 1/1."""
+    texts = cell(["a b a", "b c"])
+    assert value("distinct_1", texts) == pytest.approx(3 / 5)
+    assert value("distinct_2", texts) == value("distinct_3", texts) == 1
+    assert value("distinct_1", cell(["a b"] * 4)) == pytest.approx(2 / 8)
+
+
+def test_seq_rep_by_hand() -> None:
+    """1 2 3 4 1 2 3 4: five 4-grams, one twice → 1/5. Short texts have none."""
+    texts = cell(["x", "y"], token_ids=[[1, 2, 3, 4, 1, 2, 3, 4], [1, 2]])
+    assert value("seq_rep_4", texts) == pytest.approx(1 / 5)
+    assert math.isnan(value("seq_rep_4", cell(["x"], token_ids=[[1, 2, 3]])))
+
+
+def nltk_self_bleu(texts: list[str]) -> list[float]:
+    tokens = [list(words(text)) for text in texts]
+    smooth = SmoothingFunction().method1
+    return [
+        float(sentence_bleu(tokens[:i] + tokens[i + 1 :], row, smoothing_function=smooth))
+        for i, row in enumerate(tokens)
+    ]
+
+
+@pytest.mark.parametrize(
+    "texts", [TEXTS, ["a"] * 3, ["", "a b"], ["a b c d e", "a b c d e"], ["a", "b"], ["x y", "y x", "x y z"]]
+)
+def test_self_bleu_is_nltk(texts: list[str]) -> None:
+    assert self_bleu_stats(cell(texts))[:, 0].tolist() == pytest.approx(nltk_self_bleu(texts), abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(alphabet="ab c", max_size=12), min_size=2, max_size=6))
+def test_self_bleu_is_nltk_on_anything(texts: list[str]) -> None:
+    assert self_bleu_stats(cell(texts))[:, 0].tolist() == pytest.approx(nltk_self_bleu(texts), abs=1e-12)
+
+
+def test_self_bleu_of_one_text_is_missing() -> None:
+    assert math.isnan(value("self_bleu", cell(["alone"])))
+
+
+def test_perplexity_is_exp_of_nats_a_token_over_all_texts() -> None:
+    """(2·1 + 6·3) nats over 4 tokens: exp(5), not the mean of exp(2) and exp(6)."""
+    texts = cell(["a", "b"], judge_nll=np.array([2.0, 18.0]), judge_tokens=np.array([1, 3]))
+    assert value("perplexity", texts) == pytest.approx(math.exp(5))
+    assert value("generator_perplexity", cell(["ab"])) == pytest.approx(math.e)
+    assert math.isnan(value("generator_perplexity", cell(["ab"], model_logprobs=[np.empty(0)])))
+
+
+def test_similarity_leaves_empty_texts_to_their_own_metric() -> None:
+    texts = cell(["a", " \n"], text_embeddings=np.array([[0.6, 0.8], [1.0, 0.0]]))
+    assert value("context_similarity", texts) == pytest.approx(0.6)
+    assert value("empty", texts) == 0.5
+    assert math.isnan(value("reference_similarity", cell(["", ""])))
+
+
+def test_sacrebleu_golden_values() -> None:
+    """The example of sacrebleu's README: BLEU 48.530827, chrF2 59.73 with two references."""
+    texts = ["The dog bit the man.", "It wasn't surprising.", "The man had just bitten him."]
+    references = [
+        ["The dog bit the man.", "The dog had bit the man."],
+        ["It was not unexpected.", "No one was surprised."],
+        ["The man bit him first.", "The man had bitten the dog."],
+    ]
+    scored = cell(texts, references=references)
+    assert value("bleu", scored) == pytest.approx(48.530827, abs=1e-6)
+    assert value("chrf", scored) == pytest.approx(59.73, abs=0.005)
+
+
+WORD = st.sampled_from(["the", "cat", "sat", "on", "mat", "a", "dog", ".", "ran"])
+SENTENCE = st.lists(WORD, max_size=9).map(" ".join)
+LINE = st.tuples(SENTENCE, st.lists(SENTENCE.filter(bool), min_size=1, max_size=2))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(LINE, min_size=1, max_size=5))
+def test_translation_metrics_are_sacrebleus(lines: list[tuple[str, list[str]]]) -> None:
+    """Also with empty texts, no match, and a varying number of references."""
+    texts, references = [line[0] for line in lines], [line[1] for line in lines]
+    streams: Any = [[r[i] if i < len(r) else None for r in references] for i in range(2)]
+    if not any(streams[1]):
+        streams = streams[:1]
+    scored = cell(texts, references=references)
+    assert value("bleu", scored) == pytest.approx(sacrebleu.corpus_bleu(texts, streams).score, abs=1e-9)
+    assert value("chrf", scored) == pytest.approx(sacrebleu.corpus_chrf(texts, streams).score, abs=1e-9)
+    assert value("ter", scored) == pytest.approx(sacrebleu.corpus_ter(texts, streams).score, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_aggregates_work_on_many_sums_at_once(name: str) -> None:
+    metric = METRICS[name]
+    stats = metric.stats(cell(TEXTS))
+    assert stats.shape[0] == len(TEXTS) and stats.dtype == np.float64
+    sums = np.stack([stats.sum(0), 2 * stats.sum(0), stats[:2].sum(0)])
+    many = metric.aggregate(sums)
+    assert many.shape == (3,)
+    assert many.tolist() == pytest.approx([float(metric.aggregate(row)) for row in sums])
+    assert many[0] == pytest.approx(many[1]), "a corpus twice as large scores the same"
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("texts", [[""], ["\n"], ["", ""], ["a"], ["é"], ["\x00\ufffd"]], ids=repr)
+def test_degenerate_texts_give_a_value_or_nan(name: str, texts: list[str]) -> None:
+    result = value(name, cell(texts))
+    assert isinstance(result, float)  # and no exception
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_order_of_examples_does_not_matter(name: str) -> None:
+    assert value(name, cell(TEXTS)) == pytest.approx(value(name, cell(TEXTS[::-1])))
+
+
+def test_undefined_ratio_is_nan_not_zero() -> None:
+    assert math.isnan(float(ratio(np.array([0.0, 0.0]))))

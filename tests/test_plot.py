@@ -1,0 +1,138 @@
+"""Figures: they are drawn for every table that the settings allow, and always with the same bytes."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import plot, summarize
+from pipeline.checks import PipelineError
+from pipeline.report import choose, heatmap, labels, names, style
+from pipeline.report.table import Row
+from pipeline.settings import Base, Route, Variant
+from tests import synthetic
+
+TOP = Route("top_k", 20)
+TWO_KNOBS = Variant(Base(), Route("uniform"), TOP)
+ONE_KNOB = Variant(Base(), TOP, TOP)
+
+
+def run(folder: Path, raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    synthetic.project(folder, raw)
+    monkeypatch.chdir(folder)
+    summarize.main([])
+    plot.main([])
+    return {path.name: path.read_bytes() for path in sorted(Path("reports/plots").iterdir())}
+
+
+def only(task: str, **changes: Any) -> dict[str, Any]:
+    raw = synthetic.raw_params()
+    return raw | {"tasks": {task: raw["tasks"][task]}} | changes
+
+
+def pixels(png: bytes) -> tuple[int, int]:
+    width, height = struct.unpack(">II", png[16:24])
+    return width, height
+
+
+def test_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "reports/plots").mkdir(parents=True)
+    (tmp_path / "reports/plots/gone-plane.png").touch()  # of a task that left params.yaml
+    found = run(tmp_path, synthetic.raw_params(), monkeypatch)
+    tasks, kinds = ("textgen", "dialogue", "translation"), ("heatmap", "plane", "rate")
+    assert set(found) == {f"{task}-{kind}.png" for task in tasks for kind in kinds}
+    for name, png in found.items():
+        assert pixels(png)[0] == style.WIDTH * style.DPI, name
+        assert 500 < pixels(png)[1] < 1600, name
+        assert 50_000 < len(png) < 600_000, name  # neither blank nor a burden on the repository
+        assert b"Matplotlib" not in png, name  # the version would change the bytes
+    again = run(tmp_path, only("dialogue"), monkeypatch)
+    assert again == {name: png for name, png in found.items() if name.startswith("dialogue")}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "kinds"),
+    [
+        (["perplexity"], ["heatmap", "rate"]),  # no diversity, no plane
+        (["distinct_1", "chrf"], ["heatmap", "plane", "rate"]),
+        (["length"], []),
+    ],
+)
+def test_metrics_switched_off(
+    metrics: list[str], kinds: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    found = run(tmp_path, only("translation", metrics=metrics), monkeypatch)
+    assert list(found) == [f"translation-{kind}.png" for kind in kinds]
+    assert capsys.readouterr().out.count("left out") == 3 - len(kinds)
+
+
+@pytest.mark.parametrize("grid", [{"q": [0], "lambda": [0]}, {"q": [0.1], "lambda": [0.3]}])
+def test_one_cell_and_no_baselines(
+    grid: dict[str, list[float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = run(tmp_path, only("textgen", grid=grid, baselines={}), monkeypatch)
+    assert len(found) == 3
+
+
+def test_missing_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synthetic.project(tmp_path, only("textgen"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PipelineError, match="run the stage summarize first"):
+        plot.main([])
+
+
+def cells(pairs: list[tuple[float, float]], decoders: list[str]) -> list[Row]:
+    return [
+        Row("textgen", f"{q}-{lam}", "routing", "v", q, lam, "explore", 1 - (1 - q) * (1 - lam), 0, d, 2, 1)
+        for (q, lam), d in zip(pairs, decoders, strict=True)
+    ]
+
+
+def test_lines_of_a_variant() -> None:
+    rows = cells([(0, 0), (0, 0.5), (0.5, 0), (0.5, 0.5)], ["a", "b", "b", "d"])
+    (line,) = choose.lines(rows, ONE_KNOB)
+    assert [row.r for row in line.rows] == [0, 0.5, 0.75]  # (0, ½) and (½, 0) are one decoder
+    rows = cells([(0, 0), (0, 0.5), (0.5, 0), (0.5, 0.5)], ["a", "b", "c", "d"])
+    q_alone, lambda_alone = choose.lines(rows, TWO_KNOBS)
+    assert [(q_alone.knob, row.decoder) for row in q_alone.rows] == [("q", "a"), ("q", "c")]
+    assert [(lambda_alone.knob, row.decoder) for row in lambda_alone.rows] == [("λ", "a"), ("λ", "b")]
+    (loose,) = choose.lines(rows[3:], TWO_KNOBS)  # no zero in the grid: nothing to connect
+    assert loose.knob == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.8736, "0.874"),
+        (9.996, "10.0"),
+        (27.34, "27.3"),
+        (154.4, "154"),
+        (999.7, "1.00k"),
+        (12345, "12.3k"),
+    ],
+)
+def test_numbers_in_a_cell_are_short(value: float, text: str) -> None:
+    assert names.short(value) == text
+
+
+def test_labels_do_not_overlap() -> None:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    ax = Figure().subplots()
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    wanted = [labels.Label(0.5 + 0.01 * i, 0.5, f"label {i}", "black") for i in range(40)]
+    labels.place(ax, wanted, np.array([[w.x, w.y] for w in wanted]), np.empty((0, 2)))
+    boxes = [text.get_window_extent() for text in ax.texts if isinstance(text, Text)]
+    assert 3 < len(boxes) < 40  # some found room, the others were left out
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_the_heat_map_says_when_q_and_lambda_are_one_knob() -> None:
+    assert heatmap._note(ONE_KNOB, "explore").endswith("r = 1 − (1−q)(1−λ)")
+    assert heatmap._note(ONE_KNOB, "exploit").endswith("r = 1 − (1−q)λ")
+    assert "20 likeliest tokens" in heatmap._note(TWO_KNOBS, "explore")

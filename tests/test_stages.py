@@ -1,0 +1,274 @@
+"""Stages on tiny models: incremental, resumable, pruned, and clear about bad input."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import evaluate, generate, plot, prepare, summarize
+from pipeline.checks import PipelineError
+from pipeline.files import read_json, read_jsonl, write_jsonl
+from tests.workspace import ROOT, inside, make_workspace, params, write_params
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose generations are complete."""
+    folder = make_workspace(tmp_path_factory.mktemp("finished"))
+    with inside(folder):
+        for task in ("textgen", "dialogue", "translation"):
+            generate.main([task])
+    return folder
+
+
+@pytest.fixture
+def work(finished: Path, tmp_path: Path) -> Path:
+    """A copy of it to change."""
+    return Path(shutil.copytree(finished, tmp_path / "work"))
+
+
+def columns(folder: Path) -> dict[str, Any]:
+    paths = sorted((folder / "data/generations").glob("*/*.parquet"))
+    return {f"{p.parent.name}/{p.stem}": pq.read_table(p).to_pydict() for p in paths}
+
+
+def run_generate(folder: Path, capsys: pytest.CaptureFixture[str], task: str = "textgen") -> str:
+    capsys.readouterr()
+    with inside(folder):
+        generate.main([task])
+    return capsys.readouterr().out
+
+
+def test_files_hold_what_the_design_says(finished: Path) -> None:
+    cells = columns(finished)
+    # 3 variants × 3 × 2 cells, greedy, 2 temperatures, 1 top-p; beam for translation alone
+    assert len(cells) == 3 * (18 + 4) + 1 and "translation/beam-4" in cells
+    for name, cell in cells.items():
+        assert list(cell) == ["example_id", "sample", "text", "token_ids", "routes", "logprobs",
+                              "model_logprobs", "finish"]  # fmt: skip
+        assert len(set(cell["example_id"])) == 4
+        for ids, routes, values, finish in zip(
+            cell["token_ids"], cell["routes"], cell["logprobs"], cell["finish"], strict=True
+        ):
+            assert len(ids) == len(routes) == len(values) <= 8
+            assert finish == ("length" if len(ids) == 8 and ids[-1] != 2 and "\n" not in chr(ids[-1]) else finish)
+            assert name.startswith(("textgen/routing", "dialogue/routing", "translation/routing")) or not any(routes)
+    path = finished / "data/generations/textgen/routing-plausible-q0.1-l0.1.parquet"
+    metadata = pq.read_schema(path).metadata[b"cell"].decode()
+    for word in ('"key"', '"versions"', '"seed"', '"lambda_route"', '"top_k"'):
+        assert word in metadata
+
+
+def test_equal_rates_hold_the_same_bytes(finished: Path) -> None:
+    cells = columns(finished)
+    assert cells["textgen/routing-uniform-q0.1-l0"] == cells["textgen/routing-uniform-q0-l0.1"]
+    assert cells["textgen/routing-uniform-q0-l0"] == cells["textgen/temperature-1"]
+    assert cells["textgen/routing-epsilon-greedy-q0-l0"] == cells["textgen/greedy"]
+    assert cells["textgen/routing-uniform-q0.3-l0.1"] != cells["textgen/routing-uniform-q0.3-l0"]
+
+
+def test_a_second_run_computes_nothing(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = columns(work)
+    assert "all of them were there already" in run_generate(work, capsys)
+    shutil.rmtree(work / "data/generations")
+    for task in ("textgen", "dialogue", "translation"):
+        assert "all of them were there already" in run_generate(work, capsys, task)
+    assert columns(work) == before
+
+
+def test_one_more_q_computes_only_its_cells_and_a_smaller_grid_is_pruned(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, values = columns(work), params()
+    values["grid"]["q"] = [0, 0.05, 0.1, 0.3]
+    write_params(work, values)
+    # q = 0.05 × λ = 0, 0.1 in three variants; plausible's (0.05, 0) is uniform's: 5 new decoders
+    assert "computed 5 decoders, 20 texts" in run_generate(work, capsys)
+    after = columns(work)
+    assert len(after) == len(before) + 6
+    assert all(after[name] == cell for name, cell in before.items())
+    write_params(work, params())
+    run_generate(work, capsys)
+    assert columns(work) == before
+
+
+def test_more_examples_keep_the_earlier_ones(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, values = columns(work), params(examples=6)
+    write_params(work, values)
+    with inside(work):
+        prepare.main(["textgen"])
+    assert re.search(r"computed (\d+) decoders, (\d+) texts", run_generate(work, capsys)).groups() == (  # type: ignore[union-attr]
+        "15",
+        "30",  # two new examples for each
+    )
+    after = columns(work)
+    for name, cell in before.items():
+        if name.startswith("textgen/"):
+            assert {key: values[:4] for key, values in after[name].items()} == cell
+
+
+def test_batch_and_block_sizes_change_nothing(finished: Path, tmp_path: Path) -> None:
+    folder = make_workspace(tmp_path)
+    write_params(folder, params() | {"batch_size": 3, "max_rows": 7})
+    with inside(folder):
+        for task in ("textgen", "dialogue", "translation"):
+            generate.main([task])
+    assert columns(folder) == columns(finished)
+
+
+def test_kill_in_the_middle_loses_no_finished_block(finished: Path, tmp_path: Path) -> None:
+    """kill -9 after some blocks; the rerun computes the rest and ends with the same bytes."""
+    folder = make_workspace(tmp_path)
+    write_params(folder, params() | {"max_rows": 15})  # a block an example
+    code = (
+        "import time; from pipeline import generate; from pipeline.decoding import runner\n"
+        "put = runner.Store.put\n"
+        "runner.Store.put = lambda *a: (put(*a), print('block', flush=True), time.sleep(0.5))\n"
+        "generate.main(['textgen'])\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    blocks = [process.stdout.readline() for _ in range(2)]
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert blocks == ["block\n"] * 2
+    rerun = subprocess.run(
+        [sys.executable, "-m", "pipeline.generate", "textgen"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    computed = re.search(r"computed \d+ decoders, (\d+) texts", rerun.stdout)
+    assert computed and int(computed[1]) == 30, rerun.stdout + rerun.stderr  # 2 of 4 examples were kept
+    expected = {name: cell for name, cell in columns(finished).items() if name.startswith("textgen/")}
+    assert columns(folder) == expected
+
+
+def test_independent_coupling_gives_every_cell_its_own_noise(work: Path) -> None:
+    before = columns(work)
+    write_params(work, params() | {"coupling": "independent"})
+    with inside(work):
+        generate.main(["textgen"])
+    after = columns(work)
+    one, other = (after[f"textgen/routing-uniform-{name}"]["token_ids"] for name in ("q0.1-l0", "q0-l0.1"))
+    assert one != other and one != before["textgen/routing-uniform-q0.1-l0"]["token_ids"]
+    assert after["textgen/greedy"] == before["textgen/greedy"], "greedy uses no noise"
+
+
+def test_the_rest_of_the_pipeline(work: Path) -> None:
+    with inside(work):
+        for task in ("textgen", "dialogue", "translation"):
+            evaluate.main([task])
+        first = (work / "data/metrics/textgen.json").read_bytes()
+        evaluate.main(["textgen"])
+        assert (work / "data/metrics/textgen.json").read_bytes() == first
+        summarize.main([])
+        plot.main([])
+    metrics = read_json(work / "data/metrics/translation.json")
+    assert {"bleu", "chrf", "ter"} <= set(metrics["metrics"])
+    assert "context_similarity" not in metrics["metrics"]
+    human = next(cell for cell in metrics["cells"] if cell["cell"] == "human")
+    assert human["metrics"]["bleu"]["value"] == pytest.approx(100)
+    for cell in metrics["cells"]:
+        for name, record in cell["metrics"].items():
+            if record["value"] is not None and name != "self_bleu":
+                assert record["lo"] <= record["value"] + 1e-9 and record["value"] <= record["hi"] + 1e-9
+    summary = read_json(work / "reports/summary.json")
+    assert set(summary) == {"textgen", "dialogue", "translation"}
+    assert all(len(numbers) <= 5 for numbers in summary.values())
+    assert len(list((work / "reports/plots").glob("*.png"))) == 9
+
+
+def test_evaluation_does_not_depend_on_the_other_cells(work: Path) -> None:
+    """A metric of a cell is the same, to the byte, when other cells join it: only then may it be cached."""
+
+    def values() -> dict[str, Any]:
+        evaluate.main(["textgen"])
+        return {c["cell"]: c["metrics"] for c in read_json("data/metrics/textgen.json")["cells"]}
+
+    with inside(work):
+        whole = values()
+        small = params()
+        small["grid"] = {"q": [0.1], "lambda": [0]}
+        write_params(work, small)
+        shutil.rmtree(work / ".dvc/cache")  # scores are computed again, for few texts
+        generate.main(["textgen"])
+        few = values()
+    assert len(few) == 3 + 4 + 1
+    assert all(whole[name] == cell for name, cell in few.items())
+
+
+def test_truncated_cell_file_is_named(work: Path) -> None:
+    path = work / "data/generations/textgen/greedy.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    with inside(work), pytest.raises(PipelineError, match=r"greedy\.parquet: damaged .* generate@textgen"):
+        evaluate.main(["textgen"])
+    path.unlink()
+    with inside(work), pytest.raises(PipelineError, match=r"greedy\.parquet: missing"):
+        evaluate.main(["textgen"])
+    with inside(work):
+        generate.main(["textgen"])  # and nothing is lost
+        evaluate.main(["textgen"])
+
+
+def test_model_folder_without_tokenizer(work: Path) -> None:
+    for path in (work / "data/assets/one").glob("tokenizer*"):
+        path.unlink()
+    with inside(work), pytest.raises(PipelineError, match="data/assets/one: no usable tokenizer"):
+        generate.main(["textgen"])
+
+
+def test_prompt_longer_than_the_context(work: Path) -> None:
+    rows = read_jsonl(work / "data/prepared/textgen.jsonl")
+    rows[2]["prompt"] = "x" * 600
+    write_jsonl(work / "data/prepared/textgen.jsonl", rows)
+    with inside(work), pytest.raises(PipelineError, match=rf"{rows[2]['id']} has 601 prompt tokens.*512"):
+        generate.main(["textgen"])
+
+
+def test_no_references(work: Path) -> None:
+    rows = read_jsonl(work / "data/prepared/textgen.jsonl")
+    rows[1]["references"] = []
+    write_jsonl(work / "data/prepared/textgen.jsonl", rows)
+    with inside(work), pytest.raises(PipelineError, match=rf"{rows[1]['id']} has no references"):
+        evaluate.main(["textgen"])
+
+
+def test_damaged_lines_are_named(work: Path) -> None:
+    path = work / "data/prepared/textgen.jsonl"
+    path.write_text(path.read_text() + '{"id": ')
+    with inside(work), pytest.raises(PipelineError, match=r"textgen\.jsonl, line 5: is not JSON"):
+        generate.main(["textgen"])
+
+
+def test_a_stage_ends_with_one_line_and_status_2(work: Path) -> None:
+    (work / "params.yaml").write_text((work / "params.yaml").read_text().replace("seed: ", "sead: "))
+    started = time.monotonic()
+    result = subprocess.run(
+        [sys.executable, "-m", "pipeline.check"],
+        cwd=work,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: params.yaml: sead = ") and result.stderr.count("\n") == 1
+    assert time.monotonic() - started < 30

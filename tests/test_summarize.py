@@ -1,0 +1,150 @@
+"""The table of cells and the summary, against values worked out by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import summarize
+from pipeline.checks import PipelineError
+from pipeline.report.summary import against_temperature, change_at, interpolator, summarize_task
+from pipeline.report.table import Row, Value, from_csv, rows_of, to_csv
+from pipeline.settings import Base, Route, Variant
+from tests import synthetic
+
+NAN = math.nan
+UNIFORM = {"v": Variant(Base(), Route("uniform"), Route("uniform"))}
+
+
+def cell(name: str, family: str, **values: Any) -> dict[str, Any]:
+    about = {"variant": "", "q": None, "lambda": None, "r": None, "setting": None, "decoder": name}
+    return {"cell": name, "family": family, "examples": 64, "samples": 1, "metrics": {}, **about, **values}
+
+
+def row(
+    family: str, diversity: float, quality: float, r: float = math.nan, setting: float = math.nan
+) -> Row:
+    """A row of a variant `v` at (q = r, λ = 0), or of a baseline."""
+    name = f"{family}-{r}-{setting}"
+    metrics = {"distinct_2": Value(diversity), "bleu": Value(quality), "perplexity": Value(quality)}
+    routing = family == "routing"
+    variant, lam = ("v", 0.0) if routing else ("", math.nan)
+    return Row("translation", name, family, variant, r, lam, "", r, setting, name, 2, 1, metrics)
+
+
+def test_csv_of_two_cells_is_exactly_this() -> None:
+    routed = cell("routing-v-q0.03-l0.1", "routing", variant="v", q=0.03, r=0.127, **{"lambda": 0.1})
+    routed["metrics"] = {"bleu": {"value": 100 / 3, "lo": 1234567.0, "hi": 0.00001234567, "stats": []}}
+    top_k = cell("top_k-50", "top_k", setting=50.0)
+    top_k["metrics"] = {
+        "bleu": {"value": None, "lo": None, "hi": None, "stats": []},
+        "empty": {"value": 0.0, "lo": 0.0, "hi": 0.5, "stats": []},
+    }
+    rows = rows_of({"task": "translation", "cells": [routed, top_k]}, "exploit")
+    assert to_csv(rows, ["empty", "bleu"]) == (
+        "task,cell,family,variant,q,lambda,lambda_means,r,setting,decoder,examples,samples,"
+        "empty,empty_lo,empty_hi,bleu,bleu_lo,bleu_hi\n"
+        "translation,routing-v-q0.03-l0.1,routing,v,0.03,0.1,exploit,0.127,,routing-v-q0.03-l0.1,64,1,"
+        ",,,33.3333,1.23457e+06,1.23457e-05\n"
+        "translation,top_k-50,top_k,,,,,,50,top_k-50,64,1,0,0,0.5,,,\n"
+    )
+
+
+def test_csv_reads_back_as_it_was_written() -> None:
+    rows = rows_of({"task": "textgen", "cells": [cell("a,b", "eta", setting=0.25)]}, "explore")
+    text = to_csv(rows, ["bleu"])
+    assert to_csv(from_csv(text, "x.csv"), ["bleu"]) == text
+
+
+def test_broken_csv_is_named() -> None:
+    with pytest.raises(PipelineError, match=r"x\.csv: has no column cell"):
+        from_csv("task\ntextgen\n", "x.csv")
+    text = to_csv(rows_of({"task": "textgen", "cells": [cell("a", "eta", setting=0.5)]}, "explore"), [])
+    with pytest.raises(PipelineError, match=r"x\.csv, line 2: .*'high'"):
+        from_csv(text.replace("0.5", "high"), "x.csv")
+
+
+def test_interpolation_is_straight_or_straight_in_the_logarithm() -> None:
+    assert interpolator([0.0, 1.0], [10.0, 20.0], "bleu")(0.5) == 15.0
+    assert interpolator([1.0, 0.0], [40.0, 10.0], "perplexity")(0.5) == pytest.approx(20.0)  # √(10·40)
+    assert math.isnan(interpolator([0.0, 1.0], [10.0, 20.0], "bleu")(1.1))
+    assert math.isnan(interpolator([0.0, math.nan], [10.0, 20.0], "bleu")(math.nan))
+    assert math.isnan(interpolator([], [], "bleu")(0.5))
+
+
+def test_change_is_read_off_the_curve_at_five_percent() -> None:
+    rows = [
+        row("routing", 0.5, 30, r=0.0),
+        row("routing", 0.6, 28, r=0.04),
+        row("routing", 0.8, 20, r=0.08),
+    ]
+    assert change_at(rows, UNIFORM, "bleu", 0.05) == pytest.approx(-4.0)  # 28 − 8/4 − 30
+    assert math.isnan(change_at(rows[:2], UNIFORM, "bleu", 0.05))  # the grid ends below
+    assert math.isnan(change_at(rows[1:], UNIFORM, "bleu", 0.05))  # no cell without routes
+    assert math.isnan(change_at([], UNIFORM, "bleu", 0.05))
+
+
+def test_against_temperature_is_the_median_gap_inside_the_curve() -> None:
+    curve = [row("temperature", 0.5, 30, setting=0.5), row("temperature", 0.9, 10, setting=1.3)]
+    routed = [
+        row("routing", 0.7, 22, r=0.1),  # the curve has 20: +2
+        row("routing", 0.8, 11, r=0.2),  # 15: −4
+        row("routing", 0.6, 26, r=0.3),  # 25: +1
+        row("routing", 0.95, 0, r=0.4),  # outside the curve: not counted
+        row("routing", 0.6, 99, r=0.0),  # no random route: not counted
+    ]
+    assert against_temperature([*curve, *routed], "distinct_2", "bleu") == pytest.approx(1.0)
+    assert math.isnan(against_temperature(routed, "distinct_2", "bleu"))
+
+
+def test_missing_numbers_are_left_out() -> None:
+    assert summarize_task("translation", [row("human", 0.9, 100.0)], UNIFORM) == {}
+    only = summarize_task("translation", [row("temperature", 0.9, 1 / 3, setting=1.0)], UNIFORM)
+    assert only == {"sampling_bleu": 0.333333}
+
+
+def run(folder: Path, raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, float]]:
+    synthetic.project(folder, raw)
+    monkeypatch.chdir(folder)
+    summarize.main([])
+    return json.loads(Path("reports/summary.json").read_text())
+
+
+def test_stage_on_the_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary = run(tmp_path, synthetic.raw_params(), monkeypatch)
+    assert list(summary["textgen"]) == [
+        "human_perplexity",
+        "routing_5pct_distinct_2_change",
+        "routing_5pct_perplexity_change",
+        "routing_minus_temperature_perplexity",
+        "sampling_perplexity",
+    ]
+    assert set(summary) == {"textgen", "dialogue", "translation"}
+    assert all(len(numbers) <= 5 for numbers in summary.values())
+    assert "human_bleu" not in summary["translation"]  # the human text is the reference
+    with open("reports/cells.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [r["task"] for r in rows[:1] + rows[-1:]] == ["textgen", "translation"]  # as in params.yaml
+    assert len(rows) == 2 * 90 + 91  # 14 baselines, 75 routing cells, human; translation has a beam more
+    assert {r["bleu"] for r in rows if r["task"] == "textgen"} == {""}
+    assert {r["lambda_means"] for r in rows if r["family"] != "routing"} == {""}
+
+
+def test_metrics_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = synthetic.raw_params() | {"metrics": ["length"]}
+    assert run(tmp_path, raw, monkeypatch) == {"textgen": {}, "dialogue": {}, "translation": {}}
+    header = Path("reports/cells.csv").read_text().splitlines()[0]
+    assert header.endswith("samples,length,length_lo,length_hi")
+
+
+def test_missing_metrics_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synthetic.project(tmp_path, synthetic.raw_params())
+    (tmp_path / "data/metrics/dialogue.json").unlink()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PipelineError, match=r"data/metrics/dialogue\.json"):
+        summarize.main([])

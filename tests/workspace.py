@@ -1,0 +1,99 @@
+"""A whole project in a folder, on tiny random models and invented records: no download."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from transformers import BertConfig, BertModel
+
+from pipeline import fetch, prepare
+from tests.tiny import byte_tokenizer, tiny_model_folder
+
+ROOT = Path(__file__).parent.parent
+WORDS = "the market rose and fell while people of many towns talked about rain and trade".split()
+
+
+def sentence(seed: int, length: int) -> str:
+    return " ".join(WORDS[(seed * 7 + i * (seed + 3)) % len(WORDS)] for i in range(length))
+
+
+def records(task: str, count: int) -> list[dict[str, Any]]:
+    if task == "textgen":
+        return [{"text": f"{i} {sentence(i, 30)}"} for i in range(count)]
+    if task == "dialogue":
+        return [
+            {"context": [f"{i} {sentence(i + t, 4)}" for t in range(3)], "reply": sentence(i, 6)}
+            for i in range(count)
+        ]
+    return [{"source": f"{i} {sentence(i, 4)}", "references": [sentence(i + 1, 4)]} for i in range(count)]
+
+
+def params(examples: int = 4, steps: int = 8) -> dict[str, Any]:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values["grid"] = {"q": [0, 0.1, 0.3], "lambda": [0, 0.1]}
+    values["baselines"] = {"greedy": True, "temperature": [0.7, 1.0], "top_p": [0.9]}
+    values["bootstrap"]["resamples"] = 100
+    values["assets"] = {
+        "one": {"kind": "model", "source": "file:models/one"},
+        "two": {"kind": "model", "source": "file:models/two"},
+        "bert": {"kind": "embedder", "source": "file:models/bert"},
+    }
+    values["embedder"] = "bert"
+    for name, task in values["tasks"].items():
+        task |= {"model": "one", "judge": "two", "data": name, "examples": examples, "max_new_tokens": steps}
+        values["assets"][name] = {"kind": "data", "source": f"file:{name}.jsonl", "reader": "records"}
+    values["tasks"]["textgen"]["prompt_tokens"] = 8
+    values["tasks"]["translation"]["shots"] = 1
+    return values
+
+
+def write_params(folder: Path, values: dict[str, Any]) -> None:
+    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def make_workspace(folder: Path, fetched: bool = True) -> Path:
+    """Models, records, params.yaml and a DVC repository in `folder`, fetched and prepared."""
+    tiny_model_folder(folder / "models/one")
+    tiny_model_folder(folder / "models/two")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = BertConfig(
+            vocab_size=300,
+            hidden_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=32,
+        )
+        BertModel(config).save_pretrained(folder / "models/bert")
+    byte_tokenizer().save_pretrained(folder / "models/bert")
+    for task in ("textgen", "dialogue", "translation"):
+        lines = [json.dumps(record) for record in records(task, 20)]
+        (folder / f"{task}.jsonl").write_text("\n".join(lines))
+    values = params()
+    write_params(folder, values)
+    subprocess.run(["dvc", "init", "--no-scm", "--quiet"], cwd=folder, check=True)
+    if fetched:
+        with inside(folder):
+            for asset in values["assets"]:
+                fetch.main([asset])
+            for task in values["tasks"]:
+                prepare.main([task])
+    return folder
+
+
+@contextlib.contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
