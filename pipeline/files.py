@@ -53,15 +53,15 @@ def write_jsonl(path: str | Path, rows: list[dict[str, Any]]) -> None:
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
     """Raises `PipelineError` with file and line number when a line is broken."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     try:
         with open(path, encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
+            for line in lines:
                 rows.append(json.loads(line))
     except OSError as error:
         raise PipelineError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
-        raise PipelineError(f"{path}, line {number}: is not JSON ({error})") from None
+        raise PipelineError(f"{path}, line {len(rows) + 1}: is not JSON ({error})") from None
     return rows
 
 

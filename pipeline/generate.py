@@ -18,7 +18,7 @@ from tqdm import tqdm
 from pipeline import stage
 from pipeline.checks import PipelineError, choice
 from pipeline.decoding.cellfile import write_cell
-from pipeline.decoding.model import LanguageModel, load_model, load_tokenizer, read_shape
+from pipeline.decoding.model import load_model, load_tokenizer, read_shape
 from pipeline.decoding.plan import Example, Plan, Text, make_plan
 from pipeline.decoding.runner import run_missing, unpack
 from pipeline.decoding.sampler import Trajectory

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from transformers import BertConfig, BertModel
 
 from pipeline.checks import PipelineError
+from pipeline.metrics import embedding
 from pipeline.metrics.embedding import Embedder
 from tests.tiny import byte_tokenizer
 
@@ -46,6 +48,37 @@ def check(embedder: Embedder) -> None:
 
 def test_vectors_do_not_depend_on_the_other_texts(embedder: Embedder) -> None:
     check(embedder)
+
+
+@pytest.mark.parametrize("batch", [2, 3, 128])
+def test_vectors_do_not_depend_on_the_batch_size(
+    embedder: Embedder, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    expected = embedder(TEXTS)
+    monkeypatch.setattr(embedding, "BATCH", batch)
+    assert np.array_equal(embedder(TEXTS), expected)
+
+
+def test_no_model_call_depends_on_the_company(embedder: Embedder) -> None:
+    """The means, seen directly: whether a broken one shows in the vectors depends on the processor
+    (MKL rounds differently at a few row counts only, and not the same ones everywhere).
+    """
+    shapes: list[tuple[int, int]] = []
+    hook = embedder.network.register_forward_pre_hook(
+        lambda module, args, given: shapes.append(tuple(given["input_ids"].shape)), with_kwargs=True
+    )
+    try:
+        embedder(["one short text"])
+        embedder(TEXTS)
+    finally:
+        hook.remove()
+    assert all(rows >= 2 and length % 16 == 0 and length <= 256 for rows, length in shapes), shapes
+    assert len({length for _, length in shapes}) > 3, "texts of several lengths are not padded to one"
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs oneDNN")
+def test_no_batch_dependent_linear_is_left(embedder: Embedder) -> None:
+    assert not [name for name, module in embedder.network.named_modules() if type(module) is nn.Linear]
 
 
 @pytest.mark.real

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
 import shutil
 import subprocess
 from pathlib import Path

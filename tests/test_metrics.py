@@ -74,7 +74,8 @@ def nltk_self_bleu(texts: list[str]) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    "texts", [TEXTS, ["a"] * 3, ["", "a b"], ["a b c d e", "a b c d e"], ["a", "b"], ["x y", "y x", "x y z"]]
+    "texts",
+    [TEXTS, ["a"] * 3, ["", "a b"], ["a b c d e", "a b c d e"], ["a", "b"], ["x y", "y x", "x y z"]],
 )
 def test_self_bleu_is_nltk(texts: list[str]) -> None:
     assert self_bleu_stats(cell(texts))[:, 0].tolist() == pytest.approx(nltk_self_bleu(texts), abs=1e-12)

@@ -61,8 +61,12 @@ def test_files_hold_what_the_design_says(finished: Path) -> None:
             cell["token_ids"], cell["routes"], cell["logprobs"], cell["finish"], strict=True
         ):
             assert len(ids) == len(routes) == len(values) <= 8
-            assert finish == ("length" if len(ids) == 8 and ids[-1] != 2 and "\n" not in chr(ids[-1]) else finish)
-            assert name.startswith(("textgen/routing", "dialogue/routing", "translation/routing")) or not any(routes)
+            assert finish == (
+                "length" if len(ids) == 8 and ids[-1] != 2 and "\n" not in chr(ids[-1]) else finish
+            )
+            assert name.startswith(
+                ("textgen/routing", "dialogue/routing", "translation/routing")
+            ) or not any(routes)
     path = finished / "data/generations/textgen/routing-plausible-q0.1-l0.1.parquet"
     metadata = pq.read_schema(path).metadata[b"cell"].decode()
     for word in ('"key"', '"versions"', '"seed"', '"lambda_route"', '"top_k"'):

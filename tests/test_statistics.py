@@ -31,6 +31,12 @@ def test_interval_by_hand() -> None:
     assert interval(sums, weights, ratio, 0.4) == (0.5, 0.5, 0.5)
 
 
+def test_undefined_resamples_are_left_out() -> None:
+    """One of two examples is undefined: a resample of it alone (1 in 4) must not count as 0 or NaN."""
+    weights = np.array([[2.0, 0.0], [1.0, 1.0], [0.0, 2.0]])
+    assert interval(np.array([[5.0, 1], [0, 0]]), weights, ratio, 0.95) == (5.0, 5.0, 5.0)
+
+
 def test_undefined_value_gives_a_missing_interval() -> None:
     result = interval(np.zeros((4, 2)), resample_weights(4, 200, seed=1), ratio, 0.95)
     assert all(math.isnan(value) for value in result)
@@ -58,8 +64,8 @@ def test_a_against_a_is_null_at_its_rate() -> None:
     generator = np.random.Generator(np.random.Philox(12))
     rejected = 0
     for repeat in range(400):
-        pair = [np.stack([generator.standard_normal(80), np.ones(80)], axis=1) for _ in range(2)]
-        _, low, high = paired_difference(*pair, resample_weights(80, 300, seed=repeat), ratio, 0.9)
+        one, two = (np.stack([generator.standard_normal(80), np.ones(80)], axis=1) for _ in range(2))
+        _, low, high = paired_difference(one, two, resample_weights(80, 300, seed=repeat), ratio, 0.9)
         rejected += not low <= 0 <= high
     assert 0.05 <= rejected / 400 <= 0.17
 

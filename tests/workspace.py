@@ -18,7 +18,23 @@ from pipeline import fetch, prepare
 from tests.tiny import byte_tokenizer, tiny_model_folder
 
 ROOT = Path(__file__).parent.parent
-WORDS = "the market rose and fell while people of many towns talked about rain and trade".split()
+WORDS = tuple("the market rose and fell while people of many towns talked about rain and trade".split())  # noqa: SIM905
+    "the",
+    "market",
+    "rose",
+    "and",
+    "fell",
+    "while",
+    "people",
+    "of",
+    "many",
+    "towns",
+    "talked",
+    "about",
+    "rain",
+    "and",
+    "trade",
+]
 
 
 def sentence(seed: int, length: int) -> str:
@@ -48,7 +64,13 @@ def params(examples: int = 4, steps: int = 8) -> dict[str, Any]:
     }
     values["embedder"] = "bert"
     for name, task in values["tasks"].items():
-        task |= {"model": "one", "judge": "two", "data": name, "examples": examples, "max_new_tokens": steps}
+        task |= {
+            "model": "one",
+            "judge": "two",
+            "data": name,
+            "examples": examples,
+            "max_new_tokens": steps,
+        }
         values["assets"][name] = {"kind": "data", "source": f"file:{name}.jsonl", "reader": "records"}
     values["tasks"]["textgen"]["prompt_tokens"] = 8
     values["tasks"]["translation"]["shots"] = 1

@@ -57,7 +57,7 @@ class SlotCache(Cache):
 
     def __init__(self, layers: int, slots: int, max_length: int) -> None:
         self.slot_layers = [SlotLayer(slots, max_length) for _ in range(layers)]
-        super().__init__(layers=self.slot_layers)
+        super().__init__(layers=list(self.slot_layers))
 
     def cover(self, start: int, stop: int, length: int) -> None:
         """Point the next model call at slots [start, stop) with `length` positions filled."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -51,7 +52,7 @@ def spans(rows: int, batch_size: int) -> list[tuple[int, int]]:
     """
     pieces = max(1, min(-(-rows // batch_size), rows // 2))
     edges = [rows * i // pieces for i in range(pieces + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def pad_prompts(prompts: Sequence[Sequence[int]], length: int) -> tuple[Tensor, Tensor]:

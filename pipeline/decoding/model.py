@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from pipeline.checks import PipelineError
+from pipeline.decoding.attention import NAME as ATTENTION
 from pipeline.decoding.cache import SlotCache
 from pipeline.decoding.invariant import make_invariant
 
@@ -96,7 +97,7 @@ def load_model(folder: str | Path, dtype: str = "float32", invariant: bool = Tru
         network = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=getattr(torch, dtype),
-            attn_implementation="eager",  # fp32 sdpa changes with the key length
+            attn_implementation=ATTENTION,  # fp32 sdpa changes with the key length
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,

@@ -87,7 +87,7 @@ def _values(
             "value": _finite(value),
             "lo": _finite(low),
             "hi": _finite(high),
-            "stats": stats.tolist(),
+            "stats": [[_finite(number) for number in row] for row in stats],
         }
     return values
 

@@ -6,7 +6,7 @@ summed statistics to the score, is written for arrays. Tests hold it to sacreble
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from sacrebleu.metrics import BLEU, CHRF, TER
@@ -18,8 +18,9 @@ from pipeline.metrics.base import CellTexts
 def statistics(metric: SacrebleuMetric, cell: CellTexts) -> np.ndarray:
     """(R, k): sacrebleu's sufficient statistics of every text; texts may differ in references."""
     most = max(len(references) for references in cell.references)
-    streams: Sequence[Sequence[str | None]] = [
-        [references[i] if i < len(references) else None for references in cell.references] for i in range(most)
+    streams: Any = [  # sacrebleu skips None, though its annotation says str
+        [references[i] if i < len(references) else None for references in cell.references]
+        for i in range(most)
     ]
     return np.array(metric._extract_corpus_statistics(cell.texts, streams), dtype=np.float64)
 

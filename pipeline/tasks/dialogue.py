@@ -24,7 +24,7 @@ def build(records: Iterable[dict[str, Any]], task: Task, generator: Generator) -
     ordered = in_stable_order(
         ([context, reply], {"context": context, "reply": reply}) for context, reply in pairs
     )
-    rows = []
+    rows: list[dict[str, Any]] = []
     for id_, record in ordered:
         if len(rows) == task.examples:
             break

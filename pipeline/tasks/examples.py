@@ -43,7 +43,8 @@ def carries_control(texts: Iterable[str], control: Iterable[str]) -> bool:
 def field(record: dict[str, Any], name: str, kind: type) -> Any:
     """A text, or a list of texts. Raises `PipelineError` when a user's record has no such field."""
     value = record.get(name)
-    if not isinstance(value, kind) or (kind is list and not all(isinstance(v, str) for v in value)):
+    texts = value if isinstance(value, list) else [value]
+    if not isinstance(value, kind) or not all(isinstance(text, str) for text in texts):
         raise PipelineError(
             f"a record of the data set has {sorted(record)}; the task needs {name} ({kind.__name__}); "
             "map its columns with `fields` in params.yaml"

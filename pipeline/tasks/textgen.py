@@ -19,7 +19,7 @@ def build(records: Iterable[dict[str, Any]], task: Task, generator: Generator) -
     control = generator.control_tokens()
     texts = (field(record, "text", str) for record in records)
     ordered = in_stable_order((text, {"text": text}) for text in texts)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for id_, record in ordered:
         if len(rows) == task.examples:
             break
