@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test check clean
+.PHONY: repro test check assets clean
 
 repro: $(BIN)/ready
 	dvc repro
 
-test: $(BIN)/ready check
+test: check assets
 	pytest -m real
+
+assets: $(BIN)/ready
+	dvc repro --glob "fetch@*" "prepare@*"
 
 check: $(BIN)/ready
 	ruff check

@@ -18,27 +18,12 @@ from pipeline import fetch, prepare
 from tests.tiny import byte_tokenizer, tiny_model_folder
 
 ROOT = Path(__file__).parent.parent
-WORDS = tuple("the market rose and fell while people of many towns talked about rain and trade".split())  # noqa: SIM905
-    "the",
-    "market",
-    "rose",
-    "and",
-    "fell",
-    "while",
-    "people",
-    "of",
-    "many",
-    "towns",
-    "talked",
-    "about",
-    "rain",
-    "and",
-    "trade",
-]
+SAMPLE = "the market rose and fell while people of many towns talked about rain and trade"
 
 
 def sentence(seed: int, length: int) -> str:
-    return " ".join(WORDS[(seed * 7 + i * (seed + 3)) % len(WORDS)] for i in range(length))
+    words = SAMPLE.split()
+    return " ".join(words[(seed * 7 + i * (seed + 3)) % len(words)] for i in range(length))
 
 
 def records(task: str, count: int) -> list[dict[str, Any]]:
