@@ -34,12 +34,12 @@ def main(argv: list[str]) -> None:
     texts = {cell.name: read_texts(task, cell.name, rows) for cell in cells}
     texts["human"] = human_texts(rows, load_tokenizer(Path("data/assets") / task.model))
     with open_store("evaluate") as store:
-        with progress(f"{task.name}, judge", "tok") as show:
+        with Progress(f"{task.name}, judge", "tok") as show:
             texts = add_judge(settings, task, rows, texts, store, show)
-        with progress(f"{task.name}, embeddings", "text") as show:
+        with Progress(f"{task.name}, embeddings", "text") as show:
             texts = add_embeddings(rows, texts, lambda distinct: embed(settings, distinct, store, show))
     metrics = [METRICS[name] for name in settings.metrics if task.name in METRICS[name].tasks]
-    with progress(f"{task.name}, metrics", "cell") as show:
+    with Progress(f"{task.name}, metrics", "cell") as show:
         counter = iter(range(1, len(cells) + 1))
         ids = [row["id"] for row in rows]
         result = measure(
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> None:
     )
 
 
-class progress:
+class Progress:
     """A bar that is told (done, total); nothing is drawn where there is nothing to do."""
 
     def __init__(self, description: str, unit: str) -> None:

@@ -11,7 +11,7 @@ from pipeline.metrics.base import CellTexts, Metric, ratio
 __all__ = ["METRICS", "CellTexts", "Metric"]
 
 WORDS = f"tok:wordpunct|case:mixed|nltk:{version('nltk')}"
-COSINE = "cosine of mean-pooled unit vectors|max:256 tokens"
+COSINE = "cosine of mean-pooled unit vectors|embedder:{embedder}|max:256 tokens"
 
 METRICS = {
     metric.name: metric
@@ -47,7 +47,7 @@ METRICS = {
             "perplexity",
             "judge perplexity (exp nats per token)",
             None,
-            "exp of nats per judge token, text given its context",
+            "exp of nats per judge token, text given its context|judge:{judge}|dtype:{dtype}",
             fluency.judge_stats,
             fluency.perplexity,
         ),
@@ -55,7 +55,7 @@ METRICS = {
             "generator_perplexity",
             "generator perplexity (exp nats per token)",
             None,
-            "exp of nats per generator token, before any base decoder",
+            "exp of nats per generator token, before any base decoder|model:{model}|dtype:{dtype}",
             fluency.generator_stats,
             fluency.perplexity,
         ),

@@ -38,7 +38,7 @@ class Metric:
     name: str
     label: str
     higher_is_better: bool | None  # None: neither; nearer to the human value is better
-    signature: str  # all that fixes the number
+    signature: str  # all that fixes the number; {judge}, {model}, {embedder}, {dtype} are filled in
     stats: Callable[[CellTexts], np.ndarray]
     aggregate: Callable[[np.ndarray], np.ndarray]
     tasks: tuple[str, ...] = ALL_TASKS

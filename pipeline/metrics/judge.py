@@ -72,6 +72,12 @@ def score_texts(
     missing.sort(key=lambda pair: pair.context)  # equal contexts side by side, so that they share rows
     total, done = sum(len(pair.text) for pair in missing), 0
     model = load() if missing else None
+
+    def on_step(delivered: int) -> None:
+        nonlocal done
+        done += delivered
+        on_tokens(done, total)
+
     for start in range(0, len(missing), max_rows):
         block = missing[start : start + max_rows]
         contexts = list(dict.fromkeys(pair.context for pair in block))
@@ -84,6 +90,7 @@ def score_texts(
             [pair.text for pair in block],
             prompt_length,
             batch_size,
+            on_step,
         )
         found = {
             keys[pair]: (-values.astype(np.float64).sum()).tobytes()
@@ -91,7 +98,5 @@ def score_texts(
         }
         store.put(found)
         there |= found
-        done += sum(len(pair.text) for pair in block)
-        on_tokens(done, total)
     nll = [np.frombuffer(there[keys[pair]])[0] if pair.text else 0.0 for pair in pairs]
     return np.array(nll), np.array([len(pair.text) for pair in pairs])

@@ -46,7 +46,13 @@ def measure(
         "task": task.name,
         "examples": ids,
         "metrics": {
-            m.name: {"label": m.label, "higher_is_better": m.higher_is_better, "signature": m.signature}
+            m.name: {
+                "label": m.label,
+                "higher_is_better": m.higher_is_better,
+                "signature": m.signature.format(
+                    judge=task.judge, model=task.model, embedder=settings.embedder, dtype=settings.dtype
+                ),
+            }
             for m in metrics
         },
         "cells": records,
