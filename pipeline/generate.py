@@ -51,6 +51,10 @@ def main(argv: list[str]) -> None:
 def plan_task(settings: Settings, task: Task, cells: list[Cell], folder: Path, tokenizer: Any) -> Plan:
     kind = TASKS[task.name]
     shape = read_shape(folder)
+    if shape.is_encoder_decoder:
+        raise PipelineError(
+            f"{folder}: is an encoder-decoder model; only causal models can generate so far"
+        )
     stop = stop_tokens(tokenizer, shape.eos, kind.stop_at_newline)
     rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
     if not rows:

@@ -57,8 +57,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy2(ROOT / name, clone / name)
     run(clone, "git", "init", "--quiet")
     run(clone, "git", "add", "--all")
-    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
-    run(clone, "git", *identity, "commit", "--quiet", "--message", "clone")
+    run(clone, "git", "config", "user.name", "test")
+    run(clone, "git", "config", "user.email", "test@example.org")
+    run(clone, "git", "commit", "--quiet", "--message", "clone")
     # Downloads come from this checkout's cache; finished rows do not: the clone decodes for itself.
     (clone / ".dvc/cache").mkdir(parents=True)
     for name in ("files", "runs"):
@@ -121,7 +122,7 @@ def test_an_experiment_computes_only_what_is_new(clone: Path) -> None:
     table = list(csv.DictReader(run(clone, "dvc", "exp", "show", "--csv").splitlines()))
     assert any(row["Experiment"] == "finer" for row in table)
     names = {name for row in table for name in row if name and name.split(".")[0] in TASKS}
-    assert len(names) <= 15
+    assert 0 < len(names) <= 15
     run(clone, "dvc", "exp", "apply", "finer")
     after = parquet(clone)
     assert len(after) == len(before) + 18

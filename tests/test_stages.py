@@ -14,10 +14,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from transformers import T5Config
 
 from pipeline import evaluate, generate, plot, prepare, summarize
 from pipeline.checks import PipelineError
+from pipeline.decoding.plan import Example, Job, Text
+from pipeline.decoding.runner import blocks
 from pipeline.files import read_json, read_jsonl, write_jsonl
+from pipeline.routing.cells import Decoder
+from pipeline.settings import Base
 from tests.workspace import ROOT, inside, make_workspace, params, write_params
 
 
@@ -238,6 +243,23 @@ def test_model_folder_without_tokenizer(work: Path) -> None:
         path.unlink()
     with inside(work), pytest.raises(PipelineError, match="data/assets/one: no usable tokenizer"):
         generate.main(["textgen"])
+
+
+def test_an_encoder_decoder_model_is_refused_in_one_line(work: Path) -> None:
+    T5Config(d_model=16, num_layers=1, num_heads=2).save_pretrained(work / "data/assets/one")
+    with inside(work), pytest.raises(PipelineError, match="encoder-decoder model; only causal"):
+        generate.main(["textgen"])
+
+
+def test_blocks_keep_examples_together_and_bound_the_rows() -> None:
+    def texts(*counts: int) -> list[Text]:
+        job = Job(Decoder(Base()), "")
+        return [Text(Example(str(e), (e,)), s, job, b"") for e, n in enumerate(counts) for s in range(n)]
+
+    every = texts(3, 3, 3, 9, 1)
+    packed = list(blocks(every, 7))
+    assert [len(block) for block in packed] == [6, 3, 7, 3]  # 3+3 | 3 | 7 of 9 | 2+1
+    assert [text for block in packed for text in block] == every
 
 
 def test_prompt_longer_than_the_context(work: Path) -> None:

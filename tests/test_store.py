@@ -80,3 +80,12 @@ def _hold(folder: Path, held: "multiprocessing.synchronize.Event") -> None:  # n
     with open_store("generate", folder):
         held.set()
         time.sleep(1.5)
+
+
+def test_a_full_disk_is_not_called_damage(tmp_path: Path) -> None:
+    store = Store(tmp_path / "rows.sqlite")
+    store.database.execute("PRAGMA max_page_count = 5")
+    with pytest.raises(PipelineError, match=r"rows\.sqlite: database or disk is full$"):
+        store.put({bytes([i]): os.urandom(4000) for i in range(20)})
+    store.put({b"k": b"small"})  # and what fits is still kept
+    assert store.get([b"k", bytes([1])]) == {b"k": b"small"}

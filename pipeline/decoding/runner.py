@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.decoding.beam import beam_search
 from pipeline.decoding.forest import Work, decode
 from pipeline.decoding.model import LanguageModel
-from pipeline.decoding.plan import Plan, Text
+from pipeline.decoding.plan import Example, Plan, Text
 from pipeline.decoding.sampler import Sampler, Trajectory
 from pipeline.decoding.store import Store
 
@@ -40,22 +40,19 @@ def unpack(value: bytes) -> Trajectory:
 
 
 def blocks(texts: list[Text], max_rows: int) -> Iterator[list[Text]]:
-    """Texts of the same examples together, at most `max_rows` at once (so memory is bounded)."""
-    position = {text.example: None for text in texts}
-    by_example: dict = {example: [] for example in position}
+    """Texts of one example together, at most `max_rows` at once (so memory is bounded)."""
+    by_example: dict[Example, list[Text]] = {}
     for text in texts:
-        by_example[text.example].append(text)
+        by_example.setdefault(text.example, []).append(text)
     block: list[Text] = []
     for group in by_example.values():
-        if block and len(block) + len(group) > max_rows:
+        if len(block) + len(group) > max_rows and block:
             yield block
             block = []
-        for start in range(0, len(group), max_rows):
-            piece = group[start : start + max_rows]
-            if len(block) + len(piece) > max_rows:
-                yield block
-                block = []
-            block = [*block, *piece]
+        block = block + group
+        while len(block) > max_rows:  # a single example with more texts than fit
+            yield block[:max_rows]
+            block = block[max_rows:]
     if block:
         yield block
 

@@ -53,6 +53,8 @@ class Store:
             raise self._damaged(error) from None
 
     def _damaged(self, error: Exception) -> PipelineError:
+        if isinstance(error, sqlite3.OperationalError):  # disk full, no permission: the content is sound
+            return PipelineError(f"{self.path}: {error}")
         return PipelineError(f"{self.path}: not usable ({error}); delete it, its content is recomputed")
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
