@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -186,9 +187,8 @@ def test_the_stage(
 ) -> None:
     """A missing asset is named with the command that mends it; with both there, the same bytes twice."""
     monkeypatch.chdir(tmp_path)
-    Path("params.yaml").write_text(
-        (ROOT / "params.yaml").read_text().replace("examples: 64", "examples: 3")
-    )
+    small = re.sub(r"examples: \d+", "examples: 3", (ROOT / "params.yaml").read_text())
+    Path("params.yaml").write_text(small)
     with pytest.raises(PipelineError, match=r"^data/assets/sotu: missing; run dvc repro fetch@sotu$"):
         prepare.main(["textgen"])
     Path("data/assets/sotu").mkdir(parents=True)
