@@ -6,7 +6,7 @@ run once.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.routing.law import effective_rate, exploration_weight
@@ -102,10 +102,7 @@ def baseline_cells(settings: Settings, task: Task) -> list[Cell]:
 
 
 def all_cells(settings: Settings, task: Task) -> list[Cell]:
-    """Every cell of the task, names unique, in a stable order.
-
-    With independent coupling no two cells share noise, so a decoder is tied to its cell's name.
-    """
+    """Every cell of the task, names unique, in a stable order."""
     return [*baseline_cells(settings, task), *routing_cells(settings)]
 
 
@@ -115,8 +112,3 @@ def representatives(cells: list[Cell]) -> dict[Decoder, str]:
     for cell in cells:
         first.setdefault(cell.decoder, cell.name)
     return first
-
-
-def without_routes(decoder: Decoder) -> Decoder:
-    """The decoder's base alone (q = λ = 0)."""
-    return replace(decoder, q=0.0, lam=0.0, q_route=NO_ROUTE, lambda_route=NO_ROUTE)
