@@ -18,8 +18,9 @@ from tqdm import tqdm
 from pipeline import stage
 from pipeline.checks import PipelineError, choice
 from pipeline.decoding.cellfile import write_cell
+from pipeline.decoding.examples import tokenize_prompts
 from pipeline.decoding.model import load_model, load_tokenizer, read_shape
-from pipeline.decoding.plan import Example, Plan, Text, make_plan
+from pipeline.decoding.plan import Plan, Text, make_plan
 from pipeline.decoding.runner import run_missing, unpack
 from pipeline.decoding.sampler import Trajectory
 from pipeline.decoding.store import Store, open_store
@@ -59,10 +60,7 @@ def plan_task(settings: Settings, task: Task, cells: list[Cell], folder: Path, t
     rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
     if not rows:
         raise PipelineError(f"data/prepared/{task.name}.jsonl: holds no examples")
-    ids = tokenizer([row["prompt"] for row in rows], add_special_tokens=kind.add_special_tokens)[
-        "input_ids"
-    ]
-    examples = [Example(row["id"], tuple(prompt)) for row, prompt in zip(rows, ids, strict=True)]
+    examples = tokenize_prompts(rows, tokenizer, kind.add_special_tokens)
     vocabulary = sampling_vocabulary(tokenizer, shape.logits, stop, settings.include_eos)
     return make_plan(
         settings, task, cells, examples, vocabulary, shape.context, read_json(folder / "asset.json")

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline import stage
 from pipeline.checks import PipelineError, choice
+from pipeline.decoding.examples import check_context, tokenize_prompts
 from pipeline.decoding.model import load_tokenizer, read_shape
 from pipeline.files import write_jsonl
 from pipeline.settings import Asset, Task, load_settings
@@ -27,7 +28,9 @@ def main(argv: list[str]) -> None:
     shape = read_shape(ASSETS / task.model)
     generator = Generator(task.model, load_tokenizer(ASSETS / task.model), shape.is_encoder_decoder)
     rows = prepare(task, data, generator, ASSETS / task.data)
-    check_lengths(rows, task, generator, shape.context)
+    special = TASKS[task.name].add_special_tokens
+    examples = tokenize_prompts(rows, generator.tokenizer, special)
+    check_context(f"tasks.{task.name}", examples, task, shape.context)
     path = Path("data/prepared") / f"{task.name}.jsonl"
     write_jsonl(path, rows)
     stage.say("prepare", f"{task.name}: {len(rows)} examples in {path}")
@@ -47,18 +50,6 @@ def prepare(task: Task, data: Asset, generator: Generator, folder: Path) -> list
                 f"assets.{task.data}: example {row['id']} ({row['source'][:40]!r}) has no references"
             )
     return rows
-
-
-def check_lengths(rows: list[dict[str, Any]], task: Task, generator: Generator, context: int) -> None:
-    """Raises `PipelineError` for a prompt that leaves no room for its text."""
-    special = TASKS[task.name].add_special_tokens
-    for row in rows:
-        length = len(generator.tokenizer(row["prompt"], add_special_tokens=special)["input_ids"])
-        if length + task.max_new_tokens > context:
-            raise PipelineError(
-                f"tasks.{task.name}: example {row['id']} has {length} prompt tokens; with max_new_tokens = "
-                f"{task.max_new_tokens} that exceeds the context of {task.model}, {context}"
-            )
 
 
 if __name__ == "__main__":

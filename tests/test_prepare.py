@@ -12,6 +12,7 @@ import pytest
 
 from pipeline import prepare
 from pipeline.checks import PipelineError
+from pipeline.decoding.examples import check_context, tokenize_prompts
 from pipeline.settings import Asset, Task, load_settings
 from pipeline.tasks import TASKS, dialogue, textgen, translation
 from pipeline.tasks.examples import Generator, in_stable_order
@@ -167,12 +168,13 @@ def test_too_few_examples_says_how_many_there_are(tmp_path: Path) -> None:
 def test_too_long_a_prompt_is_named_with_its_numbers() -> None:
     """<s> and five bytes are six tokens; with four new ones they need a context of ten."""
     rows = textgen.build(TEXTS, task("textgen"), GENERATOR)
-    prepare.check_lengths(rows, task("textgen"), GENERATOR, 10)
+    examples = tokenize_prompts(rows, GENERATOR.tokenizer, special=True)
+    check_context("here", examples, task("textgen"), 10)
     with pytest.raises(
         PipelineError,
         match=rf"example {rows[0]['id']} has 6 prompt .* = 4 that exceeds the context of \w+, 9",
     ):
-        prepare.check_lengths(rows, task("textgen"), GENERATOR, 9)
+        check_context("here", examples, task("textgen"), 9)
 
 
 def test_the_chat_template_brings_its_own_special_tokens() -> None:

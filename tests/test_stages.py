@@ -8,38 +8,20 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from transformers import T5Config
 
 from pipeline import evaluate, generate, plot, prepare, summarize
-from pipeline.checks import PipelineError
-from pipeline.decoding.plan import Example, Job, Text
+from pipeline.decoding.examples import Example
+from pipeline.decoding.plan import Job, Text
 from pipeline.decoding.runner import blocks
-from pipeline.files import read_json, read_jsonl, write_jsonl
+from pipeline.files import read_json
 from pipeline.routing.cells import Decoder
 from pipeline.settings import Base
 from tests.workspace import ROOT, inside, make_workspace, params, write_params
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace whose generations are complete."""
-    folder = make_workspace(tmp_path_factory.mktemp("finished"))
-    with inside(folder):
-        for task in ("textgen", "dialogue", "translation"):
-            generate.main([task])
-    return folder
-
-
-@pytest.fixture
-def work(finished: Path, tmp_path: Path) -> Path:
-    """A copy of it to change."""
-    return Path(shutil.copytree(finished, tmp_path / "work"))
 
 
 def columns(folder: Path) -> dict[str, Any]:
@@ -224,32 +206,6 @@ def test_evaluation_does_not_depend_on_the_other_cells(work: Path) -> None:
     assert all(whole[name] == cell for name, cell in few.items())
 
 
-def test_truncated_cell_file_is_named(work: Path) -> None:
-    path = work / "data/generations/textgen/greedy.parquet"
-    path.write_bytes(path.read_bytes()[:-100])
-    with inside(work), pytest.raises(PipelineError, match=r"greedy\.parquet: damaged .* generate@textgen"):
-        evaluate.main(["textgen"])
-    path.unlink()
-    with inside(work), pytest.raises(PipelineError, match=r"greedy\.parquet: missing"):
-        evaluate.main(["textgen"])
-    with inside(work):
-        generate.main(["textgen"])  # and nothing is lost
-        evaluate.main(["textgen"])
-
-
-def test_model_folder_without_tokenizer(work: Path) -> None:
-    for path in (work / "data/assets/one").glob("tokenizer*"):
-        path.unlink()
-    with inside(work), pytest.raises(PipelineError, match="data/assets/one: no usable tokenizer"):
-        generate.main(["textgen"])
-
-
-def test_an_encoder_decoder_model_is_refused_in_one_line(work: Path) -> None:
-    T5Config(d_model=16, num_layers=1, num_heads=2).save_pretrained(work / "data/assets/one")
-    with inside(work), pytest.raises(PipelineError, match="encoder-decoder model; only causal"):
-        generate.main(["textgen"])
-
-
 def test_blocks_keep_examples_together_and_bound_the_rows() -> None:
     def texts(*counts: int) -> list[Text]:
         job = Job(Decoder(Base()), "")
@@ -259,41 +215,3 @@ def test_blocks_keep_examples_together_and_bound_the_rows() -> None:
     packed = list(blocks(every, 7))
     assert [len(block) for block in packed] == [6, 3, 7, 3]  # 3+3 | 3 | 7 of 9 | 2+1
     assert [text for block in packed for text in block] == every
-
-
-def test_prompt_longer_than_the_context(work: Path) -> None:
-    rows = read_jsonl(work / "data/prepared/textgen.jsonl")
-    rows[2]["prompt"] = "x" * 600
-    write_jsonl(work / "data/prepared/textgen.jsonl", rows)
-    with inside(work), pytest.raises(PipelineError, match=rf"{rows[2]['id']} has 601 prompt tokens.*512"):
-        generate.main(["textgen"])
-
-
-def test_no_references(work: Path) -> None:
-    rows = read_jsonl(work / "data/prepared/textgen.jsonl")
-    rows[1]["references"] = []
-    write_jsonl(work / "data/prepared/textgen.jsonl", rows)
-    with inside(work), pytest.raises(PipelineError, match=rf"{rows[1]['id']} has no references"):
-        evaluate.main(["textgen"])
-
-
-def test_damaged_lines_are_named(work: Path) -> None:
-    path = work / "data/prepared/textgen.jsonl"
-    path.write_text(path.read_text() + '{"id": ')
-    with inside(work), pytest.raises(PipelineError, match=r"textgen\.jsonl, line 5: is not JSON"):
-        generate.main(["textgen"])
-
-
-def test_a_stage_ends_with_one_line_and_status_2(work: Path) -> None:
-    (work / "params.yaml").write_text((work / "params.yaml").read_text().replace("seed: ", "sead: "))
-    started = time.monotonic()
-    result = subprocess.run(
-        [sys.executable, "-m", "pipeline.check"],
-        cwd=work,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 2
-    assert result.stderr.startswith("error: params.yaml: sead = ") and result.stderr.count("\n") == 1
-    assert time.monotonic() - started < 30

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.checks import PipelineError
+from pipeline.decoding.examples import Example, check_context, padded_length
 from pipeline.decoding.store import content_key
 from pipeline.files import sha256_json
 from pipeline.routing.cells import Cell, Decoder
@@ -17,12 +17,6 @@ from pipeline.settings import Settings, Task
 
 # Raise it when a change of code changes tokens, routes or log-probabilities: stored rows then miss.
 CODE_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Example:
-    id: str
-    prompt: tuple[int, ...]  # token ids
 
 
 @dataclass(frozen=True)
@@ -100,13 +94,8 @@ def make_plan(
     asset: dict[str, Any],
 ) -> Plan:
     """Raises `PipelineError` when a prompt and its text do not fit into the model's context."""
-    longest = max(examples, key=lambda e: len(e.prompt))
-    if len(longest.prompt) + task.max_new_tokens > context:
-        raise PipelineError(
-            f"data/prepared/{task.name}.jsonl: example {longest.id} has {len(longest.prompt)} prompt tokens; "
-            f"with max_new_tokens = {task.max_new_tokens} that exceeds the context of {task.model}, {context}"
-        )
-    prompt_length = padded_length(len(longest.prompt))
+    check_context(f"data/prepared/{task.name}.jsonl", examples, task, context)
+    prompt_length = padded_length(max(len(example.prompt) for example in examples))
     independent = settings.coupling == "independent"
     return Plan(
         task=task,
@@ -127,8 +116,3 @@ def make_plan(
             "stop": sorted(vocabulary.stop),
         },
     )
-
-
-def padded_length(longest: int) -> int:
-    """The next multiple of 16: adding a slightly longer prompt seldom changes it."""
-    return -(-longest // 16) * 16

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from pipeline.decoding.beam import beam_search
+from pipeline.decoding.examples import Example
 from pipeline.decoding.forest import Work, decode
 from pipeline.decoding.model import LanguageModel
-from pipeline.decoding.plan import Example, Plan, Text
+from pipeline.decoding.plan import Plan, Text
 from pipeline.decoding.sampler import Sampler, Trajectory
 from pipeline.decoding.store import Store
 

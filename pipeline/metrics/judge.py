@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.checks import PipelineError
+from pipeline.decoding.examples import padded_length
 from pipeline.decoding.model import LanguageModel
-from pipeline.decoding.plan import padded_length
 from pipeline.decoding.scorer import score
 from pipeline.decoding.store import Store, content_key
 

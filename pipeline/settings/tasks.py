@@ -1,0 +1,50 @@
+"""A task of `params.yaml`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline import checks
+from pipeline.checks import fail
+from pipeline.settings.schema import Asset, Task
+
+TASK_KEYS = ("textgen", "dialogue", "translation")
+TASK_EXTRA = {
+    "textgen": ("prompt_tokens",),
+    "dialogue": ("turns",),
+    "translation": ("shots", "source_language", "target_language"),
+}
+
+
+def parse_task(name: str, value: Any, assets: dict[str, Asset]) -> Task:
+    key = f"tasks.{name}"
+    if name not in TASK_KEYS:
+        raise fail(key, name, f"unknown task; allowed: {', '.join(TASK_KEYS)}")
+    section = checks.mapping(key, value)
+    common = ("model", "judge", "data", "examples", "samples", "max_new_tokens")
+    checks.keys(key, section, (*common, *TASK_EXTRA[name]), ("beams",))
+    beams = checks.sequence(f"{key}.beams", section.get("beams", []), empty_ok=True)
+    extra: dict[str, Any] = {}
+    for item in TASK_EXTRA[name]:
+        if item.endswith("language"):
+            extra[item] = checks.text(f"{key}.{item}", section[item])
+        else:
+            extra[item] = checks.integer(f"{key}.{item}", section[item], 0 if item == "shots" else 1)
+    task = Task(
+        name=name,
+        model=asset_name(f"{key}.model", section["model"], assets, "model"),
+        judge=asset_name(f"{key}.judge", section["judge"], assets, "model"),
+        data=asset_name(f"{key}.data", section["data"], assets, "data"),
+        examples=checks.integer(f"{key}.examples", section["examples"], 2),
+        samples=checks.integer(f"{key}.samples", section["samples"], 1),
+        max_new_tokens=checks.integer(f"{key}.max_new_tokens", section["max_new_tokens"], 1),
+        beams=tuple(checks.integer(f"{key}.beams[{i}]", b, 2, 64) for i, b in enumerate(beams)),
+        **extra,
+    )
+    if task.judge == task.model:
+        raise fail(f"{key}.judge", task.judge, "the judge must not be the generating model")
+    return task
+
+
+def asset_name(key: str, value: Any, assets: dict[str, Asset], kind: str) -> str:
+    return checks.choice(key, value, [n for n, a in assets.items() if a.kind == kind])
