@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def main(argv: list[str]) -> None:
     settings = load_settings()
     task = settings.tasks[choice("generate", stage.argument(argv, "a task"), settings.tasks)]
     folder = Path("data/assets") / task.model
-    tokenizer = load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder, task.source_code)
     cells = all_cells(settings, task)
     plan = plan_task(settings, task, cells, folder, tokenizer)
     with open_store("generate") as store:
@@ -50,26 +51,32 @@ def main(argv: list[str]) -> None:
 
 
 def plan_task(settings: Settings, task: Task, cells: list[Cell], folder: Path, tokenizer: Any) -> Plan:
-    kind = TASKS[task.name]
-    shape = read_shape(folder)
-    if shape.is_encoder_decoder:
-        raise PipelineError(
-            f"{folder}: is an encoder-decoder model; only causal models can generate so far"
-        )
-    stop = stop_tokens(tokenizer, shape.eos, kind.stop_at_newline)
     rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
     if not rows:
         raise PipelineError(f"data/prepared/{task.name}.jsonl: holds no examples")
+    return plan_rows(settings, task, cells, rows, folder, tokenizer)
+
+
+def plan_rows(
+    settings: Settings,
+    task: Task,
+    cells: list[Cell],
+    rows: list[dict[str, Any]],
+    folder: Path,
+    tokenizer: Any,
+) -> Plan:
+    """rows: as `data/prepared/<task>.jsonl` holds them."""
+    kind = TASKS[task.name]
+    shape = read_shape(folder, task.target_code)
+    stop = stop_tokens(tokenizer, shape.eos, kind.stop_at_newline)
     examples = tokenize_prompts(rows, tokenizer, kind.add_special_tokens)
     vocabulary = sampling_vocabulary(tokenizer, shape.logits, stop, settings.include_eos)
-    return make_plan(
-        settings, task, cells, examples, vocabulary, shape.context, read_json(folder / "asset.json")
-    )
+    return make_plan(settings, task, cells, examples, vocabulary, shape, read_json(folder / "asset.json"))
 
 
 def missing_texts(plan: Plan, store: Store) -> list[Text]:
     texts = [text for job in plan.jobs() for text in plan.texts_of(job)]
-    there = store.get([text.key for text in texts])
+    there = store.present([text.key for text in texts])
     return [text for text in texts if text.key not in there]
 
 
@@ -78,7 +85,6 @@ def compute(settings: Settings, plan: Plan, folder: Path, store: Store) -> str:
     texts = missing_texts(plan, store)
     if not texts:
         return "all of them were there already"
-    model = load_model(folder, settings.dtype)
     started, steps = time.perf_counter(), plan.task.max_new_tokens
     jobs = len({text.job for text in texts})
     bar = tqdm(
@@ -89,13 +95,21 @@ def compute(settings: Settings, plan: Plan, folder: Path, store: Store) -> str:
     )
     done = 0
 
-    def on_block(count: int) -> None:  # texts that ended early count as whole
+    def on_unit(count: int) -> None:  # texts that ended early count as whole
         nonlocal done
         done += count
         bar.update(done * steps - bar.n)
 
     work = run_missing(
-        model, plan, texts, store, settings.batch_size, settings.max_rows, bar.update, on_block
+        load=partial(load_model, folder, settings.dtype, settings.device, plan.task.target_code),
+        plan=plan,
+        texts=texts,
+        store=store,
+        batch_size=settings.batch_size,
+        max_rows=settings.max_rows,
+        workers=settings.workers,
+        on_step=bar.update,
+        on_unit=on_unit,
     )
     bar.close()
     seconds = time.perf_counter() - started

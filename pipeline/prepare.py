@@ -25,12 +25,14 @@ def main(argv: list[str]) -> None:
     for name in (task.data, task.model):
         if not (ASSETS / name).is_dir():
             raise PipelineError(f"{ASSETS / name}: missing; run dvc repro fetch@{name}")
-    shape = read_shape(ASSETS / task.model)
-    generator = Generator(task.model, load_tokenizer(ASSETS / task.model), shape.is_encoder_decoder)
+    shape = read_shape(ASSETS / task.model, task.target_code)
+    generator = Generator(
+        task.model, load_tokenizer(ASSETS / task.model, task.source_code), shape.is_encoder_decoder
+    )
     rows = prepare(task, data, generator, ASSETS / task.data)
     special = TASKS[task.name].add_special_tokens
     examples = tokenize_prompts(rows, generator.tokenizer, special)
-    check_context(f"tasks.{task.name}", examples, task, shape.context)
+    check_context(f"tasks.{task.name}", examples, task, shape)
     path = Path("data/prepared") / f"{task.name}.jsonl"
     write_jsonl(path, rows)
     stage.say("prepare", f"{task.name}: {len(rows)} examples in {path}")

@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from transformers import T5Config
+import torch
 
 from pipeline import evaluate, generate
 from pipeline.checks import PipelineError
+from pipeline.decoding import model
 from pipeline.files import read_jsonl, write_jsonl
-from tests.workspace import ROOT, inside
+from tests.workspace import ROOT, inside, params, write_params
 
 
 def test_truncated_cell_file_is_named(work: Path) -> None:
@@ -37,9 +38,18 @@ def test_model_folder_without_tokenizer(work: Path) -> None:
         generate.main(["textgen"])
 
 
-def test_an_encoder_decoder_model_is_refused_in_one_line(work: Path) -> None:
-    T5Config(d_model=16, num_layers=1, num_heads=2).save_pretrained(work / "data/assets/one")
-    with inside(work), pytest.raises(PipelineError, match="encoder-decoder model; only causal"):
+def test_cuda_without_a_gpu(work: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    write_params(work, params() | {"device": "cuda", "seed": 1})  # new texts, so that a model is loaded
+    with inside(work), pytest.raises(PipelineError, match="device = 'cuda': no GPU"):
+        generate.main(["textgen"])
+
+
+def test_bfloat16_without_its_instructions(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "has_bfloat16", lambda: False)
+    write_params(work, params() | {"dtype": "bfloat16"})
+    with inside(work), pytest.raises(PipelineError, match="dtype = 'bfloat16': this processor has no bf16"):
         generate.main(["textgen"])
 
 

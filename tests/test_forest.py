@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from pipeline.decoding.forest import _place, decode, spans
-from pipeline.decoding.model import LanguageModel, load_model
+from pipeline.decoding.model import load_model
+from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.sampler import Sampler, Trajectory
 from pipeline.decoding.scorer import score
 from pipeline.routing.cells import Decoder, all_cells, representatives
@@ -33,7 +34,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
 def run(
     model: LanguageModel, members: list[tuple[int, int]], batch_size: int, share: bool = True
 ) -> tuple[dict[tuple[int, int], Trajectory], int]:
-    size = model.shape.logits
+    size = 300
     vocabulary = Vocabulary(size, np.arange(STOP, size), frozenset(range(STOP)))
     sampler = Sampler(
         DECODERS,
@@ -43,7 +44,7 @@ def run(
         vocabulary,
     )
     prompt_of_member = np.array([example for example, _ in members])
-    work = decode(model, PROMPTS, prompt_of_member, sampler, STEPS, PROMPT_LENGTH, batch_size, share)
+    work = decode(model, PROMPTS, prompt_of_member, sampler, STEPS, PROMPT_LENGTH, batch_size, share=share)
     return {member: sampler.trajectory(i) for i, member in enumerate(members)}, work.rows
 
 

@@ -13,6 +13,7 @@ import pytest
 from pipeline import prepare
 from pipeline.checks import PipelineError
 from pipeline.decoding.examples import check_context, tokenize_prompts
+from pipeline.decoding.network import Shape
 from pipeline.settings import Asset, Task, load_settings
 from pipeline.tasks import TASKS, dialogue, textgen, translation
 from pipeline.tasks.examples import Generator, in_stable_order
@@ -169,12 +170,12 @@ def test_too_long_a_prompt_is_named_with_its_numbers() -> None:
     """<s> and five bytes are six tokens; with four new ones they need a context of ten."""
     rows = textgen.build(TEXTS, task("textgen"), GENERATOR)
     examples = tokenize_prompts(rows, GENERATOR.tokenizer, special=True)
-    check_context("here", examples, task("textgen"), 10)
+    check_context("here", examples, task("textgen"), Shape(10, 300, 2, 2))
     with pytest.raises(
         PipelineError,
         match=rf"example {rows[0]['id']} has 6 prompt .* = 4 that exceeds the context of \w+, 9",
     ):
-        check_context("here", examples, task("textgen"), 9)
+        check_context("here", examples, task("textgen"), Shape(9, 300, 2, 2))
 
 
 def test_the_chat_template_brings_its_own_special_tokens() -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.decoding.model import LanguageModel, load_model
+from pipeline.decoding.model import has_bfloat16, load_model
+from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.plan import Plan, Text
-from pipeline.decoding.runner import run_beam, run_block
+from pipeline.decoding.runner import Ready, make_ready, run_beam, run_block
 from pipeline.decoding.sampler import Trajectory
 from pipeline.generate import plan_task
 from pipeline.routing.cells import all_cells
@@ -40,22 +41,31 @@ def loaded(request: pytest.FixtureRequest) -> tuple[LanguageModel, Plan, list[Te
     return model, plan, texts
 
 
+def ready(model: LanguageModel, plan: Plan) -> Ready:
+    return make_ready(lambda: model, plan)
+
+
 def same(one: Trajectory, other: Trajectory) -> bool:
     names = ("token_ids", "routes", "logprobs", "model_logprobs")
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
 def changed(loaded: Any, model: LanguageModel) -> int:
-    """How many texts change between batches of 64, of 2, of shuffled rows, and without sharing."""
+    """How many texts change between batches of 64, of 2, of shuffled rows, without sharing, and with
+    one thread, as each of several worker processes has."""
     _, plan, texts = loaded
-    reference, _ = run_block(model, plan, texts, 64)
+    reference, _ = run_block(ready(model, plan), plan, texts, 64)
     order = np.random.Generator(np.random.Philox(1)).permutation(len(texts))
     shuffled = [texts[i] for i in order]
     different = 0
     for some, batch_size, share in [(texts, 2, True), (shuffled, 64, False), (shuffled[:7], 256, True)]:
-        found, _ = run_block(model, plan, some, batch_size, share)
+        found, _ = run_block(ready(model, plan), plan, some, batch_size, share)
         different += sum(not same(reference[key], value) for key, value in found.items())
-    return different
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    found, _ = run_block(ready(model, plan), plan, texts[::2], 64)
+    torch.set_num_threads(threads)
+    return different + sum(not same(reference[key], value) for key, value in found.items())
 
 
 def test_same_bits_in_any_batch(loaded: Any) -> None:
@@ -68,10 +78,16 @@ def test_the_check_sees_a_difference_without_the_invariant_mode(loaded: Any) -> 
     assert changed(loaded, load_model(folder, invariant=False)) > 0
 
 
+@pytest.mark.skipif(not has_bfloat16(), reason="this processor has no bf16 instructions")
+def test_same_bits_in_any_batch_in_bfloat16(loaded: Any) -> None:
+    folder = Path("data/assets") / loaded[1].task.model
+    assert changed(loaded, load_model(folder, "bfloat16")) == 0
+
+
 def test_greedy_equals_hugging_face(loaded: Any) -> None:
     model, plan, texts = loaded
     greedy = [text for text in texts if text.job.decoder.base.greedy and not text.job.decoder.q]
-    found, _ = run_block(model, plan, texts, 64)
+    found, _ = run_block(ready(model, plan), plan, texts, 64)
     for text in greedy:
         prompt = torch.tensor([text.example.prompt])
         output = model.network.generate(
@@ -87,7 +103,7 @@ def test_greedy_equals_hugging_face(loaded: Any) -> None:
 
 def test_log_probabilities_equal_a_fresh_pass(loaded: Any) -> None:
     model, plan, texts = loaded
-    found, _ = run_block(model, plan, texts, 64)
+    found, _ = run_block(ready(model, plan), plan, texts, 64)
     for text in texts[::3]:
         trajectory = found[text.key]
         ids = torch.tensor([[*text.example.prompt, *trajectory.token_ids.tolist()]])
@@ -106,7 +122,7 @@ def test_beam_equals_hugging_face_one_prompt_at_a_time(loaded: Any) -> None:
     cells = [cell for cell in all_cells(SETTINGS, task) if cell.family == "beam"]
     beam_plan = plan_task(SETTINGS, task, cells, Path("data/assets") / task.model, model.tokenizer)
     texts = beam_plan.texts_of(beam_plan.jobs()[0])[:3]
-    found = run_beam(model, beam_plan, texts, 64)
+    found, _ = run_beam(model, beam_plan, texts, 64)
     for text in texts:
         prompt = torch.tensor([text.example.prompt])
         output = model.network.generate(

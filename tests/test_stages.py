@@ -14,13 +14,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import evaluate, generate, plot, prepare, summarize
+from pipeline import evaluate, fetch, generate, plot, prepare, summarize
 from pipeline.decoding.examples import Example
 from pipeline.decoding.plan import Job, Text
 from pipeline.decoding.runner import blocks
-from pipeline.files import read_json
+from pipeline.files import read_json, read_jsonl
 from pipeline.routing.cells import Decoder
 from pipeline.settings import Base
+from tests.tiny import tiny_model_folder
 from tests.workspace import ROOT, inside, make_workspace, params, write_params
 
 
@@ -107,9 +108,12 @@ def test_more_examples_keep_the_earlier_ones(work: Path, capsys: pytest.CaptureF
             assert {key: values[:4] for key, values in after[name].items()} == cell
 
 
-def test_batch_and_block_sizes_change_nothing(finished: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_batch_and_block_sizes_and_workers_change_nothing(
+    finished: Path, tmp_path: Path, workers: int
+) -> None:
     folder = make_workspace(tmp_path)
-    write_params(folder, params() | {"batch_size": 3, "max_rows": 7})
+    write_params(folder, params() | {"batch_size": 3, "max_rows": 7, "workers": workers})
     with inside(folder):
         for task in ("textgen", "dialogue", "translation"):
             generate.main([task])
@@ -185,6 +189,28 @@ def test_the_rest_of_the_pipeline(work: Path) -> None:
     assert set(summary) == {"textgen", "dialogue", "translation"}
     assert all(len(numbers) <= 5 for numbers in summary.values())
     assert len(list((work / "reports/plots").glob("*.png"))) == 9
+
+
+@pytest.mark.parametrize("arch", ["marian", "m2m_100"])
+def test_an_encoder_decoder_model_translates(work: Path, arch: str) -> None:
+    tiny_model_folder(work / "models/mt", arch)
+    values = params()
+    values["assets"]["mt"] = {"kind": "model", "source": "file:models/mt"}
+    values["tasks"] = {"translation": values["tasks"]["translation"] | {"model": "mt"}}
+    if arch == "m2m_100":
+        values["tasks"]["translation"]["target_code"] = "<|user|>"  # stands for a language's token
+    write_params(work, values)
+    with inside(work):
+        fetch.main(["mt"])
+        prepare.main(["translation"])
+        generate.main(["translation"])
+        evaluate.main(["translation"])
+    prompts = [row["prompt"] for row in read_jsonl(work / "data/prepared/translation.jsonl")]
+    assert all("German" not in prompt for prompt in prompts), "the sentence alone, no in-context pairs"
+    cells = {name: cell for name, cell in columns(work).items() if name.startswith("translation/")}
+    assert len(cells) == 18 + 4 + 1 and all(len(cell["text"]) == 4 for cell in cells.values())
+    metrics = read_json(work / "data/metrics/translation.json")
+    assert all(cell["metrics"]["chrf"]["value"] is not None for cell in metrics["cells"])
 
 
 def test_evaluation_does_not_depend_on_the_other_cells(work: Path) -> None:

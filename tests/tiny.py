@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    Gemma3TextConfig,
+    GPT2Config,
+    LlamaConfig,
+    M2M100Config,
+    MarianConfig,
+    MistralConfig,
+    MixtralConfig,
+    OPTConfig,
+    PreTrainedConfig,
+    PreTrainedTokenizerFast,
+    Qwen2MoeConfig,
+    Qwen3Config,
+    T5Config,
+)
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<|user|>", "<|assistant|>"]
 CHAT = (
@@ -32,25 +49,66 @@ def byte_tokenizer(chat: bool = True) -> PreTrainedTokenizerFast:
     return fast
 
 
+SIZES: dict[str, Any] = {
+    "vocab_size": 300,  # a few ids more than the tokenizer has, as in many real models
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
+}
+WIDE: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+}
+GROUPED = {**WIDE, "num_key_value_heads": 2}
+BOTH: dict[str, Any] = {
+    "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64,
+}  # fmt: skip
+
+
+def config(arch: str, context: int = 512) -> PreTrainedConfig:
+    """A tiny configuration of an architecture; two layers, about 20,000 weights."""
+    shared = {**SIZES, "max_position_embeddings": context}
+    return {
+        "llama": lambda: LlamaConfig(**shared, **GROUPED),
+        "qwen3": lambda: Qwen3Config(**shared, **GROUPED, head_dim=8),
+        "gpt2": lambda: GPT2Config(**SIZES, n_positions=context, n_embd=32, n_layer=2, n_head=4),  # absolute
+        "opt": lambda: OPTConfig(**shared, **WIDE, ffn_dim=64, word_embed_proj_dim=32),  # absolute
+        "mistral": lambda: MistralConfig(**shared, **GROUPED, sliding_window=8),
+        "gemma3": lambda: Gemma3TextConfig(
+            **shared, **GROUPED, head_dim=8, sliding_window=8,
+            layer_types=["sliding_attention", "full_attention"], query_pre_attn_scalar=8,
+        ),
+        "mixtral": lambda: MixtralConfig(**shared, **GROUPED, num_local_experts=4),
+        "qwen2_moe": lambda: Qwen2MoeConfig(
+            **shared, **GROUPED, num_experts=4, moe_intermediate_size=32,
+            shared_expert_intermediate_size=32, num_experts_per_tok=2, decoder_sparse_step=1,
+        ),
+        "t5": lambda: T5Config(
+            **SIZES, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4
+        ),
+        "marian": lambda: MarianConfig(**shared, **BOTH),
+        "m2m_100": lambda: M2M100Config(  # NLLB's
+            **shared, **BOTH
+        ),
+    }[arch]()  # fmt: skip
+
+
 def tiny_model_folder(path: Path, arch: str = "llama", context: int = 512, chat: bool = True) -> Path:
     """A random model with a byte tokenizer, saved as safetensors in `path`; returns `path`."""
-    config = {"llama": LlamaConfig}[arch](
-        vocab_size=300,  # a few ids more than the tokenizer has, as in many real models
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=context,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=0,
-    )
+    made = config(arch, context)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = LlamaForCausalLM(config)
+        auto = AutoModelForSeq2SeqLM if made.is_encoder_decoder else AutoModelForCausalLM
+        model = auto.from_config(made)
         for parameter in model.parameters():  # spread the logits, so that decoders differ
             parameter.data.mul_(3.0) if parameter.dim() > 1 else None
+    if made.is_encoder_decoder:
+        model.generation_config.decoder_start_token_id = 2 if arch == "m2m_100" else 0
+    if arch == "m2m_100":
+        model.generation_config.forced_bos_token_id = 77  # a target language
     model.save_pretrained(path)
     byte_tokenizer(chat).save_pretrained(path)
     return path

@@ -26,6 +26,7 @@ def grouped_attention(
     scaling: float | None = None,
     dropout: float = 0.0,
     softcap: float | None = None,
+    position_bias: Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """query: (B, H, T, D); key, value: (B, K, S, D) with H a multiple of K; mask: (B, 1, T, S), added.
@@ -43,6 +44,8 @@ def grouped_attention(
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
     scores = scores.view(rows, heads, length, -1)  # (B, H, T, S)
+    if position_bias is not None:  # T5's relative positions
+        scores = scores + position_bias
     if attention_mask is not None:
         scores = scores + attention_mask
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from pipeline.decoding.forest import pad_prompts
-from pipeline.decoding.model import LanguageModel
+from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.sampler import Trajectory
 from pipeline.decoding.scorer import score
 
@@ -27,13 +26,18 @@ def beam_search(
 
     Log-probabilities are the model's own, from a teacher-forced pass; all routes are 0.
     """
-    ids, mask = pad_prompts(prompts, prompt_length)
+    ids, padding = model.pad(prompts, prompt_length)
+    # Causal models give back the prompt, encoder-decoder models the ids that begin every target.
+    begin = len(model.shape.decoder_start) or prompt_length
+    forced = (
+        {"forced_bos_token_id": model.shape.decoder_start[1]} if len(model.shape.decoder_start) > 1 else {}
+    )
     texts: list[list[int]] = []
     at_once = max(1, batch_size // beams)
     for start in range(0, len(prompts), at_once):
         output = model.network.generate(  # type: ignore[operator]
-            input_ids=ids[start : start + at_once],
-            attention_mask=mask[start : start + at_once],
+            input_ids=ids[start : start + at_once].to(model.device),
+            attention_mask=padding[start : start + at_once].to(model.device),
             num_beams=beams,
             do_sample=False,
             max_new_tokens=steps,
@@ -45,8 +49,9 @@ def beam_search(
             top_k=None,
             top_p=None,
             temperature=None,
+            **forced,
         )
-        texts += [_until_stop(row, stop) for row in output[:, prompt_length:].tolist()]
+        texts += [_until_stop(row, stop) for row in output[:, begin:].tolist()]
     log_probs, _ = score(model, prompts, np.arange(len(prompts)), texts, prompt_length, batch_size)
     return [
         Trajectory(

@@ -2,42 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache, CacheLayerMixin
+from transformers.cache_utils import Cache, CacheLayerMixin, EncoderDecoderCache
+
+# Keys and values of one row, a pair a layer, each (heads, length, head size).
+RowStates = list[tuple[Tensor, Tensor]]
 
 
 class SlotLayer(CacheLayerMixin):
-    """One layer's keys and values, (slots, heads, length, head size), filled from the left."""
+    """One layer's keys and values, (slots, heads, length, head size), filled from the left.
+
+    `keys` and `values` are what the current model call sees: the slots that it covers. With `static`
+    it sees all positions (the mask hides those not yet written), so that shapes never change.
+    """
 
     is_sliding = False  # keeps all positions; a sliding window is applied by the model's mask
 
-    def __init__(self, slots: int, max_length: int) -> None:
+    def __init__(self, slots: int, max_length: int, static: bool = False) -> None:
         super().__init__()
-        self.slots, self.max_length = slots, max_length
-        self.window = slice(0, slots)  # the slots that the current model call covers
+        self.slots, self.max_length, self.static = slots, max_length, static
+        self.window = slice(0, slots)
         self.length = 0  # positions filled before the current model call
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         def room(states: Tensor) -> Tensor:
-            return states.new_zeros(self.slots, states.shape[1], self.max_length, states.shape[3])
+            shape = (self.slots, states.shape[1], self.max_length, states.shape[3])
+            # Positions are read only after they were written, except with `static`.
+            return states.new_zeros(shape) if self.static else states.new_empty(shape)
 
-        self.keys, self.values = room(key_states), room(value_states)
+        self.all_keys, self.all_values = room(key_states), room(value_states)
         self.is_initialized = True
+
+    def cover(self, window: slice, length: int) -> None:
+        """Point the next model call at the slots `window` with `length` positions filled."""
+        self.window, self.length = window, length
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
     ) -> tuple[Tensor, Tensor]:
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        assert self.keys is not None and self.values is not None
         end = self.length + key_states.shape[2]
-        self.keys[self.window, :, self.length : end] = key_states
-        self.values[self.window, :, self.length : end] = value_states
-        return self.keys[self.window, :, :end], self.values[self.window, :, :end]
+        self.all_keys[self.window, :, self.length : end] = key_states
+        self.all_values[self.window, :, self.length : end] = value_states
+        seen = self.max_length if self.static else end
+        self.keys, self.values = (
+            self.all_keys[self.window, :, :seen],
+            self.all_values[self.window, :, :seen],
+        )
+        return self.keys, self.values
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.length + query_length, 0
+        return (self.max_length if self.static else self.length + query_length), 0
 
     def get_seq_length(self) -> int:
         return self.length
@@ -45,30 +64,94 @@ class SlotLayer(CacheLayerMixin):
     def get_max_length(self) -> int:
         return self.max_length
 
-    def copy(self, source: Tensor, target: Tensor) -> None:
-        """Copy the filled positions of the slots `source` over the slots `target` (disjoint)."""
-        for states in (self.keys, self.values):
-            assert states is not None
-            states[target, :, : self.length] = states[source, :, : self.length]
+    def copy(self, source: Tensor, target: Tensor, length: int) -> None:
+        """Copy `length` positions of the slots `source` over the slots `target` (disjoint)."""
+        for states in (self.all_keys, self.all_values):
+            states[target, :, :length] = states[source, :, :length]
+
+    def row(self, slot: int, length: int) -> tuple[Tensor, Tensor]:
+        return self.all_keys[slot, :, :length].clone(), self.all_values[slot, :, :length].clone()
+
+    def fill(self, states: tuple[Tensor, Tensor], slots: int) -> None:
+        """Write one row's first positions into the first `slots` slots."""
+        keys, values = states
+        if not self.is_initialized:
+            self.lazy_initialization(keys[None], values[None])
+        self.all_keys[:slots, :, : keys.shape[1]] = keys
+        self.all_values[:slots, :, : values.shape[1]] = values
+
+
+class CrossLayer(SlotLayer):
+    """Keys and values of the encoder's states: written once, then only read."""
+
+    def cover(self, window: slice, length: int) -> None:
+        super().cover(window, 0)
+        if self.is_initialized:
+            self.keys, self.values = self.all_keys[window], self.all_values[window]
 
 
 class SlotCache(Cache):
-    """Cache of `slots` rows and `max_length` positions for a decoder of `layers` layers."""
+    """Cache of `slots` rows: `prompt_length` positions are filled by the first call, then one a step.
 
-    def __init__(self, layers: int, slots: int, max_length: int) -> None:
-        self.slot_layers = [SlotLayer(slots, max_length) for _ in range(layers)]
+    The first `prefix_length` of them hold a prefix that all prompts share (see `fill`).
+    """
+
+    def __init__(
+        self,
+        layers: int,
+        slots: int,
+        prompt_length: int,
+        steps: int,
+        prefix_length: int = 0,
+        static: bool = False,
+    ) -> None:
+        self.prompt_length, self.prefix_length, self.static = prompt_length, prefix_length, static
+        self.slots, self.max_length = slots, prompt_length + steps
+        self.slot_layers = [SlotLayer(slots, self.max_length, static) for _ in range(layers)]
         super().__init__(layers=list(self.slot_layers))
 
-    def cover(self, start: int, stop: int, length: int) -> None:
-        """Point the next model call at slots [start, stop) with `length` positions filled."""
+    def cover(self, start: int, stop: int, step: int) -> None:
+        """Point the call that yields token `step` at the slots [start, stop)."""
+        filled = self.prefix_length if step == 0 else self.prompt_length + step - 1
         for layer in self.slot_layers:
-            layer.window, layer.length = slice(start, stop), length
+            layer.cover(slice(start, stop), filled)
 
-    def fork(self, source: list[int], target: list[int], length: int) -> None:
-        """Copy slots: target[i] becomes a copy of source[i]. No target may be a source."""
+    def fork(self, source: Sequence[int], target: Sequence[int], step: int) -> None:
+        """After token `step`: target[i] becomes a copy of source[i]. No target may be a source."""
         if not target:
             return
-        self.cover(0, 0, length)
-        from_slots, to_slots = torch.tensor(source), torch.tensor(target)
+        device = self.slot_layers[0].all_keys.device
+        from_slots, to_slots = (torch.tensor(list(slots), device=device) for slots in (source, target))
         for layer in self.slot_layers:
-            layer.copy(from_slots, to_slots)
+            layer.copy(from_slots, to_slots, self.prompt_length + step)
+
+    def fill(self, states: RowStates, slots: int) -> None:
+        """Write the shared prefix into the first `slots` slots."""
+        for layer, pair in zip(self.slot_layers, states, strict=True):
+            layer.fill(pair, slots)
+
+    def row(self, slot: int, length: int) -> RowStates:
+        """A copy of the first `length` positions of a slot."""
+        return [layer.row(slot, length) for layer in self.slot_layers]
+
+
+class CrossCache(EncoderDecoderCache):
+    """A decoder's own cache beside the keys and values of its encoder's states, (slots, …, source)."""
+
+    def __init__(self, own: SlotCache, source_length: int) -> None:
+        self.own = own
+        self.cross_layers = [CrossLayer(own.slots, source_length) for _ in own.slot_layers]
+        super().__init__(own, Cache(layers=list(self.cross_layers)))
+
+    def cover(self, start: int, stop: int, step: int) -> None:
+        self.own.cover(start, stop, step)
+        for number, layer in enumerate(self.cross_layers):
+            layer.cover(slice(start, stop), 0)
+            self.is_updated[number] = step > 0
+
+    def fork(self, source: Sequence[int], target: Sequence[int], step: int) -> None:
+        self.own.fork(source, target, step)
+        if target:
+            from_slots, to_slots = torch.tensor(list(source)), torch.tensor(list(target))
+            for layer in self.cross_layers:
+                layer.copy(from_slots, to_slots, layer.max_length)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.checks import PipelineError
+from pipeline.decoding.network import Shape
 from pipeline.settings import Task
 
 
@@ -21,14 +22,31 @@ def tokenize_prompts(rows: list[dict[str, Any]], tokenizer: Any, special: bool) 
     return [Example(row["id"], tuple(prompt)) for row, prompt in zip(rows, ids, strict=True)]
 
 
-def check_context(where: str, examples: list[Example], task: Task, context: int) -> None:
+def check_context(where: str, examples: list[Example], task: Task, shape: Shape) -> None:
     """Raises `PipelineError` naming `where` for a prompt that leaves no room for its text."""
     longest = max(examples, key=lambda example: len(example.prompt))
-    if len(longest.prompt) + task.max_new_tokens > context:
+    room = shape.context if shape.is_encoder_decoder else shape.context - task.max_new_tokens
+    if len(longest.prompt) > room or task.max_new_tokens + len(shape.decoder_start) > shape.context:
         raise PipelineError(
             f"{where}: example {longest.id} has {len(longest.prompt)} prompt tokens; with max_new_tokens = "
-            f"{task.max_new_tokens} that exceeds the context of {task.model}, {context}"
+            f"{task.max_new_tokens} that exceeds the context of {task.model}, {shape.context}"
         )
+
+
+def shared_prefix(examples: list[Example], task: Task, shape: Shape) -> tuple[int, ...]:
+    """The beginning that all prompts share, such as in-context pairs; its cache is computed once.
+
+    A multiple of 16, so that another example seldom changes it; each prompt keeps a token of its
+    own. None where a sliding window would count the padding that follows the prefix.
+    """
+    prompts = [example.prompt for example in examples]
+    first, last = min(prompts), max(prompts)  # in lexical order: what these two share, all share
+    shortest = min(len(prompt) for prompt in prompts)
+    common = next((i for i in range(shortest - 1) if first[i] != last[i]), shortest - 1)
+    longest = padded_length(max(len(prompt) for prompt in prompts)) + task.max_new_tokens
+    if shape.is_encoder_decoder or 0 < shape.window < longest + 16:
+        return ()
+    return first[: common // 16 * 16]
 
 
 def padded_length(longest: int) -> int:

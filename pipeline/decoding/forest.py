@@ -12,16 +12,19 @@ result independent of the rows beside it (together with `pipeline.decoding.invar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
+from time import perf_counter
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.decoding.cache import SlotCache
-from pipeline.decoding.model import LanguageModel
+from pipeline.decoding.cache import CrossCache, RowStates, SlotCache
+from pipeline.decoding.network import LanguageModel
+
+LOGITS = 2**26  # at most so many at once: with a large vocabulary the output layer runs in pieces
 
 
 class Chooser(Protocol):
@@ -43,6 +46,13 @@ class Work:
 
     rows: int = 0
     delivered: int = 0
+    model_seconds: float = 0.0
+    choice_seconds: float = 0.0
+
+    def __iadd__(self, other: Work) -> Work:
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        return self
 
 
 def spans(rows: int, batch_size: int) -> list[tuple[int, int]]:
@@ -55,18 +65,6 @@ def spans(rows: int, batch_size: int) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def pad_prompts(prompts: Sequence[Sequence[int]], length: int) -> tuple[Tensor, Tensor]:
-    """Left-padded ids and mask, each (rows, length). Padding ids are 0 and are never attended."""
-    ids = torch.zeros(len(prompts), length, dtype=torch.long)
-    mask = torch.zeros(len(prompts), length, dtype=torch.long)
-    for i, prompt in enumerate(prompts):
-        if not 0 < len(prompt) <= length:
-            raise ValueError(f"prompt {i} has {len(prompt)} tokens; 1 to {length} fit")
-        ids[i, length - len(prompt) :] = torch.tensor(prompt)
-        mask[i, length - len(prompt) :] = 1
-    return ids, mask
-
-
 @torch.inference_mode()
 def decode(
     model: LanguageModel,
@@ -76,32 +74,39 @@ def decode(
     steps: int,
     prompt_length: int,
     batch_size: int,
+    prefix: RowStates | None = None,
     share: bool = True,
     on_step: Callable[[int], None] = lambda delivered: None,
 ) -> Work:
     """Run all members to their end or for `steps` tokens; `choose` keeps the results.
 
-    prompts: token ids a prompt; prompt_of_member: (members,) index into them. `share=False` gives
-    every member a row of its own after the prefill (the results are the same, to the byte).
+    prompts: token ids a prompt, without the prefix that they share (`prefix`: its keys and values);
+    prompt_of_member: (members,) index into them. `share=False` gives every member a row of its own
+    after the prefill (the results are the same, to the byte).
     """
-    ids, mask = pad_prompts(prompts, prompt_length)
+    batch_size = min(batch_size, max(2, LOGITS // model.shape.logits))
+    tokens, padding = model.pad(prompts, prompt_length)  # (rows, P): what the next call feeds
     slots = max(2, len(prompt_of_member), len(prompts))
-    cache = model.new_cache(slots, prompt_length + steps)
-    mask = torch.cat([mask, torch.ones(len(prompts), steps, dtype=torch.long)], dim=1)  # (rows, P + L)
+    slots = -(-slots // batch_size) * batch_size if model.static else slots
+    prefix_length = prefix[0][0].shape[1] if prefix else 0
+    cache = model.new_cache(slots, prompt_length, steps, prefix_length)
+    if prefix:
+        assert isinstance(cache, SlotCache)
+        cache.fill(prefix, max(2, len(prompts)))
     live = np.arange(len(prompt_of_member))  # members that have not ended
     row = np.asarray(prompt_of_member, dtype=np.int64)  # (live,) the slot of each
-    lengths = mask[:, :prompt_length].sum(1, keepdim=True)  # (rows, 1)
-    tokens = ids  # (rows, T): what the next call feeds
     work = Work()
     for step in range(steps):
-        filled = 0 if step == 0 else prompt_length + step - 1
-        positions = _prompt_positions(mask, prompt_length) if step == 0 else lengths + step - 1
         chosen = np.empty(len(live), dtype=np.int64)
         ended = np.zeros(len(live), dtype=bool)
         for start, stop in spans(len(tokens), batch_size):
-            logits = _call(model, tokens, mask, positions, cache, start, stop, filled)  # (B, V)
+            began = perf_counter()
+            logits = _call(model, tokens, padding, cache, start, stop, step, batch_size)  # (B, V)
+            called = perf_counter()
             here = np.flatnonzero((row >= start) & (row < stop))
             chosen[here], ended[here] = choose(logits, row[here] - start, live[here], step)
+            work.model_seconds += called - began
+            work.choice_seconds += perf_counter() - called
         work.rows += len(tokens)
         work.delivered += len(live)
         on_step(len(live))
@@ -111,34 +116,36 @@ def decode(
             break
         parent, row, token = _regroup(row, chosen, share)
         slot = _place(parent)
-        cache.fork([int(parent[i]) for i in slot.moved], slot.moved_to, filled + tokens.shape[1])
-        origin = torch.from_numpy(parent[slot.order])
+        cache.fork([int(parent[i]) for i in slot.moved], slot.moved_to, step)
         tokens = torch.from_numpy(token[slot.order])[:, None]  # (rows, 1)
-        mask, lengths = mask[origin], lengths[origin]
+        padding = padding[torch.from_numpy(parent[slot.order])]
         row = slot.number[row]
     return work
-
-
-def _prompt_positions(mask: Tensor, prompt_length: int) -> Tensor:
-    return (mask[:, :prompt_length].cumsum(1) - 1).clamp(min=0)  # (rows, P)
 
 
 def _call(
     model: LanguageModel,
     tokens: Tensor,
-    mask: Tensor,
-    positions: Tensor,
-    cache: SlotCache,
+    padding: Tensor,
+    cache: SlotCache | CrossCache,
     start: int,
     stop: int,
-    filled: int,
+    step: int,
+    batch_size: int,
 ) -> Tensor:
-    """One model call on slots [start, stop); a lone row is accompanied by a copy of itself."""
-    pick = torch.arange(start, stop) if stop - start > 1 else torch.tensor([start, start])
-    end = filled + tokens.shape[1]
-    cache.cover(start, start + len(pick), filled)
-    logits = model.logits(tokens[pick], mask[pick, :end], positions[pick], cache)
-    return logits[: stop - start]
+    """One model call on slots [start, stop). Copies of its first row fill up a lone row, and with
+    static shapes the whole batch; they lie in slots that hold no row, or whose own row overwrites them.
+    """
+    rows = stop - start
+    width = batch_size if model.static else max(rows, 2)
+    pick = torch.arange(start, start + width)
+    pick[rows:] = start
+    cache.cover(start, start + width, step)
+    if step == 0:
+        logits = model.start(tokens[pick], padding[pick], cache)
+    else:
+        logits = model.step(tokens[pick], padding[pick], step, cache)
+    return logits[:rows]
 
 
 def _regroup(row: np.ndarray, chosen: np.ndarray, share: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

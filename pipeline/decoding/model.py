@@ -1,100 +1,119 @@
-"""Loading a language model so that a row's result does not depend on the rows beside it."""
+"""Reading a model's folder: configuration, tokenizer, weights. Nothing in it is ever run as code."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import platform
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    GenerationConfig,
+)
 
 from pipeline.checks import PipelineError
 from pipeline.decoding.attention import NAME as ATTENTION
-from pipeline.decoding.cache import SlotCache
 from pipeline.decoding.invariant import make_invariant
+from pipeline.decoding.network import CausalModel, EncoderDecoderModel, LanguageModel, Shape
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What is known of a model without loading its weights."""
+def read_shape(folder: str | Path, target_code: str = "") -> Shape:
+    """target_code: the target language of a multilingual translation model, which forces its first token.
 
-    context: int  # positions it can hold
-    logits: int  # width of the logits
-    layers: int
-    eos: int | list[int] | None
-    is_encoder_decoder: bool = False
-
-
-@dataclass(frozen=True)
-class LanguageModel:
-    """A causal model with its tokenizer."""
-
-    name: str
-    network: nn.Module
-    tokenizer: Any
-    shape: Shape
-
-    def new_cache(self, slots: int, max_length: int) -> SlotCache:
-        return SlotCache(self.shape.layers, slots, max_length)
-
-    def logits(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: SlotCache) -> Tensor:
-        """Next-token logits, (B, V) float32, after feeding ids (B, T) to the slots `cache` covers.
-
-        mask: (B, filled + T), 1 where a key may be attended; positions: (B, T), counted without padding.
-        """
-        output = self.network(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return output.logits[:, -1].float()  # (B, V)
-
-
-def read_shape(folder: str | Path) -> Shape:
-    """Raises `PipelineError` when the folder holds no model configuration."""
+    Raises `PipelineError` when the folder holds no model configuration, or no such language.
+    """
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise PipelineError(f"{folder}: no usable model configuration ({error})") from None
-    text = config.get_text_config()
+    text = config if config.is_encoder_decoder else config.get_text_config()
+    generation = _generation(Path(folder), config)
+    forced = _language_id(folder, target_code) if target_code else generation.forced_bos_token_id
+    start = (generation.decoder_start_token_id, forced)
+    # T5's relative positions have no end; tests of a length are left to the model.
+    context = getattr(text, "max_position_embeddings", None) or 2**31
+    layers = getattr(text, "decoder_layers", None) or getattr(text, "num_decoder_layers", None)
     return Shape(
-        context=getattr(text, "max_position_embeddings", None) or 2**31,
-        logits=text.vocab_size,
-        layers=text.num_hidden_layers,
-        eos=_generation_eos(Path(folder), config),
+        context=context,
+        logits=getattr(text, "decoder_vocab_size", None) or text.vocab_size,
+        layers=layers or text.num_hidden_layers,
+        eos=generation.eos_token_id,
+        window=getattr(text, "sliding_window", None) or 0,
         is_encoder_decoder=bool(config.is_encoder_decoder),
+        decoder_start=tuple(i for i in start if i is not None) if config.is_encoder_decoder else (),
+        barred=_barred(generation),
     )
 
 
-def _generation_eos(folder: Path, config: Any) -> int | list[int] | None:
+def _barred(generation: GenerationConfig) -> tuple[int, ...]:
+    words = [word for word in generation.bad_words_ids or [] if len(word) == 1]
+    return tuple(sorted({*(word[0] for word in words), *(generation.suppress_tokens or [])}))
+
+
+def _generation(folder: Path, config: Any) -> GenerationConfig:
     try:
-        return GenerationConfig.from_pretrained(folder, local_files_only=True).eos_token_id
+        return GenerationConfig.from_pretrained(folder, local_files_only=True)
     except OSError:  # no generation_config.json
-        return config.eos_token_id
+        return GenerationConfig.from_model_config(config)
 
 
-def load_tokenizer(folder: str | Path) -> Any:
-    """Raises `PipelineError` when the folder is missing or holds no tokenizer."""
+def _language_id(folder: str | Path, code: str) -> int:
+    tokenizer = load_tokenizer(folder)
+    if code in tokenizer.get_vocab():  # NLLB: eng_Latn
+        return int(tokenizer.convert_tokens_to_ids(code))
+    raise PipelineError(
+        f"{folder}: its tokenizer has no token {code!r}; correct tasks.translation.target_code"
+    )
+
+
+def load_tokenizer(folder: str | Path, source_code: str = "") -> Any:
+    """source_code: the language that a multilingual translation model's tokenizer is told to expect.
+
+    Raises `PipelineError` when the folder is missing or holds no tokenizer.
+    """
+    languages = {"src_lang": source_code} if source_code else {}
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, **languages
+        )
     except (OSError, ValueError, KeyError) as error:
         raise PipelineError(f"{folder}: no usable tokenizer ({error})") from None
 
 
-def load_model(folder: str | Path, dtype: str = "float32", invariant: bool = True) -> LanguageModel:
-    """Load safetensors and tokenizer from a folder; never runs code from it.
+def has_bfloat16() -> bool:
+    """Whether an x86 processor multiplies bf16 itself; on other processors that is for the user to know."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return True
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
-    `invariant=False` leaves the fp32 multiplications to the default library, whose results change
+
+def load_model(
+    folder: str | Path,
+    dtype: str = "float32",
+    device: str = "cpu",
+    target_code: str = "",
+    invariant: bool = True,
+) -> LanguageModel:
+    """Load safetensors and tokenizer from a folder.
+
+    `invariant=False` leaves the multiplications to the default library, whose fp32 results change
     with the batch; it exists so that tests can see the difference. Raises `PipelineError`.
     """
-    shape, tokenizer = read_shape(folder), load_tokenizer(folder)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise PipelineError("params.yaml: device = 'cuda': no GPU that torch can use is here; use cpu")
+    if device == "cpu" and dtype == "bfloat16" and not has_bfloat16():
+        raise PipelineError(
+            "params.yaml: dtype = 'bfloat16': this processor has no bf16 instructions; it would be slow, and "
+            "results would change with the batch; use float32"
+        )
+    shape, tokenizer = read_shape(folder, target_code), load_tokenizer(folder)
+    loader = AutoModelForSeq2SeqLM if shape.is_encoder_decoder else AutoModelForCausalLM
     try:
-        network = AutoModelForCausalLM.from_pretrained(
+        network = loader.from_pretrained(
             folder,
             dtype=getattr(torch, dtype),
             attn_implementation=ATTENTION,  # fp32 sdpa changes with the key length
@@ -103,8 +122,11 @@ def load_model(folder: str | Path, dtype: str = "float32", invariant: bool = Tru
             trust_remote_code=False,
         )
     except (OSError, ValueError, KeyError) as error:
-        raise PipelineError(f"{folder}: no usable causal model ({error})") from None
-    network.eval()
+        raise PipelineError(f"{folder}: no usable language model ({error})") from None
+    if hasattr(network.config, "_experts_implementation"):
+        network.set_experts_implementation("eager")  # each expert's rows by themselves
+    network.eval().requires_grad_(False).to(device)
     if invariant:
         make_invariant(network)
-    return LanguageModel(Path(folder).name, network, tokenizer, shape)
+    kind = EncoderDecoderModel if shape.is_encoder_decoder else CausalModel
+    return kind(Path(folder).name, network, tokenizer, shape, device)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.decoding.examples import Example, check_context, padded_length
+from pipeline.decoding.examples import Example, check_context, padded_length, shared_prefix
+from pipeline.decoding.network import Shape
 from pipeline.decoding.store import content_key
 from pipeline.files import sha256_json
 from pipeline.routing.cells import Cell, Decoder
@@ -16,7 +17,7 @@ from pipeline.routing.vocabulary import Vocabulary
 from pipeline.settings import Settings, Task
 
 # Raise it when a change of code changes tokens, routes or log-probabilities: stored rows then miss.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Text:
 class Plan:
     task: Task
     seed: int
-    prompt_length: int  # all prompts are padded to it
+    prefix: tuple[int, ...]  # token ids that all prompts begin with
+    prompt_length: int  # what follows the prefix is padded to it
     vocabulary: Vocabulary
     examples: tuple[Example, ...]
     job_of_cell: dict[str, Job]
@@ -90,16 +92,18 @@ def make_plan(
     cells: list[Cell],
     examples: list[Example],
     vocabulary: Vocabulary,
-    context: int,
+    shape: Shape,
     asset: dict[str, Any],
 ) -> Plan:
     """Raises `PipelineError` when a prompt and its text do not fit into the model's context."""
-    check_context(f"data/prepared/{task.name}.jsonl", examples, task, context)
-    prompt_length = padded_length(max(len(example.prompt) for example in examples))
+    check_context(f"data/prepared/{task.name}.jsonl", examples, task, shape)
+    prefix = shared_prefix(examples, task, shape)
+    prompt_length = padded_length(max(len(example.prompt) for example in examples) - len(prefix))
     independent = settings.coupling == "independent"
     return Plan(
         task=task,
         seed=settings.seed,
+        prefix=prefix,
         prompt_length=prompt_length,
         vocabulary=vocabulary,
         examples=tuple(examples),
@@ -109,9 +113,12 @@ def make_plan(
             "task": task.name,
             "model": asset["files"],
             "dtype": settings.dtype,
+            "device": settings.device,
             "seed": settings.seed,
             "steps": task.max_new_tokens,
+            "prefix_length": len(prefix),
             "prompt_length": prompt_length,
+            "decoder_start": shape.decoder_start,
             "sampling_vocabulary": sha256_json(vocabulary.allowed.tolist()),
             "stop": sorted(vocabulary.stop),
         },

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import torch
 
 from pipeline.decoding.beam import beam_search
-from pipeline.decoding.examples import Example
+from pipeline.decoding.cache import RowStates
+from pipeline.decoding.examples import Example, padded_length
 from pipeline.decoding.forest import Work, decode
-from pipeline.decoding.model import LanguageModel
+from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.plan import Plan, Text
 from pipeline.decoding.sampler import Sampler, Trajectory
 from pipeline.decoding.store import Store
+from pipeline.decoding.workers import in_processes
 
 
 def pack(trajectory: Trajectory) -> bytes:
@@ -58,15 +63,55 @@ def blocks(texts: list[Text], max_rows: int) -> Iterator[list[Text]]:
         yield block
 
 
+def units(texts: list[Text], max_rows: int) -> Iterator[list[Text]]:
+    """What is run at once: a block of the forest, or texts of one beam width."""
+    yield from blocks([text for text in texts if not text.job.decoder.beams], max_rows)
+    searched = [text for text in texts if text.job.decoder.beams]
+    for job in dict.fromkeys(text.job for text in searched):
+        own = [text for text in searched if text.job == job]
+        at_once = max(1, max_rows // job.decoder.beams)
+        yield from (own[start : start + at_once] for start in range(0, len(own), at_once))
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A loaded model, with the keys and values of the prefix that all prompts of the plan share."""
+
+    model: LanguageModel
+    prefix: RowStates | None
+
+
+def make_ready(load: Callable[[], LanguageModel], plan: Plan) -> Ready:
+    model = load()
+    with torch.inference_mode():
+        return Ready(model, model.prefix_states(plan.prefix) if plan.prefix else None)
+
+
+def run_unit(
+    ready: Ready,
+    texts: list[Text],
+    on_step: Callable[[int], None],
+    plan: Plan,
+    batch_size: int,
+    share: bool = True,
+) -> tuple[dict[bytes, Trajectory], Work]:
+    """Trajectories of one unit by key, with the work that they took."""
+    if texts[0].job.decoder.beams:
+        found, work = run_beam(ready.model, plan, texts, batch_size)
+        on_step(work.delivered)
+        return found, work
+    return run_block(ready, plan, texts, batch_size, share, on_step)
+
+
 def run_block(
-    model: LanguageModel,
+    ready: Ready,
     plan: Plan,
     texts: list[Text],
     batch_size: int,
     share: bool = True,
     on_step: Callable[[int], None] = lambda delivered: None,
 ) -> tuple[dict[bytes, Trajectory], Work]:
-    """Trajectories by key. Texts of equal prompt share the prefill and all that follows alike."""
+    """Texts of equal prompt share the prefill and all that follows alike."""
     prompts = list(dict.fromkeys(text.example.prompt for text in texts))
     number = {prompt: i for i, prompt in enumerate(prompts)}
     decoders = list(dict.fromkeys(text.job.decoder for text in texts))
@@ -80,15 +125,17 @@ def run_block(
         noise_of=np.array([source_number[t.example.id, t.sample, t.job.tag] for t in texts]),
         noise=np.stack([plan.noise(first[source]) for source in sources]),
         vocabulary=plan.vocabulary,
+        device=ready.model.device,
     )
     work = decode(
-        model=model,
-        prompts=prompts,
+        model=ready.model,
+        prompts=[prompt[len(plan.prefix) :] for prompt in prompts],
         prompt_of_member=np.array([number[t.example.prompt] for t in texts]),
         choose=sampler,
         steps=plan.task.max_new_tokens,
         prompt_length=plan.prompt_length,
         batch_size=batch_size,
+        prefix=ready.prefix,
         share=share,
         on_step=on_step,
     )
@@ -97,49 +144,41 @@ def run_block(
 
 def run_beam(
     model: LanguageModel, plan: Plan, texts: list[Text], batch_size: int
-) -> dict[bytes, Trajectory]:
+) -> tuple[dict[bytes, Trajectory], Work]:
     """Beam search of texts that share a decoder."""
+    beams = texts[0].job.decoder.beams
     trajectories = beam_search(
         model,
         [text.example.prompt for text in texts],
-        texts[0].job.decoder.beams,
+        beams,
         plan.task.max_new_tokens,
         plan.vocabulary.stop,
-        plan.prompt_length,
+        padded_length(max(len(example.prompt) for example in plan.examples)),
         batch_size,
     )
-    return {text.key: t for text, t in zip(texts, trajectories, strict=True)}
+    delivered = sum(len(t.token_ids) for t in trajectories)
+    work = Work(rows=delivered * beams, delivered=delivered)
+    return {text.key: t for text, t in zip(texts, trajectories, strict=True)}, work
 
 
 def run_missing(
-    model: LanguageModel,
+    load: Callable[[], LanguageModel],
     plan: Plan,
     texts: list[Text],
     store: Store,
     batch_size: int,
     max_rows: int,
+    workers: int,
     on_step: Callable[[int], None],
-    on_block: Callable[[int], None],
+    on_unit: Callable[[int], None],
 ) -> Work:
-    """Run `texts` and put them into the store block by block; an interruption loses one block."""
+    """Run `texts` and put them into the store unit by unit; an interruption loses one a worker."""
     total = Work()
-    forest = [text for text in texts if not text.job.decoder.beams]
-    for block in blocks(forest, max_rows):
-        trajectories, work = run_block(model, plan, block, batch_size, on_step=on_step)
-        store.put({key: pack(trajectory) for key, trajectory in trajectories.items()})
-        total.rows += work.rows
-        total.delivered += work.delivered
-        on_block(len(block))
-    beam = [text for text in texts if text.job.decoder.beams]
-    for job in dict.fromkeys(text.job for text in beam):
-        own = [text for text in beam if text.job == job]
-        for start in range(0, len(own), batch_size):
-            piece = own[start : start + batch_size]
-            found = run_beam(model, plan, piece, batch_size)
-            store.put({key: pack(trajectory) for key, trajectory in found.items()})
-            delivered = sum(len(t.token_ids) for t in found.values())
-            total.rows += delivered * job.decoder.beams
-            total.delivered += delivered
-            on_step(delivered)
-            on_block(len(piece))
+    run = partial(run_unit, plan=plan, batch_size=batch_size)
+    for found, work in in_processes(
+        partial(make_ready, load, plan), run, units(texts, max_rows), workers, on_step
+    ):
+        store.put({key: pack(trajectory) for key, trajectory in found.items()})
+        total += work
+        on_unit(len(found))
     return total

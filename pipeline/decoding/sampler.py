@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.decoding.sampling import base_log_probs, inverse_cdf
+from pipeline.decoding.sampling import Distribution, distribution
 from pipeline.routing.cells import Decoder
 from pipeline.routing.vocabulary import Vocabulary
 from pipeline.settings import Base, Route
 
 MODEL, Q_ROUTE, LAMBDA_ROUTE = 0, 1, 2
+PIECE = 2**21  # logits looked at together
 GATE_Q, GATE_LAMBDA, TOKEN_MODEL, TOKEN_Q, TOKEN_LAMBDA = range(5)  # rows of noise.step_noise
 
 
@@ -33,6 +34,36 @@ class Trajectory:
     ended: bool
 
 
+@dataclass(frozen=True)
+class Members:
+    """Some members at one step: row of the logits, decoder, noise (M, 5) and route of each."""
+
+    row: np.ndarray
+    decoder: np.ndarray
+    u: np.ndarray
+    taken: np.ndarray
+
+
+def by_piece(shape: tuple[int, ...], row: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Cut the rows of logits, (B, V), into pieces that stay in the processor's cache.
+
+    Yields the slice of rows and the indices of the members, row (M,), that are in it.
+    """
+    size = max(1, PIECE // shape[1])
+    order = np.argsort(row, kind="stable")
+    for start in range(0, shape[0], size):
+        stop = min(start + size, shape[0])
+        here = order[np.searchsorted(row[order], start) : np.searchsorted(row[order], stop)]
+        if len(here):
+            yield slice(start, stop), here
+
+
+def _draw_once(law: Distribution, row: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """Members of one row with one noise draw the same token: each is drawn once."""
+    pairs, back = np.unique(np.stack([row, u], axis=1), axis=0, return_inverse=True)
+    return law.draw(pairs[:, 0].astype(np.int64), pairs[:, 1])[back.reshape(-1)]
+
+
 class Sampler:
     """Chooses tokens by the routing law and records them. One object serves one call of `decode`.
 
@@ -47,11 +78,13 @@ class Sampler:
         noise_of: np.ndarray,
         noise: np.ndarray,
         vocabulary: Vocabulary,
+        device: str = "cpu",
     ) -> None:
         self.decoder_of, self.noise_of, self.noise = decoder_of, noise_of, noise
         self.vocabulary = vocabulary
         self.barred = torch.full((vocabulary.size,), -torch.inf)  # added to logits: 0 where allowed
         self.barred[torch.from_numpy(vocabulary.allowed)] = 0.0
+        self.barred = self.barred.to(device)
         self.stop = np.array(sorted(vocabulary.stop), dtype=np.int64)
         self.q = np.array([d.q for d in decoders])
         self.lam = np.array([d.lam for d in decoders])
@@ -73,74 +106,75 @@ class Sampler:
     def __call__(
         self, logits: Tensor, row: np.ndarray, members: np.ndarray, step: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        decoder, noise = self.decoder_of[members], self.noise_of[members]
-        u = self.noise[noise, :, step]  # (M, 5)
+        decoder = self.decoder_of[members]
+        u = self.noise[self.noise_of[members], :, step]  # (M, 5)
         taken = np.where(u[:, GATE_LAMBDA] < self.lam[decoder], LAMBDA_ROUTE, MODEL)
         taken = np.where(u[:, GATE_Q] < self.q[decoder], Q_ROUTE, taken).astype(np.int8)
         tokens = np.empty(len(members), dtype=np.int64)
-        for number, route in enumerate(self.routes):
-            for kind, of, purpose in (
-                (Q_ROUTE, self.q_route, TOKEN_Q),
-                (LAMBDA_ROUTE, self.lambda_route, TOKEN_LAMBDA),
-            ):
-                pick = np.flatnonzero((taken == kind) & (of[decoder] == number))
-                if len(pick):
-                    tokens[pick] = self._random_tokens(route, logits, row[pick], u[pick, purpose])
-        self._model_tokens(logits, row, decoder, u[:, TOKEN_MODEL], taken, tokens, members, step)
+        log_p, plain_log_p = np.empty(len(members), np.float32), np.empty(len(members), np.float32)
+        for piece, here in by_piece(logits.shape, row):
+            some = Members(row[here] - piece.start, decoder[here], u[here], taken[here])
+            plain = distribution(logits[piece].float(), Base())
+            drawn = self._random_tokens(plain.logits, some)
+            tokens[here], log_p[here] = self._model_tokens(plain, some, drawn)
+            plain_log_p[here] = plain.log_probs(some.row, tokens[here])
         ended = np.isin(tokens, self.stop)
         self.tokens[members, step] = tokens
         self.taken[members, step] = taken
+        self.logprobs[members, step] = log_p
+        self.model_logprobs[members, step] = plain_log_p
         self.length[members] = step + 1
         self.ended[members] = ended
         return tokens, ended
 
-    def _random_tokens(self, route: Route, logits: Tensor, row: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """Draws from δ. Uniform: over the sampling vocabulary; top_k: over its k likeliest tokens."""
-        allowed = len(self.vocabulary.allowed)
-        size = allowed if route.kind == "uniform" else min(route.k, allowed)
-        index = np.minimum((u * size).astype(np.int64), size - 1)
-        if route.kind == "uniform":
-            return self.vocabulary.allowed[index]
-        rows, which = np.unique(row, return_inverse=True)
-        scores = logits[torch.from_numpy(rows)] + self.barred  # (R, V)
-        likeliest = scores.topk(size, dim=1).indices  # (R, k), likeliest first
-        return likeliest.numpy()[which, index]
+    def _random_tokens(self, scores: Tensor, members: Members) -> np.ndarray:
+        """Draws from δ for the members that took a random route, 0 for the others.
+
+        Uniform: over the sampling vocabulary; top_k: over its k likeliest tokens.
+        """
+        tokens = np.zeros(len(members.row), dtype=np.int64)
+        allowed = self.vocabulary.allowed
+        for kind, of, purpose in (
+            (Q_ROUTE, self.q_route, TOKEN_Q),
+            (LAMBDA_ROUTE, self.lambda_route, TOKEN_LAMBDA),
+        ):
+            for number in np.unique(of[members.decoder[members.taken == kind]]):
+                pick = np.flatnonzero((members.taken == kind) & (of[members.decoder] == number))
+                route = self.routes[number]
+                size = len(allowed) if route.kind == "uniform" else min(route.k, len(allowed))
+                index = np.minimum((members.u[pick, purpose] * size).astype(np.int64), size - 1)
+                if route.kind == "uniform":
+                    tokens[pick] = allowed[index]
+                    continue
+                rows, which = np.unique(members.row[pick], return_inverse=True)
+                ranked = (scores[torch.from_numpy(rows)] + self.barred).topk(size, dim=1)  # (R, k)
+                tokens[pick] = ranked.indices.cpu().numpy()[which, index]
+        return tokens
 
     def _model_tokens(
-        self,
-        logits: Tensor,
-        row: np.ndarray,
-        decoder: np.ndarray,
-        u: np.ndarray,
-        taken: np.ndarray,
-        tokens: np.ndarray,
-        members: np.ndarray,
-        step: int,
-    ) -> None:
-        """Fill in the tokens that the model chose, and the log-probabilities of all tokens."""
-        plain = torch.log_softmax(logits, dim=-1)  # (B, V)
-        base = self.base_of[decoder]
+        self, plain: Distribution, members: Members, tokens: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The tokens with the model's choices filled in, and the log-probabilities under the bases."""
+        tokens, log_p = tokens.copy(), np.empty(len(tokens), dtype=np.float32)
+        base = self.base_of[members.decoder]
         for number in np.unique(base):
             of_base = np.flatnonzero(base == number)
-            rows, which = np.unique(row[of_base], return_inverse=True)
-            log_p = plain if self.bases[number] == Base() else None
-            if log_p is None:
-                log_p = base_log_probs(logits[torch.from_numpy(rows)], self.bases[number])  # (R, V)
-                local = which
+            rows, local = np.unique(members.row[of_base], return_inverse=True)
+            by_model = members.taken[of_base] == MODEL
+            u = members.u[of_base, TOKEN_MODEL]
+            chosen = tokens[of_base]
+            if self.bases[number].greedy:
+                likeliest = plain.logits[torch.from_numpy(rows)].argmax(1).cpu().numpy()[local]
+                chosen[by_model] = likeliest[by_model]
+                log_p[of_base] = np.where(chosen == likeliest, 0.0, -np.inf)
             else:
-                local = row[of_base]
-            by_model = np.flatnonzero(taken[of_base] == MODEL)
-            # Members of one row with one noise draw the same token: draw each once.
-            pairs = np.stack([local[by_model], u[of_base][by_model]], axis=1)
-            unique, back = np.unique(pairs, axis=0, return_inverse=True)
-            drawn = inverse_cdf(
-                log_p[torch.from_numpy(unique[:, 0].astype(np.int64))], torch.from_numpy(unique[:, 1])
-            )
-            tokens[of_base[by_model]] = drawn.numpy()[back.reshape(-1)]
-            at = (torch.from_numpy(local), torch.from_numpy(tokens[of_base]))
-            self.logprobs[members[of_base], step] = log_p[at].numpy()
-        at = (torch.from_numpy(row), torch.from_numpy(tokens))
-        self.model_logprobs[members, step] = plain[at].numpy()
+                law, at = plain, members.row[of_base]
+                if self.bases[number] != Base():
+                    law, at = distribution(plain.logits[torch.from_numpy(rows)], self.bases[number]), local
+                chosen[by_model] = _draw_once(law, at[by_model], u[by_model])
+                log_p[of_base] = law.log_probs(at, chosen)
+            tokens[of_base] = chosen
+        return tokens, log_p
 
     def trajectory(self, member: int) -> Trajectory:
         end = int(self.length[member])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from pipeline.decoding.forest import Work, decode
-from pipeline.decoding.model import LanguageModel
+from pipeline.decoding.network import LanguageModel
+from pipeline.decoding.sampler import by_piece
+from pipeline.decoding.sampling import distribution
+from pipeline.settings import Base
 
 
 class Forced:
@@ -26,9 +28,9 @@ class Forced:
         self, logits: Tensor, row: np.ndarray, members: np.ndarray, step: int
     ) -> tuple[np.ndarray, np.ndarray]:
         tokens = self.tokens[members, step]
-        rows = torch.from_numpy(row)
-        chosen = logits[rows, torch.from_numpy(tokens)]
-        self.logprobs[members, step] = (chosen - logits.logsumexp(-1)[rows]).numpy()
+        for piece, here in by_piece(logits.shape, row):
+            law = distribution(logits[piece].float(), Base())
+            self.logprobs[members[here], step] = law.log_probs(row[here] - piece.start, tokens[here])
         return tokens, step + 1 >= self.length[members]
 
 

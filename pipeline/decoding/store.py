@@ -69,6 +69,12 @@ class Store:
             raise self._damaged(error) from None
         return found
 
+    def present(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Those of the keys that have a sound value."""
+        step = 256  # a bounded number of values in memory
+        pieces = (keys[start : start + step] for start in range(0, len(keys), step))
+        return {key for piece in pieces for key in self.get(piece)}
+
     def put(self, items: dict[bytes, bytes]) -> None:
         """All of the items or none."""
         try:

@@ -86,9 +86,13 @@ def add_judge(
         shape.context,
         task.judge,
     )
-    address = {"judge": read_json(folder / "asset.json")["files"], "dtype": settings.dtype}
+    address = {
+        "judge": read_json(folder / "asset.json")["files"],
+        "dtype": settings.dtype,
+        "device": settings.device,
+    }
     nll, tokens = score_texts(
-        lambda: load_model(folder, settings.dtype),
+        lambda: load_model(folder, settings.dtype, settings.device),
         address,
         pairs,
         store,

@@ -37,7 +37,7 @@ def parse_settings(raw: Any) -> Settings:
     if not isinstance(raw, dict):
         raise SettingsError("params.yaml: must hold a mapping (key: value lines)")
     sections = (
-        "seed", "dtype", "batch_size", "max_rows", "grid", "lambda_means", "coupling", "variants",
+        "seed", "dtype", "device", "workers", "batch_size", "max_rows", "grid", "lambda_means", "coupling", "variants",
         "include_eos", "baselines", "tasks", "embedder", "metrics", "bootstrap", "assets",
     )  # fmt: skip
     checks.keys("", raw, sections)
@@ -50,6 +50,8 @@ def parse_settings(raw: Any) -> Settings:
     return Settings(
         seed=checks.integer("seed", raw["seed"], 0),
         dtype=checks.choice("dtype", raw["dtype"], ("float32", "bfloat16")),
+        device=checks.choice("device", raw["device"], ("cpu", "cuda")),
+        workers=checks.integer("workers", raw["workers"], 1, 256),
         batch_size=checks.integer("batch_size", raw["batch_size"], 1),
         max_rows=checks.integer("max_rows", raw["max_rows"], 2),
         q=parse_grid("grid.q", grid["q"]),

@@ -63,12 +63,16 @@ class Task:
     shots: int = 0  # translation
     source_language: str = ""
     target_language: str = ""
+    source_code: str = ""  # what a multilingual translation model calls them, such as deu_Latn
+    target_code: str = ""
 
 
 @dataclass(frozen=True)
 class Settings:
     seed: int
     dtype: str
+    device: str  # cpu | cuda
+    workers: int  # processes that generate
     batch_size: int
     max_rows: int
     q: tuple[float, ...]

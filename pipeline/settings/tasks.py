@@ -14,6 +14,7 @@ TASK_EXTRA = {
     "dialogue": ("turns",),
     "translation": ("shots", "source_language", "target_language"),
 }
+TASK_OPTIONAL = {"translation": ("source_code", "target_code")}
 
 
 def parse_task(name: str, value: Any, assets: dict[str, Asset]) -> Task:
@@ -22,7 +23,7 @@ def parse_task(name: str, value: Any, assets: dict[str, Asset]) -> Task:
         raise fail(key, name, f"unknown task; allowed: {', '.join(TASK_KEYS)}")
     section = checks.mapping(key, value)
     common = ("model", "judge", "data", "examples", "samples", "max_new_tokens")
-    checks.keys(key, section, (*common, *TASK_EXTRA[name]), ("beams",))
+    checks.keys(key, section, (*common, *TASK_EXTRA[name]), ("beams", *TASK_OPTIONAL.get(name, ())))
     beams = checks.sequence(f"{key}.beams", section.get("beams", []), empty_ok=True)
     extra: dict[str, Any] = {}
     for item in TASK_EXTRA[name]:
@@ -30,6 +31,9 @@ def parse_task(name: str, value: Any, assets: dict[str, Asset]) -> Task:
             extra[item] = checks.text(f"{key}.{item}", section[item])
         else:
             extra[item] = checks.integer(f"{key}.{item}", section[item], 0 if item == "shots" else 1)
+    for item in TASK_OPTIONAL.get(name, ()):
+        if item in section:
+            extra[item] = checks.text(f"{key}.{item}", section[item])
     task = Task(
         name=name,
         model=asset_name(f"{key}.model", section["model"], assets, "model"),

@@ -1,0 +1,1 @@
+"""What decoding costs, measured on the real models: `python -m benchmarks.decode`."""

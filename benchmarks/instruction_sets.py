@@ -1,0 +1,87 @@
+"""How many texts change with the processor's instruction set: `python -m benchmarks.instruction_sets`.
+
+Each set runs in a process of its own, because torch and oneDNN read theirs when they start. Within a
+set, batches of 64 and of 3 shuffled rows without sharing must agree; between sets, rounding differs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+from benchmarks.workload import without_beam, workload
+from pipeline.decoding.model import load_model
+from pipeline.decoding.runner import blocks, make_ready, run_block
+from pipeline.decoding.sampler import Trajectory
+from pipeline.settings import load_settings
+
+SETS = {
+    "as it is": {},
+    "AVX-512 without BF16": {"ATEN_CPU_CAPABILITY": "avx512", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
+    "AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "SSE4.1": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+}
+WITHOUT_BF16 = ("AVX2", "SSE4.1")
+EXAMPLES, TOKENS = 1, 16
+
+
+def texts(task: str, dtype: str) -> list[list[list[int]]]:
+    """Token ids of all decoders of the default grid, decoded in two different ways."""
+    settings = load_settings()
+    work = workload(settings, task, without_beam(settings, task), EXAMPLES, max_new_tokens=TOKENS)
+    model = load_model(work.folder, dtype)
+    ready = make_ready(lambda: model, work.plan)
+    order = np.random.Generator(np.random.Philox(1)).permutation(len(work.texts))
+    ways = []
+    for some, batch_size, share in (
+        (work.texts, 64, True),
+        ([work.texts[i] for i in order][: len(order) // 2], 3, False),
+    ):
+        found: dict[bytes, Trajectory] = {}
+        for block in blocks(some, settings.max_rows):
+            found |= run_block(ready, work.plan, block, batch_size, share)[0]
+        ways.append([found[t.key].token_ids.tolist() if t.key in found else [] for t in work.texts])
+    return ways
+
+
+def in_set(variables: dict[str, str], task: str, dtype: str) -> list[list[list[int]]]:
+    output = subprocess.run(
+        [sys.executable, "-m", "benchmarks.instruction_sets", task, dtype],
+        env={**os.environ, **variables}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(output.stdout.splitlines()[-1])
+
+
+def compare(task: str, dtype: str) -> list[str]:
+    """A row of the table for each instruction set."""
+    reference, rows = None, []
+    for name, variables in SETS.items():
+        if dtype == "bfloat16" and name in WITHOUT_BF16:
+            continue  # oneDNN has no bf16 products there; load_model refuses such processors
+        one, other = in_set(variables, task, dtype)
+        within = sum(a != b for a, b in zip(one, other, strict=True) if b)
+        again = sum(bool(b) for b in other)
+        reference = reference or one
+        changed = sum(a != b for a, b in zip(reference, one, strict=True))
+        rows.append(f"| {task}, {dtype} | {name} | {within} of {again} | {changed} of {len(one)} |")
+        print(rows[-1], flush=True)
+    return rows
+
+
+def main() -> None:
+    if len(sys.argv) == 3:
+        print(json.dumps(texts(sys.argv[1], sys.argv[2])))
+        return
+    print("| task, dtype | instruction set | changed by the batch | changed against the first row |")
+    print("|---|---|---|---|")
+    for task in ("textgen", "translation"):
+        for dtype in ("float32", "bfloat16"):
+            compare(task, dtype)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""What is decoded: the default grid of `params.yaml` on real prompts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipeline.decoding.model import load_tokenizer, read_shape
+from pipeline.decoding.plan import Plan, Text
+from pipeline.generate import plan_rows
+from pipeline.prepare import prepare
+from pipeline.routing.cells import Cell, all_cells
+from pipeline.settings import Settings, load_settings
+from pipeline.tasks.examples import Generator
+
+ASSETS = Path("data/assets")
+MOST_EXAMPLES = 128
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The texts of some cells on some examples. `weight`: how many cells each job's texts stand for."""
+
+    folder: Path
+    plan: Plan
+    texts: list[Text]
+    weight: dict[Text, int]
+    cells: int
+
+
+@cache
+def prepared(task_name: str) -> tuple[Any, list[dict[str, Any]]]:
+    """The tokenizer and as many rows as any part of the benchmark uses."""
+    settings = load_settings()
+    task = replace(settings.tasks[task_name], examples=MOST_EXAMPLES)
+    folder = ASSETS / task.model
+    tokenizer = load_tokenizer(folder)
+    generator = Generator(task.model, tokenizer, read_shape(folder).is_encoder_decoder)
+    return tokenizer, prepare(task, settings.assets[task.data], generator, ASSETS / task.data)
+
+
+def workload(
+    settings: Settings, task_name: str, cells: list[Cell], examples: int, **changes: int
+) -> Workload:
+    """`examples` real prompts of a task under `cells`; changes: of the task, such as samples=4."""
+    task = replace(settings.tasks[task_name], examples=examples, **changes)  # type: ignore[arg-type]
+    folder = ASSETS / task.model
+    tokenizer, rows = prepared(task_name)
+    plan = plan_rows(settings, task, cells, rows[:examples], folder, tokenizer)
+    texts = [text for job in plan.jobs() for text in plan.texts_of(job) if not job.decoder.beams]
+    asked = list(plan.job_of_cell.values())
+    weight = {text: asked.count(text.job) for text in texts}
+    return Workload(folder, plan, texts, weight, len(cells))
+
+
+def routing_only(settings: Settings, task_name: str) -> list[Cell]:
+    return [c for c in all_cells(settings, settings.tasks[task_name]) if c.family == "routing"]
+
+
+def without_beam(settings: Settings, task_name: str) -> list[Cell]:
+    return [c for c in all_cells(settings, settings.tasks[task_name]) if c.family != "beam"]

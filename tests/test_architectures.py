@@ -1,0 +1,139 @@
+"""Any Hugging Face model: equal to its `generate`, and the same bits in any batch, with or without sharing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.decoding.forest import decode
+from pipeline.decoding.model import has_bfloat16, load_model
+from pipeline.decoding.network import LanguageModel
+from pipeline.decoding.sampler import Sampler, Trajectory
+from pipeline.routing.cells import Decoder
+from pipeline.routing.noise import step_noise
+from pipeline.routing.vocabulary import Vocabulary
+from pipeline.settings import Base, Route
+from tests.tiny import tiny_model_folder
+
+CAUSAL = ("llama", "qwen3", "gpt2", "opt", "mistral", "gemma3", "mixtral", "qwen2_moe")
+ENCODER_DECODER = ("t5", "marian", "m2m_100")
+DECODERS = [
+    Decoder(Base(greedy=True)),
+    Decoder(Base()),
+    Decoder(Base(top_p=0.9), 0.1, 0.2, Route("uniform"), Route("top_k", 5)),
+    Decoder(Base(temperature=0.7)),
+]
+SIZE, STEPS, LENGTH = 300, 14, 16
+PREFIX = tuple(range(40, 56))
+ENDINGS = [tuple(range(10 + 3 * i, 15 + 5 * i)) for i in range(3)]
+PROMPTS = [(*PREFIX, *ending) for ending in ENDINGS]
+MEMBERS = [(prompt, decoder) for prompt in range(3) for decoder in range(len(DECODERS))]
+
+
+@pytest.fixture(scope="module", params=[*CAUSAL, *ENCODER_DECODER])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model_folder(tmp_path_factory.mktemp("arch"), request.param)
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> LanguageModel:
+    return load_model(folder)
+
+
+def run(
+    model: LanguageModel,
+    members: list[tuple[int, int]],
+    batch_size: int,
+    share: bool = True,
+    prefix: bool = False,
+) -> dict[tuple[int, int], Trajectory]:
+    noise = np.stack([step_noise(1, "t", str(i), 0, STEPS) for i in range(3)])
+    sampler = Sampler(
+        DECODERS, np.array([d for _, d in members]), np.array([p for p, _ in members]), noise,
+        Vocabulary(SIZE, np.arange(3, SIZE), frozenset({2})),
+    )  # fmt: skip
+    with torch.inference_mode():
+        states = model.prefix_states(PREFIX) if prefix else None
+    decode(
+        model, ENDINGS if prefix else PROMPTS, np.array([p for p, _ in members]), sampler, STEPS,
+        LENGTH if prefix else len(PREFIX) + LENGTH, batch_size, states, share,
+    )  # fmt: skip
+    return {member: sampler.trajectory(i) for i, member in enumerate(members)}
+
+
+def same(one: Trajectory, other: Trajectory) -> bool:
+    names = ("token_ids", "routes", "logprobs", "model_logprobs")
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
+
+
+def test_greedy_equals_hugging_face(model: LanguageModel) -> None:
+    found = run(model, MEMBERS, 64)
+    for number, prompt in enumerate(PROMPTS):
+        output = model.network.generate(  # type: ignore[operator]
+            torch.tensor([prompt]),
+            max_new_tokens=STEPS + 1,
+            do_sample=False,
+            eos_token_id=2,
+            pad_token_id=0,
+        )[0].tolist()
+        begin = len(model.shape.decoder_start) or len(prompt)
+        if model.shape.decoder_start:
+            assert tuple(output[:begin]) == model.shape.decoder_start
+        ids = found[number, 0].token_ids.tolist()
+        assert ids == output[begin : begin + len(ids)]
+        assert len(ids) == STEPS or ids[-1] == 2
+
+
+def test_same_bits_in_any_batch(model: LanguageModel) -> None:
+    reference = run(model, MEMBERS, 64)
+    shuffled = [MEMBERS[i] for i in np.random.Generator(np.random.Philox(5)).permutation(len(MEMBERS))]
+    for members, batch_size, share in [
+        (MEMBERS, 2, True), (shuffled, 5, True), (shuffled, 64, False), (shuffled[:1], 64, True),
+    ]:  # fmt: skip
+        found = run(model, members, batch_size, share)
+        assert all(same(reference[member], found[member]) for member in members)
+
+
+def test_a_shared_prefix_changes_only_the_last_digits(model: LanguageModel) -> None:
+    """Also with a window of 8 tokens, as long as no padding lies between prefix and prompt."""
+    if model.shape.decoder_start:
+        with pytest.raises(NotImplementedError, match="only causal models"):
+            model.prefix_states(PREFIX)
+        return
+    windowed = getattr(model.network.config, "sliding_window", None)
+    members = [(2, 0)] if windowed else MEMBERS  # the longest prompt has one padding token
+    if windowed:
+        pytest.skip("the plan gives models with a short window no prefix")
+    whole, split = run(model, members, 64), run(model, members, 64, prefix=True)
+    for member in members:
+        assert np.array_equal(whole[member].token_ids, split[member].token_ids)
+        assert np.allclose(whole[member].model_logprobs, split[member].model_logprobs, atol=1e-4)
+    for batch_size, share in [(2, True), (64, False)]:
+        found = run(model, members, batch_size, share, prefix=True)
+        assert all(same(split[member], found[member]) for member in members)
+
+
+def test_static_shapes_give_the_same_texts(model: LanguageModel) -> None:
+    """What runs on a GPU, here on the processor: full batches and full key lengths."""
+
+    class Static(type(model)):  # type: ignore[misc]
+        static = True
+
+    fixed = Static(**{name: getattr(model, name) for name in model.__dataclass_fields__})
+    reference, found = run(model, MEMBERS, 64), run(fixed, MEMBERS, 8)
+    for member in MEMBERS:
+        assert np.array_equal(reference[member].token_ids, found[member].token_ids)
+        assert np.allclose(reference[member].model_logprobs, found[member].model_logprobs, atol=1e-4)
+
+
+@pytest.mark.skipif(not has_bfloat16(), reason="this processor has no bf16 instructions")
+def test_bfloat16_is_invariant_too(folder: Path) -> None:
+    """A mixture of experts may send one row alone to an expert, which is where bits would change."""
+    half = load_model(folder, "bfloat16")
+    reference = run(half, MEMBERS, 64)
+    for batch_size, share in [(2, True), (5, False)]:
+        found = run(half, MEMBERS, batch_size, share)
+        assert all(same(reference[member], found[member]) for member in MEMBERS)

@@ -1,0 +1,126 @@
+"""What a run consists of: the prefix that prompts share, model settings that bind it, bounded memory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.checks import PipelineError
+from pipeline.decoding import network
+from pipeline.decoding.examples import Example, shared_prefix
+from pipeline.decoding.model import load_model, read_shape
+from pipeline.decoding.network import Shape
+from pipeline.decoding.plan import Plan, make_plan
+from pipeline.decoding.runner import run_missing
+from pipeline.decoding.store import Store
+from pipeline.routing.cells import routing_cells
+from pipeline.routing.vocabulary import Vocabulary
+from pipeline.settings import Settings, Task, parse_settings
+from tests.tiny import tiny_model_folder
+from tests.workspace import params
+
+SHAPE = Shape(context=512, logits=300, layers=2, eos=2)
+VOCABULARY = Vocabulary(300, np.arange(3, 300), frozenset({2}))
+
+
+def task(steps: int = 3) -> Task:
+    return settings(steps).tasks["textgen"]
+
+
+def settings(steps: int = 3, side: int = 3) -> Settings:
+    values = params(steps=steps)
+    values["grid"] = {"q": [i / side for i in range(side)], "lambda": [i / side for i in range(side)]}
+    values["variants"] = {"plausible": values["variants"]["plausible"]}
+    return parse_settings(values)
+
+
+def examples(common: int, *own: int) -> list[Example]:
+    shared = tuple(range(10, 10 + common))
+    return [Example(str(i), (*shared, *range(100 + i % 150, 100 + i % 150 + n))) for i, n in enumerate(own)]
+
+
+@pytest.mark.parametrize(
+    ("common", "own", "expected"),
+    [
+        (37, (5, 9), 32),  # a multiple of 16
+        (32, (5, 9), 32),
+        (15, (5, 9), 0),
+        (40, (1, 1), 32),
+        (48, (0, 3), 32),  # the shorter prompt keeps a token of its own: 47 are shared, 32 are used
+    ],
+)
+def test_the_prefix_that_all_prompts_share(common: int, own: tuple[int, ...], expected: int) -> None:
+    rows = examples(common, *own)
+    assert shared_prefix(rows, task(), SHAPE) == rows[0].prompt[:expected]
+
+
+def test_no_prefix_where_it_would_be_wrong() -> None:
+    rows = examples(64, 5, 9)
+    window = Shape(context=512, logits=300, layers=2, eos=2, window=64)
+    both = Shape(context=512, logits=300, layers=2, eos=2, is_encoder_decoder=True)
+    assert shared_prefix(rows, task(), window) == shared_prefix(rows, task(), both) == ()
+    assert len(shared_prefix(rows, task(), Shape(512, 300, 2, 2, window=128))) == 64
+
+
+def plan(count: int, side: int) -> Plan:
+    rows = examples(20, *[1 + i % 5 for i in range(count)])
+    one = settings(side=side)
+    return make_plan(one, one.tasks["textgen"], routing_cells(one), rows, VOCABULARY, SHAPE, {"files": {}})
+
+
+def test_memory_is_bounded_by_max_rows_not_by_the_grid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """400 cells on 200 examples never hold more rows than 9 cells on 40 do."""
+    slots: dict[int, list[int]] = {}
+    folder = tiny_model_folder(tmp_path / "model")
+    new_cache = network.CausalModel.new_cache
+
+    def record(self: Any, count: int, *sizes: int) -> Any:
+        slots.setdefault(side, []).append(count)
+        return new_cache(self, count, *sizes)
+
+    monkeypatch.setattr(network.CausalModel, "new_cache", record)
+    for side, count in ((3, 40), (20, 200)):
+        small = plan(count, side)
+        jobs = small.jobs()
+        assert len(jobs) == side * side
+        # a sample of the jobs of the large plan, all of its examples
+        texts = [text for job in jobs[:: max(1, len(jobs) // 40)] for text in small.texts_of(job)]
+        store = Store(tmp_path / f"{side}.sqlite")
+        run_missing(
+            lambda: load_model(folder), small, texts, store, 64, 128, 1, lambda n: None, lambda n: None
+        )
+        assert len(store.present([text.key for text in texts])) == len(texts)
+    assert max(slots[20]) <= 128 and max(slots[3]) <= 128
+
+
+def test_ids_that_the_model_must_not_write(tmp_path: Path) -> None:
+    """Marian's generation settings bar the padding token by `bad_words_ids`."""
+    folder = tiny_model_folder(tmp_path)
+    free = load_model(folder)
+    prompt = torch.tensor([[5, 6, 7]])
+    likeliest = int(free.network(prompt).logits[0, -1].argmax())
+    config = json.loads((folder / "generation_config.json").read_text())
+    config |= {"bad_words_ids": [[likeliest], [4, 5]], "suppress_tokens": [9]}
+    (folder / "generation_config.json").write_text(json.dumps(config))
+    assert read_shape(folder).barred == tuple(sorted({likeliest, 9}))
+    barred = load_model(folder)
+    cache = barred.new_cache(2, 3, 1)
+    cache.cover(0, 2, 0)
+    with torch.inference_mode():
+        logits = barred.start(prompt.expand(2, -1), torch.ones(2, 3, dtype=torch.long), cache)
+    assert logits[0, [likeliest, 9]].isneginf().all() and logits[0].isfinite().sum() == 298
+
+
+def test_the_target_language_forces_the_first_token(tmp_path: Path) -> None:
+    folder = tiny_model_folder(tmp_path, "m2m_100")
+    assert read_shape(folder).decoder_start == (2, 77)  # as its own settings say
+    assert read_shape(folder, "<|user|>").decoder_start == (2, 3)
+    with pytest.raises(PipelineError, match=r"no token 'xx_Latn'.*target_code"):
+        read_shape(folder, "xx_Latn")

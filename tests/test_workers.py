@@ -1,0 +1,91 @@
+"""Units handed to processes: every result arrives once, errors and deaths are clear."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.checks import PipelineError
+from pipeline.decoding.workers import in_processes
+
+ROOT = Path(__file__).parent.parent
+
+
+def load() -> int:
+    return 10
+
+
+def run(loaded: int, unit: int, on_step: Callable[[int], None]) -> int:
+    on_step(1)
+    if unit == 66:
+        raise PipelineError("unit 66 is bad")
+    if unit == 99:
+        os._exit(1)
+    return loaded * unit
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_every_unit_once(workers: int) -> None:
+    steps: list[int] = []
+    found = list(in_processes(load, run, range(7), workers, steps.append))
+    assert sorted(found) == [10 * i for i in range(7)] and sum(steps) == 7
+
+
+def test_more_workers_than_units() -> None:
+    assert list(in_processes(load, run, [4], 2, lambda count: None)) == [40]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_in_a_unit_arrives(workers: int) -> None:
+    with pytest.raises(PipelineError, match="unit 66 is bad"):
+        list(in_processes(load, run, [1, 66, 2], workers, lambda count: None))
+
+
+def test_a_worker_that_dies_is_reported_and_finished_units_are_kept() -> None:
+    kept = []
+    with pytest.raises(PipelineError, match="a worker process was stopped"):
+        for result in in_processes(load, run, [1, 2, 3, 99, 4], 2, lambda count: None):
+            kept.append(result)
+    assert len(kept) >= 2 and set(kept) <= {10, 20, 30, 40}
+
+
+def test_workers_end_with_their_parent() -> None:
+    """kill -9 of the parent: a worker that waits for its next unit stops by itself."""
+    code = (
+        "import sys, time\n"
+        "from pipeline.decoding.workers import in_processes\n"
+        "from tests.test_workers import load, run\n"
+        "if __name__ == '__main__':\n"
+        "    results = in_processes(load, run, iter([1, 2, 3, 4]), 2, lambda count: None)\n"
+        "    next(results)\n"
+        "    import multiprocessing\n"
+        "    print(*[p.pid for p in multiprocessing.active_children()], flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    path = ROOT / "tests"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=path.parent, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    children = [int(number) for number in parent.stdout.readline().split()]
+    assert len(children) == 2
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and any(alive(child) for child in children):
+        time.sleep(0.1)
+    assert not any(alive(child) for child in children)
+
+
+def alive(process: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return False
