@@ -6,6 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: repro test check assets clean
 
 repro: $(BIN)/ready
+	@python -m pipeline.check  # first, because DVC reads params.yaml before it runs anything
 	dvc repro
 
 test: check assets

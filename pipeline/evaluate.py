@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ def main(argv: list[str]) -> None:
     texts = {cell.name: read_texts(task, cell.name, rows) for cell in cells}
     texts["human"] = human_texts(rows, load_tokenizer(Path("data/assets") / task.model))
     with open_store("evaluate") as store:
-        with Progress(f"{task.name}, judge", "tok") as show:
+        judged = Progress(f"{task.name}, judge", "tok")
+        with judged as show:
             texts = add_judge(settings, task, rows, texts, store, show)
         with Progress(f"{task.name}, embeddings", "text") as show:
             texts = add_embeddings(rows, texts, lambda distinct: embed(settings, distinct, store, show))
@@ -49,7 +51,7 @@ def main(argv: list[str]) -> None:
     stage.say(
         "evaluate",
         f"{task.name}: {len(metrics)} metrics of {len(cells)} cells and the human texts "
-        f"in data/metrics/{task.name}.json",
+        f"in data/metrics/{task.name}.json; judge: {judged.summary()}",
     )
 
 
@@ -59,6 +61,14 @@ class Progress:
     def __init__(self, description: str, unit: str) -> None:
         self.description, self.unit = description, unit
         self.bar: tqdm | None = None
+        self.started = time.perf_counter()
+        self.seconds = 0.0
+
+    def summary(self) -> str:
+        """A phrase on what was done and how fast."""
+        if self.bar is None:
+            return "all was there already"
+        return f"{self.bar.n} {self.unit} in {self.seconds:.0f} s, {self.bar.n / self.seconds:.0f} {self.unit}/s"
 
     def __enter__(self) -> Callable[[int, int], None]:
         return self.show
@@ -68,6 +78,7 @@ class Progress:
             interval = 1 if sys.stderr.isatty() else 15
             self.bar = tqdm(total=total, desc=self.description, unit=self.unit, mininterval=interval)
         self.bar.update(done - self.bar.n)
+        self.seconds = time.perf_counter() - self.started
 
     def __exit__(self, *error: Any) -> None:
         if self.bar is not None:

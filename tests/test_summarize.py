@@ -118,11 +118,11 @@ def run(folder: Path, raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> d
 def test_stage_on_the_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     summary = run(tmp_path, synthetic.raw_params(), monkeypatch)
     assert list(summary["textgen"]) == [
-        "human_perplexity",
-        "routing_5pct_distinct_2_change",
-        "routing_5pct_perplexity_change",
-        "routing_minus_temperature_perplexity",
-        "sampling_perplexity",
+        "d2_r5",
+        "human_ppl",
+        "ppl_r5",
+        "ppl_vs_temp",
+        "sampling_ppl",
     ]
     assert set(summary) == {"textgen", "dialogue", "translation"}
     assert all(len(numbers) <= 5 for numbers in summary.values())

@@ -11,6 +11,8 @@ from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.sampler import Trajectory
 from pipeline.decoding.scorer import score
 
+GROUP_ROWS = 32
+
 
 @torch.inference_mode()
 def beam_search(
@@ -32,12 +34,15 @@ def beam_search(
     forced = (
         {"forced_bos_token_id": model.shape.decoder_start[1]} if len(model.shape.decoder_start) > 1 else {}
     )
-    texts: list[list[int]] = []
-    at_once = max(1, batch_size // beams)
+    texts: list[list[int]] = [[] for _ in prompts]
+    # A group runs until its longest text ends: few prompts at once, of like length.
+    at_once = max(1, min(batch_size, GROUP_ROWS) // beams)
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     for start in range(0, len(prompts), at_once):
+        group = order[start : start + at_once]
         output = model.network.generate(  # type: ignore[operator]
-            input_ids=ids[start : start + at_once].to(model.device),
-            attention_mask=padding[start : start + at_once].to(model.device),
+            input_ids=ids[group].to(model.device),
+            attention_mask=padding[group].to(model.device),
             num_beams=beams,
             do_sample=False,
             max_new_tokens=steps,
@@ -51,7 +56,8 @@ def beam_search(
             temperature=None,
             **forced,
         )
-        texts += [_until_stop(row, stop) for row in output[:, begin:].tolist()]
+        for i, row in zip(group, output[:, begin:].tolist(), strict=True):
+            texts[i] = _until_stop(row, stop)
     log_probs, _ = score(model, prompts, np.arange(len(prompts)), texts, prompt_length, batch_size)
     return [
         Trajectory(

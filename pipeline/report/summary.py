@@ -1,13 +1,14 @@
 """The few numbers of a task that `dvc exp show` compares between experiments.
 
-    human_<quality>                  what people's texts have (only where they are not the reference)
-    sampling_<quality>               plain sampling, no random routes
-    routing_5pct_<diversity>_change  the first variant at r = 0.05, minus the same without routes
-    routing_5pct_<quality>_change
-    routing_minus_temperature_<quality>  at equal diversity, median over all routing decoders
+    human_<quality>      what people's texts have (only where they are not the reference)
+    sampling_<quality>   plain sampling, no random routes
+    <diversity>_r5       the first variant at r = 0.05, minus the same without routes
+    <quality>_r5
+    <quality>_vs_temp    routing minus temperature at equal diversity, median over all routing decoders
 
-r = 0.05 is read off the curve between its neighbours, so the number keeps its meaning when the grid
-changes. A number that the table cannot give is left out.
+Names are short, because `dvc exp show` prints a column for each. r = 0.05 is read off the curve
+between its neighbours, so the number keeps its meaning when the grid changes.
+A number that the table cannot give is left out.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ from pipeline.report.table import Row
 from pipeline.settings import Base, Variant
 
 RATE = 0.05
+SHORT = {
+    "perplexity": "ppl",
+    "generator_perplexity": "gen_ppl",
+    "reference_similarity": "sim",
+    "distinct_2": "d2",
+}
 
 
 def summarize_task(task: str, rows: Sequence[Row], variants: dict[str, Variant]) -> dict[str, float]:
@@ -33,15 +40,19 @@ def summarize_task(task: str, rows: Sequence[Row], variants: dict[str, Variant])
     if quality is not None:
         human = choose.human_in(rows)
         if human is not None and quality not in choose.AGAINST_REFERENCE:
-            found[f"human_{quality}"] = human.get(quality).value
+            found[f"human_{short(quality)}"] = human.get(quality).value
         sampling = choose.plain(rows, variants, Base())
         if sampling is not None:
-            found[f"sampling_{quality}"] = sampling.get(quality).value
+            found[f"sampling_{short(quality)}"] = sampling.get(quality).value
     for metric in filter(None, (diversity, quality)):
-        found[f"routing_5pct_{metric}_change"] = change_at(rows, variants, metric, RATE)
+        found[f"{short(metric)}_r5"] = change_at(rows, variants, metric, RATE)
     if diversity is not None and quality is not None:
-        found[f"routing_minus_temperature_{quality}"] = against_temperature(rows, diversity, quality)
+        found[f"{short(quality)}_vs_temp"] = against_temperature(rows, diversity, quality)
     return {name: float(f"{value:.6g}") for name, value in found.items() if math.isfinite(value)}
+
+
+def short(metric: str) -> str:
+    return SHORT.get(metric, metric)
 
 
 def change_at(rows: Sequence[Row], variants: dict[str, Variant], metric: str, rate: float) -> float:
