@@ -56,9 +56,9 @@ def in_set(variables: dict[str, str], task: str, dtype: str) -> list[list[list[i
     return json.loads(output.stdout.splitlines()[-1])
 
 
-def compare(task: str, dtype: str) -> list[str]:
-    """A row of the table for each instruction set."""
-    reference, rows = None, []
+def compare(task: str, dtype: str) -> None:
+    """Print a row of the table for each instruction set."""
+    reference = None
     for name, variables in SETS.items():
         if dtype == "bfloat16" and name in WITHOUT_BF16:
             continue  # oneDNN has no bf16 products there; load_model refuses such processors
@@ -67,9 +67,7 @@ def compare(task: str, dtype: str) -> list[str]:
         again = sum(bool(b) for b in other)
         reference = reference or one
         changed = sum(a != b for a, b in zip(reference, one, strict=True))
-        rows.append(f"| {task}, {dtype} | {name} | {within} of {again} | {changed} of {len(one)} |")
-        print(rows[-1], flush=True)
-    return rows
+        print(f"| {task}, {dtype} | {name} | {within} of {again} | {changed} of {len(one)} |", flush=True)
 
 
 def main() -> None:

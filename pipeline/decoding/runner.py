@@ -93,14 +93,13 @@ def run_unit(
     on_step: Callable[[int], None],
     plan: Plan,
     batch_size: int,
-    share: bool = True,
 ) -> tuple[dict[bytes, Trajectory], Work]:
     """Trajectories of one unit by key, with the work that they took."""
     if texts[0].job.decoder.beams:
         found, work = run_beam(ready.model, plan, texts, batch_size)
         on_step(work.delivered)
         return found, work
-    return run_block(ready, plan, texts, batch_size, share, on_step)
+    return run_block(ready, plan, texts, batch_size, on_step=on_step)
 
 
 def run_block(

@@ -51,11 +51,11 @@ def by_piece(shape: tuple[int, ...], row: np.ndarray) -> Iterator[tuple[slice, n
     """
     size = max(1, PIECE // shape[1])
     order = np.argsort(row, kind="stable")
-    for start in range(0, shape[0], size):
-        stop = min(start + size, shape[0])
-        here = order[np.searchsorted(row[order], start) : np.searchsorted(row[order], stop)]
-        if len(here):
-            yield slice(start, stop), here
+    edges = np.arange(0, shape[0] + size, size)
+    first = np.searchsorted(row[order], edges)  # where each piece's members begin
+    for i, start in enumerate(edges[:-1].tolist()):
+        if len(here := order[first[i] : first[i + 1]]):
+            yield slice(start, min(start + size, shape[0])), here
 
 
 def _draw_once(law: Distribution, row: np.ndarray, u: np.ndarray) -> np.ndarray:

@@ -48,6 +48,10 @@ def in_processes(
         pool[here] = process
     try:
         yield from _hand_out(list(pool), iter(units), on_step)
+    except (EOFError, ConnectionError):  # it ended while the parent read from it, or wrote to it
+        raise PipelineError(
+            "a worker process was stopped (out of memory?); what is finished is kept, run it again"
+        ) from None
     finally:
         for here, process in pool.items():
             here.close()  # a worker that waits for its next unit reads the end and stops
@@ -65,12 +69,7 @@ def _hand_out(
             busy.add(pipe)
     while busy:
         for pipe in [pipe for pipe in pipes if pipe in wait(list(busy))]:
-            try:
-                kind, value = pipe.recv()
-            except EOFError:
-                raise PipelineError(
-                    "a worker process was stopped (out of memory?); what is finished is kept, run it again"
-                ) from None
+            kind, value = pipe.recv()
             if kind == "step":
                 on_step(value)
             elif kind == "error":
@@ -91,9 +90,7 @@ def _serve(pipe: Connection, load: Callable[[], Any], run: Callable[..., Any], t
         while True:
             unit = pipe.recv()
             pipe.send(("result", run(loaded, unit, lambda count: pipe.send(("step", count)))))
-    except EOFError:
-        return
-    except BrokenPipeError:
+    except (EOFError, ConnectionError):
         return
     except Exception as error:
         pipe.send(("error", error))
