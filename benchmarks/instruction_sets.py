@@ -14,9 +14,9 @@ import sys
 import numpy as np
 
 from benchmarks.workload import without_beam, workload
+from pipeline.decoding.members import Trajectory
 from pipeline.decoding.model import load_model
 from pipeline.decoding.runner import blocks, make_ready, run_block
-from pipeline.decoding.sampler import Trajectory
 from pipeline.settings import load_settings
 
 SETS = {

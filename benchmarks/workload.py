@@ -50,7 +50,7 @@ def workload(
     tokenizer, rows = prepared(task_name)
     plan = plan_rows(settings, task, cells, rows[:examples], folder, tokenizer)
     texts = [text for job in plan.jobs() for text in plan.texts_of(job) if not job.decoder.beams]
-    asked = list(plan.job_of_cell.values())
+    asked = [plan.job_of(cell) for cell in plan.cells]
     weight = {text: asked.count(text.job) for text in texts}
     return Workload(folder, plan, texts, weight, len(cells))
 

@@ -19,9 +19,12 @@ from pipeline.files import read_json, read_jsonl, write_json
 from pipeline.metrics import METRICS
 from pipeline.metrics.collect import add_embeddings, add_judge, human_texts, read_texts
 from pipeline.metrics.embedding import CODE_VERSION, Embedder
-from pipeline.metrics.measure import measure
+from pipeline.metrics.measure import measure, task_resamples
+from pipeline.metrics.recovery import Judged, recovery
+from pipeline.metrics.routing import gate_rates, identity
 from pipeline.routing.cells import all_cells
 from pipeline.settings import Settings, load_settings
+from pipeline.tasks import TASKS
 
 
 def main(argv: list[str]) -> None:
@@ -33,7 +36,8 @@ def main(argv: list[str]) -> None:
             raise PipelineError(f"data/prepared/{task.name}.jsonl: example {row['id']} has no references")
     cells = all_cells(settings, task)
     texts = {cell.name: read_texts(task, cell.name, rows) for cell in cells}
-    texts["human"] = human_texts(rows, load_tokenizer(Path("data/assets") / task.model))
+    tokenizer = load_tokenizer(Path("data/assets") / task.model)
+    texts["human"] = human_texts(rows, tokenizer)
     with open_store("evaluate") as store:
         judged = Progress(f"{task.name}, judge", "tok")
         with judged as show:
@@ -44,9 +48,15 @@ def main(argv: list[str]) -> None:
     with Progress(f"{task.name}, metrics", "cell") as show:
         counter = iter(range(1, len(cells) + 1))
         ids = [row["id"] for row in rows]
+        weights = task_resamples(settings, task, len(ids))
         result = measure(
-            settings, task, ids, cells, texts, metrics, lambda: show(next(counter), len(cells))
+            settings, task, ids, cells, texts, metrics, weights, lambda: show(next(counter), len(cells))
         )
+    judge_tokenizer = load_tokenizer(Path("data/assets") / task.judge)
+    by_token = Judged(tokenizer, judge_tokenizer, TASKS[task.name].judge_text)
+    result["identity"] = identity(settings, cells, texts)
+    result["gates"] = gate_rates(cells, texts, task.max_new_tokens, settings.confidence)
+    result["recovery"] = recovery(cells, texts, by_token, weights, settings.confidence)
     write_json(f"data/metrics/{task.name}.json", result)
     stage.say(
         "evaluate",

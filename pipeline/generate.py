@@ -20,15 +20,21 @@ from pipeline import stage
 from pipeline.checks import PipelineError, choice
 from pipeline.decoding.cellfile import write_cell
 from pipeline.decoding.examples import tokenize_prompts
+from pipeline.decoding.members import Trajectory
 from pipeline.decoding.model import load_model, load_tokenizer, read_shape
-from pipeline.decoding.plan import Plan, Text, make_plan
+from pipeline.decoding.plan import Job, Plan, Text, make_plan
+from pipeline.decoding.resolve import (
+    CALIBRATION_PROMPTS,
+    bases_to_calibrate,
+    with_frequencies,
+    with_scales,
+)
 from pipeline.decoding.runner import run_missing, unpack
-from pipeline.decoding.sampler import Trajectory
 from pipeline.decoding.store import Store, open_store
 from pipeline.files import read_json, read_jsonl
-from pipeline.routing.cells import Cell, all_cells
+from pipeline.routing.cells import Cell, Decoder, all_cells
 from pipeline.routing.vocabulary import sampling_vocabulary, stop_tokens
-from pipeline.settings import Settings, Task, load_settings
+from pipeline.settings import Base, Settings, Task, load_settings
 from pipeline.tasks import TASKS
 
 
@@ -40,8 +46,9 @@ def main(argv: list[str]) -> None:
     cells = all_cells(settings, task)
     plan = plan_task(settings, task, cells, folder, tokenizer)
     with open_store("generate") as store:
-        summary = compute(settings, plan, folder, store)
-        write_cells(plan, cells, store, tokenizer, Path("data/generations") / task.name)
+        plan = calibrate(settings, plan, folder, store)
+        summary = compute(settings, plan, missing_texts(plan, store), folder, store)
+        write_cells(plan, store, tokenizer, Path("data/generations") / task.name)
     distinct = len(plan.jobs())
     stage.say(
         "generate",
@@ -70,19 +77,44 @@ def plan_rows(
     shape = read_shape(folder, task.target_code)
     stop = stop_tokens(tokenizer, shape.eos, kind.stop_at_newline)
     examples = tokenize_prompts(rows, tokenizer, kind.add_special_tokens)
-    vocabulary = sampling_vocabulary(tokenizer, shape.logits, stop, settings.include_eos)
-    return make_plan(settings, task, cells, examples, vocabulary, shape, read_json(folder / "asset.json"))
+    vocabulary = sampling_vocabulary(tokenizer, shape.logits, stop, settings.include_eos, shape.barred)
+    references = [text for row in rows for text in row["references"]]
+    cells, tables = with_frequencies(cells, references, tokenizer, vocabulary, task.name)
+    asset = read_json(folder / "asset.json")
+    return make_plan(settings, task, cells, examples, vocabulary, shape, asset, tables)
+
+
+def calibrate(settings: Settings, plan: Plan, folder: Path, store: Store) -> Plan:
+    """The plan with calibrated entropy gates; what that takes is computed, or is there already.
+
+    It takes texts without routes after the first prompts, which are cells of most grids anyway.
+    """
+    jobs = {base: Job(Decoder(base), "") for base in bases_to_calibrate(plan.cells)}
+    if not jobs:
+        return plan
+    examples = plan.examples[:CALIBRATION_PROMPTS]
+    texts = {base: plan.texts(job, examples, samples=1) for base, job in jobs.items()}
+    missing = absent([text for some in texts.values() for text in some], store)
+    compute(settings, plan, missing, folder, store)
+
+    def entropies(base: Base) -> np.ndarray:
+        values = store.get([text.key for text in texts[base]])
+        return np.concatenate([unpack(values[text.key]).entropies for text in texts[base]])
+
+    return plan.with_cells(with_scales(plan.cells, entropies, plan.vocabulary))
 
 
 def missing_texts(plan: Plan, store: Store) -> list[Text]:
-    texts = [text for job in plan.jobs() for text in plan.texts_of(job)]
+    return absent([text for job in plan.jobs() for text in plan.texts_of(job)], store)
+
+
+def absent(texts: list[Text], store: Store) -> list[Text]:
     there = store.present([text.key for text in texts])
     return [text for text in texts if text.key not in there]
 
 
-def compute(settings: Settings, plan: Plan, folder: Path, store: Store) -> str:
-    """Fill the store; returns a phrase on what was computed."""
-    texts = missing_texts(plan, store)
+def compute(settings: Settings, plan: Plan, texts: list[Text], folder: Path, store: Store) -> str:
+    """Put texts into the store; returns a phrase on what was computed."""
     if not texts:
         return "all of them were there already"
     started, steps = time.perf_counter(), plan.task.max_new_tokens
@@ -119,11 +151,11 @@ def compute(settings: Settings, plan: Plan, folder: Path, store: Store) -> str:
     )
 
 
-def write_cells(plan: Plan, cells: list[Cell], store: Store, tokenizer: Any, folder: Path) -> None:
+def write_cells(plan: Plan, store: Store, tokenizer: Any, folder: Path) -> None:
     """Assemble every cell from the store; remove files of cells that left the grid."""
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
-    for cell in cells:
-        texts = plan.texts_of(plan.job_of_cell[cell.name])
+    for cell in plan.cells:
+        texts = plan.texts_of(plan.job_of(cell))
         values = store.get([text.key for text in texts])
         rows = [to_row(text, unpack(values[text.key]), tokenizer, plan) for text in texts]
         metadata = {
@@ -134,7 +166,7 @@ def write_cells(plan: Plan, cells: list[Cell], store: Store, tokenizer: Any, fol
             "versions": versions,
         }
         write_cell(folder / f"{cell.name}.parquet", rows, metadata)
-    wanted = {f"{cell.name}.parquet" for cell in cells}
+    wanted = {f"{cell.name}.parquet" for cell in plan.cells}
     for path in folder.iterdir():
         if path.name not in wanted:
             path.unlink()
@@ -154,6 +186,8 @@ def to_row(text: Text, trajectory: Trajectory, tokenizer: Any, plan: Plan) -> di
         "routes": trajectory.routes.tolist(),
         "logprobs": trajectory.logprobs.astype(np.float32).tolist(),
         "model_logprobs": trajectory.model_logprobs.astype(np.float32).tolist(),
+        "ranks": trajectory.ranks.tolist(),
+        "entropies": trajectory.entropies.tolist(),
         "finish": "eos" if trajectory.ended else "length",
     }
 

@@ -1,4 +1,4 @@
-"""Stage plot: `reports/cells.csv` → figures in `reports/plots/`."""
+"""Stage plot: the tables in `reports/` → figures in `reports/plots/`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from pipeline import stage
 from pipeline.checks import PipelineError
-from pipeline.report import curves, heatmap, plane, style
+from pipeline.report import curves, heatmap, plane, routing, style
 from pipeline.report.table import Row, from_csv
 from pipeline.settings import Variant, load_settings
 
@@ -30,6 +30,7 @@ def main(argv: list[str]) -> None:
         rows = from_csv(TABLE.read_text(encoding="utf-8"), str(TABLE))
     except FileNotFoundError:
         raise PipelineError(f"{TABLE} is not there; run the stage summarize first") from None
+    gates, recovery = (routing.read(Path(f"reports/{name}.csv")) for name in ("gates", "recovery"))
     written = 0
     with fresh_folder(FOLDER) as folder, style.looks():
         for task in dict.fromkeys(row.task for row in rows):
@@ -40,6 +41,10 @@ def main(argv: list[str]) -> None:
                     stage.say("plot", f"{task}-{name}.png left out: the table lacks the metrics it shows")
                     continue
                 style.save(figure, folder / f"{task}-{name}.png")
+                written += 1
+            opened, after = ([r for r in records if r["task"] == task] for records in (gates, recovery))
+            if opened:
+                style.save(routing.draw(opened, after, variants), folder / f"{task}-routing.png")
                 written += 1
     stage.say("plot", f"{written} figures in {FOLDER}")
 

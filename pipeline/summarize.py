@@ -1,9 +1,10 @@
-"""Stage summarize: `data/metrics/<task>.json` → `reports/cells.csv` and `reports/summary.json`."""
+"""Stage summarize: `data/metrics/<task>.json` → the tables in `reports/` and `reports/summary.json`."""
 
 from __future__ import annotations
 
 from pipeline import stage
 from pipeline.files import read_json, write_json, write_text
+from pipeline.report import routing
 from pipeline.report.summary import summarize_task
 from pipeline.report.table import rows_of, to_csv
 from pipeline.settings import load_settings
@@ -11,14 +12,15 @@ from pipeline.settings import load_settings
 
 def main(argv: list[str]) -> None:
     settings = load_settings()
-    tables = {
-        task: rows_of(read_json(f"data/metrics/{task}.json"), settings.lambda_means)
-        for task in settings.tasks
-    }
+    measured = {task: read_json(f"data/metrics/{task}.json") for task in settings.tasks}
+    tables = {task: rows_of(found, settings.lambda_means) for task, found in measured.items()}
     rows = [row for table in tables.values() for row in table]
     summary = {task: summarize_task(task, table, settings.variants) for task, table in tables.items()}
     write_text("reports/cells.csv", to_csv(rows, settings.metrics))
     write_json("reports/summary.json", summary, indent=2)
+    for name, columns in routing.TABLES.items():
+        records = [{"task": task, **record} for task, found in measured.items() for record in found[name]]
+        write_text(f"reports/{name}.csv", routing.to_csv(records, columns))
     stage.say(
         "summarize",
         f"{len(rows)} rows of {len(tables)} tasks in reports/cells.csv, "

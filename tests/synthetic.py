@@ -107,7 +107,35 @@ def measured(task: str, settings: Settings) -> dict[str, Any]:
     for record in records:
         record["metrics"] = {k: v for k, v in record["metrics"].items() if k in settings.metrics}
     labels = {m: {"label": m, "higher_is_better": None, "signature": ""} for m in METRICS[task]}
-    return {"task": task, "examples": ["a"], "metrics": labels, "cells": records}
+    return {
+        "task": task, "examples": ["a"], "metrics": labels, "cells": records,
+        "identity": [], "gates": gates(cells), "recovery": recovery(settings),
+    }  # fmt: skip
+
+
+def gates(cells: list[Cell]) -> list[dict[str, Any]]:
+    first = {c.decoder: c for c in reversed(cells) if c.decoder.q or c.decoder.lam}
+    return [
+        {
+            "cell": cell.name, "variant": cell.variant, "route": route, "gate": "token", "steps": 3000,
+            "opened": round(3000 * rate), "expected": rate, "observed": rate * 1.02, "lo": rate * 0.9,
+            "hi": rate * 1.15,
+        }
+        for decoder, cell in first.items()
+        for route, rate in (("q", decoder.q), ("λ", (1 - decoder.q) * decoder.lam))
+        if rate
+    ]  # fmt: skip
+
+
+def recovery(settings: Settings) -> list[dict[str, Any]]:
+    return [
+        {
+            "variant": name, "lag": lag, "places": 500, "after": -5 - 3 / lag, "control": -4.5,
+            "difference": -0.5 - 3 / lag, "lo": -0.8 - 3 / lag, "hi": -0.2 - 3 / lag,
+        }
+        for name in settings.variants
+        for lag in (1, 2, 4, 8)
+    ]  # fmt: skip
 
 
 def project(folder: Path, raw: dict[str, Any]) -> None:

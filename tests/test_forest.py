@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from pipeline.decoding.forest import _place, decode, spans
+from pipeline.decoding.members import Trajectory
 from pipeline.decoding.model import load_model
 from pipeline.decoding.network import LanguageModel
-from pipeline.decoding.sampler import Sampler, Trajectory
+from pipeline.decoding.sampler import Sampler
 from pipeline.decoding.scorer import score
 from pipeline.routing.cells import Decoder, all_cells, representatives
-from pipeline.routing.noise import step_noise
+from pipeline.routing.noise import Source
 from pipeline.routing.vocabulary import Vocabulary
 from pipeline.settings import Base, load_settings
 from tests.tiny import tiny_model_folder
@@ -36,15 +37,19 @@ def run(
 ) -> tuple[dict[tuple[int, int], Trajectory], int]:
     size = 300
     vocabulary = Vocabulary(size, np.arange(STOP, size), frozenset(range(STOP)))
+    sources = [Source(1, "t", str(e), 0) for e in range(EXAMPLES)]
     sampler = Sampler(
         DECODERS,
         np.array([decoder for _, decoder in members]),
         np.array([example for example, _ in members]),
-        np.stack([step_noise(1, "t", str(e), 0, STEPS) for e in range(EXAMPLES)]),
+        np.stack([source.steps(STEPS) for source in sources]),
         vocabulary,
+        sources=sources,
     )
     prompt_of_member = np.array([example for example, _ in members])
-    work = decode(model, PROMPTS, prompt_of_member, sampler, STEPS, PROMPT_LENGTH, batch_size, share=share)
+    work = decode(
+        model, PROMPTS, prompt_of_member, sampler, STEPS, PROMPT_LENGTH, batch_size, share=share, walks=True
+    )
     return {member: sampler.trajectory(i) for i, member in enumerate(members)}, work.rows
 
 

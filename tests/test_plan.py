@@ -70,7 +70,15 @@ def test_no_prefix_where_it_would_be_wrong() -> None:
 def plan(count: int, side: int) -> Plan:
     rows = examples(20, *[1 + i % 5 for i in range(count)])
     one = settings(side=side)
-    return make_plan(one, one.tasks["textgen"], routing_cells(one), rows, VOCABULARY, SHAPE, {"files": {}})
+    return make_plan(
+        one,
+        one.tasks["textgen"],
+        routing_cells(one, one.tasks["textgen"]),
+        rows,
+        VOCABULARY,
+        SHAPE,
+        {"files": {}},
+    )
 
 
 def test_memory_is_bounded_by_max_rows_not_by_the_grid(

@@ -42,12 +42,12 @@ def test_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "reports/plots").mkdir(parents=True)
     (tmp_path / "reports/plots/gone-plane.png").touch()  # of a task that left params.yaml
     found = run(tmp_path, synthetic.raw_params(), monkeypatch)
-    tasks, kinds = ("textgen", "dialogue", "translation"), ("heatmap", "plane", "rate")
+    tasks, kinds = ("textgen", "dialogue", "translation"), ("heatmap", "plane", "rate", "routing")
     assert set(found) == {f"{task}-{kind}.png" for task in tasks for kind in kinds}
     for name, png in found.items():
         assert pixels(png)[0] == style.WIDTH * style.DPI, name
-        assert 500 < pixels(png)[1] < 1600, name
-        assert 50_000 < len(png) < 600_000, name  # neither blank nor a burden on the repository
+        assert 500 < pixels(png)[1] < 2600, name
+        assert 20_000 < len(png) < 600_000, name  # neither blank nor a burden on the repository
         assert b"Matplotlib" not in png, name  # the version would change the bytes
     again = run(tmp_path, only("dialogue"), monkeypatch)
     assert again == {name: png for name, png in found.items() if name.startswith("dialogue")}
@@ -56,9 +56,9 @@ def test_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("metrics", "kinds"),
     [
-        (["perplexity"], ["heatmap", "rate"]),  # no diversity, no plane
-        (["distinct_1", "chrf"], ["heatmap", "plane", "rate"]),
-        (["length"], []),
+        (["perplexity"], ["heatmap", "rate", "routing"]),  # no diversity, no plane
+        (["distinct_1", "chrf"], ["heatmap", "plane", "rate", "routing"]),
+        (["length"], ["routing"]),
     ],
 )
 def test_metrics_switched_off(
@@ -66,15 +66,16 @@ def test_metrics_switched_off(
 ) -> None:
     found = run(tmp_path, only("translation", metrics=metrics), monkeypatch)
     assert list(found) == [f"translation-{kind}.png" for kind in kinds]
-    assert capsys.readouterr().out.count("left out") == 3 - len(kinds)
+    assert capsys.readouterr().out.count("left out") == 4 - len(kinds)
 
 
 @pytest.mark.parametrize("grid", [{"q": [0], "lambda": [0]}, {"q": [0.1], "lambda": [0.3]}])
 def test_one_cell_and_no_baselines(
     grid: dict[str, list[float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = run(tmp_path, only("textgen", grid=grid, baselines={}), monkeypatch)
-    assert len(found) == 3
+    variants = {name: synthetic.raw_params()["variants"][name] for name in ("uniform", "plausible")}
+    found = run(tmp_path, only("textgen", grid=grid, baselines={}, variants=variants), monkeypatch)
+    assert len(found) == (4 if grid["q"] == [0.1] else 3)  # nothing to say of routes that no cell takes
 
 
 def test_missing_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

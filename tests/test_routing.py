@@ -10,10 +10,19 @@ import pytest
 import torch
 from scipy import stats
 
-from pipeline.routing.cells import all_cells, distinct_decoder, representatives, routing_cells
+from pipeline.routing.cells import (
+    Decoder,
+    all_cells,
+    distinct_decoder,
+    gate_rates,
+    mean_rate,
+    representatives,
+    routing_cells,
+)
 from pipeline.routing.law import effective_rate, exploration_weight, mix, routed
-from pipeline.routing.noise import PURPOSES, step_noise, uniforms
-from pipeline.settings import Base, Route, Variant, load_settings
+from pipeline.routing.noise import PURPOSES, Source, uniforms
+from pipeline.settings import Base, Gate, Route, Schedule, Variant, load_settings
+from pipeline.settings.variants import PRESETS
 
 SETTINGS = load_settings(Path(__file__).parent.parent / "params.yaml")
 UNIFORM, TOP = Route("uniform"), Route("top_k", 20)
@@ -44,7 +53,10 @@ def test_equal_routes_collapse_to_the_rate() -> None:
 def test_lambda_has_two_readings() -> None:
     assert exploration_weight(0.2, "explore") == 0.2
     assert exploration_weight(0.2, "exploit") == 0.8
-    cells = {c.name: c for c in routing_cells(replace(SETTINGS, lambda_means="exploit"))}
+    cells = {
+        c.name: c
+        for c in routing_cells(replace(SETTINGS, lambda_means="exploit"), SETTINGS.tasks["textgen"])
+    }
     assert cells["routing-uniform-q0-l0.3"].r == pytest.approx(0.7)
 
 
@@ -57,22 +69,86 @@ def test_equal_laws_are_one_decoder() -> None:
     assert distinct_decoder(plausible, 1.0, 0.3) == distinct_decoder(variant, 1.0, 0.0)
 
 
+SPAN, LINEAR = Gate("span", mean=3.0), Schedule("linear", 1.0, 0.5, 10)
+
+
+@pytest.mark.parametrize(
+    ("variant", "holds"),
+    [
+        (Variant(Base(), UNIFORM, UNIFORM), True),
+        (Variant(Base(), UNIFORM, UNIFORM, mix="before"), True),
+        (Variant(Base(), UNIFORM, UNIFORM, Gate("sequence"), Gate("sequence")), True),
+        (Variant(Base(), UNIFORM, TOP), False),
+        (Variant(Base(), UNIFORM, UNIFORM, SPAN), False),
+        (Variant(Base(), UNIFORM, UNIFORM, SPAN, SPAN), False),  # the union of two chains is no such chain
+        (Variant(Base(), UNIFORM, UNIFORM, Gate("entropy"), Gate("entropy")), False),
+        (Variant(Base(), UNIFORM, UNIFORM, q_schedule=LINEAR), False),
+        (Variant(Base(), UNIFORM, UNIFORM, q_schedule=LINEAR, lambda_schedule=LINEAR), False),
+    ],
+)
+def test_where_the_law_collapses(variant: Variant, holds: bool) -> None:
+    assert variant.collapses == holds
+    assert (distinct_decoder(variant, 0.1, 0.3) == distinct_decoder(variant, 0.3, 0.1)) == holds
+
+
+def test_gates_and_schedules_of_routes_that_are_never_taken_do_not_count() -> None:
+    variant = Variant(Base(), UNIFORM, TOP, SPAN, Gate("entropy"), LINEAR, LINEAR, "before")
+    assert distinct_decoder(variant, 0.0, 0.0) == Decoder(Base())
+    assert distinct_decoder(variant, 0.2, 0.0) == Decoder(
+        Base(), 0.2, 0.0, UNIFORM, q_gate=SPAN, q_schedule=LINEAR, mix="before"
+    )
+    always = Variant(Base(), UNIFORM, TOP, SPAN, Gate("entropy"))
+    assert distinct_decoder(always, 1.0, 0.4) == Decoder(Base(), 1.0, 0.0, UNIFORM)
+
+
+def test_the_rate_of_a_schedule_is_its_mean() -> None:
+    """Over 3 steps with factors 1, 0.5, 0: q = 0.4, 0.2, 0 and λ = 0.1 throughout."""
+    variant = Variant(Base(), UNIFORM, TOP, q_schedule=Schedule("linear", 1.0, 0.0, 2))
+    assert mean_rate(variant, 0.4, 0.1, 3) == pytest.approx((0.46 + 0.28 + 0.1) / 3)
+
+
+def test_explore_first_means_the_same_under_both_readings() -> None:
+    """λ falls from its value to 0 where it means explore, and rises from it to 1 where it means exploit."""
+    schedule = PRESETS["explore_first"]
+    for lambda_means in ("explore", "exploit"):
+        weight = exploration_weight(0.3, lambda_means)
+        decoder = distinct_decoder(Variant(Base(), UNIFORM, TOP, lambda_schedule=schedule), 0.0, weight)
+        weights = gate_rates(decoder, 5)[1]
+        lam = weights if lambda_means == "explore" else 1 - weights
+        expected = (
+            [0.3, 0.225, 0.15, 0.075, 0.0] if lambda_means == "explore" else [0.3, 0.475, 0.65, 0.825, 1]
+        )
+        assert lam.tolist() == pytest.approx(expected)
+
+
+def test_a_variant_may_have_a_grid_of_its_own() -> None:
+    names = [c.name for c in all_cells(SETTINGS, SETTINGS.tasks["textgen"]) if c.variant == "heads"]
+    assert names == [
+        "routing-heads-q0-l0",
+        "routing-heads-q0.1-l0",
+        "routing-heads-q0.3-l0",
+        "routing-heads-q1-l0",
+    ]
+
+
 def test_default_grid_counts() -> None:
     cells = all_cells(SETTINGS, SETTINGS.tasks["textgen"])
-    assert len(cells) == 75 + 14 and len({c.name for c in cells}) == len(cells)
+    assert len(cells) == 75 + 8 + 14 and len({c.name for c in cells}) == len(cells)
     # 15 rates uniform (temperature 1 is its r = 0) + 15 ε-greedy (greedy is its r = 0) + 20 plausible
-    # (its λ = 0 column is uniform's) + 5 temperatures + 2 top-k + 3 top-p + 2 min-p
-    assert len(representatives(cells)) == 15 + 15 + 20 + 5 + 2 + 3 + 2
+    # (its λ = 0 column is uniform's) + 3 heads + 3 entropy + 5 temperatures + 2 top-k + 3 top-p + 2 min-p
+    assert len(representatives(cells)) == 15 + 15 + 20 + 3 + 3 + 5 + 2 + 3 + 2
     assert "beam-4" in {c.name for c in all_cells(SETTINGS, SETTINGS.tasks["translation"])}
 
 
 def test_noise_has_an_address() -> None:
-    first = step_noise(1, "textgen", "abc", 0, 16)
+    first = Source(1, "textgen", "abc", 0).steps(16)
     assert first.shape == (5, 16) and first.min() >= 0 and first.max() < 1
-    assert np.array_equal(first, step_noise(1, "textgen", "abc", 0, 64)[:, :16])  # longer texts: same start
+    assert np.array_equal(
+        first, Source(1, "textgen", "abc", 0).steps(64)[:, :16]
+    )  # longer texts: same start
     for other in [(2, "textgen", "abc", 0), (1, "dialogue", "abc", 0), (1, "textgen", "abd", 0)]:
-        assert not np.isin(step_noise(*other, 16), first).any()
-    assert not np.isin(step_noise(1, "textgen", "abc", 0, 16, cell="x"), first).any()
+        assert not np.isin(Source(*other).steps(16), first).any()
+    assert not np.isin(Source(1, "textgen", "abc", 0, "x").steps(16), first).any()
     with pytest.raises(ValueError, match="purpose"):
         uniforms(1, "textgen", "abc", 0, "gate", 1)
 
@@ -87,7 +163,7 @@ def test_noise_is_pinned() -> None:
 
 def test_noise_is_uniform_and_its_purposes_independent() -> None:
     """Kolmogorov–Smirnov and correlation on 200 texts; each false alarm below 1e-4."""
-    noise = np.stack([step_noise(7, "t", str(i), 0, 100) for i in range(200)])  # (200, 5, 100)
+    noise = np.stack([Source(7, "t", str(i), 0).steps(100) for i in range(200)])  # (200, 5, 100)
     for purpose in range(len(PURPOSES)):
         assert stats.kstest(noise[:, purpose].ravel(), "uniform").pvalue > 1e-5
     correlation = np.corrcoef(noise.transpose(1, 0, 2).reshape(5, -1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -20,11 +22,14 @@ from pipeline.decoding.sampler import Sampler
 from pipeline.decoding.sampling import distribution, likeliest
 from pipeline.routing.cells import NO_ROUTE, Decoder
 from pipeline.routing.law import routed
+from pipeline.routing.noise import Source
+from pipeline.routing.routes import frozen, unigram
 from pipeline.routing.vocabulary import Vocabulary
-from pipeline.settings import Base, Route
+from pipeline.settings import Base, Gate, Route, Schedule
 
 P = torch.tensor([[0.5, 0.25, 0.15, 0.07, 0.03]])
-UNIFORM = Route("uniform")
+UNIFORM, UNIGRAM, FROZEN = Route("uniform"), Route("unigram"), Route("frozen", concentration=1.0)
+ENTROPY = Gate("entropy", scale=0.6)
 
 
 def probabilities(logits: torch.Tensor, base: Base) -> torch.Tensor:
@@ -150,16 +155,31 @@ LAWS = [
     Decoder(Base(typical_p=0.6), 0.05, 0.0, UNIFORM),
     Decoder(Base(eta=0.04), 0.05, 0.0, UNIFORM),
     Decoder(Base(temperature=1.3, top_k=6, top_p=0.9), 0.1, 0.1, UNIFORM, Route("top_k", 2)),
+    Decoder(Base(), 0.3, 0.2, UNIGRAM, UNIFORM),
+    Decoder(Base(greedy=True), 0.3, 0.2, UNIFORM, UNIGRAM),
+    Decoder(Base(), 0.4, 0.0, FROZEN),  # over texts its distributions average to the uniform one
+    Decoder(Base(), 0.2, 0.3, UNIFORM, UNIGRAM, q_gate=ENTROPY),
+    Decoder(Base(top_k=3), 0.2, 0.3, UNIFORM, UNIGRAM, q_gate=ENTROPY, lambda_gate=ENTROPY),
+    Decoder(Base(), 0.2, 0.3, UNIFORM, UNIGRAM, Gate("sequence"), Gate("span", 4.0)),
+    Decoder(Base(), 0.5, 0.5, UNIFORM, UNIGRAM, q_schedule=Schedule("linear", 0.5, 0, 9)),
+    Decoder(Base(top_k=6), 0.2, 0.3, UNIFORM, UNIGRAM, mix="before"),
+    Decoder(Base(top_p=0.9, temperature=0.8), 0.2, 0.3, UNIFORM, Route("top_k", 2), mix="before"),
+    Decoder(Base(), 0.4, 0.0, FROZEN, mix="before"),
+    Decoder(Base(greedy=True), 0.2, 0.3, UNIFORM, UNIGRAM, mix="before"),
+    Decoder(Base(top_k=6), 0.2, 0.3, UNIFORM, UNIGRAM, Gate("sequence"), ENTROPY, mix="before"),
 ]
 SIZE, DRAWS = 12, 200_000
 LOGITS = torch.linspace(2, -2, SIZE)[torch.tensor([3, 1, 0, 2, 5, 4, 7, 6, 9, 8, 11, 10])]
 VOCABULARY = Vocabulary(SIZE, np.array([0, 1, 2, 4, 5, 6, 7, 8, 9, 11]), frozenset())  # 3 and 10 left out
+TABLES = {UNIGRAM: unigram([[0, 0, 0, 0, 1, 1, 5, 9, 11, 3, 3]], VOCABULARY)}
 
 
 def delta(route: Route) -> torch.Tensor:
     """δ in closed form, (1, SIZE)."""
     mass = torch.zeros(1, SIZE)
     allowed = VOCABULARY.allowed.tolist()
+    if route == UNIGRAM:
+        return torch.from_numpy(TABLES[UNIGRAM])[None].float()
     if route.kind == "top_k":
         allowed = sorted(allowed, key=lambda token: -LOGITS[token].item())[: route.k]
     mass[0, allowed] = 1 / len(allowed)
@@ -169,27 +189,105 @@ def delta(route: Route) -> torch.Tensor:
 def draw(decoder: Decoder, seed: int = 1) -> Sampler:
     noise = np.random.Generator(np.random.Philox(seed)).random((DRAWS, 5, 1))
     every = np.arange(DRAWS)
-    sampler = Sampler([decoder], np.zeros(DRAWS, dtype=int), every, noise, VOCABULARY)
-    sampler(LOGITS[None], np.zeros(DRAWS, dtype=int), every, 0)
+    sources = [Source(seed, "t", "", text) for text in range(DRAWS)] if "frozen" in kinds(decoder) else ()
+    sampler = Sampler(
+        [decoder], np.zeros(DRAWS, dtype=int), every, noise, VOCABULARY, sources=sources, tables=TABLES
+    )
+    sampler(LOGITS[None], np.zeros(DRAWS, dtype=int), every, 0, None)
     return sampler
 
 
-@pytest.mark.parametrize("decoder", LAWS, ids=lambda d: f"{d.base}-{d.q}-{d.lam}")
-def test_tokens_follow_the_law(decoder: Decoder) -> None:
-    """χ² over 200,000 draws; each of the 11 laws raises a false alarm with probability 1e-4."""
-    base = probabilities(LOGITS[None], decoder.base)
-    law = routed(base, delta(decoder.q_route), delta(decoder.lambda_route), decoder.q, decoder.lam)[0]
+def kinds(decoder: Decoder) -> tuple[str, str]:
+    return decoder.q_route.kind, decoder.lambda_route.kind
+
+
+def gate_weight(gate: Gate, schedule: Schedule, rate: float) -> float:
+    """Of the first step, written out by hand."""
+    p = torch.softmax(LOGITS.double(), 0)
+    share = 0.6 * -(p * p.log()).sum().item() / math.log(SIZE)
+    return (share if gate.kind == "entropy" else rate) * schedule.start
+
+
+def closed_form(decoder: Decoder) -> tuple[np.ndarray, float, float]:
+    """(SIZE,) probabilities of the tokens, and the shares of steps on the q-route and the λ-route."""
+    w_q = gate_weight(decoder.q_gate, decoder.q_schedule, decoder.q)
+    w_lambda = gate_weight(decoder.lambda_gate, decoder.lambda_schedule, decoder.lam)
+    delta_q, delta_lambda = delta(decoder.q_route), delta(decoder.lambda_route)
+    if decoder.mix == "after":
+        base = probabilities(LOGITS[None], decoder.base)
+        law = routed(base, delta_q, delta_lambda, w_q, w_lambda)
+        return law[0].double().numpy(), w_q, (1 - w_q) * w_lambda
+    own, tokens, shares = torch.softmax(LOGITS[None], 1), torch.zeros(SIZE), [0.0, 0.0]
+    cases = [(1.0, w_q)] if decoder.q_gate.kind != "sequence" else [(w_q, 1.0), (1 - w_q, 0.0)]
+    for chance, weight in cases:
+        mixture = routed(own, delta_q, delta_lambda, weight, w_lambda)
+        law = chance * probabilities(mixture.log(), decoder.base)[0]
+        tokens += law
+        shares[0] += (law * weight * delta_q / mixture).nansum().item()
+        shares[1] += (law * (1 - weight) * w_lambda * delta_lambda / mixture).nansum().item()
+    return tokens.double().numpy(), shares[0], shares[1]
+
+
+@pytest.mark.parametrize("number", range(len(LAWS)))
+def test_tokens_follow_the_law(number: int) -> None:
+    """χ² over 200,000 draws; each of the 23 laws raises a false alarm with probability 1e-4."""
+    decoder = LAWS[number]
+    law, q_share, lambda_share = closed_form(decoder)
     sampler = draw(decoder)
     counts = np.bincount(sampler.tokens[:, 0], minlength=SIZE)
-    possible = law.numpy() > 0
+    possible = law > 0
     assert counts[~possible].sum() == 0
-    expected = law.double().numpy()[possible]
     if possible.sum() > 1:
-        result = stats.chisquare(counts[possible], expected / expected.sum() * DRAWS)
-        assert result.pvalue > 1e-4
-    for route, rate in ((1, decoder.q), (2, (1 - decoder.q) * decoder.lam)):
+        expected = law[possible] / law[possible].sum() * DRAWS
+        assert stats.chisquare(counts[possible], expected).pvalue > 1e-4
+    for route, rate in ((1, q_share), (2, lambda_share)):
         observed = (sampler.taken[:, 0] == route).mean()
-        assert abs(observed - rate) <= 4.5 * np.sqrt(rate * (1 - rate) / DRAWS)
+        assert abs(observed - rate) <= 4.5 * np.sqrt(rate * (1 - rate) / DRAWS) + 1e-7
+
+
+def test_a_frozen_distribution_is_one_for_a_text() -> None:
+    """Two random tokens of a text agree with probability Σδ², whose mean under a flat Dirichlet
+    distribution over n tokens is 2/(n+1), not 1/n; |z| < 4.5, false alarm below 1e-5."""
+    texts, allowed = 20_000, len(VOCABULARY.allowed)
+    sources = [Source(5, "t", str(text), 0) for text in range(texts)]
+    every = np.arange(texts)
+    noise = np.stack([source.steps(2) for source in sources])
+    law = Decoder(Base(), 1.0, 0.0, FROZEN)
+    sampler = Sampler([law], np.zeros(texts, dtype=int), every, noise, VOCABULARY, sources=sources)
+    for step in range(2):
+        sampler(LOGITS[None], np.zeros(texts, dtype=int), every, step, None)
+    same, expected = (sampler.tokens[:, 0] == sampler.tokens[:, 1]).mean(), 2 / (allowed + 1)
+    assert abs(same - expected) < 4.5 * np.sqrt(expected * (1 - expected) / texts)
+
+
+@pytest.mark.parametrize("concentration", [0.001, 0.1, 1.0, 1000.0])
+def test_a_frozen_distribution_is_one(concentration: float) -> None:
+    mass = frozen(Source(1, "t", "a", 0).frozen(len(VOCABULARY.allowed)), concentration, VOCABULARY)
+    assert mass.sum() == pytest.approx(1) and mass[[3, 10]].tolist() == [0, 0]
+    assert frozen(np.full(len(VOCABULARY.allowed), 0.0), concentration, VOCABULARY).sum() == pytest.approx(
+        1
+    )
+
+
+def test_unigram_counts_what_may_be_drawn() -> None:
+    assert unigram([[0, 1, 1, 3], [10, 1]], VOCABULARY).tolist() == [0.25, 0.75, *[0] * 10]
+    with pytest.raises(ValueError, match="no token"):
+        unigram([[3, 10]], VOCABULARY)
+
+
+def test_truncation_comes_before_mixing_or_after_it() -> None:
+    """Base top-k 1 with a uniform route: mixing after it, every token is drawn; before it, only one."""
+    after = draw(Decoder(Base(top_k=1), 0.3, 0.0, UNIFORM))
+    before = draw(Decoder(Base(top_k=1), 0.3, 0.0, UNIFORM, mix="before"))
+    assert set(after.tokens[:, 0]) == set(VOCABULARY.allowed.tolist())
+    assert set(before.tokens[:, 0]) == {int(LOGITS.argmax())}
+
+
+def test_entropy_and_rank_by_hand() -> None:
+    law = distribution(torch.tensor([[0.5, 0.25, 0.25, 0.0], [0.25, 0.25, 0.25, 0.25]]).log(), Base())
+    assert law.entropy().tolist() == pytest.approx([1.5 * math.log(2), math.log(4)], abs=1e-6)
+    rows, tokens = np.array([0, 0, 0, 1, 0]), np.array([0, 1, 2, 3, 3])
+    assert law.ranks(rows, tokens).tolist() == [1, 2, 2, 1, 4]
 
 
 def test_chi_square_sees_a_wrong_law() -> None:

@@ -10,7 +10,15 @@ import pytest
 import yaml
 
 from pipeline.checks import SettingsError
-from pipeline.settings import Base, Route, load_settings, parse_settings
+from pipeline.settings import (
+    Base,
+    Gate,
+    Route,
+    Schedule,
+    Variant,
+    load_settings,
+    parse_settings,
+)
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,7 +53,52 @@ WRONG = [
     ("variants", {}, "variants = {}", "not empty"),
     ("variants/uniform/base", "beam", "variants.uniform.base", "sample, greedy"),
     ("variants/uniform/base", {"topp": 1}, "variants.uniform.base.topp", "did you mean top_p?"),
-    ("variants/uniform/q_route", "random", "variants.uniform.q_route", "uniform or {top_k: k}"),
+    ("variants/uniform/q_route", "random", "variants.uniform.q_route", "must be uniform, {top_k: k}"),
+    ("variants/uniform/q_route", {"top_k": 0}, "variants.uniform.q_route.top_k = 0", "at least 1"),
+    ("variants/uniform/q_route", "top_k", "variants.uniform.q_route = 'top_k'", "{top_k: k}"),
+    ("variants/uniform/q_route", {"uniform": 3}, "variants.uniform.q_route", "must be uniform"),
+    ("variants/uniform/q_route", {"heads": 1}, "variants.uniform.q_route.heads = 1", "must be below 1"),
+    (
+        "variants/uniform/q_route",
+        {"layers": 1.0},
+        "variants.uniform.q_route.layers = 1.0",
+        "must be below 1",
+    ),
+    ("variants/uniform/q_route", {"heads": -0.1}, "q_route.heads = -0.1", "at least 0"),
+    ("variants/uniform/q_route", {"experts": 2}, "variants.uniform.q_route", "or experts"),
+    ("variants/uniform/q_route", {"frozen": 0}, "q_route.frozen = 0", "at least 0.001"),
+    ("variants/uniform/lambda_route", {"unigram": ""}, "lambda_route.unigram = ''", "not empty"),
+    ("variants/uniform/q_gate", {"span": 0.5}, "variants.uniform.q_gate.span = 0.5", "at least 1"),
+    ("variants/uniform/q_gate", "span", "variants.uniform.q_gate = 'span'", "{span: mean length}"),
+    ("variants/uniform/q_gate", {"token": 2}, "variants.uniform.q_gate", "must be token"),
+    ("variants/uniform/q_schedule", "linear", "q_schedule = 'linear'", "explore_first, or a mapping"),
+    (
+        "variants/uniform/q_schedule",
+        {"shape": "linear", "start": 1, "end": 0, "length": 0},
+        "variants.uniform.q_schedule.length = 0",
+        "at least 1",
+    ),
+    (
+        "variants/uniform/q_schedule",
+        {"shape": "exponential", "start": 1, "end": 0},
+        "q_schedule.end = 0",
+        "must be above 0",
+    ),
+    (
+        "variants/uniform/q_schedule",
+        {"shape": "linear", "start": 1.5, "end": 0},
+        "q_schedule.start = 1.5",
+        "at most 1",
+    ),
+    (
+        "variants/uniform/q_schedule",
+        {"shape": "liner", "start": 1, "end": 0},
+        "shape",
+        "did you mean linear?",
+    ),
+    ("variants/uniform/mix", "inside", "variants.uniform.mix = 'inside'", "after, before"),
+    ("variants/uniform/grid", {"r": [1]}, "variants.uniform.grid.r", "unknown key"),
+    ("variants/uniform/grid", {"q": [2]}, "variants.uniform.grid.q[0] = 2", "at most 1"),
     ("variants/a b", {}, "variants.a b", "names files"),
     ("baselines/topk", [1], "baselines.topk", "did you mean top_k?"),
     ("baselines/temperature", [0], "baselines.temperature[0] = 0", "above 0"),
@@ -100,3 +153,49 @@ def test_default_file_is_read_whole() -> None:
 def test_bases_combine(raw: dict[str, Any]) -> None:
     raw["variants"]["uniform"]["base"] = {"temperature": 0.7, "top_p": 0.9}
     assert parse_settings(raw).variants["uniform"].base == Base(temperature=0.7, top_p=0.9)
+
+
+def test_a_variant_in_full(raw: dict[str, Any]) -> None:
+    raw["variants"] = {
+        "all": {
+            "base": {"top_p": 0.9},
+            "q_route": {"heads": 0.2},
+            "lambda_route": {"unigram": "words.txt"},
+            "q_gate": {"span": 4},
+            "lambda_gate": "entropy",
+            "q_schedule": {"shape": "cosine", "start": 1, "end": 0.1, "length": 20},
+            "lambda_schedule": "explore_first",
+            "mix": "before",
+            "grid": {"q": [0, 0.1], "lambda": [0.2]},
+        }
+    }
+    assert parse_settings(raw).variants["all"] == Variant(
+        base=Base(top_p=0.9),
+        q_route=Route("heads", drop=0.2),
+        lambda_route=Route("unigram", file="words.txt"),
+        q_gate=Gate("span", mean=4.0),
+        lambda_gate=Gate("entropy"),
+        q_schedule=Schedule("cosine", 1.0, 0.1, 20),
+        lambda_schedule=Schedule("linear", 1.0, 0.0, 0),
+        mix="before",
+        q=(0.0, 0.1),
+        lambdas=(0.2,),
+    )
+
+
+def test_spans_that_do_not_fit(raw: dict[str, Any]) -> None:
+    """At least one step lies between two spans; a gate that is always open has none."""
+    raw["variants"]["uniform"] |= {"q_gate": {"span": 4}, "grid": {"q": [0, 0.8, 1]}}
+    assert parse_settings(raw).variants["uniform"].q_gate.mean == 4
+    raw["variants"]["uniform"]["grid"] = {"q": [0, 0.81]}
+    with pytest.raises(
+        SettingsError, match=r"uniform.q_gate.span = 4.0: .* at most 0.8 of the steps, not 0.81"
+    ):
+        parse_settings(raw)
+    raw["variants"]["uniform"] |= {"q_schedule": "explore_first", "grid": {"q": [1]}}
+    with pytest.raises(SettingsError, match="not 1"):
+        parse_settings(raw)
+    raw["lambda_means"] = "exploit"  # λ = 0.1 gives the random route 0.9
+    raw["variants"]["uniform"] = {**raw["variants"]["plausible"], "lambda_gate": {"span": 4}}
+    with pytest.raises(SettingsError, match=r"uniform.lambda_gate.span = 4.0: .* not 0.9"):
+        parse_settings(raw)

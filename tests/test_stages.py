@@ -43,7 +43,7 @@ def test_files_hold_what_the_design_says(finished: Path) -> None:
     assert len(cells) == 3 * (18 + 4) + 1 and "translation/beam-4" in cells
     for name, cell in cells.items():
         assert list(cell) == ["example_id", "sample", "text", "token_ids", "routes", "logprobs",
-                              "model_logprobs", "finish"]  # fmt: skip
+                              "model_logprobs", "ranks", "entropies", "finish"]  # fmt: skip
         assert len(set(cell["example_id"])) == 4
         for ids, routes, values, finish in zip(
             cell["token_ids"], cell["routes"], cell["logprobs"], cell["finish"], strict=True
@@ -188,7 +188,7 @@ def test_the_rest_of_the_pipeline(work: Path) -> None:
     summary = read_json(work / "reports/summary.json")
     assert set(summary) == {"textgen", "dialogue", "translation"}
     assert all(len(numbers) <= 5 for numbers in summary.values())
-    assert len(list((work / "reports/plots").glob("*.png"))) == 9
+    assert len(list((work / "reports/plots").glob("*.png"))) == 12
 
 
 @pytest.mark.parametrize("arch", ["marian", "m2m_100"])

@@ -17,6 +17,7 @@ from transformers import (
     MarianConfig,
     MistralConfig,
     MixtralConfig,
+    OlmoeConfig,
     OPTConfig,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
@@ -57,37 +58,38 @@ SIZES: dict[str, Any] = {
 }
 WIDE: dict[str, Any] = {
     "hidden_size": 32,
-    "num_hidden_layers": 2,
+    "num_hidden_layers": 3,  # one that a random path may skip
     "num_attention_heads": 4,
     "intermediate_size": 64,
 }
 GROUPED = {**WIDE, "num_key_value_heads": 2}
 BOTH: dict[str, Any] = {
-    "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
+    "d_model": 32, "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 4,
     "decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64,
 }  # fmt: skip
 
 
 def config(arch: str, context: int = 512) -> PreTrainedConfig:
-    """A tiny configuration of an architecture; two layers, about 20,000 weights."""
+    """A tiny configuration of an architecture; three layers, about 30,000 weights."""
     shared = {**SIZES, "max_position_embeddings": context}
     return {
         "llama": lambda: LlamaConfig(**shared, **GROUPED),
         "qwen3": lambda: Qwen3Config(**shared, **GROUPED, head_dim=8),
-        "gpt2": lambda: GPT2Config(**SIZES, n_positions=context, n_embd=32, n_layer=2, n_head=4),  # absolute
+        "gpt2": lambda: GPT2Config(**SIZES, n_positions=context, n_embd=32, n_layer=3, n_head=4),  # absolute
         "opt": lambda: OPTConfig(**shared, **WIDE, ffn_dim=64, word_embed_proj_dim=32),  # absolute
         "mistral": lambda: MistralConfig(**shared, **GROUPED, sliding_window=8),
         "gemma3": lambda: Gemma3TextConfig(
             **shared, **GROUPED, head_dim=8, sliding_window=8,
-            layer_types=["sliding_attention", "full_attention"], query_pre_attn_scalar=8,
+            layer_types=["sliding_attention", "full_attention", "full_attention"], query_pre_attn_scalar=8,
         ),
         "mixtral": lambda: MixtralConfig(**shared, **GROUPED, num_local_experts=4),
         "qwen2_moe": lambda: Qwen2MoeConfig(
             **shared, **GROUPED, num_experts=4, moe_intermediate_size=32,
             shared_expert_intermediate_size=32, num_experts_per_tok=2, decoder_sparse_step=1,
         ),
+        "olmoe": lambda: OlmoeConfig(**shared, **GROUPED, num_experts=4, num_experts_per_tok=2),
         "t5": lambda: T5Config(
-            **SIZES, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4
+            **SIZES, d_model=32, d_kv=8, d_ff=64, num_layers=3, num_heads=4
         ),
         "marian": lambda: MarianConfig(**shared, **BOTH),
         "m2m_100": lambda: M2M100Config(  # NLLB's

@@ -40,6 +40,8 @@ def records(task: str, count: int) -> list[dict[str, Any]]:
 def params(examples: int = 4, steps: int = 8) -> dict[str, Any]:
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values["grid"] = {"q": [0, 0.1, 0.3], "lambda": [0, 0.1]}
+    kept = ("uniform", "epsilon-greedy", "plausible")  # test_variants has the others
+    values["variants"] = {name: values["variants"][name] for name in kept}
     values["baselines"] = {"greedy": True, "temperature": [0.7, 1.0], "top_p": [0.9]}
     values["bootstrap"]["resamples"] = 100
     values["assets"] = {

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from pipeline.decoding.members import Trajectory
 from pipeline.decoding.network import LanguageModel
-from pipeline.decoding.sampler import Trajectory
-from pipeline.decoding.scorer import score
+from pipeline.decoding.scorer import Forced, force
 
 GROUP_ROWS = 32
 
@@ -58,16 +58,19 @@ def beam_search(
         )
         for i, row in zip(group, output[:, begin:].tolist(), strict=True):
             texts[i] = _until_stop(row, stop)
-    log_probs, _ = score(model, prompts, np.arange(len(prompts)), texts, prompt_length, batch_size)
+    scored = Forced(texts, observe=True)
+    force(model, prompts, np.arange(len(prompts)), scored, prompt_length, batch_size)
     return [
         Trajectory(
             token_ids=np.array(text, dtype=np.int32),
             routes=np.zeros(len(text), dtype=np.int8),
-            logprobs=values,
-            model_logprobs=values,
+            logprobs=scored.logprobs[i, : len(text)].copy(),
+            model_logprobs=scored.logprobs[i, : len(text)].copy(),
+            ranks=scored.ranks[i, : len(text)].copy(),
+            entropies=scored.entropies[i, : len(text)].copy(),
             ended=text[-1] in stop,
         )
-        for text, values in zip(texts, log_probs, strict=True)
+        for i, text in enumerate(texts)
     ]
 
 

@@ -110,9 +110,13 @@ class SlotCache(Cache):
         self.slot_layers = [SlotLayer(slots, self.max_length, static) for _ in range(layers)]
         super().__init__(layers=list(self.slot_layers))
 
-    def cover(self, start: int, stop: int, step: int) -> None:
-        """Point the call that yields token `step` at the slots [start, stop)."""
-        filled = self.prefix_length if step == 0 else self.prompt_length + step - 1
+    def cover(self, start: int, stop: int, step: int, again: bool = False) -> None:
+        """Point the call that yields token `step` at the slots [start, stop).
+
+        again: for a second call that feeds the last token alone, with all before it in the cache.
+        """
+        first = step == 0 and not again
+        filled = self.prefix_length if first else self.prompt_length + step - 1
         for layer in self.slot_layers:
             layer.cover(slice(start, stop), filled)
 
@@ -143,11 +147,11 @@ class CrossCache(EncoderDecoderCache):
         self.cross_layers = [CrossLayer(own.slots, source_length) for _ in own.slot_layers]
         super().__init__(own, Cache(layers=list(self.cross_layers)))
 
-    def cover(self, start: int, stop: int, step: int) -> None:
-        self.own.cover(start, stop, step)
+    def cover(self, start: int, stop: int, step: int, again: bool = False) -> None:
+        self.own.cover(start, stop, step, again)
         for number, layer in enumerate(self.cross_layers):
             layer.cover(slice(start, stop), 0)
-            self.is_updated[number] = step > 0
+            self.is_updated[number] = step > 0 or again
 
     def fork(self, source: Sequence[int], target: Sequence[int], step: int) -> None:
         self.own.fork(source, target, step)

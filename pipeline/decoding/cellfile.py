@@ -21,6 +21,8 @@ SCHEMA = pa.schema(
         ("routes", pa.list_(pa.int8())),
         ("logprobs", pa.list_(pa.float32())),
         ("model_logprobs", pa.list_(pa.float32())),
+        ("ranks", pa.list_(pa.int32())),
+        ("entropies", pa.list_(pa.float32())),
         ("finish", pa.string()),
     ]
 )

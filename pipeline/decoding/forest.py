@@ -23,6 +23,8 @@ from torch import Tensor
 
 from pipeline.decoding.cache import CrossCache, RowStates, SlotCache
 from pipeline.decoding.network import LanguageModel
+from pipeline.decoding.walk import Walk, Walker
+from pipeline.routing.paths import parts_of
 
 LOGITS = 2**26  # at most so many at once: with a large vocabulary the output layer runs in pieces
 
@@ -31,9 +33,10 @@ class Chooser(Protocol):
     """Decides the next token of members, and records what it wants to keep."""
 
     def __call__(
-        self, logits: Tensor, row: np.ndarray, members: np.ndarray, step: int
+        self, logits: Tensor, row: np.ndarray, members: np.ndarray, step: int, walk: Walk | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """logits: (B, V) of a few rows; row: (M,) index into them; members: (M,) member numbers.
+        """logits: (B, V) of a few rows; row: (M,) index into them; members: (M,) member numbers;
+        walk: runs rows again along random paths, where `decode` was asked for it.
 
         Returns tokens (M,) int64 and ended (M,) bool.
         """
@@ -42,9 +45,11 @@ class Chooser(Protocol):
 
 @dataclass
 class Work:
-    """Rows computed by the model, and tokens delivered to members (what a loop would compute)."""
+    """Rows computed by the model, those run again along random paths among them, and tokens delivered
+    to members (what a loop would compute)."""
 
     rows: int = 0
+    walked: int = 0
     delivered: int = 0
     model_seconds: float = 0.0
     choice_seconds: float = 0.0
@@ -76,20 +81,24 @@ def decode(
     batch_size: int,
     prefix: RowStates | None = None,
     share: bool = True,
+    walks: bool = False,
     on_step: Callable[[int], None] = lambda delivered: None,
 ) -> Work:
     """Run all members to their end or for `steps` tokens; `choose` keeps the results.
 
     prompts: token ids a prompt, without the prefix that they share (`prefix`: its keys and values);
     prompt_of_member: (members,) index into them. `share=False` gives every member a row of its own
-    after the prefill (the results are the same, to the byte).
+    after the prefill (the results are the same, to the byte). walks: `choose` may run rows again along
+    random paths; `batch_size` more slots are for that.
     """
     batch_size = min(batch_size, max(2, LOGITS // model.shape.logits))
     tokens, padding = model.pad(prompts, prompt_length)  # (rows, P): what the next call feeds
     slots = max(2, len(prompt_of_member), len(prompts))
     slots = -(-slots // batch_size) * batch_size if model.static else slots
     prefix_length = prefix[0][0].shape[1] if prefix else 0
-    cache = model.new_cache(slots, prompt_length, steps, prefix_length)
+    spare = max(2, batch_size) if walks else 0
+    cache = model.new_cache(slots + spare, prompt_length, steps, prefix_length)
+    walker = Walker(model, parts_of(model.network), cache, slots, spare) if walks else None
     if prefix:
         assert isinstance(cache, SlotCache)
         cache.fill(prefix, max(2, len(prompts)))
@@ -104,7 +113,8 @@ def decode(
             logits = _call(model, tokens, padding, cache, start, stop, step, batch_size)  # (B, V)
             called = perf_counter()
             here = np.flatnonzero((row >= start) & (row < stop))
-            chosen[here], ended[here] = choose(logits, row[here] - start, live[here], step)
+            walk = walker.call(tokens, padding, start, step) if walker else None
+            chosen[here], ended[here] = choose(logits, row[here] - start, live[here], step, walk)
             work.model_seconds += called - began
             work.choice_seconds += perf_counter() - called
         work.rows += len(tokens)
@@ -120,6 +130,9 @@ def decode(
         tokens = torch.from_numpy(token[slot.order])[:, None]  # (rows, 1)
         padding = padding[torch.from_numpy(parent[slot.order])]
         row = slot.number[row]
+    if walker:
+        work.walked = walker.rows
+        work.rows += walker.rows
     return work
 
 

@@ -18,7 +18,14 @@ from transformers import (
 from pipeline.checks import PipelineError
 from pipeline.decoding.attention import NAME as ATTENTION
 from pipeline.decoding.invariant import make_invariant
-from pipeline.decoding.network import CausalModel, EncoderDecoderModel, LanguageModel, Shape
+from pipeline.decoding.network import (
+    CausalModel,
+    EncoderDecoderModel,
+    LanguageModel,
+    Shape,
+    experts_of,
+    heads_of,
+)
 
 
 def read_shape(folder: str | Path, target_code: str = "") -> Shape:
@@ -42,6 +49,8 @@ def read_shape(folder: str | Path, target_code: str = "") -> Shape:
         logits=getattr(text, "decoder_vocab_size", None) or text.vocab_size,
         layers=layers or text.num_hidden_layers,
         eos=generation.eos_token_id,
+        heads=heads_of(config),
+        experts=experts_of(config),
         window=getattr(text, "sliding_window", None) or 0,
         is_encoder_decoder=bool(config.is_encoder_decoder),
         decoder_start=tuple(i for i in start if i is not None) if config.is_encoder_decoder else (),

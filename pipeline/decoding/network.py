@@ -39,10 +39,26 @@ class Shape:
     logits: int  # width of the logits
     layers: int  # of the decoder
     eos: int | list[int] | None
+    heads: int = 0  # of self-attention in each layer
+    experts: int = 0  # of mixture-of-experts layers
     window: int = 0  # of sliding-window attention; 0: none
     is_encoder_decoder: bool = False
     decoder_start: tuple[int, ...] = ()  # ids that every target begins with
     barred: tuple[int, ...] = ()  # ids that the model's own settings never let it write, such as padding
+
+
+def heads_of(config: Any) -> int:
+    """Self-attention heads of each layer of the decoder; 0 where the configuration names none."""
+    text = config if config.is_encoder_decoder else config.get_text_config()
+    names = ("decoder_attention_heads", "num_attention_heads", "n_head", "num_heads")
+    return next((int(getattr(text, name)) for name in names if getattr(text, name, None)), 0)
+
+
+def experts_of(config: Any) -> int:
+    """Experts of a mixture-of-experts model's layers; 0 for a dense model."""
+    text = config if config.is_encoder_decoder else config.get_text_config()
+    names = ("num_local_experts", "num_experts", "n_routed_experts")
+    return next((int(getattr(text, name)) for name in names if getattr(text, name, None)), 0)
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,10 @@ class LanguageModel(ABC):
     @abstractmethod
     def step(self, tokens: Tensor, padding: Tensor, step: int, cache: Any) -> Tensor:
         """Logits of token `step` ≥ 1 after feeding the token before it, (B, 1)."""
+
+    def again(self, fed: Tensor, padding: Tensor, step: int, cache: Any) -> Tensor:
+        """Logits of token `step` once more, feeding only the last token of what was fed, (B, T)."""
+        return self.step(fed[:, -1:], padding, step, cache)
 
     def prefix_states(self, prefix: Sequence[int]) -> RowStates:
         """Keys and values of a beginning that all prompts share; computed beside a copy of itself."""
@@ -157,6 +177,11 @@ class EncoderDecoderModel(LanguageModel):
         states = torch.zeros(1, 1, 1, dtype=dtype, device=self.device)
         states = states.expand(*padding.shape, 1)
         return self._call(tokens, states, padding, cache)
+
+    def again(self, fed: Tensor, padding: Tensor, step: int, cache: CrossCache) -> Tensor:
+        if step == 0:  # what was fed went to the encoder
+            fed = torch.tensor([self.shape.decoder_start[-1:]]).expand(len(fed), -1)
+        return self.step(fed, padding, step, cache)
 
     def _call(self, tokens: Tensor, states: Tensor, padding: Tensor, cache: CrossCache) -> Tensor:
         output = self.network(

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from pipeline.checks import PipelineError
 from pipeline.decoding.examples import Example, check_context, padded_length, shared_prefix
 from pipeline.decoding.network import Shape
 from pipeline.decoding.store import content_key
 from pipeline.files import sha256_json
 from pipeline.routing.cells import Cell, Decoder
-from pipeline.routing.noise import step_noise
+from pipeline.routing.noise import Source
+from pipeline.routing.paths import check_parts
 from pipeline.routing.vocabulary import Vocabulary
-from pipeline.settings import Settings, Task
+from pipeline.settings import Route, Settings, Task
 
 # Raise it when a change of code changes tokens, routes or log-probabilities: stored rows then miss.
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -46,44 +51,51 @@ class Plan:
     prompt_length: int  # what follows the prefix is padded to it
     vocabulary: Vocabulary
     examples: tuple[Example, ...]
-    job_of_cell: dict[str, Job]
+    cells: tuple[Cell, ...]
+    independent: bool  # coupling: every cell has noise of its own
     shared_key: dict[str, Any]  # what all texts of the task depend on
+    tables: dict[Route, np.ndarray] = field(default_factory=dict)  # δ of `unigram` routes, (V,)
+
+    def with_cells(self, cells: Sequence[Cell]) -> Plan:
+        return replace(self, cells=tuple(cells))
+
+    def job_of(self, cell: Cell) -> Job:
+        return Job(cell.decoder, cell.name if self.independent else "")
 
     def jobs(self) -> list[Job]:
         """Distinct jobs, in the order of the cells."""
-        return list(dict.fromkeys(self.job_of_cell.values()))
+        return list(dict.fromkeys(self.job_of(cell) for cell in self.cells))
 
     def texts_of(self, job: Job) -> list[Text]:
+        return self.texts(job, self.examples, self.task.samples)
+
+    def texts(self, job: Job, examples: Sequence[Example], samples: int) -> list[Text]:
+        law = content_key([self._shared_digest, job.decoder.describe(), job.tag])
         return [
-            Text(example, sample, job, self._key(example, sample, job))
-            for example in self.examples
-            for sample in range(self.task.samples)
+            Text(example, sample, job, _key(law, self._prompt_digests[example], sample))
+            for example in examples
+            for sample in range(samples)
         ]
 
-    def _key(self, example: Example, sample: int, job: Job) -> bytes:
-        own = {
-            "example": example.id,
-            "prompt": example.prompt,
-            "sample": sample,
-            "decoder": job.decoder.describe(),
-            "tag": job.tag,
-        }
-        return content_key([self.shared_key, own])
+    @cached_property
+    def _shared_digest(self) -> str:
+        return content_key(self.shared_key).hex()
+
+    @cached_property
+    def _prompt_digests(self) -> dict[Example, bytes]:
+        return {example: content_key([example.id, example.prompt]) for example in self.examples}
 
     def cell_key(self, cell: Cell) -> str:
-        texts = self.texts_of(self.job_of_cell[cell.name])
+        texts = self.texts_of(self.job_of(cell))
         return sha256_json([text.key.hex() for text in texts])
 
-    def noise(self, text: Text) -> np.ndarray:
-        """(5, steps) float64, shared by all jobs of one example and sample under common coupling."""
-        return step_noise(
-            self.seed,
-            self.task.name,
-            text.example.id,
-            text.sample,
-            self.task.max_new_tokens,
-            text.job.tag,
-        )
+    def source(self, text: Text) -> Source:
+        """Whose noise the text has: that of all jobs of one example and sample under common coupling."""
+        return Source(self.seed, self.task.name, text.example.id, text.sample, text.job.tag)
+
+
+def _key(law: bytes, prompt: bytes, sample: int) -> bytes:
+    return hashlib.sha256(law + prompt + sample.to_bytes(8, "little")).digest()
 
 
 def make_plan(
@@ -94,12 +106,16 @@ def make_plan(
     vocabulary: Vocabulary,
     shape: Shape,
     asset: dict[str, Any],
+    tables: dict[Route, np.ndarray] | None = None,
 ) -> Plan:
-    """Raises `PipelineError` when a prompt and its text do not fit into the model's context."""
+    """Raises `PipelineError` when a prompt and its text do not fit into the model's context, or the model
+    has not what a route asks for.
+    """
+    for cell in cells:
+        check_law(cell, task.model, shape, vocabulary)
     check_context(f"data/prepared/{task.name}.jsonl", examples, task, shape)
     prefix = shared_prefix(examples, task, shape)
     prompt_length = padded_length(max(len(example.prompt) for example in examples) - len(prefix))
-    independent = settings.coupling == "independent"
     return Plan(
         task=task,
         seed=settings.seed,
@@ -107,7 +123,8 @@ def make_plan(
         prompt_length=prompt_length,
         vocabulary=vocabulary,
         examples=tuple(examples),
-        job_of_cell={c.name: Job(c.decoder, c.name if independent else "") for c in cells},
+        cells=tuple(cells),
+        independent=settings.coupling == "independent",
         shared_key={
             "code": CODE_VERSION,
             "task": task.name,
@@ -122,4 +139,16 @@ def make_plan(
             "sampling_vocabulary": sha256_json(vocabulary.allowed.tolist()),
             "stop": sorted(vocabulary.stop),
         },
+        tables=tables or {},
     )
+
+
+def check_law(cell: Cell, model: str, shape: Shape, vocabulary: Vocabulary) -> None:
+    """Raises `PipelineError` for a route that the model has no parts for, or a k beyond its vocabulary."""
+    for route in (cell.decoder.q_route, cell.decoder.lambda_route):
+        check_parts(f"cell {cell.name}: model {model}", route, shape.heads, shape.layers, shape.experts)
+        if route.kind == "top_k" and route.k > len(vocabulary.allowed):
+            raise PipelineError(
+                f"params.yaml: variants.{cell.variant}: top_k = {route.k}: must be at most "
+                f"{len(vocabulary.allowed)}, the sampling vocabulary of {model}"
+            )

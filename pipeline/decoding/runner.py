@@ -14,11 +14,13 @@ from pipeline.decoding.beam import beam_search
 from pipeline.decoding.cache import RowStates
 from pipeline.decoding.examples import Example, padded_length
 from pipeline.decoding.forest import Work, decode
+from pipeline.decoding.members import Trajectory
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.plan import Plan, Text
-from pipeline.decoding.sampler import Sampler, Trajectory
+from pipeline.decoding.sampler import Sampler
 from pipeline.decoding.store import Store
 from pipeline.decoding.workers import in_processes
+from pipeline.routing.paths import parts_of
 
 
 def pack(trajectory: Trajectory) -> bytes:
@@ -29,6 +31,8 @@ def pack(trajectory: Trajectory) -> bytes:
         routes=trajectory.routes,
         logprobs=trajectory.logprobs,
         model_logprobs=trajectory.model_logprobs,
+        ranks=trajectory.ranks,
+        entropies=trajectory.entropies,
         ended=np.array(trajectory.ended),
     )
     return buffer.getvalue()
@@ -41,6 +45,8 @@ def unpack(value: bytes) -> Trajectory:
             arrays["routes"],
             arrays["logprobs"],
             arrays["model_logprobs"],
+            arrays["ranks"],
+            arrays["entropies"],
             bool(arrays["ended"]),
         )
 
@@ -114,18 +120,21 @@ def run_block(
     prompts = list(dict.fromkeys(text.example.prompt for text in texts))
     number = {prompt: i for i, prompt in enumerate(prompts)}
     decoders = list(dict.fromkeys(text.job.decoder for text in texts))
-    sources = list(dict.fromkeys((t.example.id, t.sample, t.job.tag) for t in texts))
-    first = {(t.example.id, t.sample, t.job.tag): t for t in reversed(texts)}
+    sources = list(dict.fromkeys(plan.source(text) for text in texts))
     decoder_number = {decoder: i for i, decoder in enumerate(decoders)}
     source_number = {source: i for i, source in enumerate(sources)}
     sampler = Sampler(
         decoders=decoders,
         decoder_of=np.array([decoder_number[t.job.decoder] for t in texts]),
-        noise_of=np.array([source_number[t.example.id, t.sample, t.job.tag] for t in texts]),
-        noise=np.stack([plan.noise(first[source]) for source in sources]),
+        noise_of=np.array([source_number[plan.source(t)] for t in texts]),
+        noise=np.stack([source.steps(plan.task.max_new_tokens) for source in sources]),
         vocabulary=plan.vocabulary,
         device=ready.model.device,
+        sources=sources,
+        tables=plan.tables,
     )
+    for route in sampler.structural_routes:
+        parts_of(ready.model.network).check(route)  # before any step
     work = decode(
         model=ready.model,
         prompts=[prompt[len(plan.prefix) :] for prompt in prompts],
@@ -136,6 +145,7 @@ def run_block(
         batch_size=batch_size,
         prefix=ready.prefix,
         share=share,
+        walks=bool(sampler.structural_routes),
         on_step=on_step,
     )
     return {text.key: sampler.trajectory(i) for i, text in enumerate(texts)}, work

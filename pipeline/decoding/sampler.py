@@ -3,59 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.decoding.draws import Draws
+from pipeline.decoding.members import (
+    GATE_LAMBDA,
+    GATE_Q,
+    LAMBDA_ROUTE,
+    MODEL,
+    Q_ROUTE,
+    TOKEN_LAMBDA,
+    TOKEN_MODEL,
+    TOKEN_Q,
+    Members,
+    Trajectory,
+    by_piece,
+)
+from pipeline.decoding.mixture import Mixture
 from pipeline.decoding.sampling import Distribution, distribution
-from pipeline.routing.cells import Decoder
+from pipeline.decoding.walk import Walk
+from pipeline.routing.cells import Decoder, gate_rates
+from pipeline.routing.gates import entropy_weights, weights
+from pipeline.routing.noise import PATHS, Source
 from pipeline.routing.vocabulary import Vocabulary
 from pipeline.settings import Base, Route
-
-MODEL, Q_ROUTE, LAMBDA_ROUTE = 0, 1, 2
-PIECE = 2**21  # logits looked at together
-GATE_Q, GATE_LAMBDA, TOKEN_MODEL, TOKEN_Q, TOKEN_LAMBDA = range(5)  # rows of noise.step_noise
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """One text: token ids, route of each (0 model, 1 q-route, 2 λ-route) and log-probabilities in nats.
-
-    logprobs: under the base decoder's p (−inf where p gives the token nothing); model_logprobs:
-    under the model's own distribution. `ended`: a stop token (kept, as the last id) ended it.
-    """
-
-    token_ids: np.ndarray  # (T,) int32
-    routes: np.ndarray  # (T,) int8
-    logprobs: np.ndarray  # (T,) float32
-    model_logprobs: np.ndarray  # (T,) float32
-    ended: bool
-
-
-@dataclass(frozen=True)
-class Members:
-    """Some members at one step: row of the logits, decoder, noise (M, 5) and route of each."""
-
-    row: np.ndarray
-    decoder: np.ndarray
-    u: np.ndarray
-    taken: np.ndarray
-
-
-def by_piece(shape: tuple[int, ...], row: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Cut the rows of logits, (B, V), into pieces that stay in the processor's cache.
-
-    Yields the slice of rows and the indices of the members, row (M,), that are in it.
-    """
-    size = max(1, PIECE // shape[1])
-    order = np.argsort(row, kind="stable")
-    edges = np.arange(0, shape[0] + size, size)
-    first = np.searchsorted(row[order], edges)  # where each piece's members begin
-    for i, start in enumerate(edges[:-1].tolist()):
-        if len(here := order[first[i] : first[i + 1]]):
-            yield slice(start, min(start + size, shape[0])), here
 
 
 def _draw_once(law: Distribution, row: np.ndarray, u: np.ndarray) -> np.ndarray:
@@ -68,7 +43,8 @@ class Sampler:
     """Chooses tokens by the routing law and records them. One object serves one call of `decode`.
 
     decoders: distinct laws; decoder_of, noise_of: (members,) which law and which noise a member
-    has; noise: (texts, 5, steps) float64 in [0, 1).
+    has; noise: (texts, 5, steps) float64 in [0, 1); sources: (texts,) whose noise that is and tables:
+    δ of `unigram` routes, both needed only by laws that ask for them.
     """
 
     def __init__(
@@ -79,77 +55,122 @@ class Sampler:
         noise: np.ndarray,
         vocabulary: Vocabulary,
         device: str = "cpu",
+        sources: Sequence[Source] = (),
+        tables: dict[Route, np.ndarray] | None = None,
     ) -> None:
         self.decoder_of, self.noise_of, self.noise = decoder_of, noise_of, noise
-        self.vocabulary = vocabulary
-        self.barred = torch.full((vocabulary.size,), -torch.inf)  # added to logits: 0 where allowed
-        self.barred[torch.from_numpy(vocabulary.allowed)] = 0.0
-        self.barred = self.barred.to(device)
+        self.vocabulary, self.decoders = vocabulary, decoders
+        self.draws = Draws(vocabulary, tables or {}, sources, device)
         self.stop = np.array(sorted(vocabulary.stop), dtype=np.int64)
-        self.q = np.array([d.q for d in decoders])
-        self.lam = np.array([d.lam for d in decoders])
         self.bases = list(dict.fromkeys(d.base for d in decoders))
         self.base_of = np.array([self.bases.index(d.base) for d in decoders])
+        self.before = np.array([d.mix == "before" for d in decoders])
+        self.scale = np.array([(d.q_gate.scale, d.lambda_gate.scale) for d in decoders])  # (D, 2)
+        self.by_entropy = np.array(
+            [[gate.kind == "entropy" for gate in (d.q_gate, d.lambda_gate)] for d in decoders]
+        )
         self.routes: list[Route] = list(
             dict.fromkeys(route for d in decoders for route in (d.q_route, d.lambda_route))
         )
-        self.q_route = np.array([self.routes.index(d.q_route) for d in decoders])
-        self.lambda_route = np.array([self.routes.index(d.lambda_route) for d in decoders])
+        self.route_of = np.array(
+            [[self.routes.index(route) for route in (d.q_route, d.lambda_route)] for d in decoders]
+        )
         shape = (len(decoder_of), noise.shape[2])
+        self.weight = self._gates(shape)  # (members, 2, steps)
         self.tokens = np.zeros(shape, dtype=np.int32)
         self.taken = np.zeros(shape, dtype=np.int8)
         self.logprobs = np.zeros(shape, dtype=np.float32)
         self.model_logprobs = np.zeros(shape, dtype=np.float32)
+        self.ranks = np.zeros(shape, dtype=np.int32)
+        self.entropies = np.zeros(shape, dtype=np.float32)
         self.length = np.zeros(len(decoder_of), dtype=np.int64)
         self.ended = np.zeros(len(decoder_of), dtype=bool)
 
+    @property
+    def structural_routes(self) -> list[Route]:
+        """Those that run the model along random paths."""
+        return [route for route in self.routes if route.structural]
+
+    def _gates(self, shape: tuple[int, int]) -> np.ndarray:
+        """Weights of both gates at each step, (members, 2, steps), still without the entropies."""
+        found = np.empty((shape[0], 2, shape[1]))
+        for number, decoder in enumerate(self.decoders):
+            members = np.flatnonzero(self.decoder_of == number)
+            u = self.noise[self.noise_of[members]]  # (n, 5, steps)
+            q, lam = gate_rates(decoder, shape[1])
+            found[members, 0] = weights(decoder.q_gate, q, u[:, GATE_Q])
+            found[members, 1] = weights(decoder.lambda_gate, lam, u[:, GATE_LAMBDA])
+        return found
+
     def __call__(
-        self, logits: Tensor, row: np.ndarray, members: np.ndarray, step: int
+        self, logits: Tensor, row: np.ndarray, members: np.ndarray, step: int, walk: Walk | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        decoder = self.decoder_of[members]
-        u = self.noise[self.noise_of[members], :, step]  # (M, 5)
-        taken = np.where(u[:, GATE_LAMBDA] < self.lam[decoder], LAMBDA_ROUTE, MODEL)
-        taken = np.where(u[:, GATE_Q] < self.q[decoder], Q_ROUTE, taken).astype(np.int8)
-        tokens = np.empty(len(members), dtype=np.int64)
-        log_p, plain_log_p = np.empty(len(members), np.float32), np.empty(len(members), np.float32)
+        some = self._members(logits, row, members, step)
+        tokens = np.zeros(len(members), dtype=np.int64)
+        self._along_paths(some, tokens, step, walk)
+        mixed = np.flatnonzero(self.before[some.decoder])
+        if len(mixed):
+            mix = Mixture(self.draws, self.decoders, step, walk)
+            tokens[mixed], some.taken[mixed] = mix.tokens(logits, some[mixed])
         for piece, here in by_piece(logits.shape, row):
-            some = Members(row[here] - piece.start, decoder[here], u[here], taken[here])
+            part = some[here]
+            part = replace(part, row=part.row - piece.start)
             plain = distribution(logits[piece].float(), Base())
-            drawn = self._random_tokens(plain.logits, some)
-            tokens[here], log_p[here] = self._model_tokens(plain, some, drawn)
-            plain_log_p[here] = plain.log_probs(some.row, tokens[here])
+            self._by_scores(plain.logits, part, tokens, here)
+            tokens[here], log_p = self._model_tokens(plain, part, tokens[here])
+            self.logprobs[members[here], step] = log_p
+            self.model_logprobs[members[here], step] = plain.log_probs(part.row, tokens[here])
+            self.ranks[members[here], step] = plain.ranks(part.row, tokens[here])
+            self.entropies[members[here], step] = plain.entropy()[part.row]
         ended = np.isin(tokens, self.stop)
         self.tokens[members, step] = tokens
-        self.taken[members, step] = taken
-        self.logprobs[members, step] = log_p
-        self.model_logprobs[members, step] = plain_log_p
+        self.taken[members, step] = some.taken
         self.length[members] = step + 1
         self.ended[members] = ended
         return tokens, ended
 
-    def _random_tokens(self, scores: Tensor, members: Members) -> np.ndarray:
-        """Draws from δ for the members that took a random route, 0 for the others.
+    def _members(self, logits: Tensor, row: np.ndarray, members: np.ndarray, step: int) -> Members:
+        decoder, source = self.decoder_of[members], self.noise_of[members]
+        u = self.noise[source, :, step]  # (M, 5)
+        weight = self.weight[members, :, step]  # (M, 2)
+        asked = self.by_entropy[decoder]  # (M, 2)
+        if asked.any():
+            entropy = np.empty(len(logits))
+            for piece, _ in by_piece(logits.shape, row):
+                entropy[piece] = distribution(logits[piece].float(), Base()).entropy()
+            share = entropy_weights(self.scale[decoder], entropy[row][:, None], self.vocabulary.size)
+            weight = np.where(asked, weight * share, weight)
+        taken = np.where(u[:, GATE_LAMBDA] < weight[:, 1], LAMBDA_ROUTE, MODEL)
+        taken = np.where(u[:, GATE_Q] < weight[:, 0], Q_ROUTE, taken).astype(np.int8)
+        return Members(row, decoder, source, u, weight, taken)
 
-        Uniform: over the sampling vocabulary; top_k: over its k likeliest tokens.
-        """
-        tokens = np.zeros(len(members.row), dtype=np.int64)
-        allowed = self.vocabulary.allowed
-        for kind, of, purpose in (
-            (Q_ROUTE, self.q_route, TOKEN_Q),
-            (LAMBDA_ROUTE, self.lambda_route, TOKEN_LAMBDA),
-        ):
-            for number in np.unique(of[members.decoder[members.taken == kind]]):
-                pick = np.flatnonzero((members.taken == kind) & (of[members.decoder] == number))
-                route = self.routes[number]
-                size = len(allowed) if route.kind == "uniform" else min(route.k, len(allowed))
-                index = np.minimum((members.u[pick, purpose] * size).astype(np.int64), size - 1)
-                if route.kind == "uniform":
-                    tokens[pick] = allowed[index]
-                    continue
-                rows, which = np.unique(members.row[pick], return_inverse=True)
-                ranked = (scores[torch.from_numpy(rows)] + self.barred).topk(size, dim=1)  # (R, k)
-                tokens[pick] = ranked.indices.cpu().numpy()[which, index]
-        return tokens
+    def _routed(self, members: Members, structural: bool) -> Iterator[tuple[int, Route, np.ndarray]]:
+        """Which route, 0 for q and 1 for λ, its δ, and the members that took it and mix after their base."""
+        for which, route_number in enumerate((Q_ROUTE, LAMBDA_ROUTE)):
+            took = (members.taken == route_number) & ~self.before[members.decoder]
+            routes = self.route_of[members.decoder, which]
+            for number in np.unique(routes[took]):
+                if self.routes[number].structural == structural:
+                    yield which, self.routes[number], np.flatnonzero(took & (routes == number))
+
+    def _along_paths(self, members: Members, tokens: np.ndarray, step: int, walk: Walk | None) -> None:
+        """Fill in the tokens of structural routes."""
+        for which, route, pick in self._routed(members, structural=True):
+            assert walk is not None
+            u = members.u[pick, (TOKEN_Q, TOKEN_LAMBDA)[which]]
+            pieces = self.draws.along_paths(
+                route, PATHS[which], members.row[pick], members.source[pick], step, walk
+            )
+            for law, here, at in pieces:
+                tokens[pick[here]] = law.draw(at, u[here])
+
+    def _by_scores(self, scores: Tensor, members: Members, tokens: np.ndarray, place: np.ndarray) -> None:
+        """Fill in the tokens of score-based routes; place: the members' indices into `tokens`."""
+        for which, route, pick in self._routed(members, structural=False):
+            u = members.u[pick, (TOKEN_Q, TOKEN_LAMBDA)[which]]
+            tokens[place[pick]] = self.draws.by_scores(
+                route, scores, members.row[pick], members.source[pick], u
+            )
 
     def _model_tokens(
         self, plain: Distribution, members: Members, tokens: np.ndarray
@@ -160,7 +181,7 @@ class Sampler:
         for number in np.unique(base):
             of_base = np.flatnonzero(base == number)
             rows, local = np.unique(members.row[of_base], return_inverse=True)
-            by_model = members.taken[of_base] == MODEL
+            by_model = (members.taken[of_base] == MODEL) & ~self.before[members.decoder[of_base]]
             u = members.u[of_base, TOKEN_MODEL]
             chosen = tokens[of_base]
             if self.bases[number].greedy:
@@ -183,5 +204,7 @@ class Sampler:
             self.taken[member, :end].copy(),
             self.logprobs[member, :end].copy(),
             self.model_logprobs[member, :end].copy(),
+            self.ranks[member, :end].copy(),
+            self.entropies[member, :end].copy(),
             bool(self.ended[member]),
         )

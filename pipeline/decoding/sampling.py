@@ -18,6 +18,7 @@ from transformers import EtaLogitsWarper, TypicalLogitsWarper
 from pipeline.settings import Base
 
 BLOCK = 256  # tokens a block of the two-level search in `Distribution.draw`
+LEAST = -1e4  # logits below have no weight at all
 CANDIDATES = 512  # how many of the likeliest tokens the nucleus is first looked for in
 
 
@@ -44,6 +45,29 @@ class Distribution:
         if self.truncated:
             log_p.masked_fill_(self.weights[at] == 0, -torch.inf)
         return log_p.cpu().numpy()
+
+    def entropy(self) -> np.ndarray:
+        """H = −Σ p·log p of each row in nats (Shannon 1948): (R,) float64."""
+        sums = _block_sums(self.weights * self.logits)[:, -1]
+        if sums.isnan().any():  # 0·−inf, from tokens that the model must not write
+            sums = _block_sums(self.weights * self.logits.clamp(min=LEAST))[:, -1]
+        total = self.blocks[:, -1]
+        mean = (sums / total - self.top[:, 0]) / self.temperature  # of log weights
+        return (total.log() - mean).clamp(min=0.0).cpu().numpy()
+
+    def ranks(self, row: np.ndarray, token: np.ndarray) -> np.ndarray:
+        """Rank of token[i] in row[i] by its logit: (M,) int32, 1 for the likeliest; ties share the best."""
+        pairs, back = np.unique(row.astype(np.int64) * self.logits.shape[1] + token, return_inverse=True)
+        rows, tokens = np.divmod(pairs, self.logits.shape[1])
+        found = np.empty(len(pairs), dtype=np.int32)
+        turn = np.arange(len(pairs)) - np.searchsorted(rows, rows)  # a token of each row a turn
+        for number in range(turn.max() + 1):
+            here = np.flatnonzero(turn == number)
+            at, score = self._indices(rows[here]), self._indices(tokens[here])
+            logits = self.logits if len(here) == len(self.logits) else self.logits[at]  # (N, V)
+            above = torch.gt(logits, self.logits[at, score][:, None], out=torch.empty_like(logits))
+            found[here] = above.sum(1).cpu().numpy() + 1  # sums of floats are much faster than of bools
+        return found[back]
 
     def draw(self, row: np.ndarray, u: np.ndarray) -> np.ndarray:
         """The token of row[i] at which the cumulative probability, in order of token id, passes u[i].

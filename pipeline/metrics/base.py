@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,6 +25,8 @@ class CellTexts:
     text_embeddings: np.ndarray  # (R, D) unit vectors
     source_embeddings: np.ndarray  # (R, D)
     reference_embeddings: np.ndarray  # (R, D), of the first reference
+    routes: list[np.ndarray] = field(default_factory=list)  # which tokens were random; none: human texts
+    judge_logprobs: list[np.ndarray] = field(default_factory=list)  # of the judge's tokens, nats
 
 
 @dataclass(frozen=True)

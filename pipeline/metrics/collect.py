@@ -30,7 +30,8 @@ def read_texts(task: Task, cell: str, rows: list[dict[str, Any]]) -> CellTexts:
         raise PipelineError(f"{path}: its examples are not those of data/prepared/{task.name}.jsonl")
     example = np.repeat(np.arange(len(rows)), task.samples)
     log_probs = [np.array(values) for values in columns["model_logprobs"]]
-    return _unscored(columns["text"], columns["token_ids"], log_probs, example, rows)
+    texts = _unscored(columns["text"], columns["token_ids"], log_probs, example, rows)
+    return replace(texts, routes=[np.array(values, dtype=np.int8) for values in columns["routes"]])
 
 
 def human_texts(rows: list[dict[str, Any]], tokenizer: Any) -> CellTexts:
@@ -91,7 +92,7 @@ def add_judge(
         "dtype": settings.dtype,
         "device": settings.device,
     }
-    nll, tokens = score_texts(
+    log_probs = score_texts(
         lambda: load_model(folder, settings.dtype, settings.device),
         address,
         pairs,
@@ -100,12 +101,18 @@ def add_judge(
         settings.max_rows,
         on_tokens,
     )
-    place = {item: n for n, item in enumerate(wanted)}
-    scored = {}
-    for name, cell in cells.items():
-        at = [place[item] for item in zip(cell.example, cell.texts, strict=True)]
-        scored[name] = replace(cell, judge_nll=nll[at], judge_tokens=tokens[at])
-    return scored
+    of_text = dict(zip(wanted, log_probs, strict=True))
+    return {name: _judged(cell, of_text) for name, cell in cells.items()}
+
+
+def _judged(cell: CellTexts, of_text: dict[tuple[int, str], np.ndarray]) -> CellTexts:
+    log_probs = [of_text[item] for item in zip(cell.example, cell.texts, strict=True)]
+    return replace(
+        cell,
+        judge_logprobs=log_probs,
+        judge_nll=np.array([-values.astype(np.float64).sum() for values in log_probs]),
+        judge_tokens=np.array([len(values) for values in log_probs]),
+    )
 
 
 def add_embeddings(

@@ -14,7 +14,7 @@ from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.scorer import score
 from pipeline.decoding.store import Store, content_key
 
-CODE_VERSION = 2  # raise it when a change of code changes scores
+CODE_VERSION = 3  # raise it when a change of code changes scores
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ def score_texts(
     batch_size: int,
     max_rows: int,
     on_tokens: Callable[[int, int], None],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Negative log-likelihood (nats, summed over the text) and token count of every pair.
+) -> list[np.ndarray]:
+    """Log-probabilities (nats) of the tokens of every pair's text: (T,) float32 each.
 
-    address: what identifies the judge. Scores are kept in the store; an empty text has 0 nats and
-    0 tokens. on_tokens(done, total) reports progress.
+    address: what identifies the judge. Scores are kept in the store; an empty text has no tokens.
+    on_tokens(done, total) reports progress.
     """
     prompt_length = padded_length(max(len(pair.context) for pair in pairs))
     shared = {**address, "code": CODE_VERSION, "prompt_length": prompt_length}
@@ -92,11 +92,7 @@ def score_texts(
             batch_size,
             on_step,
         )
-        found = {
-            keys[pair]: (-values.astype(np.float64).sum()).tobytes()
-            for pair, values in zip(block, log_probs, strict=True)
-        }
+        found = {keys[pair]: values.tobytes() for pair, values in zip(block, log_probs, strict=True)}
         store.put(found)
         there |= found
-    nll = [np.frombuffer(there[keys[pair]])[0] if pair.text else 0.0 for pair in pairs]
-    return np.array(nll), np.array([len(pair.text) for pair in pairs])
+    return [np.frombuffer(there[keys[pair]] if pair.text else b"", np.float32) for pair in pairs]

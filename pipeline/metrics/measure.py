@@ -16,6 +16,12 @@ from pipeline.routing.cells import Cell, representatives
 from pipeline.settings import Settings, Task
 
 
+def task_resamples(settings: Settings, task: Task, examples: int) -> np.ndarray:
+    """The bootstrap's weights of a task, (B, E), the same for all that is measured of it."""
+    digest = hashlib.sha256(json.dumps([settings.seed, "bootstrap", task.name]).encode()).digest()
+    return resample_weights(examples, settings.resamples, int.from_bytes(digest[:8], "little"))
+
+
 def measure(
     settings: Settings,
     task: Task,
@@ -23,14 +29,13 @@ def measure(
     cells: list[Cell],
     texts: dict[str, CellTexts],
     metrics: list[Metric],
+    weights: np.ndarray,
     on_cell: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Values, intervals and per-example statistics of every cell and of the human texts.
 
-    All cells are resampled with the same weights, so that differences between them are paired.
+    weights: `task_resamples`; all cells share them, so that differences between them are paired.
     """
-    digest = hashlib.sha256(json.dumps([settings.seed, "bootstrap", task.name]).encode()).digest()
-    weights = resample_weights(len(ids), settings.resamples, int.from_bytes(digest[:8], "little"))
     first = {} if settings.coupling == "independent" else representatives(cells)
     done: dict[str, dict[str, Any]] = {}  # cells of one decoder hold the same texts
     records = []

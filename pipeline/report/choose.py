@@ -57,11 +57,6 @@ def human_in(rows: Sequence[Row]) -> Row | None:
     return next((row for row in rows if row.family == "human"), None)
 
 
-def collapses(variant: Variant) -> bool:
-    """Do q and λ count only through r = 1 − (1−q)(1−λ)?"""
-    return variant.q_route == variant.lambda_route
-
-
 def distinct(rows: Sequence[Row]) -> list[Row]:
     """One row a distinct decoder, in the order of r."""
     first: dict[str, Row] = {}
@@ -80,13 +75,16 @@ class Line:
 
 def lines(rows: Sequence[Row], variant: Variant) -> list[Line]:
     """A collapsing variant is one line over r; else q alone (no λ-route) and λ alone (q = 0)."""
-    if collapses(variant):
+    if variant.collapses:
         return [Line("r", tuple(distinct(rows)))]
-    q_alone = distinct([row for row in rows if abs(row.r - row.q) < 1e-9])
+    never = {"explore": 0.0, "exploit": 1.0}  # the λ at which its route is never taken
+    q_alone = distinct([row for row in rows if row.lam == never[row.lambda_means]])
     lambda_alone = distinct([row for row in rows if row.q == 0])
     if len(q_alone) == len(lambda_alone) == 1:  # both are the base decoder alone
         return [Line("r", tuple(q_alone))]
-    edges = [Line(knob, tuple(edge)) for knob, edge in (("q", q_alone), ("λ", lambda_alone)) if edge]
+    edges = [
+        Line(knob, tuple(edge)) for knob, edge in (("q", q_alone), ("λ", lambda_alone)) if len(edge) > 1
+    ]
     return edges or [Line("", tuple(distinct(rows)))]
 
 

@@ -23,7 +23,7 @@ from pipeline.report.table import Row
 from pipeline.settings import Route, Variant
 
 LEFT, RIGHT, GAP = 0.65, 0.15, 0.3  # inches
-HEADER, TITLE, PANEL, FOOT = 0.82, 0.34, 1.85, 0.5  # inches; PANEL: the height of a heat map
+HEADER, TITLE, TICKS, PANEL, FOOT = 0.82, 0.34, 0.18, 1.85, 0.5  # inches; PANEL: the height of a heat map
 MEANS = {"explore": "weight of the random route", "exploit": "weight of the model"}
 
 
@@ -44,19 +44,22 @@ def draw(rows: Sequence[Row], variants: dict[str, Variant]) -> Figure | None:
         return None
     columns = [_column(metric, rows, routed) for metric in metrics]
     blocks = choose.variants_in(rows)
-    height = HEADER + len(blocks) * (TITLE + PANEL) + FOOT
+    scales = {tuple(sorted({row.lam for row in members})) for members in blocks.values()}
+    own_scales = len(scales) > 1  # then every block needs the names of its columns
+    title = TITLE + (TICKS if own_scales else 0.0)
+    height = HEADER + len(blocks) * (title + PANEL) + FOOT
     figure = Figure(figsize=(WIDTH, height))
     width = (WIDTH - LEFT - RIGHT - GAP * (len(columns) - 1)) / len(columns)
     for i, column in enumerate(columns):
         left = LEFT + i * (width + GAP)
         _colour_bar(_axes(figure, left, height - 0.6, width, 0.12), column)
         for j, (name, members) in enumerate(blocks.items()):
-            bottom = FOOT + (len(blocks) - 1 - j) * (TITLE + PANEL)
+            bottom = FOOT + (len(blocks) - 1 - j) * (title + PANEL)
             ax = _axes(figure, left, bottom, width, PANEL)
             _map(ax, members, column, width)
             if i == 0:
                 _name(ax, name, variants[name], members[0].lambda_means)
-            ax.tick_params(labelleft=i == 0, labelbottom=j == len(blocks) - 1)
+            ax.tick_params(labelleft=i == 0, labelbottom=own_scales or j == len(blocks) - 1)
             if j == len(blocks) - 1:
                 ax.set_xlabel(f"λ ({MEANS[members[0].lambda_means]})")
     return figure
@@ -101,14 +104,31 @@ def _colour_bar(ax: Axes, column: Column) -> None:
 
 
 def _note(variant: Variant, means: str) -> str:
-    if choose.collapses(variant):
+    if variant.collapses:
         rest = "(1−λ)" if means == "explore" else "λ"
-        return f"q and λ count only through r = 1 − (1−q){rest}"
-    return f"random route of q: {_route(variant.q_route)}, of λ: {_route(variant.lambda_route)}"
+        return f"{_route(variant.q_route)}; q and λ count only through r = 1 − (1−q){rest}"
+    if variant.q_route == variant.lambda_route:
+        routes = f"random route: {_route(variant.q_route)}"
+    else:
+        routes = f"random route of q: {_route(variant.q_route)}, of λ: {_route(variant.lambda_route)}"
+    gates = [
+        gate.kind for gate in dict.fromkeys((variant.q_gate, variant.lambda_gate)) if gate.kind != "token"
+    ]
+    schedules = [
+        s.kind for s in dict.fromkeys((variant.q_schedule, variant.lambda_schedule)) if s.kind != "constant"
+    ]
+    about = [routes, *(f"{kind} gate" for kind in gates), *(f"{kind} schedule" for kind in schedules)]
+    return "; ".join(about)
 
 
 def _route(route: Route) -> str:
-    return f"{route.k} likeliest tokens" if route.kind == "top_k" else route.kind
+    if route.kind == "top_k":
+        return f"{route.k} likeliest tokens"
+    if route.kind in ("heads", "layers"):
+        return f"the model without {route.drop:.0%} of its {route.kind}"
+    return {"experts": "the model with random experts", "frozen": "a frozen distribution"}.get(
+        route.kind, route.kind
+    )
 
 
 def _name(ax: Axes, name: str, variant: Variant, means: str) -> None:

@@ -10,24 +10,58 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 
 import numpy as np
 
 PURPOSES = ("gate_q", "gate_lambda", "token_model", "token_q", "token_lambda")
+PATHS = ("path_q", "path_lambda")  # random paths through the model: many numbers at each step
+FROZEN = "frozen"  # the random distribution of a text: many numbers, once
 
 
 def uniforms(
-    seed: int, task: str, example: str, sample: int, purpose: str, steps: int, cell: str = ""
+    seed: int,
+    task: str,
+    example: str,
+    sample: int,
+    purpose: str,
+    steps: int,
+    cell: str = "",
+    step: int | None = None,
 ) -> np.ndarray:
-    """`steps` numbers in [0, 1), float64; number t does not depend on how many are asked for."""
-    if purpose not in PURPOSES:
-        raise ValueError(f"purpose must be one of {PURPOSES}, got {purpose!r}")
-    address = json.dumps([seed, task, example, sample, purpose, cell])
+    """`steps` numbers in [0, 1), float64; number t does not depend on how many are asked for.
+
+    `step`: for a purpose that needs many numbers at each step, the step that they belong to.
+    """
+    if purpose not in (*PURPOSES, *PATHS, FROZEN):
+        raise ValueError(f"purpose must be one of {(*PURPOSES, *PATHS, FROZEN)}, got {purpose!r}")
+    address = json.dumps([seed, task, example, sample, purpose, cell, *([] if step is None else [step])])
     key = hashlib.blake2b(address.encode(), digest_size=16).digest()
     raw = np.random.Philox(key=int.from_bytes(key, "little")).random_raw(steps)
     return (raw >> np.uint64(11)) * 2.0**-53  # the 53 bits that a float64 in [0, 1) can hold
 
 
-def step_noise(seed: int, task: str, example: str, sample: int, steps: int, cell: str = "") -> np.ndarray:
-    """All purposes of one text: (5, steps) float64, in the order of `PURPOSES`."""
-    return np.stack([uniforms(seed, task, example, sample, p, steps, cell) for p in PURPOSES])
+@dataclass(frozen=True)
+class Source:
+    """Whose noise it is: a text's address without purpose and step. `cell`: for independent coupling."""
+
+    seed: int
+    task: str
+    example: str
+    sample: int
+    cell: str = ""
+
+    def steps(self, steps: int) -> np.ndarray:
+        """One number a step and purpose: (5, steps) float64, in the order of `PURPOSES`."""
+        return np.stack([self._uniforms(purpose, steps) for purpose in PURPOSES])
+
+    def path(self, purpose: str, step: int, count: int) -> np.ndarray:
+        """(count,) numbers of a random path at one step; purpose: one of `PATHS`."""
+        return self._uniforms(purpose, count, step)
+
+    def frozen(self, count: int) -> np.ndarray:
+        """(count,) numbers of the text's own random distribution."""
+        return self._uniforms(FROZEN, count)
+
+    def _uniforms(self, purpose: str, count: int, step: int | None = None) -> np.ndarray:
+        return uniforms(self.seed, self.task, self.example, self.sample, purpose, count, self.cell, step)

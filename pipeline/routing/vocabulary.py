@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,14 +30,19 @@ def stop_tokens(tokenizer: Any, generation_eos: int | list[int] | None, at_newli
 
 
 def sampling_vocabulary(
-    tokenizer: Any, logits_width: int, stop: frozenset[int], include_eos: bool
+    tokenizer: Any,
+    logits_width: int,
+    stop: frozenset[int],
+    include_eos: bool,
+    barred: Collection[int] = (),
 ) -> Vocabulary:
-    """Leaves out special tokens, padding ids beyond the tokenizer and, unless `include_eos`, `stop`.
+    """Leaves out special tokens, padding ids beyond the tokenizer, `barred` ones and, unless
+    `include_eos`, `stop`.
 
     Without that a random route would cut texts short by accident or write control tokens.
     """
     special = set(tokenizer.all_special_ids)
     special |= {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
-    left_out = (special - stop) if include_eos else (special | stop)
+    left_out = ((special - stop) if include_eos else (special | stop)) | set(barred)
     ids = np.arange(min(len(tokenizer), logits_width), dtype=np.int64)
     return Vocabulary(logits_width, ids[~np.isin(ids, sorted(left_out))], stop)

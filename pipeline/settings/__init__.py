@@ -5,13 +5,15 @@ the file, the key, the value and what is allowed.
 """
 
 from pipeline.settings.parse import METRIC_NAMES, load_settings, parse_settings
-from pipeline.settings.schema import Asset, Base, Route, Settings, Task, Variant
+from pipeline.settings.schema import Asset, Base, Gate, Route, Schedule, Settings, Task, Variant
 
 __all__ = [
     "METRIC_NAMES",
     "Asset",
     "Base",
+    "Gate",
     "Route",
+    "Schedule",
     "Settings",
     "Task",
     "Variant",

@@ -1,4 +1,4 @@
-"""The sections of `params.yaml` that name decoders: grid, variants, baselines."""
+"""The sections of `params.yaml` that name decoders: bases, baselines, grids."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline import checks
 from pipeline.checks import fail
-from pipeline.settings.schema import Base, Route, Variant
+from pipeline.settings.schema import Base
 
 # The values that a base decoder's settings may take: (low, high, low itself excluded).
 BASE_RANGES = {
@@ -30,7 +30,7 @@ def _base_value(key: str, name: str, value: Any) -> Base:
     return Base(**{name: checked})  # type: ignore[arg-type]
 
 
-def _base(key: str, value: Any) -> Base:
+def parse_base(key: str, value: Any) -> Base:
     """`sample`, `greedy`, or a mapping of one or more settings, as in {temperature: 0.7, top_p: 0.9}."""
     if value == "sample":
         return Base()
@@ -42,27 +42,6 @@ def _base(key: str, value: Any) -> Base:
     checks.keys(key, value, (), (*BASE_RANGES, "top_k"))
     merged = {n: getattr(_base_value(f"{key}.{n}", n, v), n) for n, v in value.items()}
     return Base(**merged)
-
-
-def _route(key: str, value: Any) -> Route:
-    if value == "uniform":
-        return Route("uniform")
-    if isinstance(value, dict) and list(value) == ["top_k"]:
-        return Route("top_k", checks.integer(f"{key}.top_k", value["top_k"], 1))
-    raise fail(key, value, "must be uniform or {top_k: k}")
-
-
-def parse_variant(name: str, value: Any) -> Variant:
-    key = f"variants.{name}"
-    if not name.replace("-", "").replace("_", "").isalnum():
-        raise fail(key, name, "a name may hold letters, digits, - and _ (it names files)")
-    section = checks.mapping(key, value)
-    checks.keys(key, section, ("base", "q_route", "lambda_route"))
-    return Variant(
-        _base(f"{key}.base", section["base"]),
-        _route(f"{key}.q_route", section["q_route"]),
-        _route(f"{key}.lambda_route", section["lambda_route"]),
-    )
 
 
 def parse_baselines(section: dict[str, Any]) -> dict[str, tuple[Base, ...]]:

@@ -10,9 +10,10 @@ import yaml
 from pipeline import checks
 from pipeline.checks import SettingsError
 from pipeline.settings.assets import parse_asset
-from pipeline.settings.decoders import parse_baselines, parse_grid, parse_variant
+from pipeline.settings.decoders import parse_baselines, parse_grid
 from pipeline.settings.schema import Settings
 from pipeline.settings.tasks import asset_name, parse_task
+from pipeline.settings.variants import check_gates, parse_variant
 
 METRIC_NAMES = (
     "distinct_1", "distinct_2", "distinct_3", "self_bleu", "seq_rep_4", "perplexity",
@@ -47,7 +48,7 @@ def parse_settings(raw: Any) -> Settings:
     checks.keys("bootstrap", bootstrap, ("resamples", "confidence"))
     assets = {n: parse_asset(n, v) for n, v in checks.mapping("assets", raw["assets"]).items()}
     metrics = checks.sequence("metrics", raw["metrics"])
-    return Settings(
+    settings = Settings(
         seed=checks.integer("seed", raw["seed"], 0),
         dtype=checks.choice("dtype", raw["dtype"], ("float32", "bfloat16")),
         device=checks.choice("device", raw["device"], ("cpu", "cuda")),
@@ -68,3 +69,9 @@ def parse_settings(raw: Any) -> Settings:
         confidence=checks.number("bootstrap.confidence", bootstrap["confidence"], 0.5, 0.999),
         assets=assets,
     )
+    for name, variant in settings.variants.items():
+        lambdas = variant.lambdas or settings.lambdas
+        explores = settings.lambda_means == "explore"
+        weights = tuple(lam if explores else round(1 - lam, 12) for lam in lambdas)
+        check_gates(name, variant, variant.q or settings.q, weights)
+    return settings

@@ -20,10 +20,38 @@ class Base:
 
 @dataclass(frozen=True)
 class Route:
-    """A random route: δ uniform over the sampling vocabulary, or over its k likeliest tokens."""
+    """A random route: where δ comes from. `pipeline.routing.routes` and `.paths` say what each kind is."""
 
-    kind: str  # uniform | top_k
-    k: int = 0
+    kind: str  # uniform | top_k | unigram | frozen | heads | layers | experts
+    k: int = 0  # top_k
+    concentration: float = 0.0  # frozen
+    drop: float = 0.0  # heads, layers: the probability d that one is left out
+    file: str = ""  # unigram: a text file; empty: the task's prepared references
+    digest: str = ""  # unigram: of the frequencies, once they are known
+
+    @property
+    def structural(self) -> bool:
+        """Does δ come from the model itself, run along a random path?"""
+        return self.kind in ("heads", "layers", "experts")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """When a route is taken. `pipeline.routing.gates` says what each kind is."""
+
+    kind: str = "token"  # token | span | sequence | entropy
+    mean: float = 1.0  # span: mean length in tokens
+    scale: float = 0.0  # entropy: gate probability over normalised entropy, once it is calibrated
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A factor over the steps that multiplies a route's rate, from `start` to `end` in `length` steps."""
+
+    kind: str = "constant"  # constant | linear | cosine | exponential
+    start: float = 1.0
+    end: float = 1.0
+    length: int = 0  # 0: the whole text
 
 
 @dataclass(frozen=True)
@@ -31,6 +59,27 @@ class Variant:
     base: Base
     q_route: Route
     lambda_route: Route
+    q_gate: Gate = Gate()
+    lambda_gate: Gate = Gate()
+    q_schedule: Schedule = Schedule()
+    lambda_schedule: Schedule = Schedule()
+    mix: str = "after"  # after | before: mixing comes after or before the base's truncation
+    q: tuple[float, ...] = ()  # its own grid; empty: the grid of all
+    lambdas: tuple[float, ...] = ()
+
+    @property
+    def collapses(self) -> bool:
+        """Do q and λ count only through r = 1 − (1−q)(1−λ)?
+
+        They do where both routes draw from the same δ and are taken independently, at every step or for
+        a whole text, with the same probability throughout.
+        """
+        return (
+            self.q_route == self.lambda_route
+            and self.q_gate == self.lambda_gate
+            and self.q_gate.kind in ("token", "sequence")
+            and self.q_schedule == self.lambda_schedule == Schedule()
+        )
 
 
 @dataclass(frozen=True)

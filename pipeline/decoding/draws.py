@@ -1,0 +1,107 @@
+"""Tokens from δ, for all members of a batch of rows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.decoding.sampling import Distribution, distribution
+from pipeline.decoding.walk import Walk
+from pipeline.routing.noise import Source
+from pipeline.routing.routes import barred, delta, frozen, ranked
+from pipeline.routing.vocabulary import Vocabulary
+from pipeline.settings import Base, Route
+
+
+class Draws:
+    """Draws from δ of every route.
+
+    tables: δ (V,) of each `unigram` route; sources: whose noise a member has (for `frozen` and for
+    random paths).
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        tables: dict[Route, np.ndarray],
+        sources: Sequence[Source],
+        device: str,
+    ) -> None:
+        self.vocabulary, self.tables, self.sources = vocabulary, tables, sources
+        self.barred = barred(vocabulary, device)  # (V,)
+
+    def by_scores(
+        self, route: Route, scores: Tensor, row: np.ndarray, source: np.ndarray, u: np.ndarray
+    ) -> np.ndarray:
+        """Tokens (M,) of a score-based route. scores: (R, V) logits; row, source, u: (M,)."""
+        allowed = self.vocabulary.allowed
+        if route.kind == "uniform":
+            return allowed[_index(u, len(allowed))]
+        if route.kind == "top_k":
+            rows, which = np.unique(row, return_inverse=True)
+            likeliest = ranked(scores[torch.from_numpy(rows)], self.barred, route.k)  # (R, k)
+            return likeliest.cpu().numpy()[which, _index(u, likeliest.shape[1])]
+        if route.kind == "unigram":
+            return _search(self.tables[route], u)
+        tokens = np.empty(len(u), dtype=np.int64)
+        for number in np.unique(source):
+            here = source == number
+            tokens[here] = _search(self.frozen(route, number), u[here])
+        return tokens
+
+    def frozen(self, route: Route, source: int) -> np.ndarray:
+        """The random distribution of one text: (V,)."""
+        u = self.sources[source].frozen(len(self.vocabulary.allowed))
+        return frozen(u, route.concentration, self.vocabulary)
+
+    def along_paths(
+        self, route: Route, purpose: str, row: np.ndarray, source: np.ndarray, step: int, walk: Walk
+    ) -> Iterator[tuple[Distribution, np.ndarray, np.ndarray]]:
+        """δ of a structural route, a piece at a time: the distribution of its paths, the members (M',)
+        that have one of them, and which. Members of one row and source share a path.
+        """
+        pairs, back = np.unique(np.stack([row, source], axis=1), axis=0, return_inverse=True)
+        back = back.reshape(-1)
+        for start in range(0, len(pairs), walk.capacity):
+            piece = pairs[start : start + walk.capacity]
+            u = np.stack([self.sources[s].path(purpose, step, walk.width(route)) for s in piece[:, 1]])
+            law = distribution(walk(piece[:, 0], route, u).float() + self.barred, Base())
+            here = np.flatnonzero((back >= start) & (back < start + len(piece)))
+            yield law, here, back[here] - start
+
+    def mass(
+        self,
+        route: Route,
+        purpose: str,
+        scores: Tensor,
+        row: np.ndarray,
+        source: np.ndarray,
+        step: int,
+        walk: Walk | None,
+    ) -> Tensor:
+        """δ in closed form for each of M members: (M, V) float32. scores: (R, V); row, source: (M,)."""
+        if route.structural:
+            assert walk is not None
+            found = torch.empty(len(row), self.vocabulary.size, device=scores.device)
+            for law, here, which in self.along_paths(route, purpose, row, source, step, walk):
+                weights = law.weights[torch.from_numpy(which)]
+                found[torch.from_numpy(here)] = weights / weights.sum(1, keepdim=True)
+            return found
+        table = self.tables.get(route)
+        if route.kind == "frozen":
+            table = np.stack([self.frozen(route, number) for number in source])
+        return delta(route, scores[torch.from_numpy(row)].float(), self.vocabulary, table)
+
+
+def _index(u: np.ndarray, size: int) -> np.ndarray:
+    return np.minimum((u * size).astype(np.int64), size - 1)
+
+
+def _search(mass: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """The token at which the cumulative mass (V,), in order of token id, passes u: (M,) int64."""
+    cumulative = mass.cumsum()
+    found = np.searchsorted(cumulative, u * cumulative[-1], side="right")
+    return np.minimum(found, np.flatnonzero(mass)[-1])  # rounding of the last sum

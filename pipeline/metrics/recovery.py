@@ -1,0 +1,146 @@
+"""What a random token does to the tokens after it: does the text recover?
+
+The judge's log-probability of the token 1, 2, 4 and 8 steps after a random one, with no other random
+token in between, against the token at the same place in the text that the same decoder writes
+without routes. Judge and generator have different tokens: a judge token's log-probability is spread
+evenly over its characters, and a generator token has the sum over its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from tokenizers.decoders import DecodeStream
+
+from pipeline.metrics.base import CellTexts, ratio
+from pipeline.metrics.statistics import interval, paired_difference
+from pipeline.routing.cells import Cell
+
+LAGS = (1, 2, 4, 8)
+
+
+def token_ends(tokenizer: Any, ids: Sequence[int]) -> np.ndarray:
+    """Characters of the decoded text up to and including each token: (T,) int64, never falling."""
+    stream, ends, length = DecodeStream(skip_special_tokens=True), [], 0
+    for token in ids:
+        length += len(stream.step(tokenizer.backend_tokenizer, token) or "")
+        ends.append(length)
+    return np.array(ends, dtype=np.int64)
+
+
+def by_character(
+    offsets: Sequence[tuple[int, int]], log_probs: np.ndarray, before: int, length: int
+) -> np.ndarray:
+    """Log-probability of each character, (length,) float64, of a text that stands after `before` characters.
+
+    offsets: (start, end) of each judge token in both together.
+    """
+    found = np.zeros(length)
+    for (start, end), value in zip(offsets, log_probs, strict=True):
+        start, end = max(start - before, 0), min(end - before, length)
+        if end > start:
+            found[start:end] += value / (end - start)
+    return found
+
+
+def by_token(ends: np.ndarray, lead: int, characters: np.ndarray) -> np.ndarray:
+    """Log-probability of each generator token, (T,); NaN for one without characters in the text.
+
+    lead: characters that were stripped from the beginning of what the tokens spell.
+    """
+    edges = np.clip(np.concatenate([[0], ends]) - lead, 0, len(characters))
+    sums = np.concatenate([[0.0], characters.cumsum()])
+    values = sums[edges[1:]] - sums[edges[:-1]]
+    return np.where(edges[1:] > edges[:-1], values, np.nan)
+
+
+def events(routes: np.ndarray, lag: int) -> np.ndarray:
+    """Places `lag` steps after a random token with no random token since: (N,) int64."""
+    random = routes != 0
+    places = np.arange(lag, len(routes))
+    since = np.concatenate([[0], random.cumsum()])  # random tokens before each place
+    quiet = since[places + 1] == since[places - lag + 1]
+    return places[random[places - lag] & quiet]
+
+
+class Judged:
+    """Judge log-probabilities by generator token, each text once."""
+
+    def __init__(self, tokenizer: Any, judge_tokenizer: Any, judge_text: Any) -> None:
+        self.tokenizer, self.judge_tokenizer, self.judge_text = tokenizer, judge_tokenizer, judge_text
+        self.known: dict[tuple[int, tuple[int, ...]], np.ndarray] = {}
+
+    def __call__(self, cell: CellTexts, row: int) -> np.ndarray:
+        """(T,) of text `row`, NaN where a token has no characters."""
+        key = (int(cell.example[row]), tuple(cell.token_ids[row]))
+        if key not in self.known:
+            self.known[key] = self._values(cell.texts[row], key[1], cell.judge_logprobs[row])
+        return self.known[key]
+
+    def _values(self, text: str, ids: tuple[int, ...], log_probs: np.ndarray) -> np.ndarray:
+        whole = self.judge_text(text)
+        offsets = self.judge_tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
+        before = len(whole) - len(text)
+        characters = by_character(offsets["offset_mapping"], log_probs, before, len(text))
+        raw = self.tokenizer.decode(ids, skip_special_tokens=True)
+        lead = len(raw) - len(raw.lstrip()) if not text.startswith(raw[:1]) else 0
+        return by_token(token_ends(self.tokenizer, ids), lead, characters)
+
+
+def recovery(
+    cells: Sequence[Cell],
+    texts: dict[str, CellTexts],
+    judged: Judged,
+    weights: np.ndarray,
+    confidence: float,
+) -> list[dict[str, Any]]:
+    """A record for each variant and lag, over all its decoders with routes; weights: (B, E) resamples.
+
+    Variants without a cell that has no routes have nothing to be compared with, and are left out.
+    """
+    records = []
+    for variant in dict.fromkeys(cell.variant for cell in cells if cell.variant):
+        own = [cell for cell in cells if cell.variant == variant]
+        plain = next((cell.name for cell in own if not (cell.decoder.q or cell.decoder.lam)), None)
+        routed = {cell.decoder: cell.name for cell in reversed(own) if cell.decoder.q or cell.decoder.lam}
+        if plain is None:
+            continue
+        for lag in LAGS:
+            stats = sum(
+                (_stats(texts[name], texts[plain], judged, lag) for name in routed.values()),
+                np.zeros((texts[plain].examples, 3)),
+            )
+            if not stats[:, 2].sum():
+                continue
+            after, control = stats[:, [0, 2]], stats[:, [1, 2]]
+            value, low, high = paired_difference(after, control, weights, ratio, confidence)
+            records.append(
+                {
+                    "variant": variant,
+                    "lag": lag,
+                    "places": int(stats[:, 2].sum()),
+                    "after": interval(after, weights, ratio, confidence)[0],
+                    "control": interval(control, weights, ratio, confidence)[0],
+                    "difference": value,
+                    "lo": low,
+                    "hi": high,
+                }
+            )
+    return records
+
+
+def _stats(cell: CellTexts, plain: CellTexts, judged: Judged, lag: int) -> np.ndarray:
+    """(E, 3): log-probability after a random token, that of the text without routes there, places."""
+    sums = np.zeros((cell.examples, 3))
+    for row, routes in enumerate(cell.routes):
+        places = events(routes, lag)
+        if not len(places):
+            continue
+        control, own = judged(plain, row), judged(cell, row)
+        places = places[places < len(control)]
+        pairs = np.stack([own[places], control[places]], axis=1)
+        pairs = pairs[np.isfinite(pairs).all(1)]
+        sums[cell.example[row]] += [*pairs.sum(0), len(pairs)]
+    return sums

@@ -1,0 +1,144 @@
+"""What the routes did: how often gates opened, and whether the law's identity held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from pipeline.checks import PipelineError
+from pipeline.metrics.base import CellTexts
+from pipeline.routing.cells import Cell, Decoder
+from pipeline.routing.schedules import factors
+from pipeline.settings import Settings, Variant
+
+
+def gate_rates(
+    cells: Sequence[Cell], texts: dict[str, CellTexts], steps: int, confidence: float
+) -> list[dict[str, Any]]:
+    """A record for each route of each decoder with routes: steps, how many took it, expected share.
+
+    The interval is the exact binomial one (Clopper & Pearson 1934). It takes steps for independent:
+    under `span` and `sequence` gates it is too narrow.
+    """
+    records = []
+    for cell in _one_each(cells):
+        routes = texts[cell.name].routes
+        total = sum(map(len, routes))
+        for name, number, expected in zip(
+            "qλ", (1, 2), _expected(cell.decoder, routes, steps), strict=True
+        ):
+            if expected is None or not total:
+                continue
+            opened = sum(int((values == number).sum()) for values in routes)
+            interval = stats.binomtest(opened, total).proportion_ci(confidence, "exact")
+            gate = (cell.decoder.q_gate, cell.decoder.lambda_gate)[number - 1]
+            records.append(
+                {
+                    "cell": cell.name,
+                    "variant": cell.variant,
+                    "route": name,
+                    "gate": gate.kind,
+                    "steps": total,
+                    "opened": opened,
+                    "expected": expected,
+                    "observed": opened / total,
+                    "lo": float(interval.low),
+                    "hi": float(interval.high),
+                }
+            )
+    return records
+
+
+def _one_each(cells: Sequence[Cell]) -> list[Cell]:
+    """One cell for each decoder that has a random route."""
+    first: dict[Decoder, Cell] = {}
+    for cell in cells:
+        if cell.decoder.q or cell.decoder.lam:
+            first.setdefault(cell.decoder, cell)
+    return list(first.values())
+
+
+def _expected(
+    decoder: Decoder, routes: Sequence[np.ndarray], steps: int
+) -> tuple[float | None, float | None]:
+    """Share of steps on each route by the law, over the steps that were made; None for no such route.
+
+    Mixing before a truncation has no such share: the truncation decides how much of δ is left.
+    """
+    if decoder.mix == "before":
+        return None, None
+    made = np.zeros(steps)  # how many texts have a step t
+    for values in routes:
+        made[: len(values)] += 1
+    made /= max(made.sum(), 1)
+    q = decoder.q * factors(decoder.q_schedule, steps)
+    lam = decoder.lam * factors(decoder.lambda_schedule, steps)
+    return (
+        float(made @ q) if decoder.q else None,
+        float(made @ ((1 - q) * lam)) if decoder.lam else None,
+    )
+
+
+def identity(
+    settings: Settings, cells: Sequence[Cell], texts: dict[str, CellTexts]
+) -> list[dict[str, Any]]:
+    """Cells of equal r: under common noise the same bytes, under independent noise the same in law.
+
+    A record for each group of at least two cells of a variant whose law collapses, and one for each
+    variant whose law does not, with the reason. `p_value`: Kruskal & Wallis 1952 on the texts' mean
+    log-probability under the model; it takes texts for independent. Raises `PipelineError` where
+    bytes differ under common noise: the law is broken then.
+    """
+    records = []
+    for name, variant in settings.variants.items():
+        own = [cell for cell in cells if cell.variant == name]
+        if not variant.collapses:
+            records.append({"variant": name, "collapses": False, "why": _why(variant)})
+            continue
+        for rate in sorted({cell.r for cell in own if cell.r is not None}):
+            group = [cell.name for cell in own if cell.r == rate]
+            if len(group) < 2:
+                continue
+            record: dict[str, Any] = {"variant": name, "collapses": True, "r": rate, "cells": group}
+            if settings.coupling == "common":
+                _same_bytes(group, texts)
+                record["same_bytes"] = True
+            else:
+                record["p_value"] = _same_law([texts[cell] for cell in group])
+            records.append(record)
+    return records
+
+
+def _why(variant: Variant) -> str:
+    reasons = []
+    if variant.q_route != variant.lambda_route:
+        reasons.append("different routes")
+    if variant.q_gate != variant.lambda_gate:
+        reasons.append("different gates")
+    elif variant.q_gate.kind not in ("token", "sequence"):
+        reasons.append(f"{variant.q_gate.kind} gates")
+    if variant.q_schedule.kind != "constant" or variant.lambda_schedule.kind != "constant":
+        reasons.append("a schedule")
+    return ", ".join(reasons)
+
+
+def _same_bytes(group: Sequence[str], texts: dict[str, CellTexts]) -> None:
+    first = texts[group[0]]
+    for name in group[1:]:
+        other = texts[name]
+        equal = first.token_ids == other.token_ids and all(
+            np.array_equal(a, b) for a, b in zip(first.routes, other.routes, strict=True)
+        )
+        if not equal:
+            raise PipelineError(
+                f"cells {group[0]} and {name} have the same law and the same noise, but not the same texts: "
+                "please report this"
+            )
+
+
+def _same_law(group: Sequence[CellTexts]) -> float:
+    means = [[float(np.mean(values)) for values in cell.model_logprobs if len(values)] for cell in group]
+    return float(stats.kruskal(*means).pvalue)

@@ -1,0 +1,154 @@
+"""Gate rates, the law's identity and recovery, against values worked out by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.checks import PipelineError
+from pipeline.metrics.base import CellTexts
+from pipeline.metrics.recovery import Judged, by_character, by_token, events, recovery, token_ends
+from pipeline.metrics.routing import gate_rates, identity
+from pipeline.metrics.statistics import resample_weights
+from pipeline.routing.cells import Cell, routing_cells
+from pipeline.settings import Settings, parse_settings
+from tests.test_metrics import cell
+from tests.tiny import byte_tokenizer
+from tests.workspace import params
+
+
+def settings(**changes: Any) -> Settings:
+    values = params()
+    names = ("uniform", "plausible")
+    values["variants"] = {name: values["variants"][name] for name in names}
+    values["grid"] = {"q": [0, 0.1], "lambda": [0, 0.1]}
+    return parse_settings(values | changes)
+
+
+def texts(routes: list[list[int]], ids: list[list[int]] | None = None, **fields: Any) -> CellTexts:
+    made = cell(["x"] * len(routes), example=np.arange(len(routes)), examples=len(routes))
+    token_ids = ids or [[7] * len(row) for row in routes]
+    arrays = [np.array(row, dtype=np.int8) for row in routes]
+    return replace(made, routes=arrays, token_ids=token_ids, **fields)
+
+
+def some(cells: list[Cell], made: CellTexts) -> dict[str, CellTexts]:
+    return {one.name: made for one in cells}
+
+
+def test_gate_rates_by_hand() -> None:
+    one = settings()
+    cells = routing_cells(one, one.tasks["textgen"])
+    found = gate_rates(cells, some(cells, texts([[0, 1, 0, 2], [1, 0]])), 8, 0.95)
+    by_cell = {(record["cell"], record["route"]): record for record in found}
+    # plausible, q = λ = 0.1: two of six steps on the q-route, one on the λ-route
+    record = by_cell["routing-plausible-q0.1-l0.1", "q"]
+    assert (record["steps"], record["opened"], record["expected"]) == (6, 2, pytest.approx(0.1))
+    # Clopper & Pearson for 2 of 6: 0.0433 to 0.7772
+    assert (record["lo"], record["hi"]) == (
+        pytest.approx(0.04327, abs=1e-4),
+        pytest.approx(0.77722, abs=1e-4),
+    )
+    assert by_cell["routing-plausible-q0.1-l0.1", "λ"]["expected"] == pytest.approx(0.09)
+    assert by_cell["routing-uniform-q0.1-l0.1", "q"]["expected"] == pytest.approx(0.19)  # one gate decides
+    assert ("routing-uniform-q0.1-l0.1", "λ") not in by_cell
+    assert not any(cell == "routing-uniform-q0-l0" for cell, _ in by_cell)
+    assert ("routing-uniform-q0-l0.1", "q") in by_cell and ("routing-uniform-q0.1-l0", "q") not in by_cell
+
+
+def test_expected_shares_follow_the_schedule_and_the_lengths() -> None:
+    values = params()
+    schedule = {"shape": "linear", "start": 1, "end": 0, "length": 2}
+    values["variants"] = {"fading": {**values["variants"]["uniform"], "q_schedule": schedule}}
+    values["grid"] = {"q": [0.4], "lambda": [0]}
+    one = parse_settings(values)
+    cells = routing_cells(one, one.tasks["textgen"])
+    (record,) = gate_rates(cells, some(cells, texts([[0, 0, 0], [0]])), 8, 0.95)
+    assert record["expected"] == pytest.approx((0.4 * 2 + 0.2 + 0.0) / 4)  # steps 0, 1, 2 and step 0 again
+
+
+def test_the_identity_is_checked_to_the_byte() -> None:
+    one = settings()
+    cells = routing_cells(one, one.tasks["textgen"])
+    found = identity(one, cells, some(cells, texts([[0, 1], [1]])))
+    assert [record["variant"] for record in found] == ["uniform", "plausible"]
+    assert found[0]["cells"] == ["routing-uniform-q0-l0.1", "routing-uniform-q0.1-l0"]
+    assert found[0]["same_bytes"] and found[0]["r"] == 0.1
+    assert found[1] == {"variant": "plausible", "collapses": False, "why": "different routes"}
+    broken = some(cells, texts([[0, 1], [1]]))
+    broken["routing-uniform-q0.1-l0"] = texts([[0, 1], [0]])
+    with pytest.raises(PipelineError, match=r"l0\.1 and routing-uniform-q0\.1-l0 have the same law"):
+        identity(one, cells, broken)
+
+
+def test_under_independent_noise_the_law_is_compared() -> None:
+    """Alike: not below 1e-4 (a false alarm once in 10,000); shifted by a standard deviation: below it."""
+    one = settings(coupling="independent")
+    cells = routing_cells(one, one.tasks["textgen"])
+    random = np.random.Generator(np.random.Philox(1))
+
+    def made(shift: float) -> CellTexts:
+        log_probs = [random.normal(shift, 1, 20) for _ in range(200)]
+        return replace(texts([[0]] * 200), model_logprobs=log_probs)
+
+    alike = {one.name: made(0.0) for one in cells}
+    assert identity(one, cells, alike)[0]["p_value"] > 1e-4
+    assert identity(one, cells, alike | {"routing-uniform-q0.1-l0": made(0.3)})[0]["p_value"] < 1e-4
+
+
+def test_places_after_a_random_token() -> None:
+    routes = np.array([0, 1, 0, 0, 2, 1, 0, 0, 0, 0])
+    assert events(routes, 1).tolist() == [2, 6]  # 5 is random itself
+    assert events(routes, 2).tolist() == [3, 7]
+    assert events(routes, 4).tolist() == [9]  # 4 steps after 1 lies another random token
+    assert events(routes, 8).tolist() == [] and events(np.zeros(3), 1).tolist() == []
+
+
+def test_log_probabilities_by_character_and_token() -> None:
+    # "B: abcd": three characters stand before the text; judge tokens "B: a" (−4) and "bcd" (−6)
+    characters = by_character([(0, 4), (4, 7)], np.array([-4.0, -6.0]), 3, 4)
+    assert characters.tolist() == [-4, -2, -2, -2]  # what stands before has no share
+    # the generator spells " abcd" as " a", "", "bcd"; the leading space was stripped
+    values = by_token(np.array([2, 2, 5]), 1, characters)
+    assert values[[0, 2]].tolist() == [-4, -6] and np.isnan(values[1])
+
+
+def test_token_ends_of_bytes() -> None:
+    tokenizer = byte_tokenizer()
+    ids = tokenizer("aé b", add_special_tokens=False)["input_ids"]  # é is two bytes
+    assert token_ends(tokenizer, [*ids, 2]).tolist() == [1, 1, 2, 3, 4, 4]  # </s> has no characters
+    assert tokenizer.decode(ids) == "aé b"
+
+
+def test_recovery_by_hand() -> None:
+    """Byte tokens and a judge of the same bytes: a token's value is the judge's own."""
+    one = settings()
+    cells = [c for c in routing_cells(one, one.tasks["textgen"]) if c.variant == "plausible"]
+    tokenizer = byte_tokenizer()
+    words = ["abcd", "efgh"]
+    ids = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]
+    plain_judge = [np.array([-1.0, -1, -1, -1]), np.array([-2.0, -2, -2, -2])]
+    routed_judge = [np.array([-1.0, -9, -5, -3]), np.array([-2.0, -2, -8, -4])]
+    plain = replace(texts([[0] * 4] * 2, ids), texts=words, judge_logprobs=plain_judge)
+    other = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in ("aXcd", "efYh")]
+    routed = replace(
+        texts([[0, 1, 0, 0], [0, 0, 2, 0]], other), texts=["aXcd", "efYh"], judge_logprobs=routed_judge
+    )
+    made = some(cells, routed) | {"routing-plausible-q0-l0": plain}
+    judged = Judged(tokenizer, tokenizer, lambda text: text)
+    found = recovery(cells, made, judged, resample_weights(2, 100, 1), 0.95)
+    # three decoders have routes, with the same two texts: one step after, −5 and −4 against −1 and −2
+    assert [record["lag"] for record in found] == [1, 2]
+    assert (found[0]["places"], found[0]["after"], found[0]["control"]) == (6, -4.5, -1.5)
+    assert found[0]["difference"] == -3.0 and found[0]["lo"] <= -3.0 <= found[0]["hi"]
+    assert (found[1]["places"], found[1]["after"], found[1]["control"]) == (3, -3.0, -1.0)
+
+
+def test_a_variant_without_an_unrouted_cell_has_no_recovery() -> None:
+    one = settings()
+    cells = [c for c in routing_cells(one, one.tasks["textgen"]) if c.q and c.lam]
+    judged = Judged(byte_tokenizer(), byte_tokenizer(), lambda text: text)
+    assert recovery(cells, some(cells, texts([[1, 0]])), judged, resample_weights(1, 100, 1), 0.95) == []
