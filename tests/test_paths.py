@@ -219,6 +219,10 @@ def test_a_model_without_the_parts_is_refused_by_name(networks: Any, tmp_path: P
     assert heads_of(networks("t5").config) == 4 and experts_of(networks("marian").config) == 0
 
 
+def slots(cache: Any) -> Any:
+    return cache.own.slot_layers if hasattr(cache, "own") else cache.slot_layers
+
+
 @pytest.mark.parametrize("arch", ["llama", "gemma3", "gpt2", "mixtral", "marian", "t5"])
 @pytest.mark.parametrize("kind", ["heads", "layers", "experts"])
 def test_the_decoder_walks_the_same_paths(arch: str, kind: str, tmp_path: Path, monkeypatch: Any) -> None:
@@ -230,7 +234,12 @@ def test_the_decoder_walks_the_same_paths(arch: str, kind: str, tmp_path: Path, 
     call = walking.Walk.__call__
 
     def record(self: Any, row: np.ndarray, route: Route, u: np.ndarray) -> Tensor:
+        own = [layer.all_keys[: self.walker.first].clone() for layer in slots(self.walker.cache)]
         logits = call(self, row, route, u)
+        for layer, before in zip(slots(self.walker.cache), own, strict=True):
+            assert torch.equal(layer.all_keys[: self.walker.first], before), (
+                "the model's own path is left alone"
+            )
         seen.append((self.step, choices(self.walker.parts, route, u), logits.clone()))
         return logits
 

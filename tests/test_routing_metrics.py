@@ -77,7 +77,11 @@ def test_the_identity_is_checked_to_the_byte() -> None:
     assert [record["variant"] for record in found] == ["uniform", "plausible"]
     assert found[0]["cells"] == ["routing-uniform-q0-l0.1", "routing-uniform-q0.1-l0"]
     assert found[0]["same_bytes"] and found[0]["r"] == 0.1
-    assert found[1] == {"variant": "plausible", "collapses": False, "why": "different routes"}
+    assert found[1] == {
+        "variant": "plausible",
+        "collapses": False,
+        "why": "q and λ are separate knobs: different routes",
+    }
     broken = some(cells, texts([[0, 1], [1]]))
     broken["routing-uniform-q0.1-l0"] = texts([[0, 1], [0]])
     with pytest.raises(PipelineError, match=r"l0\.1 and routing-uniform-q0\.1-l0 have the same law"):

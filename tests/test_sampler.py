@@ -155,6 +155,7 @@ LAWS = [
     Decoder(Base(typical_p=0.6), 0.05, 0.0, UNIFORM),
     Decoder(Base(eta=0.04), 0.05, 0.0, UNIFORM),
     Decoder(Base(temperature=1.3, top_k=6, top_p=0.9), 0.1, 0.1, UNIFORM, Route("top_k", 2)),
+    Decoder(Base(), 0.1, 0.3, UNIFORM, UNIFORM),  # two gates, where one with r = 0.37 has the same law
     Decoder(Base(), 0.3, 0.2, UNIGRAM, UNIFORM),
     Decoder(Base(greedy=True), 0.3, 0.2, UNIFORM, UNIGRAM),
     Decoder(Base(), 0.4, 0.0, FROZEN),  # over texts its distributions average to the uniform one
@@ -230,7 +231,7 @@ def closed_form(decoder: Decoder) -> tuple[np.ndarray, float, float]:
 
 @pytest.mark.parametrize("number", range(len(LAWS)))
 def test_tokens_follow_the_law(number: int) -> None:
-    """χ² over 200,000 draws; each of the 23 laws raises a false alarm with probability 1e-4."""
+    """χ² over 200,000 draws; each of the 24 laws raises a false alarm with probability 1e-4."""
     decoder = LAWS[number]
     law, q_share, lambda_share = closed_form(decoder)
     sampler = draw(decoder)
@@ -288,6 +289,19 @@ def test_entropy_and_rank_by_hand() -> None:
     assert law.entropy().tolist() == pytest.approx([1.5 * math.log(2), math.log(4)], abs=1e-6)
     rows, tokens = np.array([0, 0, 0, 1, 0]), np.array([0, 1, 2, 3, 3])
     assert law.ranks(rows, tokens).tolist() == [1, 2, 2, 1, 4]
+
+
+def test_cells_of_equal_rate_agree_under_independent_noise() -> None:
+    """(q, λ) = (0.1, 0.3), (0.3, 0.1) and r = 0.37, each with noise of its own: homogeneity of the tokens
+    by χ², false alarm 1e-4; r = 0.37 against 0.38 fails it."""
+    cells = [(0.1, 0.3), (0.3, 0.1), (0.37, 0.0), (0.38, 0.0)]
+    counts = [
+        np.bincount(draw(Decoder(Base(), q, lam, UNIFORM, UNIFORM), seed).tokens[:, 0], minlength=SIZE)
+        for seed, (q, lam) in enumerate(cells)
+    ]
+    table = np.stack(counts)
+    assert stats.chi2_contingency(table[:3]).pvalue > 1e-4
+    assert stats.chi2_contingency(table[2:]).pvalue < 1e-4
 
 
 def test_chi_square_sees_a_wrong_law() -> None:

@@ -14,7 +14,7 @@ from pipeline import generate
 from pipeline.checks import PipelineError
 from pipeline.decoding.resolve import with_frequencies
 from pipeline.files import read_jsonl
-from pipeline.metrics.routing import gate_rates
+from pipeline.metrics.routing import gate_rates, identity
 from pipeline.routing.cells import all_cells
 from pipeline.routing.gates import entropy_weights
 from pipeline.settings import load_settings
@@ -155,6 +155,30 @@ def test_gates_of_the_finished_texts_open_at_their_rate(work: Path) -> None:
         texts = {c.name: read_texts(task, c.name, rows) for c in cells}
     for record in gate_rates(cells, texts, task.max_new_tokens, 1 - 1e-6):
         assert record["lo"] <= record["expected"] <= record["hi"], record
+
+
+def test_cells_of_equal_rate_agree_under_independent_noise(work: Path) -> None:
+    """(0.3, 0) and (0, 0.3) on 20 examples × 5 samples, each with noise of its own: the texts differ, and a
+    rank test finds no difference; a false alarm once in 10,000 runs."""
+    from pipeline import prepare
+    from pipeline.metrics.collect import read_texts
+
+    made = params(examples=20) | {"coupling": "independent", "grid": {"q": [0, 0.3], "lambda": [0, 0.3]}}
+    made["tasks"]["textgen"]["samples"] = 5
+    write_params(work, made)
+    with inside(work):
+        prepare.main(["textgen"])
+        run(work, made)
+        settings = load_settings()
+        task = settings.tasks["textgen"]
+        cells = [c for c in all_cells(settings, task) if c.variant]
+        rows = read_jsonl("data/prepared/textgen.jsonl")
+        texts = {c.name: read_texts(task, c.name, rows) for c in cells}
+    one, other = texts["routing-uniform-q0.3-l0"], texts["routing-uniform-q0-l0.3"]
+    assert one.token_ids != other.token_ids
+    found = identity(settings, cells, texts)
+    assert [record["variant"] for record in found if record["collapses"]] == ["uniform", "epsilon-greedy"]
+    assert all(record["p_value"] > 1e-4 for record in found if record["collapses"])
 
 
 def test_frequencies_are_those_of_the_references(work: Path) -> None:

@@ -96,7 +96,8 @@ def identity(
     for name, variant in settings.variants.items():
         own = [cell for cell in cells if cell.variant == name]
         if not variant.collapses:
-            records.append({"variant": name, "collapses": False, "why": _why(variant)})
+            why = f"q and λ are separate knobs: {_why(variant)}"
+            records.append({"variant": name, "collapses": False, "why": why})
             continue
         for rate in sorted({cell.r for cell in own if cell.r is not None}):
             group = [cell.name for cell in own if cell.r == rate]
