@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pipeline import stage
+from pipeline.checks import fail
 from pipeline.files import write_text
 from pipeline.routing.cells import all_cells
 from pipeline.settings import load_settings
@@ -10,6 +13,10 @@ from pipeline.settings import load_settings
 
 def main(argv: list[str]) -> None:
     settings = load_settings()
+    for name, variant in settings.variants.items():
+        for route in (variant.q_route, variant.lambda_route):
+            if route.file and not Path(route.file).is_file():
+                raise fail(f"variants.{name}: unigram", route.file, "must be a text file that is there")
     counts = {name: len(all_cells(settings, task)) for name, task in settings.tasks.items()}
     # The same bytes for every good file: later stages depend on their own parameters only.
     write_text("data/params.checked", "params.yaml is well formed\n")

@@ -31,7 +31,7 @@ def number(key: str, value: Any, low: float, high: float = math.inf, open_low: b
         raise fail(key, value, f"{allowed}, not text (write 0.001, not 1e-3)")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise fail(key, value, allowed)
-    if not (low <= value <= high) or (open_low and value == low):
+    if not (low <= value <= high) or (open_low and value == low) or math.isinf(value):
         raise fail(key, value, allowed)
     return float(value)
 

@@ -12,6 +12,7 @@ from pipeline.decoding.forest import _place, decode, spans
 from pipeline.decoding.members import Trajectory
 from pipeline.decoding.model import load_model
 from pipeline.decoding.network import LanguageModel
+from pipeline.decoding.resolve import with_scales
 from pipeline.decoding.sampler import Sampler
 from pipeline.decoding.scorer import score
 from pipeline.routing.cells import Decoder, all_cells, representatives
@@ -21,7 +22,12 @@ from pipeline.settings import Base, load_settings
 from tests.tiny import tiny_model_folder
 
 SETTINGS = load_settings(Path(__file__).parent.parent / "params.yaml")
-DECODERS = list(representatives(all_cells(SETTINGS, SETTINGS.tasks["textgen"])))
+CELLS = with_scales(  # as if every step had 3 nats of entropy
+    all_cells(SETTINGS, SETTINGS.tasks["textgen"]),
+    lambda base: np.full(9, 3.0),
+    Vocabulary(300, np.arange(300), frozenset()),
+)
+DECODERS = list(representatives(CELLS))
 PROMPT_LENGTH, STEPS, EXAMPLES = 16, 20, 4
 STOP = 12  # token ids below it end a text
 PROMPTS = [tuple(range(10 + i, 20 + 2 * i)) for i in range(EXAMPLES)]

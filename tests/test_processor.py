@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, DynamicCache
 
 from pipeline.checks import PipelineError
 from pipeline.routing import context, processor
@@ -125,11 +125,30 @@ def test_a_row_does_not_depend_on_its_batch() -> None:
         ({"q_route": Route("heads", drop=0.1)}, "use `random_routing"),
         ({"q_route": Route("frozen")}, "positive concentration"),
         ({"q_gate": Gate("span", 3.0)}, "token or entropy, but is span"),
+        ({"q_gate": Gate("entropy")}, "`q_gate` needs a scale above 0"),
+        ({"q": "a"}, "`q` has to be a float"),
+        ({"q_route": Route("unifrom")}, "uniform, top_k, unigram or frozen, but is unifrom"),
+        ({"base": Base(temperature=0.0)}, "temperature in 0 to 100, but it is 0"),
+        ({"base": Base(top_p=1.5)}, "top_p in 0 to 1, but it is 1.5"),
+        ({"base": Base(top_k=-3)}, "top_k of at least 0"),
+        (
+            {"q_route": Route("unigram"), "frequencies": torch.zeros(5)},
+            "`frequencies` has to be at least 0",
+        ),
+        ({"q_route": Route("unigram"), "frequencies": torch.ones(4)}, r"of shape \(5,\), but is of \(4,\)"),
+        ({"q_route": Route("unigram"), "frequencies": [1.0, -1.0, 1, 1, 1]}, "at least 0"),
     ],
 )
 def test_values_out_of_range(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RandomRoutingLogitsProcessor(VOCABULARY, **settings)
+
+
+def test_scores_of_another_width_are_refused() -> None:
+    with pytest.raises(ValueError, match="`vocabulary` is of 5 tokens, but the scores are of 4"):
+        RandomRoutingLogitsProcessor(VOCABULARY, q=0.1)(NOTHING, torch.zeros(2, 4))
+    with pytest.raises(ValueError, match="at least one token"):
+        RandomRoutingLogitsProcessor(Vocabulary(5, np.arange(0), frozenset()))
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +242,11 @@ def test_the_context_refuses(model: Any) -> None:
     for arguments, message in wrong:
         with pytest.raises(ValueError, match=message), random_routing(model, **arguments):
             pass
+    with random_routing(model, Route("heads", drop=0.1), q=0.5):
+        with pytest.raises(ValueError, match="past_key_values by its name"):
+            model(PROMPTS, return_dict=False)
+        with pytest.raises(ValueError, match="past_key_values by its name"):
+            model(PROMPTS, None, None, DynamicCache(config=model.config))
     with (
         pytest.raises(PipelineError, match="LlamaForCausalLM: route experts: a dense model"),
         random_routing(model, Route("experts"), q=0.1),

@@ -293,8 +293,8 @@ def test_entropy_and_rank_by_hand() -> None:
 
 def test_cells_of_equal_rate_agree_under_independent_noise() -> None:
     """(q, λ) = (0.1, 0.3), (0.3, 0.1) and r = 0.37, each with noise of its own: homogeneity of the tokens
-    by χ², false alarm 1e-4; r = 0.37 against 0.38 fails it."""
-    cells = [(0.1, 0.3), (0.3, 0.1), (0.37, 0.0), (0.38, 0.0)]
+    by χ², false alarm 1e-4; r = 0.37 against 0.40 fails it."""
+    cells = [(0.1, 0.3), (0.3, 0.1), (0.37, 0.0), (0.40, 0.0)]
     counts = [
         np.bincount(draw(Decoder(Base(), q, lam, UNIFORM, UNIFORM), seed).tokens[:, 0], minlength=SIZE)
         for seed, (q, lam) in enumerate(cells)

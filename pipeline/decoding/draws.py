@@ -15,6 +15,8 @@ from pipeline.routing.routes import barred, delta, frozen, ranked
 from pipeline.routing.vocabulary import Vocabulary
 from pipeline.settings import Base, Route
 
+KEPT = 64  # frozen distributions; up to 2 MB each
+
 
 class Draws:
     """Draws from δ of every route.
@@ -32,6 +34,7 @@ class Draws:
     ) -> None:
         self.vocabulary, self.tables, self.sources = vocabulary, tables, sources
         self.barred = barred(vocabulary, device)  # (V,)
+        self.kept: dict[tuple[Route, int], np.ndarray] = {}
 
     def by_scores(
         self, route: Route, scores: Tensor, row: np.ndarray, source: np.ndarray, u: np.ndarray
@@ -53,9 +56,14 @@ class Draws:
         return tokens
 
     def frozen(self, route: Route, source: int) -> np.ndarray:
-        """The random distribution of one text: (V,)."""
-        u = self.sources[source].frozen(len(self.vocabulary.allowed))
-        return frozen(u, route.concentration, self.vocabulary)
+        """The random distribution of one text: (V,). The last few are kept."""
+        key = (route, int(source))
+        if key not in self.kept:
+            u = self.sources[source].frozen(len(self.vocabulary.allowed))
+            if len(self.kept) >= KEPT:
+                self.kept.pop(next(iter(self.kept)))
+            self.kept[key] = frozen(u, route.concentration, self.vocabulary)
+        return self.kept[key]
 
     def along_paths(
         self, route: Route, purpose: str, row: np.ndarray, source: np.ndarray, step: int, walk: Walk
@@ -87,8 +95,9 @@ class Draws:
             assert walk is not None
             found = torch.empty(len(row), self.vocabulary.size, device=scores.device)
             for law, here, which in self.along_paths(route, purpose, row, source, step, walk):
-                weights = law.weights[torch.from_numpy(which)]
-                found[torch.from_numpy(here)] = weights / weights.sum(1, keepdim=True)
+                at = torch.from_numpy(which)
+                total = law.blocks[at, -1:].to(law.weights.dtype)  # a plain sum changes with the batch
+                found[torch.from_numpy(here)] = law.weights[at] / total
             return found
         table = self.tables.get(route)
         if route.kind == "frozen":

@@ -138,7 +138,7 @@ def nucleus_edge(weights: Tensor, top_p: float) -> Tensor:
     """The smallest weight in each row's nucleus, (R, 1): the smallest set of likeliest tokens with
     probability ≥ top_p (Holtzman et al. 2020). Tokens that tie with the last one belong to it.
     """
-    goal = weights.sum(1, dtype=torch.float64) * top_p
+    goal = _block_sums(weights)[:, -1] * top_p
     edge = torch.empty(len(weights), 1, dtype=weights.dtype, device=weights.device)
     left = torch.arange(len(weights), device=weights.device)
     for count in (CANDIDATES, weights.shape[1]):  # few rows are so flat that all has to be sorted

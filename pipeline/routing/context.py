@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from transformers import Cache
 
 from pipeline.decoding.network import experts_of, heads_of
 from pipeline.routing.law import effective_rate, mix
@@ -36,15 +37,20 @@ def random_routing(
     where p̃ is the model's own distribution with its last token run along a random path, a new one for
     every row and token (`pipeline.routing.paths`). The cache of the model's own path is left as it is.
     A token costs two passes and a copy of the cache; the pipeline's own decoder does it with less.
+    `generate` applies its temperature and truncations to the mixture, and some are on by default: pass
+    `temperature=1.0, top_k=0, top_p=1.0` for the law itself. Only the last position is mixed, so assisted
+    and prompt-lookup decoding, which look at several, do not follow it.
 
     Args:
         model: a Hugging Face causal or encoder–decoder model.
         route: `Route("heads", drop=0.2)`, `Route("layers", drop=0.2)` or `Route("experts")`.
         q, lam: in [0, 1]; both have the same route here, so only r counts.
         vocabulary: what p̃ may give mass to, such as `vocabulary_of(model, tokenizer)`; None: all tokens.
-        seed: of the paths; a row's paths do not depend on the other rows.
+        seed: of the paths; a row's paths do not depend on the other rows. Give each context another one:
+            two with the same seed walk the same paths.
 
-    Raises ValueError for a value out of range, `PipelineError` for a model without the parts.
+    Raises ValueError for a value out of range and for a call that does not give the cache by its name or
+    asks for a tuple, `PipelineError` for a model without the parts.
 
     Examples:
 
@@ -58,7 +64,8 @@ def random_routing(
     ...     vocab_size=16, hidden_size=8, num_hidden_layers=3, num_attention_heads=2, intermediate_size=8))
     >>> prompt = torch.tensor([[1, 5, 7]])
     >>> with random_routing(model, Route("heads", drop=0.5), lam=0.2):
-    ...     output = model.generate(prompt, do_sample=True, max_new_tokens=4, min_new_tokens=4, pad_token_id=0)
+    ...     output = model.generate(
+    ...         prompt, do_sample=True, top_k=0, max_new_tokens=4, min_new_tokens=4, pad_token_id=0)
     >>> output.shape
     torch.Size([1, 7])
 
@@ -68,12 +75,18 @@ def random_routing(
         if not 0 <= weight <= 1:
             raise ValueError(f"`{name}` has to be a float in the [0, 1] interval, but is {weight}")
     if not route.structural or not 0 <= route.drop < 1:
-        raise ValueError(f"`route` has to be heads, layers (0 <= drop < 1) or experts, but is {route}")
+        raise ValueError(
+            f"`route` has to be heads, layers (0 <= drop < 1) or experts, but is {route.kind}, {route.drop}"
+        )
     parts, config = parts_of(model), model.config
     check_parts(type(model).__name__, route, heads_of(config), len(parts.layers), experts_of(config))
     rate, step, kept = effective_rate(q, lam), 0, {}
 
     def keep_cache(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+        if any(isinstance(arg, Cache) for arg in args) or kwargs.get("return_dict") is False:
+            raise ValueError(
+                "random_routing: pass past_key_values by its name, and do not set return_dict=False"
+            )
         kept["cache"] = deepcopy(kwargs.get("past_key_values"))  # before the own path writes into it
 
     def mix_in(module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:

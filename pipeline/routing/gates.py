@@ -4,8 +4,8 @@ A gate gives every step a weight in [0, 1], and is open where the step's uniform
 
     token     the rate itself, so steps are independent
     span      1 inside a span, else 0: spans have a geometric length of a given mean
-    sequence  1 in all steps or in none, drawn once for a text
-    entropy   min(1, scale · H(p)/log V): open more often where the model is unsure
+    sequence  1 in all steps or in none, drawn once for a text (with a schedule: until its rate is below)
+    entropy   min(1, scale · H/log V), H the entropy of the model's own distribution, before any base
 
 The share of open steps is the rate for each of them (for `entropy` on the calibration's texts).
 """

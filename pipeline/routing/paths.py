@@ -67,7 +67,9 @@ def check_parts(name: str, route: Route, heads: int, layers: int, experts: int) 
     if route.kind == "experts" and experts < 2:
         raise PipelineError(f"{name}: route experts: a dense model, it has no experts to route to")
     if route.kind == "heads" and heads < 2:
-        raise PipelineError(f"{name}: route heads: its configuration names no attention heads")
+        raise PipelineError(
+            f"{name}: route heads: it has {heads or 'no known'} attention head, and one must stay"
+        )
     if route.kind == "layers" and layers < 3:
         raise PipelineError(
             f"{name}: route layers: of its {layers} layers the first and the last always stay"

@@ -16,6 +16,7 @@ from pipeline.routing.noise import Source
 from pipeline.routing.routes import delta, frozen
 from pipeline.routing.vocabulary import Vocabulary, sampling_vocabulary, stop_tokens
 from pipeline.settings import Base, Gate, Route
+from pipeline.settings.decoders import BASE_RANGES
 
 
 def vocabulary_of(model: Any, tokenizer: Any, include_eos: bool = False) -> Vocabulary:
@@ -55,9 +56,10 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
             The decoder that p comes from, such as `Base(top_p=0.9)` or `Base(greedy=True)` (ε-greedy).
         q_gate, lambda_gate (`Gate`, *optional*):
             `Gate("entropy", scale=s)` multiplies the weight by min(1, s·H/log V), H the entropy of the
-            model's distribution; s stands in the settings of a generated cell. Give q or lam as 1 then.
+            model's distribution; s > 0 stands in the metadata of a generated cell. Give q or lam as 1 then.
+            Other gates, schedules and mixing before the base are the pipeline's alone.
         frequencies (`Tensor` of shape `(vocabulary size,)`, *optional*):
-            Of the tokens, for `unigram`.
+            Of the tokens, for `unigram`; at least 0, and above 0 for some token of the vocabulary.
         seed (`int`, *optional*, defaults to 0):
             Of the distributions that `frozen` draws, one for each row.
 
@@ -102,19 +104,27 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
         frequencies: Tensor | None = None,
         seed: int = 0,
     ) -> None:
+        if not len(vocabulary.allowed):
+            raise ValueError("`vocabulary` has to allow at least one token")
         for name, weight in (("q", q), ("lam", lam)):
-            if not 0 <= weight <= 1:
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= 1:
                 raise ValueError(f"`{name}` has to be a float in the [0, 1] interval, but is {weight}")
         for name, route in (("q_route", q_route), ("lambda_route", lambda_route)):
-            _check_route(name, route, vocabulary, frequencies)
+            _check_route(name, route, vocabulary, frequencies is not None)
         for name, gate in (("q_gate", q_gate), ("lambda_gate", lambda_gate)):
-            if gate.kind not in ("token", "entropy"):
-                raise ValueError(f"`{name}` has to be of kind token or entropy, but is {gate.kind}")
-        self.vocabulary, self.base, self.frequencies, self.seed = vocabulary, base, frequencies, seed
+            _check_gate(name, gate)
+        _check_base(base)
+        self.vocabulary, self.base, self.seed = vocabulary, base, seed
+        self.frequencies = None if frequencies is None else _frequencies(frequencies, vocabulary)
+        self.frozen: dict[Route, np.ndarray] = {}  # δ of the rows so far
         self.laws = ((lam, lambda_route, lambda_gate), (q, q_route, q_gate))  # from the inside out
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """scores: (B, V) logits or log-probabilities. Returns log P: (B, V) float32; the input stays as it is."""
+        if scores.shape[1] != self.vocabulary.size:
+            raise ValueError(
+                f"`vocabulary` is of {self.vocabulary.size} tokens, but the scores are of {scores.shape[1]}"
+            )
         scores = scores.float()
         law = self._base(scores)  # (B, V) probabilities
         for weight, route, gate in self.laws:
@@ -137,32 +147,61 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
         return weights / weights.sum(1, keepdim=True)
 
     def _delta(self, route: Route, scores: Tensor, law: Tensor) -> Tensor:
-        table = None if self.frequencies is None else self._frequencies()
-        if route.kind == "frozen":
-            sources = [Source(self.seed, "processor", "", row) for row in range(len(scores))]
-            size = len(self.vocabulary.allowed)
-            table = np.stack(
-                [frozen(source.frozen(size), route.concentration, self.vocabulary) for source in sources]
-            )
+        table = self._frozen(route, len(scores)) if route.kind == "frozen" else self.frequencies
         mass = delta(route, scores, self.vocabulary, table)
         mass = mass.masked_fill(scores.isneginf(), 0.0)
         total = mass.sum(1, keepdim=True)
         return torch.where(total > 0, mass / total, law)  # all forbidden: p alone is left
 
-    def _frequencies(self) -> np.ndarray:
-        assert self.frequencies is not None
-        kept = np.zeros(self.vocabulary.size)
-        allowed = self.vocabulary.allowed
-        kept[allowed] = self.frequencies.double().cpu().numpy()[allowed]
-        return kept / kept.sum()
+    def _frozen(self, route: Route, rows: int) -> np.ndarray:
+        if route not in self.frozen or len(self.frozen[route]) < rows:
+            sources = [Source(self.seed, "processor", "", row) for row in range(rows)]
+            size = len(self.vocabulary.allowed)
+            self.frozen[route] = np.stack(
+                [frozen(source.frozen(size), route.concentration, self.vocabulary) for source in sources]
+            )
+        return self.frozen[route][:rows]
 
 
-def _check_route(name: str, route: Route, vocabulary: Vocabulary, frequencies: Tensor | None) -> None:
+def _frequencies(frequencies: Any, vocabulary: Vocabulary) -> np.ndarray:
+    given = torch.as_tensor(frequencies, dtype=torch.float64).cpu().numpy()
+    if given.shape != (vocabulary.size,):
+        raise ValueError(f"`frequencies` has to be of shape ({vocabulary.size},), but is of {given.shape}")
+    kept = np.zeros(vocabulary.size)
+    kept[vocabulary.allowed] = given[vocabulary.allowed]
+    if not (kept >= 0).all() or not 0 < kept.sum() < np.inf:
+        raise ValueError("`frequencies` has to be at least 0, and above 0 for some token that may be drawn")
+    return kept / kept.sum()
+
+
+def _check_gate(name: str, gate: Gate) -> None:
+    if gate.kind not in ("token", "entropy"):
+        raise ValueError(f"`{name}` has to be of kind token or entropy, but is {gate.kind}")
+    if gate.kind == "entropy" and not gate.scale > 0:
+        raise ValueError(
+            f"`{name}` needs a scale above 0, which the metadata of a generated cell holds, but has {gate.scale}"
+        )
+
+
+def _check_base(base: Base) -> None:
+    for setting, (low, high, open_low) in BASE_RANGES.items():
+        value = getattr(base, setting)
+        if value != getattr(Base(), setting) and not (
+            low <= value <= high and (value > low or not open_low)
+        ):
+            raise ValueError(f"`base` has to have {setting} in {low:g} to {high:g}, but it is {value}")
+    if not isinstance(base.top_k, int) or base.top_k < 0:
+        raise ValueError(f"`base` has to have a whole top_k of at least 0 (off), but it is {base.top_k}")
+
+
+def _check_route(name: str, route: Route, vocabulary: Vocabulary, frequencies: bool) -> None:
     if route.structural:
         raise ValueError(f"`{name}` = {route.kind} runs the model itself: use `random_routing(model, …)`")
-    if route.kind == "top_k" and not 1 <= route.k <= len(vocabulary.allowed):
+    if route.kind == "top_k" and not (isinstance(route.k, int) and 1 <= route.k <= len(vocabulary.allowed)):
         raise ValueError(f"`{name}` has to have k in [1, {len(vocabulary.allowed)}], but it is {route.k}")
     if route.kind == "frozen" and not route.concentration > 0:
         raise ValueError(f"`{name}` has to have a positive concentration, but it is {route.concentration}")
-    if route.kind == "unigram" and frequencies is None:
+    if route.kind not in ("uniform", "top_k", "frozen", "unigram"):
+        raise ValueError(f"`{name}` has to be uniform, top_k, unigram or frozen, but is {route.kind}")
+    if route.kind == "unigram" and not frequencies:
         raise ValueError(f"`{name}` = unigram needs `frequencies`, one for each token")

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline import checks
 from pipeline.checks import fail
 from pipeline.settings.decoders import parse_base, parse_grid
-from pipeline.settings.schema import Gate, Route, Schedule, Variant
+from pipeline.settings.schema import Gate, Route, Schedule, Settings, Variant
 
 ROUTES = (
     "must be uniform, {top_k: k}, unigram, {unigram: file}, frozen, {frozen: concentration}, "
@@ -48,9 +48,10 @@ def parse_variant(name: str, value: Any) -> Variant:
 
 
 def _single(value: Any) -> tuple[str, Any]:
-    """A plain word, or the name and value of a mapping with one entry."""
+    """A plain word, or the name and value of a mapping with one entry that is not empty."""
     if isinstance(value, dict) and len(value) == 1:
-        return next(iter(value.items()))
+        kind, given = next(iter(value.items()))
+        return ("", None) if given is None else (kind, given)
     return (value, None) if isinstance(value, str) else ("", None)
 
 
@@ -97,21 +98,24 @@ def _schedule(key: str, value: Any) -> Schedule:
     return Schedule(shape, ends["start"], ends["end"], length)
 
 
-def check_gates(name: str, variant: Variant, q: tuple[float, ...], weights: tuple[float, ...]) -> None:
-    """Raises `SettingsError` for a rate that a gate cannot have.
+def check_gates(name: str, variant: Variant, settings: Settings) -> None:
+    """Raises `SettingsError` for a rate of the grid that a gate cannot have.
 
-    q, weights: rates of the two routes over the grid. Between two spans lies at least one step, so
-    their share is at most mean / (mean + 1), or 1 for a gate that never closes.
+    Between two spans lies at least one step, so their share is at most mean / (mean + 1), or 1 for a gate
+    that never closes.
     """
-    key = f"variants.{name}"
+    lambdas = variant.lambdas or settings.lambdas
+    explores = settings.lambda_means == "explore"
+    weights = [(lam, lam if explores else round(1 - lam, 12)) for lam in lambdas]
     for route, gate, schedule, rates in (
-        ("q", variant.q_gate, variant.q_schedule, q),
+        ("q", variant.q_gate, variant.q_schedule, [(q, q) for q in variant.q or settings.q]),
         ("lambda", variant.lambda_gate, variant.lambda_schedule, weights),
     ):
         highest = gate.mean / (gate.mean + 1)
-        for rate in rates if gate.kind == "span" else ():
+        for written, rate in rates if gate.kind == "span" else ():
             if rate > highest and not (rate == 1 and schedule == Schedule()):
                 raise fail(
-                    f"{key}.{route}_gate.span", gate.mean,
-                    f"spans of this mean length can fill at most {highest:.3g} of the steps, not {rate:g}",
+                    f"variants.{name}.{route}_gate.span", gate.mean,
+                    f"spans of this mean length can fill at most {highest:.3g} of the steps, not {rate:g} "
+                    f"(the grid's {route} = {written:g})",
                 )  # fmt: skip
