@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.decoding.model import load_tokenizer, read_shape
 from pipeline.decoding.plan import Plan, Text
-from pipeline.generate import plan_rows
+from pipeline.decoding.prepared import plan_rows
 from pipeline.prepare import prepare
 from pipeline.routing.cells import Cell, all_cells
 from pipeline.settings import Settings, load_settings
@@ -31,10 +31,10 @@ class Workload:
 
 
 @cache
-def prepared(task_name: str) -> tuple[Any, list[dict[str, Any]]]:
-    """The tokenizer and as many rows as any part of the benchmark uses."""
+def prepared(task_name: str, examples: int = MOST_EXAMPLES) -> tuple[Any, list[dict[str, Any]]]:
+    """The tokenizer and prepared rows; by default as many as any part of the benchmark uses."""
     settings = load_settings()
-    task = replace(settings.tasks[task_name], examples=MOST_EXAMPLES)
+    task = replace(settings.tasks[task_name], examples=examples)
     folder = ASSETS / task.model
     tokenizer = load_tokenizer(folder)
     generator = Generator(task.model, tokenizer, read_shape(folder).is_encoder_decoder)

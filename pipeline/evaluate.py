@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,20 @@ from tqdm import tqdm
 
 from pipeline import stage
 from pipeline.checks import PipelineError, choice
-from pipeline.decoding.model import load_tokenizer
+from pipeline.decoding.model import load_model, load_tokenizer
+from pipeline.decoding.prepared import plan_rows
 from pipeline.decoding.store import Store, content_key, open_store
 from pipeline.files import read_json, read_jsonl, write_json
-from pipeline.metrics import METRICS
+from pipeline.metrics import METRICS, CellTexts
 from pipeline.metrics.collect import add_embeddings, add_judge, human_texts, read_texts
+from pipeline.metrics.comparison import Comparison
 from pipeline.metrics.embedding import CODE_VERSION, Embedder
-from pipeline.metrics.measure import measure, task_resamples
+from pipeline.metrics.likelihood import human_likelihood
+from pipeline.metrics.measure import measure, stats_of, task_resamples, without_nan
 from pipeline.metrics.recovery import Judged, recovery
 from pipeline.metrics.routing import gate_rates, identity
-from pipeline.routing.cells import all_cells
-from pipeline.settings import Settings, load_settings
+from pipeline.routing.cells import Cell, all_cells
+from pipeline.settings import Settings, Task, load_settings
 from pipeline.tasks import TASKS
 
 
@@ -35,20 +39,21 @@ def main(argv: list[str]) -> None:
         if not row["references"]:
             raise PipelineError(f"data/prepared/{task.name}.jsonl: example {row['id']} has no references")
     cells = all_cells(settings, task)
-    texts = {cell.name: read_texts(task, cell.name, rows) for cell in cells}
     tokenizer = load_tokenizer(Path("data/assets") / task.model)
+    texts = {cell.name: read_texts(task, cell.name, rows, len(tokenizer)) for cell in cells}
     texts["human"] = human_texts(rows, tokenizer)
     with open_store("evaluate") as store:
         judged = Progress(f"{task.name}, judge", "tok")
         with judged as show:
             texts = add_judge(settings, task, rows, texts, store, show)
+        weights = task_resamples(settings, task, len(rows))
+        likelihood = likelihoods(settings, task, cells, rows, texts["human"], tokenizer, weights, store)
         with Progress(f"{task.name}, embeddings", "text") as show:
             texts = add_embeddings(rows, texts, lambda distinct: embed(settings, distinct, store, show))
     metrics = [METRICS[name] for name in settings.metrics if task.name in METRICS[name].tasks]
     with Progress(f"{task.name}, metrics", "cell") as show:
         counter = iter(range(1, len(cells) + 1))
         ids = [row["id"] for row in rows]
-        weights = task_resamples(settings, task, len(ids))
         result = measure(
             settings, task, ids, cells, texts, metrics, weights, lambda: show(next(counter), len(cells))
         )
@@ -57,11 +62,45 @@ def main(argv: list[str]) -> None:
     result["identity"] = identity(settings, cells, texts)
     result["gates"] = gate_rates(cells, texts, task.max_new_tokens, settings.confidence)
     result["recovery"] = recovery(cells, texts, by_token, weights, settings.confidence)
-    write_json(f"data/metrics/{task.name}.json", result)
+    result["likelihood"] = likelihood
+    stats = stats_of(result)
+    compared = Comparison(settings, task, [cell for cell in cells if cell.name in stats], stats, METRICS)
+    halves = task_resamples(settings, task, len(ids) // 2, "half")
+    result["comparison"] = compared.result(weights, halves)
+    write_json(f"data/metrics/{task.name}.json", without_nan(result))
     stage.say(
         "evaluate",
         f"{task.name}: {len(metrics)} metrics of {len(cells)} cells and the human texts "
         f"in data/metrics/{task.name}.json; judge: {judged.summary()}",
+    )
+
+
+def likelihoods(
+    settings: Settings,
+    task: Task,
+    cells: list[Cell],
+    rows: list[dict[str, Any]],
+    human: CellTexts,
+    tokenizer: Any,
+    weights: np.ndarray,
+    store: Store,
+) -> list[dict[str, Any]]:
+    """Of the human texts under the laws of the grid, by the generator."""
+    folder = Path("data/assets") / task.model
+    return human_likelihood(
+        partial(load_model, folder, settings.dtype, settings.device, task.target_code),
+        {
+            "model": read_json(folder / "asset.json")["files"],
+            "dtype": settings.dtype,
+            "device": settings.device,
+        },
+        plan_rows(settings, task, cells, rows, folder, tokenizer),
+        human,
+        settings.variants,
+        weights,
+        settings.batch_size,
+        store,
+        settings.confidence,
     )
 
 

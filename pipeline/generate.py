@@ -17,24 +17,21 @@ import transformers
 from tqdm import tqdm
 
 from pipeline import stage
-from pipeline.checks import PipelineError, choice
+from pipeline.checks import choice
 from pipeline.decoding.cellfile import write_cell
-from pipeline.decoding.examples import tokenize_prompts
 from pipeline.decoding.members import Trajectory
-from pipeline.decoding.model import load_model, load_tokenizer, read_shape
-from pipeline.decoding.plan import Job, Plan, Text, make_plan
+from pipeline.decoding.model import load_model, load_tokenizer
+from pipeline.decoding.plan import Job, Plan, Text
+from pipeline.decoding.prepared import plan_task
 from pipeline.decoding.resolve import (
     CALIBRATION_PROMPTS,
     bases_to_calibrate,
-    with_frequencies,
     with_scales,
 )
 from pipeline.decoding.runner import run_missing, unpack
 from pipeline.decoding.store import Store, open_store
-from pipeline.files import read_json, read_jsonl
-from pipeline.routing.cells import Cell, Decoder, all_cells
-from pipeline.routing.vocabulary import sampling_vocabulary, stop_tokens
-from pipeline.settings import Base, Settings, Task, load_settings
+from pipeline.routing.cells import Decoder, all_cells
+from pipeline.settings import Base, Settings, load_settings
 from pipeline.tasks import TASKS
 
 
@@ -55,33 +52,6 @@ def main(argv: list[str]) -> None:
         f"{task.name}: {len(cells)} cells ({distinct} distinct decoders) of "
         f"{len(plan.examples) * task.samples} texts in data/generations/{task.name}; {summary}",
     )
-
-
-def plan_task(settings: Settings, task: Task, cells: list[Cell], folder: Path, tokenizer: Any) -> Plan:
-    rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
-    if not rows:
-        raise PipelineError(f"data/prepared/{task.name}.jsonl: holds no examples")
-    return plan_rows(settings, task, cells, rows, folder, tokenizer)
-
-
-def plan_rows(
-    settings: Settings,
-    task: Task,
-    cells: list[Cell],
-    rows: list[dict[str, Any]],
-    folder: Path,
-    tokenizer: Any,
-) -> Plan:
-    """rows: as `data/prepared/<task>.jsonl` holds them."""
-    kind = TASKS[task.name]
-    shape = read_shape(folder, task.target_code)
-    stop = stop_tokens(tokenizer, shape.eos, kind.stop_at_newline)
-    examples = tokenize_prompts(rows, tokenizer, kind.add_special_tokens)
-    vocabulary = sampling_vocabulary(tokenizer, shape.logits, stop, settings.include_eos, shape.barred)
-    references = [text for row in rows for text in row["references"]]
-    cells, tables = with_frequencies(cells, references, tokenizer, vocabulary, task.name)
-    asset = read_json(folder / "asset.json")
-    return make_plan(settings, task, cells, examples, vocabulary, shape, asset, tables)
 
 
 def calibrate(settings: Settings, plan: Plan, folder: Path, store: Store) -> Plan:

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from pipeline import stage
 from pipeline.checks import PipelineError
-from pipeline.report import curves, heatmap, plane, routing, style
+from pipeline.report import curves, heatmap, likelihood, matched, plane, routing, style
+from pipeline.report.records import read_records
 from pipeline.report.table import Row, from_csv
 from pipeline.settings import Variant, load_settings
 
@@ -25,12 +26,15 @@ FIGURES: dict[str, Callable[[Sequence[Row], dict[str, Variant]], Figure | None]]
 
 
 def main(argv: list[str]) -> None:
-    variants = load_settings().variants
+    settings = load_settings()
+    variants = settings.variants
     try:
         rows = from_csv(TABLE.read_text(encoding="utf-8"), str(TABLE))
     except FileNotFoundError:
         raise PipelineError(f"{TABLE} is not there; run the stage summarize first") from None
-    gates, recovery = (routing.read(Path(f"reports/{name}.csv")) for name in ("gates", "recovery"))
+    gates, recovery, differences, human = (
+        read_records(Path(f"reports/{name}.csv")) for name in ("gates", "recovery", "matched", "likelihood")
+    )
     written = 0
     with fresh_folder(FOLDER) as folder, style.looks():
         for task in dict.fromkeys(row.task for row in rows):
@@ -42,10 +46,19 @@ def main(argv: list[str]) -> None:
                     continue
                 style.save(figure, folder / f"{task}-{name}.png")
                 written += 1
-            opened, after = ([r for r in records if r["task"] == task] for records in (gates, recovery))
-            if opened:
-                style.save(routing.draw(opened, after, variants), folder / f"{task}-routing.png")
-                written += 1
+            opened, after, compared, likely = (
+                [r for r in records if r["task"] == task]
+                for records in (gates, recovery, differences, human)
+            )
+            found = {
+                "routing": routing.draw(opened, after, variants) if opened else None,
+                "matched": matched.draw(compared, of_task, settings),
+                "likelihood": likelihood.draw(likely, settings),
+            }
+            for name, figure in found.items():
+                if figure is not None:
+                    style.save(figure, folder / f"{task}-{name}.png")
+                    written += 1
     stage.say("plot", f"{written} figures in {FOLDER}")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pipeline import stage
 from pipeline.files import read_json, write_json, write_text
-from pipeline.report import routing
+from pipeline.report.findings import findings
+from pipeline.report.records import TABLES, records_to_csv
 from pipeline.report.summary import summarize_task
 from pipeline.report.table import rows_of, to_csv
 from pipeline.settings import load_settings
@@ -15,12 +16,18 @@ def main(argv: list[str]) -> None:
     measured = {task: read_json(f"data/metrics/{task}.json") for task in settings.tasks}
     tables = {task: rows_of(found, settings.lambda_means) for task, found in measured.items()}
     rows = [row for table in tables.values() for row in table]
-    summary = {task: summarize_task(task, table, settings.variants) for task, table in tables.items()}
+    summary = {
+        task: summarize_task(table, measured[task]["comparison"], settings.variants)
+        for task, table in tables.items()
+    }
     write_text("reports/cells.csv", to_csv(rows, settings.metrics))
     write_json("reports/summary.json", summary, indent=2)
-    for name, columns in routing.TABLES.items():
-        records = [{"task": task, **record} for task, found in measured.items() for record in found[name]]
-        write_text(f"reports/{name}.csv", routing.to_csv(records, columns))
+    for name, table in TABLES.items():
+        records = [
+            {"task": task, **record} for task, found in measured.items() for record in table.records(found)
+        ]
+        write_text(f"reports/{name}.csv", records_to_csv(records, table.columns))
+    write_text("reports/findings.md", findings(settings, measured))
     stage.say(
         "summarize",
         f"{len(rows)} rows of {len(tables)} tasks in reports/cells.csv, "

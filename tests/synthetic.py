@@ -16,7 +16,7 @@ from pipeline.settings import Base, Settings, parse_settings
 ROOT = Path(__file__).parents[1]
 EVERYWHERE = (
     "distinct_1", "distinct_2", "distinct_3", "self_bleu", "seq_rep_4", "perplexity",
-    "generator_perplexity", "reference_similarity", "length", "empty",
+    "generator_perplexity", "reference_similarity", "length", "empty", "ead_2", "fluency_gap",
 )  # fmt: skip
 METRICS = {
     "textgen": (*EVERYWHERE, "context_similarity"),
@@ -55,6 +55,8 @@ def values(task: str, cell: Cell) -> dict[str, float]:
     perplexity = math.exp(math.log(p0) + math.log(p1 / p0) * heat + 7.5 * noise)
     good = math.exp(-0.25 * max(heat, 0) ** 2 - 3.5 * noise)
     return dict(zip(METRICS[task], quality(diverse, perplexity, good), strict=False)) | {
+        "ead_2": diverse,
+        "fluency_gap": abs(math.log(perplexity / LEVELS[task][2][1])),
         "context_similarity": 0.55 * good,
         "reference_similarity": 0.3 * good + 0.03,
         "bleu": 36 * good**1.5,
@@ -98,6 +100,7 @@ def measured(task: str, settings: Settings) -> dict[str, Any]:
     ]  # fmt: skip
     _, _, (diverse, perplexity) = LEVELS[task]
     human = dict(zip(METRICS[task], quality(diverse, perplexity, 1.0), strict=False)) | {
+        "ead_2": diverse, "fluency_gap": 0.0,
         "context_similarity": 0.5, "reference_similarity": 1.0, "bleu": 100.0, "chrf": 100.0, "ter": 0.0,
     }  # fmt: skip
     empty = dict.fromkeys(("q", "lambda", "r", "setting"))
@@ -109,8 +112,53 @@ def measured(task: str, settings: Settings) -> dict[str, Any]:
     labels = {m: {"label": m, "higher_is_better": None, "signature": ""} for m in METRICS[task]}
     return {
         "task": task, "examples": ["a"], "metrics": labels, "cells": records,
-        "identity": [], "gates": gates(cells), "recovery": recovery(settings),
+        "identity": [], "gates": gates(cells), "recovery": recovery(settings), "likelihood": likelihood(settings),
+        "comparison": comparison(settings, task, cells),
     }  # fmt: skip
+
+
+def comparison(settings: Settings, task: str, cells: list[Cell]) -> dict[str, Any]:
+    """As `pipeline.metrics.comparison` writes it; every second decoder lies outside the curves."""
+    first = {c.decoder: c for c in reversed(cells) if c.decoder.q or c.decoder.lam}
+    matched: list[dict[str, Any]] = []
+    for curve in ("temperature", "top_p"):
+        for i, cell in enumerate(first.values()):
+            record: dict[str, Any] = {"cell": cell.name, "curve": curve}
+            if i % 2:
+                record["missing"] = "its diversity lies outside the curve"
+            else:
+                middle = 0.1 - 0.02 * i
+                record |= {"difference": middle, "lo": middle - 0.05, "hi": middle + 0.05, "p": 0.01 * i,
+                           "p_adjusted": min(1.0, 0.02 * i)}  # fmt: skip
+            matched.append(record)
+    best = next((r for r in matched if "missing" not in r), None)
+    volumes = [
+        {
+            "family": family,
+            "value": 2.0,
+            "lo": 1.5,
+            "hi": 2.5,
+            "ratio": ratio,
+            "ratio_lo": 0.8,
+            "ratio_hi": 1.2,
+        }
+        for family, ratio in (("temperature", 1.0), ("routing", 0.9))
+    ]
+    return {
+        "diversity": settings.comparison.diversity, "quality": settings.comparison.quality[task],
+        "correction": settings.comparison.correction, "matched": matched, "against_base": [], "front": [],
+        "hypervolume": volumes if first else [],
+        "best": best and {name: best[name] for name in ("cell", "difference", "lo", "hi", "p")},
+    }  # fmt: skip
+
+
+def likelihood(settings: Settings) -> list[dict[str, Any]]:
+    curve = [{"r": r, "value": -3 - r, "lo": -3.2 - r, "hi": -2.8 - r} for r in (0.0, 0.01, 1.0)]
+    return [
+        {"variant": name, "route": "q", "curve": curve, "best_r": 0.001, "best_lo": 0.0, "best_hi": 0.01}
+        for name, variant in settings.variants.items()
+        if variant.q_route.kind == "uniform"
+    ]
 
 
 def gates(cells: list[Cell]) -> list[dict[str, Any]]:
@@ -130,7 +178,7 @@ def gates(cells: list[Cell]) -> list[dict[str, Any]]:
 def recovery(settings: Settings) -> list[dict[str, Any]]:
     return [
         {
-            "variant": name, "lag": lag, "places": 500, "after": -5 - 3 / lag, "control": -4.5,
+            "variant": name, "lag": lag, "events": 500, "after": -5 - 3 / lag, "control": -4.5,
             "difference": -0.5 - 3 / lag, "lo": -0.8 - 3 / lag, "hi": -0.2 - 3 / lag,
         }
         for name in settings.variants

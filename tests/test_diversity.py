@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-from pipeline.metrics.diversity import distinct_stats, self_bleu_stats, seq_rep_stats, words
+from pipeline.metrics.diversity import distinct_stats, entropy_stats, self_bleu_stats, seq_rep_stats, words
 from tests.test_metrics import cell, value
 
 TEXT = st.text(alphabet="ab .é漢\n", max_size=14)
@@ -32,12 +32,48 @@ def test_distinct_is_gems(texts: list[str], expected: tuple[float, ...]) -> None
         assert value(f"distinct_{n}", cell(texts)) == pytest.approx(wanted, abs=1e-12)
 
 
-def test_distinct_shares_by_hand() -> None:
-    """a occurs 3 times, b once: the rows 'a a b' and 'a' hold 1/3 + 1/3 + 1 and 1/3 of 2 types."""
-    assert distinct_stats(cell(["a a b", "a"]), 1).tolist() == [
-        [pytest.approx(5 / 3), 3],
-        [pytest.approx(1 / 3), 1],
-    ]
+def test_distinct_influences_by_hand() -> None:
+    """Rows 'a a b' and 'a': 2 types, of which the first row alone has b, the second none: 2/2 ± 1/2."""
+    assert distinct_stats(cell(["a a b", "a"]), 1).tolist() == [[1.5, 3], [0.5, 1]]
+    # two texts of one example count as one, in its first row: a is the example's own then
+    stats = distinct_stats(cell(["a", "a c", "b"], example=np.array([0, 0, 1]), examples=2), 1)
+    assert stats.tolist() == [[3 / 2 + 1 / 2, 1], [0, 2], [3 / 2 - 1 / 2, 1]]
+
+
+def test_influences_are_those_of_leaving_an_example_out() -> None:
+    random = np.random.Generator(np.random.Philox(3))
+    texts = [" ".join(f"w{i}" for i in random.integers(0, 12, 8)) for _ in range(6)]
+    without = [texts[:i] + texts[i + 1 :] for i in range(6)]
+    for n in (1, 2):
+        unique = [distinct_stats(cell(rest), n)[:, 0].sum() for rest in without]
+        influence = -np.array(unique) + np.mean(unique)
+        stats = distinct_stats(cell(texts), n)[:, 0]
+        assert stats - stats.mean() == pytest.approx(influence)
+    entropies = np.array([value("entropy_2", cell(rest)) for rest in without])
+    stats = entropy_stats(cell(texts), 2)[:, 0]
+    assert stats - stats.mean() == pytest.approx(5 * (entropies.mean() - entropies))
+    assert stats.mean() == pytest.approx(value("entropy_2", cell(texts)))
+
+
+def test_ead_by_hand() -> None:
+    """3 unique of 4 tokens, vocabulary 10: 10·(1 − 0.9⁴) = 3.439 are expected of 4 draws."""
+    texts = cell(["x"], token_ids=[[1, 2, 2, 3]], vocabulary=10)
+    assert value("ead_1", texts) == pytest.approx(3 / 3.439)
+    assert value("ead_2", texts) == pytest.approx(3 / (10 * (1 - 0.9**3)))
+    assert math.isnan(value("ead_1", cell([""], token_ids=[[]], vocabulary=10)))
+    # drawn uniformly, EAD is near 1 at any length, where distinct-1 falls with it
+    ids = np.random.Generator(np.random.Philox(1)).integers(0, 500, 2000).tolist()
+    for length in (100, 2000):
+        drawn = cell(["x"], token_ids=[ids[:length]], vocabulary=500)
+        assert value("ead_1", drawn) == pytest.approx(1, abs=0.1)
+
+
+def test_entropy_by_hand() -> None:
+    """Word pairs ab, ba, ab: −(2/3)·log(2/3) − (1/3)·log(1/3) nats."""
+    expected = -(2 / 3) * math.log(2 / 3) - (1 / 3) * math.log(1 / 3)
+    assert value("entropy_2", cell(["a b a b"])) == pytest.approx(expected)
+    assert value("entropy_2", cell(["a b", "c d", "e f", "g h"])) == pytest.approx(math.log(4))
+    assert math.isnan(value("entropy_2", cell(["a", ""])))
 
 
 def test_case_and_script_are_kept() -> None:

@@ -60,3 +60,19 @@ def test_opposite_vectors_and_several_texts_of_an_example() -> None:
     rows = cell(["a", "b", "c", "\n"], text_embeddings=unit, example=np.array([0, 0, 1, 1]), examples=2)
     assert context_stats(rows).tolist() == [[1, 1], [-1, 1], [0, 1], [0, 0]]
     assert value("context_similarity", rows) == 0
+
+
+def test_the_gap_to_human_texts_by_hand() -> None:
+    """3 nats a token against 2: 1 too surprising; 1.5 against 2: 0.5 too predictable."""
+    for nll, gap in ((6.0, 1.0), (3.0, 0.5)):
+        texts = cell(["ab"], judge_nll=np.array([nll]), judge_tokens=np.array([2]),
+                     human_nll=np.array([8.0]), human_tokens=np.array([4]))  # fmt: skip
+        assert value("fluency_gap", texts) == pytest.approx(gap)
+    empty = cell(
+        [""], judge_nll=np.zeros(1), judge_tokens=np.zeros(1), human_nll=np.ones(1), human_tokens=np.ones(1)
+    )
+    assert math.isnan(value("fluency_gap", empty))
+
+
+def test_nats_a_byte_by_hand() -> None:
+    assert value("nats_per_byte", cell(["é!"], judge_nll=np.array([6.0]))) == 2.0  # three bytes

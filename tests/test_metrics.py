@@ -40,6 +40,9 @@ def cell(texts: list[str], **given: Any) -> CellTexts:
         "text_embeddings": unit,
         "source_embeddings": unit,
         "reference_embeddings": unit,
+        "human_nll": np.full(rows, 9.0),
+        "human_tokens": np.full(rows, 4),
+        "vocabulary": 300,
     }
     return CellTexts(**{**values, **given})
 
@@ -147,7 +150,8 @@ def test_aggregates_work_on_many_sums_at_once(name: str) -> None:
     many = metric.aggregate(sums)
     assert many.shape == (3,)
     assert many.tolist() == pytest.approx([float(metric.aggregate(row)) for row in sums])
-    assert many[0] == pytest.approx(many[1]), "a corpus twice as large scores the same"
+    if not name.startswith("ead"):  # which is made to depend on the size
+        assert many[0] == pytest.approx(many[1]), "a corpus twice as large scores the same"
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -42,7 +42,10 @@ def test_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "reports/plots").mkdir(parents=True)
     (tmp_path / "reports/plots/gone-plane.png").touch()  # of a task that left params.yaml
     found = run(tmp_path, synthetic.raw_params(), monkeypatch)
-    tasks, kinds = ("textgen", "dialogue", "translation"), ("heatmap", "plane", "rate", "routing")
+    tasks, kinds = (
+        ("textgen", "dialogue", "translation"),
+        ("heatmap", "plane", "rate", "routing", "matched", "likelihood"),
+    )
     assert set(found) == {f"{task}-{kind}.png" for task in tasks for kind in kinds}
     for name, png in found.items():
         assert pixels(png)[0] == style.WIDTH * style.DPI, name
@@ -56,17 +59,21 @@ def test_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("metrics", "kinds"),
     [
-        (["perplexity"], ["heatmap", "rate", "routing"]),  # no diversity, no plane
-        (["distinct_1", "chrf"], ["heatmap", "plane", "rate", "routing"]),
-        (["length"], ["routing"]),
+        (["perplexity"], ["heatmap", "rate"]),  # no diversity, no plane
+        (["distinct_1", "chrf"], ["heatmap", "plane", "rate"]),
+        (["length"], []),
     ],
 )
 def test_metrics_switched_off(
     metrics: list[str], kinds: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    found = run(tmp_path, only("translation", metrics=metrics), monkeypatch)
+    quality = "reference_similarity"  # what is compared is always there
+    comparison = {"diversity": "ead_2", "quality": {"translation": quality}, "correction": "holm"}
+    raw = only("translation", metrics=[*metrics, "ead_2", quality], comparison=comparison)
+    found = run(tmp_path, raw, monkeypatch)
+    kinds = sorted([*kinds, "routing", "matched", "likelihood"])
     assert list(found) == [f"translation-{kind}.png" for kind in kinds]
-    assert capsys.readouterr().out.count("left out") == 4 - len(kinds)
+    assert capsys.readouterr().out.count("left out") == 6 - len(kinds)
 
 
 @pytest.mark.parametrize("grid", [{"q": [0], "lambda": [0]}, {"q": [0.1], "lambda": [0.3]}])
@@ -75,7 +82,7 @@ def test_one_cell_and_no_baselines(
 ) -> None:
     variants = {name: synthetic.raw_params()["variants"][name] for name in ("uniform", "plausible")}
     found = run(tmp_path, only("textgen", grid=grid, baselines={}, variants=variants), monkeypatch)
-    assert len(found) == (4 if grid["q"] == [0.1] else 3)  # nothing to say of routes that no cell takes
+    assert len(found) == (6 if grid["q"] == [0.1] else 4)  # nothing to say of routes that no cell takes
 
 
 def test_missing_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

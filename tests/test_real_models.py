@@ -14,8 +14,8 @@ from pipeline.decoding.members import Trajectory
 from pipeline.decoding.model import has_bfloat16, load_model
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.plan import Plan, Text
+from pipeline.decoding.prepared import plan_task
 from pipeline.decoding.runner import Ready, make_ready, run_beam, run_block
-from pipeline.generate import plan_task
 from pipeline.routing.cells import all_cells
 from pipeline.settings import Task, load_settings
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.checks import PipelineError
 from pipeline.metrics.base import CellTexts
-from pipeline.metrics.recovery import Judged, by_character, by_token, events, recovery, token_ends
+from pipeline.metrics.recovery import LAGS, Judged, by_character, by_token, isolated, recovery, token_ends
 from pipeline.metrics.routing import gate_rates, identity
 from pipeline.metrics.statistics import resample_weights
 from pipeline.routing.cells import Cell, routing_cells
@@ -70,6 +70,34 @@ def test_expected_shares_follow_the_schedule_and_the_lengths() -> None:
     assert record["expected"] == pytest.approx((0.4 * 2 + 0.2 + 0.0) / 4)  # steps 0, 1, 2 and step 0 again
 
 
+def gated(**changes: Any) -> tuple[Settings, list[Cell]]:
+    values = params()
+    values["variants"] = {"gated": {**values["variants"]["plausible"], **changes}}
+    values["grid"] = {"q": [0.2], "lambda": [0.3]}
+    one = parse_settings(values)
+    return one, routing_cells(one, one.tasks["textgen"])
+
+
+def test_lasting_gates_are_counted_at_the_first_token_of_each_text() -> None:
+    """A random route does not end a text, so texts on one are longer: of all steps they have too many."""
+    _, cells = gated(q_gate="sequence")
+    q, lam = gate_rates(cells, some(cells, texts([[1] * 8, [0], [0], [2, 0]])), 8, 0.95)
+    assert (q["steps"], q["opened"], q["expected"]) == (4, 1, pytest.approx(0.2))
+    assert (lam["steps"], lam["opened"], lam["expected"]) == (4, 1, pytest.approx(0.8 * 0.3))
+
+
+def test_gates_of_one_entropy_are_not_independent() -> None:
+    _, cells = gated(q_gate="entropy", lambda_gate="entropy")
+    q, lam = gate_rates(cells, some(cells, texts([[1, 2, 0]])), 8, 0.95)
+    assert q["expected"] == pytest.approx(0.2) and lam["expected"] is None and lam["opened"] == 1
+
+
+def test_a_law_that_collapses_on_a_grid_without_equal_rates() -> None:
+    one, cells = gated(lambda_route="uniform")
+    (record,) = identity(one, cells, some(cells, texts([[0]])))
+    assert record["collapses"] and "no two cells of equal r" in record["why"]
+
+
 def test_the_identity_is_checked_to_the_byte() -> None:
     one = settings()
     cells = routing_cells(one, one.tasks["textgen"])
@@ -103,12 +131,18 @@ def test_under_independent_noise_the_law_is_compared() -> None:
     assert identity(one, cells, alike | {"routing-uniform-q0.1-l0": made(0.3)})[0]["p_value"] < 1e-4
 
 
-def test_places_after_a_random_token() -> None:
-    routes = np.array([0, 1, 0, 0, 2, 1, 0, 0, 0, 0])
-    assert events(routes, 1).tolist() == [2, 6]  # 5 is random itself
-    assert events(routes, 2).tolist() == [3, 7]
-    assert events(routes, 4).tolist() == [9]  # 4 steps after 1 lies another random token
-    assert events(routes, 8).tolist() == [] and events(np.zeros(3), 1).tolist() == []
+def test_isolated_random_tokens() -> None:
+    """None in the 8 before and the 8 after, and 8 tokens follow."""
+
+    def places(length: int, *random: int) -> list[int]:
+        routes = np.zeros(length, dtype=np.int8)
+        routes[list(random)] = 1
+        return isolated(routes).tolist()
+
+    assert places(10, 1) == [1] and places(9, 1) == []  # the text must go on for 8 tokens
+    assert places(30, 3, 12) == [3, 12] and places(30, 3, 11) == []  # 9 apart, 8 apart
+    assert places(40, 2, 12, 20) == [2] and places(40) == []
+    assert places(20, 0) == [0]
 
 
 def test_log_probabilities_by_character_and_token() -> None:
@@ -132,23 +166,28 @@ def test_recovery_by_hand() -> None:
     one = settings()
     cells = [c for c in routing_cells(one, one.tasks["textgen"]) if c.variant == "plausible"]
     tokenizer = byte_tokenizer()
-    words = ["abcd", "efgh"]
+    words = ["abcdefghij", "klmnopqrst", "uvwxyzuvéx"]  # the last has a token of no characters
     ids = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]
-    plain_judge = [np.array([-1.0, -1, -1, -1]), np.array([-2.0, -2, -2, -2])]
-    routed_judge = [np.array([-1.0, -9, -5, -3]), np.array([-2.0, -2, -8, -4])]
-    plain = replace(texts([[0] * 4] * 2, ids), texts=words, judge_logprobs=plain_judge)
-    other = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in ("aXcd", "efYh")]
-    routed = replace(
-        texts([[0, 1, 0, 0], [0, 0, 2, 0]], other), texts=["aXcd", "efYh"], judge_logprobs=routed_judge
-    )
+    lengths = [len(row) for row in ids]
+    judge = [np.full(length, -1.0 - i) for i, length in enumerate(lengths)]
+    plain = replace(texts([[0] * n for n in lengths], ids), texts=words, judge_logprobs=judge)
+    routes = [[0, 1, *[0] * (n - 2)] for n in lengths]
+    routed_judge = [values.copy() for values in judge]
+    routed_judge[0][[2, 3, 5, 9]] = [-9, -7, -5, -1]  # 1, 2, 4 and 8 after the random token
+    routed_judge[1][[2, 3, 5, 9]] = [-6, -4, -2, -4]
+    others = [word[0] + "X" + word[2:] for word in words]
+    other_ids = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in others]
+    routed = replace(texts(routes, other_ids), texts=others, judge_logprobs=routed_judge)
     made = some(cells, routed) | {"routing-plausible-q0-l0": plain}
     judged = Judged(tokenizer, tokenizer, lambda text: text)
-    found = recovery(cells, made, judged, resample_weights(2, 100, 1), 0.95)
-    # three decoders have routes, with the same two texts: one step after, −5 and −4 against −1 and −2
-    assert [record["lag"] for record in found] == [1, 2]
-    assert (found[0]["places"], found[0]["after"], found[0]["control"]) == (6, -4.5, -1.5)
-    assert found[0]["difference"] == -3.0 and found[0]["lo"] <= -3.0 <= found[0]["hi"]
-    assert (found[1]["places"], found[1]["after"], found[1]["control"]) == (3, -3.0, -1.0)
+    found = recovery(cells, made, judged, resample_weights(3, 100, 1), 0.95)
+    # three decoders have routes, with the same texts; all lags are of the same events
+    assert [record["lag"] for record in found] == list(LAGS)
+    assert [record["events"] for record in found] == [6] * 4
+    assert [record["after"] for record in found] == [-7.5, -5.5, -3.5, -2.5]
+    assert [record["control"] for record in found] == [-1.5] * 4
+    assert [record["difference"] for record in found] == [-6.0, -4.0, -2.0, -1.0]
+    assert all(record["lo"] <= record["difference"] <= record["hi"] for record in found)
 
 
 def test_a_variant_without_an_unrouted_cell_has_no_recovery() -> None:

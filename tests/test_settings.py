@@ -69,6 +69,8 @@ WRONG = [
     ("variants/uniform/q_route", {"frozen": 0}, "q_route.frozen = 0", "at least 0.001"),
     ("variants/uniform/lambda_route", {"unigram": ""}, "lambda_route.unigram = ''", "not empty"),
     ("variants/uniform/q_gate", {"span": 0.5}, "variants.uniform.q_gate.span = 0.5", "at least 1"),
+    ("variants/uniform/q_gate", {"span": float("inf")}, "q_gate.span = inf", "at least 1"),
+    ("variants/uniform/q_route", {"frozen": None}, "variants.uniform.q_route", "must be uniform"),
     ("variants/uniform/q_gate", "span", "variants.uniform.q_gate = 'span'", "{span: mean length}"),
     ("variants/uniform/q_gate", {"token": 2}, "variants.uniform.q_gate", "must be token"),
     ("variants/uniform/q_schedule", "linear", "q_schedule = 'linear'", "explore_first, or a mapping"),
@@ -110,6 +112,22 @@ WRONG = [
     ("tasks/textgen/turns", 3, "tasks.textgen.turns", "unknown key"),
     ("tasks/textgen/beams", [1], "tasks.textgen.beams[0] = 1", "at least 2"),
     ("metrics", ["bleu", "rouge"], "metrics[1] = 'rouge'", "must be one of"),
+    ("comparison/diversity", "mauve", "comparison.diversity = 'mauve'", "must be one of distinct_1"),
+    ("comparison/quality/textgen", "chrf", "comparison.quality.textgen = 'chrf'", "textgen cannot have"),
+    ("comparison/quality/textgen", "ead_2", "comparison.quality.textgen", "must be one of bleu"),
+    (
+        "comparison/quality",
+        {"textgen": "fluency_gap"},
+        "comparison.quality.dialogue is missing",
+        "must be given",
+    ),
+    ("comparison/correction", "bonferroni", "comparison.correction", "fdr_bh, holm"),
+    (
+        "metrics",
+        ["length", "fluency_gap", "chrf"],
+        "comparison.quality.dialogue",
+        "must also stand in the list metrics",
+    ),
     ("bootstrap/confidence", 95, "bootstrap.confidence = 95", "at most 0.999"),
     ("assets/smollm2/source", "http://x", "assets.smollm2.source", "pypi:name==version"),
     ("assets/smollm2/sha256", "123", "assets.smollm2.sha256", "64 hexadecimal"),
@@ -197,5 +215,7 @@ def test_spans_that_do_not_fit(raw: dict[str, Any]) -> None:
         parse_settings(raw)
     raw["lambda_means"] = "exploit"  # λ = 0.1 gives the random route 0.9
     raw["variants"]["uniform"] = {**raw["variants"]["plausible"], "lambda_gate": {"span": 4}}
-    with pytest.raises(SettingsError, match=r"uniform.lambda_gate.span = 4.0: .* not 0.9"):
+    with pytest.raises(
+        SettingsError, match=r"lambda_gate.span = 4.0: .* not 0.99 \(the grid's lambda = 0.01\)"
+    ):
         parse_settings(raw)

@@ -188,7 +188,7 @@ def test_the_rest_of_the_pipeline(work: Path) -> None:
     summary = read_json(work / "reports/summary.json")
     assert set(summary) == {"textgen", "dialogue", "translation"}
     assert all(len(numbers) <= 5 for numbers in summary.values())
-    assert len(list((work / "reports/plots").glob("*.png"))) == 12
+    assert len(list((work / "reports/plots").glob("*.png"))) == 18
 
 
 @pytest.mark.parametrize("arch", ["marian", "m2m_100"])

@@ -9,7 +9,14 @@ import pytest
 from scipy import stats
 
 from pipeline.metrics.base import ratio
-from pipeline.metrics.statistics import by_example, interval, paired_difference, resample_weights
+from pipeline.metrics.statistics import (
+    Sampled,
+    by_example,
+    interval,
+    paired_difference,
+    percentile_interval,
+    resample_weights,
+)
 
 
 def test_weights_are_resamples() -> None:
@@ -28,7 +35,18 @@ def test_interval_by_hand() -> None:
     """Two examples of mean 0 and 1: a resample is 0, 1/2 or 1 with weights 1/4, 1/2, 1/4."""
     sums, weights = np.array([[0.0, 1], [1, 1]]), resample_weights(2, 4000, seed=3)
     assert interval(sums, weights, ratio, 0.95) == (0.5, 0.0, 1.0)
-    assert interval(sums, weights, ratio, 0.4) == (0.5, 0.5, 0.5)
+    assert interval(sums, weights, ratio, 0.2) == (0.5, 0.5, 0.5)
+
+
+def test_intervals_of_few_examples_are_expanded() -> None:
+    """n = 10, 95 %: the t quantile of 9 degrees, 2.262, times √(10/9) is 2.385, so the 0.85th percentile."""
+    values = np.linspace(0, 1, 10_001)
+    low, high = percentile_interval(values, 0.95, 10)
+    assert (low, high) == (pytest.approx(0.00855, abs=1e-4), pytest.approx(0.99145, abs=1e-4))
+    assert percentile_interval(values, 0.95, 10**6)[0] == pytest.approx(0.025, abs=1e-4)
+    assert all(map(math.isnan, percentile_interval(values, 0.95, 1)))
+    # the p-value is 5 % where the interval's end is 0
+    assert Sampled(0.5, values - low, 10).p_value() == pytest.approx(0.05, abs=0.001)
 
 
 def test_undefined_resamples_are_left_out() -> None:

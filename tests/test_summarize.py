@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import summarize
 from pipeline.checks import PipelineError
-from pipeline.report.summary import against_temperature, change_at, interpolator, summarize_task
+from pipeline.report.summary import summarize_task
 from pipeline.report.table import Row, Value, from_csv, rows_of, to_csv
 from pipeline.settings import Base, Route, Variant
 from tests import synthetic
@@ -69,43 +69,25 @@ def test_broken_csv_is_named() -> None:
         from_csv(text.replace("0.5", "high"), "x.csv")
 
 
-def test_interpolation_is_straight_or_straight_in_the_logarithm() -> None:
-    assert interpolator([0.0, 1.0], [10.0, 20.0], "bleu")(0.5) == 15.0
-    assert interpolator([1.0, 0.0], [40.0, 10.0], "perplexity")(0.5) == pytest.approx(20.0)  # √(10·40)
-    assert math.isnan(interpolator([0.0, 1.0], [10.0, 20.0], "bleu")(1.1))
-    assert math.isnan(interpolator([0.0, math.nan], [10.0, 20.0], "bleu")(math.nan))
-    assert math.isnan(interpolator([], [], "bleu")(0.5))
+COMPARED: dict[str, Any] = {
+    "quality": "bleu",
+    "best": {"cell": "routing-v-q0.1-l0", "difference": 0.0123456789, "lo": -0.1, "hi": 0.2},
+    "hypervolume": [{"family": "temperature", "ratio": 1.0}, {"family": "routing", "ratio": 0.5}],
+}
 
 
-def test_change_is_read_off_the_curve_at_five_percent() -> None:
-    rows = [
-        row("routing", 0.5, 30, r=0.0),
-        row("routing", 0.6, 28, r=0.04),
-        row("routing", 0.8, 20, r=0.08),
-    ]
-    assert change_at(rows, UNIFORM, "bleu", 0.05) == pytest.approx(-4.0)  # 28 − 8/4 − 30
-    assert math.isnan(change_at(rows[:2], UNIFORM, "bleu", 0.05))  # the grid ends below
-    assert math.isnan(change_at(rows[1:], UNIFORM, "bleu", 0.05))  # no cell without routes
-    assert math.isnan(change_at([], UNIFORM, "bleu", 0.05))
-
-
-def test_against_temperature_is_the_median_gap_inside_the_curve() -> None:
-    curve = [row("temperature", 0.5, 30, setting=0.5), row("temperature", 0.9, 10, setting=1.3)]
-    routed = [
-        row("routing", 0.7, 22, r=0.1),  # the curve has 20: +2
-        row("routing", 0.8, 11, r=0.2),  # 15: −4
-        row("routing", 0.6, 26, r=0.3),  # 25: +1
-        row("routing", 0.95, 0, r=0.4),  # outside the curve: not counted
-        row("routing", 0.6, 99, r=0.0),  # no random route: not counted
-    ]
-    assert against_temperature([*curve, *routed], "distinct_2", "bleu") == pytest.approx(1.0)
-    assert math.isnan(against_temperature(routed, "distinct_2", "bleu"))
+def test_the_numbers_of_a_task() -> None:
+    rows = [row("temperature", 0.9, 1 / 3, setting=1.0), row("routing", 0.9, 20.0, r=0.1)]
+    assert summarize_task(rows, COMPARED, UNIFORM) == {
+        "gain": 0.0123457, "gain_lo": -0.1, "gain_hi": 0.2, "area_vs_temp": 0.5, "sampling_bleu": 0.333333,
+    }  # fmt: skip
 
 
 def test_missing_numbers_are_left_out() -> None:
-    assert summarize_task("translation", [row("human", 0.9, 100.0)], UNIFORM) == {}
-    only = summarize_task("translation", [row("temperature", 0.9, 1 / 3, setting=1.0)], UNIFORM)
-    assert only == {"sampling_bleu": 0.333333}
+    nothing: dict[str, Any] = {"quality": "bleu", "best": None, "hypervolume": []}
+    assert summarize_task([row("human", 0.9, 100.0)], nothing, UNIFORM) == {}
+    missing = {**COMPARED, "best": {**COMPARED["best"], "lo": None}}
+    assert "gain_lo" not in summarize_task([], missing, UNIFORM)
 
 
 def run(folder: Path, raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, float]]:
@@ -117,29 +99,22 @@ def run(folder: Path, raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> d
 
 def test_stage_on_the_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     summary = run(tmp_path, synthetic.raw_params(), monkeypatch)
-    assert list(summary["textgen"]) == [
-        "d2_r5",
-        "human_ppl",
-        "ppl_r5",
-        "ppl_vs_temp",
-        "sampling_ppl",
-    ]
+    assert list(summary["textgen"]) == ["area_vs_temp", "gain", "gain_hi", "gain_lo", "sampling_gap"]
     assert set(summary) == {"textgen", "dialogue", "translation"}
     assert all(len(numbers) <= 5 for numbers in summary.values())
-    assert "human_bleu" not in summary["translation"]  # the human text is the reference
     with open("reports/cells.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [r["task"] for r in rows[:1] + rows[-1:]] == ["textgen", "translation"]  # as in params.yaml
-    assert len(rows) == 2 * 98 + 99  # 14 baselines, 83 routing cells, human; translation has a beam more
+    assert len(rows) == 2 * 96 + 97  # 14 baselines, 81 routing cells, human; translation has a beam more
     assert {r["bleu"] for r in rows if r["task"] == "textgen"} == {""}
     assert {r["lambda_means"] for r in rows if r["family"] != "routing"} == {""}
 
 
 def test_metrics_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    raw = synthetic.raw_params() | {"metrics": ["length"]}
-    assert run(tmp_path, raw, monkeypatch) == {"textgen": {}, "dialogue": {}, "translation": {}}
+    compared = ["ead_2", "fluency_gap", "reference_similarity", "chrf"]  # these are always needed
+    run(tmp_path, synthetic.raw_params() | {"metrics": ["length", *compared]}, monkeypatch)
     header = Path("reports/cells.csv").read_text().splitlines()[0]
-    assert header.endswith("samples,length,length_lo,length_hi")
+    assert header.split("samples,")[1].split(",")[::3] == ["length", *compared]
 
 
 def test_missing_metrics_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

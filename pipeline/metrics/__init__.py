@@ -27,10 +27,29 @@ METRICS = {
             )
             for n in (1, 2, 3)
         ),
+        *(
+            Metric(
+                f"ead_{n}",
+                f"EAD-{n} (unique / expected {n}-grams)",
+                None,
+                f"n:{n}|scope:cell|tok:generator|V:the tokenizer's vocabulary",
+                partial(diversity.ead_stats, n=n),
+                diversity.ead,
+            )
+            for n in (1, 2, 3)
+        ),
+        Metric(
+            "entropy_2",
+            "entropy of word pairs (nats)",
+            None,
+            f"n:2|scope:cell|{WORDS}",
+            partial(diversity.entropy_stats, n=2),
+            ratio,
+        ),
         Metric(
             "self_bleu",
             "self-BLEU (0 to 1)",
-            None,
+            False,
             f"n:4|smooth:method1|refs:all other texts|{WORDS}",
             diversity.self_bleu_stats,
             ratio,
@@ -50,6 +69,22 @@ METRICS = {
             "exp of nats per judge token, text given its context|judge:{judge}|dtype:{dtype}",
             fluency.judge_stats,
             fluency.perplexity,
+        ),
+        Metric(
+            "nats_per_byte",
+            "judge's nats per byte",
+            None,
+            "nats per UTF-8 byte, text given its context|judge:{judge}|dtype:{dtype}",
+            fluency.byte_stats,
+            ratio,
+        ),
+        Metric(
+            "fluency_gap",
+            "fluency gap (nats per token)",
+            False,
+            "|log perplexity - log perplexity of the human texts||judge:{judge}|dtype:{dtype}",
+            fluency.gap_stats,
+            fluency.gap,
         ),
         Metric(
             "generator_perplexity",

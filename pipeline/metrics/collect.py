@@ -22,15 +22,18 @@ from pipeline.tasks import TASKS
 NOTHING = np.empty(0)
 
 
-def read_texts(task: Task, cell: str, rows: list[dict[str, Any]]) -> CellTexts:
-    """A cell's file as metric input; scores and embeddings are still empty."""
+def read_texts(task: Task, cell: str, rows: list[dict[str, Any]], vocabulary: int = 0) -> CellTexts:
+    """A cell's file as metric input; scores and embeddings are still empty.
+
+    vocabulary: size of the generator's.
+    """
     path = Path("data/generations") / task.name / f"{cell}.parquet"
     columns = read_cell(path)[0].to_pydict()
     if columns["example_id"] != [row["id"] for row in rows for _ in range(task.samples)]:
         raise PipelineError(f"{path}: its examples are not those of data/prepared/{task.name}.jsonl")
     example = np.repeat(np.arange(len(rows)), task.samples)
     log_probs = [np.array(values) for values in columns["model_logprobs"]]
-    texts = _unscored(columns["text"], columns["token_ids"], log_probs, example, rows)
+    texts = _unscored(columns["text"], columns["token_ids"], log_probs, example, rows, vocabulary)
     return replace(texts, routes=[np.array(values, dtype=np.int8) for values in columns["routes"]])
 
 
@@ -41,7 +44,7 @@ def human_texts(rows: list[dict[str, Any]], tokenizer: Any) -> CellTexts:
     """
     texts = [row["references"][0] for row in rows]
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    return _unscored(texts, ids, [NOTHING] * len(rows), np.arange(len(rows)), rows)
+    return _unscored(texts, ids, [NOTHING] * len(rows), np.arange(len(rows)), rows, len(tokenizer))
 
 
 def _unscored(
@@ -50,6 +53,7 @@ def _unscored(
     log_probs: list[np.ndarray],
     example: np.ndarray,
     rows: list[dict[str, Any]],
+    vocabulary: int,
 ) -> CellTexts:
     return CellTexts(
         texts=texts,
@@ -63,6 +67,7 @@ def _unscored(
         text_embeddings=NOTHING,
         source_embeddings=NOTHING,
         reference_embeddings=NOTHING,
+        vocabulary=vocabulary,
     )
 
 
@@ -102,7 +107,16 @@ def add_judge(
         on_tokens,
     )
     of_text = dict(zip(wanted, log_probs, strict=True))
-    return {name: _judged(cell, of_text) for name, cell in cells.items()}
+    judged = {name: _judged(cell, of_text) for name, cell in cells.items()}
+    human = judged["human"]  # a text an example, in the order of the examples
+    return {
+        name: replace(
+            cell,
+            human_nll=human.judge_nll[cell.example],
+            human_tokens=human.judge_tokens[cell.example],
+        )
+        for name, cell in judged.items()
+    }
 
 
 def _judged(cell: CellTexts, of_text: dict[tuple[int, str], np.ndarray]) -> CellTexts:

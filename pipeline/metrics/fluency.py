@@ -12,6 +12,27 @@ def judge_stats(cell: CellTexts) -> np.ndarray:
     return columns(cell.judge_nll, cell.judge_tokens)
 
 
+def byte_stats(cell: CellTexts) -> np.ndarray:
+    """(R, 2): the judge's negative log-likelihood (nats) and the text's UTF-8 bytes.
+
+    Judges with different tokenizers can be compared by it.
+    """
+    return columns(cell.judge_nll, [len(text.encode()) for text in cell.texts])
+
+
+def gap_stats(cell: CellTexts) -> np.ndarray:
+    """(R, 4): nats and tokens of the text, and of the human text of its example, under the judge."""
+    return columns(cell.judge_nll, cell.judge_tokens, cell.human_nll, cell.human_tokens)
+
+
+def gap(sums: np.ndarray) -> np.ndarray:
+    """|log perplexity − log perplexity of the human texts|, nats a token: 0 is like people's.
+
+    Loops are too predictable and noise is too surprising; both are far from it.
+    """
+    return np.abs(ratio(sums[..., :2]) - ratio(sums[..., 2:]))
+
+
 def generator_stats(cell: CellTexts) -> np.ndarray:
     """(R, 2): the generator's own negative log-likelihood (nats), before any base decoder, and tokens.
 

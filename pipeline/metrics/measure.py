@@ -16,9 +16,9 @@ from pipeline.routing.cells import Cell, representatives
 from pipeline.settings import Settings, Task
 
 
-def task_resamples(settings: Settings, task: Task, examples: int) -> np.ndarray:
+def task_resamples(settings: Settings, task: Task, examples: int, purpose: str = "bootstrap") -> np.ndarray:
     """The bootstrap's weights of a task, (B, E), the same for all that is measured of it."""
-    digest = hashlib.sha256(json.dumps([settings.seed, "bootstrap", task.name]).encode()).digest()
+    digest = hashlib.sha256(json.dumps([settings.seed, purpose, task.name]).encode()).digest()
     return resample_weights(examples, settings.resamples, int.from_bytes(digest[:8], "little"))
 
 
@@ -101,6 +101,26 @@ def _values(
             "stats": [[_finite(number) for number in row] for row in stats],
         }
     return values
+
+
+def stats_of(measured: dict[str, Any]) -> dict[str, dict[str, np.ndarray]]:
+    """Decoder → metric → statistics of each example, (E, k): all that comparisons need of the texts."""
+    return {
+        record["cell"]: {
+            name: np.array(metric["stats"], dtype=np.float64) for name, metric in record["metrics"].items()
+        }
+        for record in measured["cells"]
+        if record["cell"] == record["decoder"]
+    }
+
+
+def without_nan(value: Any) -> Any:
+    """NaN and infinities as None, in lists and mappings too: JSON has no word for them."""
+    if isinstance(value, dict):
+        return {name: without_nan(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _finite(value: float) -> float | None:

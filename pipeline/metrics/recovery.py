@@ -1,9 +1,11 @@
 """What a random token does to the tokens after it: does the text recover?
 
-The judge's log-probability of the token 1, 2, 4 and 8 steps after a random one, with no other random
-token in between, against the token at the same place in the text that the same decoder writes
-without routes. Judge and generator have different tokens: a judge token's log-probability is spread
-evenly over its characters, and a generator token has the sum over its own.
+The judge's log-probability of the token 1, 2, 4 and 8 steps after an *isolated* random token, with no
+other one in the 8 tokens before it and the 8 after it, against the token at the same place in the
+text that the same decoder writes without routes. So all four lags are measured on the same events,
+and texts that are full of noise have none. Judge and generator have different tokens: a judge
+token's log-probability is spread evenly over its characters, and a generator token has the sum over
+its own.
 """
 
 from __future__ import annotations
@@ -56,13 +58,14 @@ def by_token(ends: np.ndarray, lead: int, characters: np.ndarray) -> np.ndarray:
     return np.where(edges[1:] > edges[:-1], values, np.nan)
 
 
-def events(routes: np.ndarray, lag: int) -> np.ndarray:
-    """Places `lag` steps after a random token with no random token since: (N,) int64."""
-    random = routes != 0
-    places = np.arange(lag, len(routes))
-    since = np.concatenate([[0], random.cumsum()])  # random tokens before each place
-    quiet = since[places + 1] == since[places - lag + 1]
-    return places[random[places - lag] & quiet]
+def isolated(routes: np.ndarray) -> np.ndarray:
+    """Places of random tokens with no other in the 8 before and the 8 after, which all exist: (N,) int64."""
+    window, random = LAGS[-1], routes != 0
+    places = np.flatnonzero(random)
+    places = places[places + window < len(routes)]
+    before = np.concatenate([[0], random.cumsum()])  # random tokens before each place
+    first = np.maximum(places - window, 0)
+    return places[before[places + window + 1] - before[first] == 1]
 
 
 class Judged:
@@ -107,11 +110,12 @@ def recovery(
         routed = {cell.decoder: cell.name for cell in reversed(own) if cell.decoder.q or cell.decoder.lam}
         if plain is None:
             continue
-        for lag in LAGS:
-            stats = sum(
-                (_stats(texts[name], texts[plain], judged, lag) for name in routed.values()),
-                np.zeros((texts[plain].examples, 3)),
-            )
+        sums = sum(
+            (_stats(texts[name], texts[plain], judged) for name in routed.values()),
+            np.zeros((texts[plain].examples, len(LAGS), 3)),
+        )
+        for number, lag in enumerate(LAGS):
+            stats = sums[:, number]  # (E, 3)
             if not stats[:, 2].sum():
                 continue
             after, control = stats[:, [0, 2]], stats[:, [1, 2]]
@@ -120,7 +124,7 @@ def recovery(
                 {
                     "variant": variant,
                     "lag": lag,
-                    "places": int(stats[:, 2].sum()),
+                    "events": int(stats[:, 2].sum()),
                     "after": interval(after, weights, ratio, confidence)[0],
                     "control": interval(control, weights, ratio, confidence)[0],
                     "difference": value,
@@ -131,16 +135,22 @@ def recovery(
     return records
 
 
-def _stats(cell: CellTexts, plain: CellTexts, judged: Judged, lag: int) -> np.ndarray:
-    """(E, 3): log-probability after a random token, that of the text without routes there, places."""
-    sums = np.zeros((cell.examples, 3))
+def _stats(cell: CellTexts, plain: CellTexts, judged: Judged) -> np.ndarray:
+    """(E, lags, 3): log-probability after a random token, that of the text without routes there, events.
+
+    Left out whole are events with a token of no characters at or after them (a part of a character:
+    its cost would fall on the next token), and those beyond the end of the other text.
+    """
+    sums = np.zeros((cell.examples, len(LAGS), 3))
     for row, routes in enumerate(cell.routes):
-        places = events(routes, lag)
+        places = isolated(routes)
         if not len(places):
             continue
         control, own = judged(plain, row), judged(cell, row)
-        places = places[places < len(control)]
-        pairs = np.stack([own[places], control[places]], axis=1)
-        pairs = pairs[np.isfinite(pairs).all(1)]
-        sums[cell.example[row]] += [*pairs.sum(0), len(pairs)]
+        places = places[places + LAGS[-1] < len(control)]
+        span = places[:, None] + np.arange(LAGS[-1] + 1)  # (N, 9): the event and the 8 tokens after it
+        whole = np.isfinite(own[span]).all(1) & np.isfinite(control[span[:, 1:]]).all(1)
+        after = places[whole, None] + np.array(LAGS)  # (N, lags)
+        pairs = np.stack([own[after], control[after], np.ones(after.shape)], axis=2)
+        sums[cell.example[row]] += pairs.sum(0)
     return sums

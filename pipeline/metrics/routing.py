@@ -20,30 +20,32 @@ def gate_rates(
 ) -> list[dict[str, Any]]:
     """A record for each route of each decoder with routes: steps, how many took it, expected share.
 
-    The interval is the exact binomial one (Clopper & Pearson 1934). It takes steps for independent:
-    under `span` and `sequence` gates it is too narrow.
+    The interval is the exact binomial one (Clopper & Pearson 1934). Under `span` and `sequence` gates
+    only the first token of each text counts: the others are not independent of it, and texts on a
+    random route are longer, because it does not end them. `expected` is None where the law gives no
+    number.
     """
     records = []
     for cell in _one_each(cells):
-        routes = texts[cell.name].routes
+        gates = (cell.decoder.q_gate, cell.decoder.lambda_gate)
+        lasting = any(gate.kind in ("span", "sequence") for gate in gates)
+        routes = [values[:1] if lasting else values for values in texts[cell.name].routes]
         total = sum(map(len, routes))
-        for name, number, expected in zip(
-            "qλ", (1, 2), _expected(cell.decoder, routes, steps), strict=True
-        ):
-            if expected is None or not total:
+        expected = _expected(cell.decoder, routes, steps)
+        for number, (name, rate) in enumerate((("q", cell.decoder.q), ("λ", cell.decoder.lam))):
+            if not rate or not total:
                 continue
-            opened = sum(int((values == number).sum()) for values in routes)
+            opened = sum(int((values == number + 1).sum()) for values in routes)
             interval = stats.binomtest(opened, total).proportion_ci(confidence, "exact")
-            gate = (cell.decoder.q_gate, cell.decoder.lambda_gate)[number - 1]
             records.append(
                 {
                     "cell": cell.name,
                     "variant": cell.variant,
                     "route": name,
-                    "gate": gate.kind,
+                    "gate": gates[number].kind,
                     "steps": total,
                     "opened": opened,
-                    "expected": expected,
+                    "expected": expected[number],
                     "observed": opened / total,
                     "lo": float(interval.low),
                     "hi": float(interval.high),
@@ -64,9 +66,11 @@ def _one_each(cells: Sequence[Cell]) -> list[Cell]:
 def _expected(
     decoder: Decoder, routes: Sequence[np.ndarray], steps: int
 ) -> tuple[float | None, float | None]:
-    """Share of steps on each route by the law, over the steps that were made; None for no such route.
+    """Share of steps on each route by the law, over the steps that were made.
 
-    Mixing before a truncation has no such share: the truncation decides how much of δ is left.
+    None for mixing before a truncation, which decides how much of δ is left, and for the λ-route where
+    both gates follow the same entropy, so that neither is independent of the other. An entropy gate's
+    share is the one that it is calibrated for, on texts without routes.
     """
     if decoder.mix == "before":
         return None, None
@@ -76,10 +80,8 @@ def _expected(
     made /= max(made.sum(), 1)
     q = decoder.q * factors(decoder.q_schedule, steps)
     lam = decoder.lam * factors(decoder.lambda_schedule, steps)
-    return (
-        float(made @ q) if decoder.q else None,
-        float(made @ ((1 - q) * lam)) if decoder.lam else None,
-    )
+    both = decoder.q_gate.kind == decoder.lambda_gate.kind == "entropy"
+    return float(made @ q), None if both else float(made @ ((1 - q) * lam))
 
 
 def identity(
@@ -88,9 +90,10 @@ def identity(
     """Cells of equal r: under common noise the same bytes, under independent noise the same in law.
 
     A record for each group of at least two cells of a variant whose law collapses, and one for each
-    variant whose law does not, with the reason. `p_value`: Kruskal & Wallis 1952 on the texts' mean
-    log-probability under the model; it takes texts for independent. Raises `PipelineError` where
-    bytes differ under common noise: the law is broken then.
+    other variant, with the reason. Under common noise equal laws are computed once, so that this
+    checks the files; under independent noise every cell has texts of its own. `p_value`: Kruskal &
+    Wallis 1952 on the texts' mean log-probability under the model; it takes texts for independent.
+    Raises `PipelineError` where bytes differ under common noise: the law is broken then.
     """
     records = []
     for name, variant in settings.variants.items():
@@ -99,10 +102,13 @@ def identity(
             why = f"q and λ are separate knobs: {_why(variant)}"
             records.append({"variant": name, "collapses": False, "why": why})
             continue
-        for rate in sorted({cell.r for cell in own if cell.r is not None}):
-            group = [cell.name for cell in own if cell.r == rate]
-            if len(group) < 2:
-                continue
+        rates = sorted({cell.r for cell in own if cell.r is not None})
+        groups = {rate: [cell.name for cell in own if cell.r == rate] for rate in rates}
+        groups = {rate: group for rate, group in groups.items() if len(group) > 1}
+        if not groups:
+            why = "only r counts; its grid has no two cells of equal r"
+            records.append({"variant": name, "collapses": True, "why": why})
+        for rate, group in groups.items():
             record: dict[str, Any] = {"variant": name, "collapses": True, "r": rate, "cells": group}
             if settings.coupling == "common":
                 _same_bytes(group, texts)

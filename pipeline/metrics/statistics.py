@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm as normal
+from scipy.stats import t as student
 
 
 def resample_weights(examples: int, resamples: int, seed: int) -> np.ndarray:
@@ -22,6 +26,52 @@ def by_example(stats: np.ndarray, example: np.ndarray, examples: int) -> np.ndar
     return sums
 
 
+@dataclass(frozen=True)
+class Sampled:
+    """A number with its bootstrap resamples (B,), NaN where undefined, of `examples` examples."""
+
+    value: float
+    resamples: np.ndarray
+    examples: int
+
+    def __neg__(self) -> Sampled:
+        return Sampled(-self.value, -self.resamples, self.examples)
+
+    def __sub__(self, other: Sampled) -> Sampled:
+        return Sampled(self.value - other.value, self.resamples - other.resamples, self.examples)
+
+    def __truediv__(self, other: Sampled) -> Sampled:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            resamples = np.where(other.resamples != 0, self.resamples / other.resamples, np.nan)
+        return Sampled(self.value / other.value if other.value else math.nan, resamples, self.examples)
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        return percentile_interval(self.resamples, confidence, self.examples)
+
+    def p_value(self) -> float:
+        """Two-sided, of the hypothesis that the number is 0: twice the smaller share of resamples on
+        one side of it, each share (count + 1) / (B + 1) (Davison & Hinkley 1997, 4.2), widened as the
+        interval is.
+        """
+        known = self.resamples[np.isfinite(self.resamples)]
+        if not len(known):
+            return math.nan
+        below, above = (known <= 0).sum(), (known >= 0).sum()
+        share = min(0.5, float(min(below, above) + 1) / (len(known) + 1))
+        return 2 * float(student.cdf(normal.ppf(share) / _widening(self.examples), self.examples - 1))
+
+
+def _widening(examples: int) -> float:
+    return math.sqrt(examples / (examples - 1))
+
+
+def resampled(
+    stats: np.ndarray, weights: np.ndarray, aggregate: Callable[[np.ndarray], np.ndarray]
+) -> Sampled:
+    """aggregate of the sums of stats (E, k), and of those of every resample, weights (B, E)."""
+    return Sampled(float(aggregate(stats.sum(0))), aggregate(weights @ stats), len(stats))
+
+
 def interval(
     stats: np.ndarray,
     weights: np.ndarray,
@@ -32,9 +82,8 @@ def interval(
 
     Resamples in which the value is undefined are left out; all three are NaN where none is defined.
     """
-    value = float(aggregate(stats.sum(0)))
-    low, high = _percentiles(aggregate(weights @ stats), confidence)
-    return value, low, high
+    found = resampled(stats, weights, aggregate)
+    return found.value, *found.interval(confidence)
 
 
 def paired_difference(
@@ -45,13 +94,20 @@ def paired_difference(
     confidence: float,
 ) -> tuple[float, float, float]:
     """(value, low, high) of one cell's value minus another's, over the same resamples."""
-    value = float(aggregate(stats.sum(0)) - aggregate(other.sum(0)))
-    low, high = _percentiles(aggregate(weights @ stats) - aggregate(weights @ other), confidence)
-    return value, low, high
+    found = resampled(stats, weights, aggregate) - resampled(other, weights, aggregate)
+    return found.value, *found.interval(confidence)
 
 
-def _percentiles(values: np.ndarray, confidence: float) -> tuple[float, float]:
-    tail = (1 - confidence) / 2 * 100
+def percentile_interval(values: np.ndarray, confidence: float, examples: int) -> tuple[float, float]:
+    """Ends of the expanded percentile interval (Hesterberg 2015, 5.3) of resamples; NaN ones are left out.
+
+    A bootstrap of few examples is too narrow, by √((n−1)/n) and by the normal in place of the t quantile;
+    wider percentiles make up for it. All NaN, or fewer than two examples: NaN.
+    """
+    if examples < 2:
+        return math.nan, math.nan
+    quantile = student.ppf((1 - confidence) / 2, examples - 1) * _widening(examples)
+    tail = float(normal.cdf(quantile)) * 100
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # all NaN: the answer is NaN
         low, high = np.nanpercentile(values, [tail, 100 - tail])

@@ -1,62 +1,17 @@
-"""What the routes did: tables of gate rates, recovery and the law's identity, and their figure."""
+"""What the routes did, as a figure: how often gates opened, and what a random token did to the next."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pipeline.checks import PipelineError
 from pipeline.report import style
 from pipeline.settings import Variant
 
-TABLES = {  # reports/<name>.csv → columns
-    "gates": (
-        "task", "cell", "variant", "route", "gate", "steps", "opened", "expected", "observed", "lo", "hi",
-    ),
-    "recovery": ("task", "variant", "lag", "places", "after", "control", "difference", "lo", "hi"),
-    "identity": ("task", "variant", "collapses", "r", "cells", "same_bytes", "p_value", "why"),
-}  # fmt: skip
-
-
-def to_csv(records: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
-    """CSV text; numbers to 6 significant digits, what a record lacks as an empty field, lists with spaces."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    for record in records:
-        writer.writerow([_text(record.get(name)) for name in columns])
-    return out.getvalue()
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return " ".join(value) if isinstance(value, list) else str(value)
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """The rows of a table. Raises `PipelineError` naming it."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise PipelineError(f"{path} is not there; run the stage summarize first") from None
-    reader = csv.DictReader(io.StringIO(text))
-    if tuple(reader.fieldnames or ()) != TABLES[path.stem]:
-        raise PipelineError(
-            f"{path}: has not the columns {', '.join(TABLES[path.stem])}; run summarize again"
-        )
-    return list(reader)
+FEWEST = 30  # events; of fewer the table alone speaks
 
 
 def draw(
@@ -85,9 +40,9 @@ def draw(
 def _gates(ax: Axes, records: Sequence[dict[str, str]], looks: dict[str, style.Look]) -> None:
     for record in records:
         look = looks[record["variant"]]
-        expected, observed, low, high = (float(record[n]) for n in ("expected", "observed", "lo", "hi"))
-        if expected <= 0:
+        if not record["expected"]:  # the law gives no number
             continue
+        expected, observed, low, high = (float(record[n]) for n in ("expected", "observed", "lo", "hi"))
         ends = [[(observed - low) / expected], [(high - observed) / expected]]
         ax.errorbar(
             expected, observed / expected, ends, color=look.colour, marker=look.marker, markersize=4,
@@ -105,6 +60,7 @@ def _gates(ax: Axes, records: Sequence[dict[str, str]], looks: dict[str, style.L
 def _recovery(ax: Axes, records: Sequence[dict[str, str]], looks: dict[str, style.Look]) -> None:
     for name, look in looks.items():
         own = [record for record in records if record["variant"] == name]
+        own = [record for record in own if int(record["events"]) >= FEWEST]
         if not own:
             continue
         lags, values, low, high = (
@@ -115,7 +71,7 @@ def _recovery(ax: Axes, records: Sequence[dict[str, str]], looks: dict[str, styl
     ax.axhline(0.0, color="black", linewidth=0.8, zorder=1)
     ax.set_xscale("log", base=2)
     ax.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
-    ax.set_xlabel("tokens after a random token")
+    ax.set_xlabel("tokens after an isolated random token (of at least 30)")
     ax.set_title(
         "recovery: judge's log-probability of a token\nminus that without routes (nats; 0: recovered)",
         loc="left", fontsize=9,

@@ -4,13 +4,15 @@ Unknown keys, missing keys and values out of range raise `SettingsError` with on
 the file, the key, the value and what is allowed.
 """
 
-from pipeline.settings.parse import METRIC_NAMES, load_settings, parse_settings
-from pipeline.settings.schema import Asset, Base, Gate, Route, Schedule, Settings, Task, Variant
+from pipeline.settings.metrics import METRIC_TASKS
+from pipeline.settings.parse import load_settings, parse_settings
+from pipeline.settings.schema import Asset, Base, Comparison, Gate, Route, Schedule, Settings, Task, Variant
 
 __all__ = [
-    "METRIC_NAMES",
+    "METRIC_TASKS",
     "Asset",
     "Base",
+    "Comparison",
     "Gate",
     "Route",
     "Schedule",

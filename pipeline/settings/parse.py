@@ -11,15 +11,10 @@ from pipeline import checks
 from pipeline.checks import SettingsError
 from pipeline.settings.assets import parse_asset
 from pipeline.settings.decoders import parse_baselines, parse_grid
+from pipeline.settings.metrics import parse_comparison, parse_metrics
 from pipeline.settings.schema import Settings
 from pipeline.settings.tasks import asset_name, parse_task
 from pipeline.settings.variants import check_gates, parse_variant
-
-METRIC_NAMES = (
-    "distinct_1", "distinct_2", "distinct_3", "self_bleu", "seq_rep_4", "perplexity",
-    "generator_perplexity", "context_similarity", "reference_similarity", "length", "empty",
-    "bleu", "chrf", "ter",
-)  # fmt: skip
 
 
 def load_settings(path: str | Path = "params.yaml") -> Settings:
@@ -39,7 +34,8 @@ def parse_settings(raw: Any) -> Settings:
         raise SettingsError("params.yaml: must hold a mapping (key: value lines)")
     sections = (
         "seed", "dtype", "device", "workers", "batch_size", "max_rows", "grid", "lambda_means", "coupling", "variants",
-        "include_eos", "baselines", "tasks", "embedder", "metrics", "bootstrap", "assets",
+        "include_eos", "baselines", "tasks", "embedder", "metrics", "comparison", "bootstrap",
+        "assets",
     )  # fmt: skip
     checks.keys("", raw, sections)
     grid = checks.mapping("grid", raw["grid"])
@@ -47,7 +43,8 @@ def parse_settings(raw: Any) -> Settings:
     bootstrap = checks.mapping("bootstrap", raw["bootstrap"])
     checks.keys("bootstrap", bootstrap, ("resamples", "confidence"))
     assets = {n: parse_asset(n, v) for n, v in checks.mapping("assets", raw["assets"]).items()}
-    metrics = checks.sequence("metrics", raw["metrics"])
+    tasks = {n: parse_task(n, v, assets) for n, v in checks.mapping("tasks", raw["tasks"]).items()}
+    metrics = parse_metrics(raw["metrics"])
     settings = Settings(
         seed=checks.integer("seed", raw["seed"], 0),
         dtype=checks.choice("dtype", raw["dtype"], ("float32", "bfloat16")),
@@ -62,16 +59,14 @@ def parse_settings(raw: Any) -> Settings:
         variants={n: parse_variant(n, v) for n, v in checks.mapping("variants", raw["variants"]).items()},
         include_eos=checks.boolean("include_eos", raw["include_eos"]),
         baselines=parse_baselines(checks.mapping("baselines", raw["baselines"], empty_ok=True)),
-        tasks={n: parse_task(n, v, assets) for n, v in checks.mapping("tasks", raw["tasks"]).items()},
+        tasks=tasks,
         embedder=asset_name("embedder", raw["embedder"], assets, "embedder"),
-        metrics=tuple(checks.choice(f"metrics[{i}]", m, METRIC_NAMES) for i, m in enumerate(metrics)),
+        metrics=metrics,
+        comparison=parse_comparison(raw["comparison"], metrics, list(tasks)),
         resamples=checks.integer("bootstrap.resamples", bootstrap["resamples"], 100, 1_000_000),
         confidence=checks.number("bootstrap.confidence", bootstrap["confidence"], 0.5, 0.999),
         assets=assets,
     )
     for name, variant in settings.variants.items():
-        lambdas = variant.lambdas or settings.lambdas
-        explores = settings.lambda_means == "explore"
-        weights = tuple(lam if explores else round(1 - lam, 12) for lam in lambdas)
-        check_gates(name, variant, variant.q or settings.q, weights)
+        check_gates(name, variant, settings)
     return settings

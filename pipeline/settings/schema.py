@@ -72,7 +72,8 @@ class Variant:
         """Do q and λ count only through r = 1 − (1−q)(1−λ)?
 
         They do where both routes draw from the same δ and are taken independently, at every step or for
-        a whole text, with the same probability throughout.
+        a whole text, with the same probability throughout. One gate decides then, so that both share a
+        random path, also where they are mixed before the base.
         """
         return (
             self.q_route == self.lambda_route
@@ -117,6 +118,15 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """What decoders are compared by. quality: task → metric."""
+
+    diversity: str
+    quality: dict[str, str]
+    correction: str  # holm | fdr_bh
+
+
+@dataclass(frozen=True)
 class Settings:
     seed: int
     dtype: str
@@ -134,6 +144,7 @@ class Settings:
     tasks: dict[str, Task]
     embedder: str
     metrics: tuple[str, ...]
+    comparison: Comparison
     resamples: int
     confidence: float
     assets: dict[str, Asset]

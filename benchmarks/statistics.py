@@ -1,0 +1,180 @@
+"""Do the statistics tell the truth? `python -m benchmarks.statistics` writes `reports/statistics.json`.
+
+A pool of real texts is made (open-ended text, a few decoders), and studies of a few examples are drawn
+from it many times over, so that the truth is known:
+
+- A against A: two seeds of one decoder, swapped at random in every example, so that their difference is 0
+  by construction: a test at 5 % should reject in 5 % of the studies.
+- Coverage: a 95 % interval should hold the mean over all studies of its size in 95 % of them; of values,
+  of paired differences, and of matched differences from the temperature curve.
+- Common noise: how much narrower paired intervals are when cells share their noise.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.workload import ASSETS, prepared
+from pipeline.decoding.model import load_model
+from pipeline.decoding.prepared import plan_rows
+from pipeline.decoding.runner import run_missing, unpack
+from pipeline.decoding.store import Store
+from pipeline.files import write_json
+from pipeline.metrics import METRICS, CellTexts
+from pipeline.metrics.compare import Point, matched_difference
+from pipeline.metrics.statistics import Sampled, resample_weights, resampled
+from pipeline.routing.cells import Cell, Decoder
+from pipeline.settings import Base, Route, load_settings
+
+TASK, POOL, STUDIES, RESAMPLES, CONFIDENCE = "textgen", 1000, 1000, 1000, 0.95
+SIZES = (32, 100)
+MEASURED = ("ead_2", "distinct_2", "entropy_2", "generator_perplexity", "seq_rep_4")
+CELLS = (
+    Cell("temperature-0.7", "temperature", Decoder(Base(temperature=0.7))),
+    Cell("temperature-0.85", "temperature", Decoder(Base(temperature=0.85))),
+    Cell("temperature-1", "temperature", Decoder(Base())),
+    Cell("uniform-0.03", "routing", Decoder(Base(), 0.03, 0.0, Route("uniform"))),
+)
+PLAIN, OTHER, ROUTED = "temperature-1", "temperature-1, another seed", "uniform-0.03"
+
+
+def main() -> None:
+    store = Store(Path(sys.argv[1] if len(sys.argv) > 1 else "data/statistics.sqlite"))
+    pool = {**make_pool(0, CELLS, store), OTHER: make_pool(1, CELLS[2:3], store)[PLAIN]}
+    result: dict[str, Any] = {
+        "pool": POOL, "studies": STUDIES, "resamples": RESAMPLES, "task": TASK,
+        "sizes": {str(size): simulate(pool, size) for size in SIZES},
+    }  # fmt: skip
+    write_json("reports/statistics.json", result, indent=2)
+    print(table(result))
+
+
+def make_pool(seed: int, cells: tuple[Cell, ...], store: Store) -> dict[str, CellTexts]:
+    """Cell → texts of all examples of the pool; those in the store are not made again."""
+    settings = load_settings()
+    settings = replace(settings, seed=settings.seed + seed)
+    task = replace(settings.tasks[TASK], examples=POOL, samples=1)
+    tokenizer, rows = prepared(TASK, POOL)
+    folder = ASSETS / task.model
+    plan = plan_rows(settings, task, list(cells), rows, folder, tokenizer)
+    texts = [text for job in plan.jobs() for text in plan.texts_of(job)]
+    there = store.present([text.key for text in texts])
+    missing = [text for text in texts if text.key not in there]
+    with tqdm(total=len(missing) * task.max_new_tokens, desc=f"pool, seed {seed}", unit="tok") as bar:
+        if missing:
+            load = partial(load_model, folder, settings.dtype)
+            run_missing(
+                load, plan, missing, store, settings.batch_size, settings.max_rows, 1, bar.update,
+                lambda count: None,
+            )  # fmt: skip
+    found = {}
+    for cell in cells:
+        of_cell = plan.texts_of(plan.job_of(cell))
+        values = store.get([text.key for text in of_cell])
+        found[cell.name] = as_texts([unpack(values[text.key]) for text in of_cell], tokenizer)
+    return found
+
+
+def as_texts(trajectories: list[Any], tokenizer: Any) -> CellTexts:
+    nothing, count = np.empty(0), len(trajectories)
+    ids = [trajectory.token_ids.tolist() for trajectory in trajectories]
+    return CellTexts(
+        texts=tokenizer.batch_decode(ids, skip_special_tokens=True), token_ids=ids,
+        model_logprobs=[trajectory.model_logprobs for trajectory in trajectories],
+        example=np.arange(count), examples=count, references=[[] for _ in ids], judge_nll=nothing,
+        judge_tokens=nothing, text_embeddings=nothing, source_embeddings=nothing,
+        reference_embeddings=nothing, vocabulary=len(tokenizer),
+    )  # fmt: skip
+
+
+def subset(
+    cell: CellTexts, examples: np.ndarray, other: CellTexts | None = None, swap: Any = ()
+) -> CellTexts:
+    """Some examples of a cell; where `swap` is true those of `other`."""
+    chosen = [other if other is not None and s else cell for s in (swap if len(swap) else examples * 0)]
+    pairs = list(zip(chosen, examples.tolist(), strict=True))
+    return replace(
+        cell,
+        texts=[one.texts[i] for one, i in pairs],
+        token_ids=[one.token_ids[i] for one, i in pairs],
+        model_logprobs=[one.model_logprobs[i] for one, i in pairs],
+        example=np.arange(len(pairs)),
+        examples=len(pairs),
+    )
+
+
+def simulate(pool: dict[str, CellTexts], size: int) -> dict[str, Any]:
+    """All studies of one size: metric → rates."""
+    random = np.random.Generator(np.random.Philox(size))
+    drawn: dict[str, dict[str, list[Sampled]]] = {name: {} for name in MEASURED}
+    matched: list[Sampled] = []
+    for study in tqdm(range(STUDIES), desc=f"studies of {size}", mininterval=5):
+        examples = random.choice(POOL, size, replace=False)
+        swap = random.random(size) < 0.5
+        weights = resample_weights(size, RESAMPLES, study)
+        cells = {name: subset(pool[name], examples) for name in pool}
+        cells["A"] = subset(pool[PLAIN], examples, pool[OTHER], swap)
+        cells["B"] = subset(pool[PLAIN], examples, pool[OTHER], ~swap)
+        found = {
+            (name, metric): resampled(METRICS[metric].stats(cell), weights, METRICS[metric].aggregate)
+            for name, cell in cells.items()
+            for metric in MEASURED
+        }
+        for metric, kinds in drawn.items():
+            kinds.setdefault("value", []).append(found[PLAIN, metric])
+            kinds.setdefault("difference", []).append(found[ROUTED, metric] - found[PLAIN, metric])
+            kinds.setdefault("unpaired", []).append(found[ROUTED, metric] - found[OTHER, metric])
+            kinds.setdefault("a_a", []).append(found["A", metric] - found["B", metric])
+        points = {name: Point(found[name, "ead_2"], -found[name, "generator_perplexity"]) for name in pool}
+        curve = [points["temperature-0.7"], points[PLAIN]]
+        difference = matched_difference(points["temperature-0.85"], curve)
+        matched += [difference] if difference else []
+    metrics = {
+        metric: {
+            "a_a_rejected": float(np.mean([s.p_value() < 1 - CONFIDENCE for s in kinds["a_a"]])),
+            "value_covered": covered(kinds["value"]),
+            "difference_covered": covered(kinds["difference"]),
+            "common_noise_width": widths(kinds["difference"]) / widths(kinds["unpaired"]),
+        }
+        for metric, kinds in drawn.items()
+    }
+    return {"metrics": metrics, "matched_covered": covered(matched), "matched_studies": len(matched)}
+
+
+def covered(found: list[Sampled]) -> float:
+    """Share of the intervals that hold the mean over all studies."""
+    truth = float(np.mean([one.value for one in found]))
+    ends = [one.interval(CONFIDENCE) for one in found]
+    return float(np.mean([low <= truth <= high for low, high in ends]))
+
+
+def widths(found: list[Sampled]) -> float:
+    ends = [one.interval(CONFIDENCE) for one in found]
+    return float(np.median([high - low for low, high in ends]))
+
+
+def table(result: dict[str, Any]) -> str:
+    """Markdown."""
+    lines = [
+        "| examples | metric | A/A rejected | value covered | difference covered | width with common noise |",
+        "|---|---|---|---|---|---|",
+    ]
+    for size, found in result["sizes"].items():
+        for name, rates in found["metrics"].items():
+            lines.append(
+                f"| {size} | {name} | {rates['a_a_rejected']:.1%} | {rates['value_covered']:.1%} | "
+                f"{rates['difference_covered']:.1%} | {rates['common_noise_width']:.2f} |"
+            )
+        lines.append(f"| {size} | matched difference | | | {found['matched_covered']:.1%} | |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

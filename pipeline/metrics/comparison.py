@@ -1,0 +1,173 @@
+"""The comparison of a task: matched differences, differences from the unrouted decoder, fronts, the answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.metrics.base import Metric
+from pipeline.metrics.compare import Point, adjusted, family_volume, front, matched_difference
+from pipeline.metrics.statistics import Sampled, resampled
+from pipeline.routing.cells import Cell, Decoder
+from pipeline.settings import Base, Settings, Task
+
+CURVES = ("temperature", "top_p")
+OUTSIDE = "its diversity lies outside the curve"
+
+
+class Comparison:
+    """All decoders of a task as points. stats: decoder → metric → (E, k) statistics an example.
+
+    cells: of distinct decoders, whose names are the decoders'.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        task: Task,
+        cells: Sequence[Cell],
+        stats: dict[str, dict[str, np.ndarray]],
+        metrics: dict[str, Metric],
+    ) -> None:
+        self.settings, self.cells, self.stats = settings, list(cells), stats
+        self.diversity = metrics[settings.comparison.diversity]
+        self.quality = metrics[settings.comparison.quality[task.name]]
+        self.routed = [c for c in cells if c.decoder.q or c.decoder.lam]
+
+    def points(self, examples: np.ndarray, weights: np.ndarray) -> dict[str, Point]:
+        """Decoder → point over some examples, (N,) indices, both coordinates turned so that more is better.
+
+        weights: (B, N) resamples of them.
+        """
+
+        def sampled(decoder: str, metric: Metric) -> Sampled:
+            found = resampled(self.stats[decoder][metric.name][examples], weights, metric.aggregate)
+            return -found if metric.higher_is_better is False else found
+
+        return {
+            cell.name: Point(sampled(cell.name, self.diversity), sampled(cell.name, self.quality))
+            for cell in self.cells
+        }
+
+    def curve(self, family: str, points: dict[str, Point]) -> list[Point]:
+        """A family's decoders, and plain sampling, which is temperature 1 and p = 1."""
+        return [
+            points[cell.name]
+            for cell in self.cells
+            if cell.family == family or cell.decoder == Decoder(Base())
+        ]
+
+    def result(self, weights: np.ndarray, half_weights: np.ndarray) -> dict[str, Any]:
+        """What `data/metrics/<task>.json` holds under `comparison`.
+
+        weights: (B, E) resamples of all examples; half_weights: (B, E // 2) of every second one.
+        """
+        points = self.points(np.arange(weights.shape[1]), weights)
+        return {
+            "diversity": self.diversity.name,
+            "quality": self.quality.name,
+            "correction": self.settings.comparison.correction,
+            "matched": self._matched(points),
+            "against_base": self._against_base(points),
+            "front": front({name: (p.diversity.value, p.quality.value) for name, p in points.items()}),
+            "hypervolume": self._volumes(points),
+            "best": self._best(weights.shape[1], half_weights),
+        }
+
+    def _record(self, difference: Sampled) -> dict[str, Any]:
+        low, high = difference.interval(self.settings.confidence)
+        return {"difference": difference.value, "lo": low, "hi": high, "p": difference.p_value()}
+
+    def _corrected(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        method = self.settings.comparison.correction
+        values = adjusted([record.get("p", math.nan) for record in records], method)
+        return [
+            record if math.isnan(p) else {**record, "p_adjusted": p}
+            for record, p in zip(records, values, strict=True)
+        ]
+
+    def _matched(self, points: dict[str, Point]) -> list[dict[str, Any]]:
+        """Every decoder with routes against each curve at its own diversity; corrected over each curve."""
+        found = []
+        for family in CURVES:
+            curve = self.curve(family, points)
+            records: list[dict[str, Any]] = []
+            for cell in self.routed if len(curve) > 1 else ():
+                difference = matched_difference(points[cell.name], curve)
+                about = {"cell": cell.name, "curve": family}
+                records.append(about | (self._record(difference) if difference else {"missing": OUTSIDE}))
+            found += self._corrected(records)
+        return found
+
+    def _against_base(self, points: dict[str, Point]) -> list[dict[str, Any]]:
+        """Every decoder with routes against the same without; corrected over both coordinates together."""
+        plain = {
+            cell.decoder.base: points[cell.name]
+            for cell in self.cells
+            if not (cell.decoder.q or cell.decoder.lam or cell.decoder.beams)
+        }
+        records = []
+        for cell in self.routed:
+            base = plain.get(cell.decoder.base)
+            if base is None:
+                continue
+            own = points[cell.name]
+            for metric, difference in (
+                (self.diversity, own.diversity - base.diversity),
+                (self.quality, own.quality - base.quality),
+            ):
+                if math.isfinite(difference.value):
+                    records.append({"cell": cell.name, "metric": metric.name, **self._record(difference)})
+        return self._corrected(records)
+
+    def _volumes(self, points: dict[str, Point]) -> list[dict[str, Any]]:
+        """Of each family above the worst diversity and the worst quality of all decoders, and its ratio to
+        that of the temperature curve."""
+        known = [p for p in points.values() if math.isfinite(p.diversity.value + p.quality.value)]
+        if not known:
+            return []
+        worst = (min(p.diversity.value for p in known), min(p.quality.value for p in known))
+        families: dict[str, list[Point]] = {}
+        for cell in self.cells:
+            families.setdefault("routing" if cell in self.routed else cell.family, []).append(
+                points[cell.name]
+            )
+        volumes = {
+            name: family_volume(members, worst) for name, members in families.items() if name != "beam"
+        }
+        records = []
+        for name, volume in volumes.items():
+            low, high = volume.interval(self.settings.confidence)
+            record = {"family": name, "value": volume.value, "lo": low, "hi": high}
+            if "temperature" in volumes:
+                ratio = volume / volumes["temperature"]
+                low, high = ratio.interval(self.settings.confidence)
+                record |= {"ratio": ratio.value, "ratio_lo": low, "ratio_hi": high}
+            records.append(record)
+        return records
+
+    def _best(self, examples: int, weights: np.ndarray) -> dict[str, Any] | None:
+        """The decoder with the best matched difference from the temperature curve on one half of the
+        examples, measured on the other half: the gain of a winner holds the luck that made it win.
+
+        None where no decoder can be compared on both. weights: (B, examples // 2).
+        """
+        even, odd = np.arange(0, examples, 2), np.arange(1, examples, 2)
+        on_even = self._matched_to_temperature(even, np.ones((1, len(even))))
+        if not on_even:
+            return None
+        name = max(on_even, key=lambda cell: on_even[cell].value)
+        measured = self._matched_to_temperature(odd, weights).get(name)
+        return {"cell": name, **self._record(measured)} if measured else None
+
+    def _matched_to_temperature(self, examples: np.ndarray, weights: np.ndarray) -> dict[str, Sampled]:
+        """Decoder with routes → its matched difference, where it has one."""
+        points = self.points(examples, weights)
+        curve = self.curve("temperature", points)
+        if len(curve) < 2:
+            return {}
+        found = {cell.name: matched_difference(points[cell.name], curve) for cell in self.routed}
+        return {name: difference for name, difference in found.items() if difference is not None}

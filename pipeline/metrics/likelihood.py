@@ -1,0 +1,199 @@
+"""How likely the human texts are under the law, for every rate r, from one teacher-forced pass.
+
+With p and δ of each human token known, log P(text | r) = Σ log(r·δ(x) + (1−r)·p(x)) is there for all r at
+once: the curve over r, and the r that maximises it, which is the smoothing that a language model would
+want (Jelinek & Mercer 1980).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.decoding.examples import padded_length
+from pipeline.decoding.forest import decode
+from pipeline.decoding.members import by_piece
+from pipeline.decoding.network import LanguageModel
+from pipeline.decoding.plan import Plan
+from pipeline.decoding.sampling import distribution
+from pipeline.decoding.store import Store, content_key
+from pipeline.decoding.walk import Walk
+from pipeline.metrics.base import CellTexts, ratio
+from pipeline.metrics.statistics import interval, percentile_interval
+from pipeline.routing.routes import delta
+from pipeline.routing.vocabulary import Vocabulary
+from pipeline.settings import Base, Route, Variant
+
+RATES = np.concatenate([[0.0], np.logspace(-4, 0, 81)])  # r; the last is 1
+CODE_VERSION = 1  # raise it when a change of code changes what is stored
+SCORE_ROUTES = ("uniform", "top_k", "unigram")  # of a closed form in the scores
+
+
+@dataclass(frozen=True)
+class Law:
+    """A base decoder and a route on it."""
+
+    base: Base
+    route: Route
+
+
+class Recorder:
+    """Chooses the given tokens and records p and δ of each under every law: (laws, texts, T) float64."""
+
+    def __init__(
+        self,
+        texts: Sequence[Sequence[int]],
+        laws: Sequence[Law],
+        vocabulary: Vocabulary,
+        tables: dict[Route, np.ndarray],
+    ) -> None:
+        self.laws, self.vocabulary, self.tables = laws, vocabulary, tables
+        self.length = np.array([len(text) for text in texts])
+        self.tokens = np.zeros((len(texts), int(self.length.max())), dtype=np.int64)
+        for i, text in enumerate(texts):
+            self.tokens[i, : len(text)] = text
+        shape = (len(laws), *self.tokens.shape)
+        self.p, self.delta = np.zeros(shape), np.zeros(shape)
+
+    def __call__(
+        self, logits: Tensor, row: np.ndarray, members: np.ndarray, step: int, walk: Walk | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        tokens = self.tokens[members, step]
+        for piece, here in by_piece(logits.shape, row):
+            scores, at = logits[piece].float(), row[here] - piece.start
+            index = (torch.from_numpy(at), torch.from_numpy(tokens[here]))
+            for number, law in enumerate(self.laws):
+                self.p[number, members[here], step] = self._model(scores, law.base, at, tokens[here])
+                mass = delta(law.route, scores, self.vocabulary, self.tables.get(law.route))
+                self.delta[number, members[here], step] = mass[index].cpu().numpy()
+        return tokens, step + 1 >= self.length[members]
+
+    def _model(self, scores: Tensor, base: Base, row: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        if base.greedy:
+            return (scores.argmax(1).cpu().numpy()[row] == tokens).astype(np.float64)
+        return np.exp(distribution(scores, base).log_probs(row, tokens).astype(np.float64))
+
+
+def laws_of(variants: dict[str, Variant]) -> dict[tuple[str, str], Law]:
+    """(variant, "q" or "λ") → law, for the routes that have a closed form; equal ones of a variant once."""
+    found: dict[tuple[str, str], Law] = {}
+    for name, variant in variants.items():
+        for knob, route in (("q", variant.q_route), ("λ", variant.lambda_route)):
+            law = Law(variant.base, route)
+            if route.kind in SCORE_ROUTES and law not in found.values():
+                found[name, knob] = law
+    return found
+
+
+def human_probabilities(
+    load: Callable[[], LanguageModel],
+    address: dict[str, Any],
+    prompts: Sequence[tuple[int, ...]],
+    texts: Sequence[tuple[int, ...]],
+    laws: Sequence[Law],
+    vocabulary: Vocabulary,
+    tables: dict[Route, np.ndarray],
+    prompt_length: int,
+    batch_size: int,
+    store: Store,
+) -> tuple[np.ndarray, np.ndarray]:
+    """p and δ of every token of every text, each (laws, texts, T) float64; computed once, then stored.
+
+    address: what identifies the model. Texts must have at least one token.
+    """
+    about = {
+        **address, "code": CODE_VERSION, "laws": [repr(law) for law in laws], "prompts": prompts, "texts": texts,
+        "allowed": vocabulary.allowed.tolist(), "prompt_length": prompt_length,
+    }  # fmt: skip
+    key = content_key(["likelihood", about])
+    there = store.get([key])
+    if key not in there:
+        recorder = Recorder(texts, laws, vocabulary, tables)
+        distinct = list(dict.fromkeys(prompts))
+        place = {prompt: i for i, prompt in enumerate(distinct)}
+        number = np.array([place[prompt] for prompt in prompts])
+        steps = recorder.tokens.shape[1]
+        decode(load(), distinct, number, recorder, steps, prompt_length, batch_size)
+        buffer = io.BytesIO()
+        np.savez(buffer, p=recorder.p, delta=recorder.delta)
+        there = {key: buffer.getvalue()}
+        store.put(there)
+    with np.load(io.BytesIO(there[key]), allow_pickle=False) as arrays:
+        return arrays["p"], arrays["delta"]
+
+
+def likelihood_curve(
+    p: np.ndarray, mass: np.ndarray, lengths: np.ndarray, weights: np.ndarray, confidence: float
+) -> dict[str, Any]:
+    """Mean log-likelihood of a token (nats) at every rate of `RATES`, and the rate that maximises it.
+
+    p, mass: (texts, T) of a law; lengths: (texts,); weights: (B, texts). −inf where a text is impossible.
+    """
+    real = np.arange(p.shape[1]) < lengths[:, None]
+    with np.errstate(divide="ignore"):
+        sums = np.stack(
+            [np.where(real, np.log(r * mass + (1 - r) * p), 0.0).sum(1) for r in RATES], axis=1
+        )  # (texts, rates)
+    curve = []
+    for i, rate in enumerate(RATES):
+        if np.isfinite(sums[:, i]).all():
+            value, low, high = interval(np.stack([sums[:, i], lengths], axis=1), weights, ratio, confidence)
+            curve.append({"r": float(rate), "value": value, "lo": low, "hi": high})
+    drawn = np.where(np.isfinite(sums), sums, -1e9)
+    best = RATES[np.argmax(weights @ drawn, axis=1)]
+    low, high = percentile_interval(best, confidence, len(p))
+    return {"curve": curve, "best_r": float(RATES[drawn.sum(0).argmax()]), "best_lo": low, "best_hi": high}
+
+
+def human_likelihood(
+    load: Callable[[], LanguageModel],
+    address: dict[str, Any],
+    plan: Plan,
+    human: CellTexts,
+    variants: dict[str, Variant],
+    weights: np.ndarray,
+    batch_size: int,
+    store: Store,
+    confidence: float,
+) -> list[dict[str, Any]]:
+    """A record for each variant and route with a closed form: its curve over r and the best r.
+
+    human: a text an example of the plan, of which empty ones have no likelihood and are left out.
+    """
+    tables = {replace(route, digest=""): table for route, table in plan.tables.items()}
+    laws = {
+        name: law
+        for name, law in laws_of(variants).items()
+        if law.route.kind != "unigram" or law.route in tables
+    }
+    there = [i for i, ids in enumerate(human.token_ids) if ids]
+    if not laws or not there:
+        return []
+    distinct = list(dict.fromkeys(laws.values()))
+    p, mass = human_probabilities(
+        load,
+        address,
+        [plan.examples[i].prompt for i in there],
+        [tuple(human.token_ids[i]) for i in there],
+        distinct,
+        plan.vocabulary,
+        tables,
+        padded_length(max(len(example.prompt) for example in plan.examples)),
+        batch_size,
+        store,
+    )
+    lengths = np.array([len(human.token_ids[i]) for i in there], dtype=np.float64)
+    curves = [
+        likelihood_curve(p[n], mass[n], lengths, weights[:, there], confidence)
+        for n in range(len(distinct))
+    ]
+    return [
+        {"variant": variant, "route": knob, **curves[distinct.index(law)]}
+        for (variant, knob), law in laws.items()
+    ]

@@ -1,0 +1,99 @@
+"""What the comparison says, in a sentence or two a task: never more than its intervals allow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.report.names import METRIC_NAMES
+from pipeline.settings import Settings
+
+HEADER = """# Does random routing help?
+
+Written by the stage summarize from the numbers; see `reports/matched.csv` for every decoder. A difference is
+the decoder's quality minus that of the temperature or top-p curve *at the same diversity*, turned so that more
+is better, with its {confidence:.0%} interval. p-values are corrected ({correction}) over a task's decoders.
+"""
+CORRECTIONS = {"holm": "Holm", "fdr_bh": "Benjamini–Hochberg"}
+
+
+def findings(settings: Settings, measured: dict[str, dict[str, Any]]) -> str:
+    """Markdown. measured: task → contents of `data/metrics/<task>.json`."""
+    comparison = settings.comparison
+    header = HEADER.format(confidence=settings.confidence, correction=CORRECTIONS[comparison.correction])
+    return "\n".join([header, *(_task(task, found, settings) for task, found in measured.items())])
+
+
+def _task(task: str, found: dict[str, Any], settings: Settings) -> str:
+    compared = found["comparison"]
+    quality, diversity = METRIC_NAMES[compared["quality"]].name, METRIC_NAMES[compared["diversity"]].name
+    lines = [
+        f"## {task}\n",
+        f"Quality is {quality}, diversity is {diversity}; {len(found['examples'])} examples.\n",
+        _answer(compared),
+        *(_curve(family, compared["matched"], settings) for family in ("temperature", "top_p")),
+        _volume(compared["hypervolume"]),
+        *(_likelihood(record) for record in found["likelihood"]),
+    ]
+    return "\n".join(filter(None, lines)) + "\n"
+
+
+def verdict(low: float | None, high: float | None) -> str:
+    """better, worse or no difference shown, by whether the interval excludes 0."""
+    if low is not None and low > 0:
+        return "better"
+    if high is not None and high < 0:
+        return "worse"
+    return "no difference shown"
+
+
+def _answer(compared: dict[str, Any]) -> str:
+    best = compared["best"]
+    if best is None:
+        return "- **Not comparable**: no decoder with routes has a diversity that the temperature curve reaches."
+    return (
+        f"- **{verdict(best['lo'], best['hi']).capitalize()}** than temperature: the decoder that did best on one "
+        f"half of the examples, `{best['cell']}`, differs by {_interval(best)} on the other half."
+    ).replace("No difference shown** than", "No difference shown** from")
+
+
+def _curve(family: str, matched: Sequence[dict[str, Any]], settings: Settings) -> str:
+    own = [record for record in matched if record["curve"] == family]
+    there = [record for record in own if "missing" not in record]
+    if not own:
+        return ""
+    sure = [record for record in there if record["p_adjusted"] is not None]
+    sure = [record for record in sure if record["p_adjusted"] < 1 - settings.confidence]
+    better = [record["cell"] for record in sure if record["difference"] > 0]
+    worse = [record["cell"] for record in sure if record["difference"] < 0]
+    curve = f"- Against the {family.replace('_', '-')} curve: "
+    if not there:
+        return f"{curve}none of {len(own)} decoders has a diversity that it reaches."
+    named = f" ({', '.join(f'`{cell}`' for cell in better[:5])})" if better else ""
+    return (
+        f"{curve}of the {len(there)} of {len(own)} decoders at a diversity that it reaches, {len(better)} "
+        f"better{named}, {len(worse)} worse, {len(there) - len(sure)} with no difference shown."
+    )
+
+
+def _volume(volumes: Sequence[dict[str, Any]]) -> str:
+    own = next((v for v in volumes if v["family"] == "routing" and v.get("ratio") is not None), None)
+    if own is None:
+        return ""
+    return (
+        f"- All of routing covers {own['ratio']:.2f} times the area of the quality–diversity plane that temperature "
+        f"covers ({own['ratio_lo']:.2f} to {own['ratio_hi']:.2f})."
+    )
+
+
+def _likelihood(record: dict[str, Any]) -> str:
+    if record["best_lo"] is None:  # a single text
+        return ""
+    return (
+        f"- The human texts are likeliest under `{record['variant']}` ({record['route']}-route alone) at "
+        f"r = {record['best_r']:.2g} ({record['best_lo']:.2g} to {record['best_hi']:.2g})."
+    )
+
+
+def _interval(record: dict[str, Any]) -> str:
+    return f"{record['difference']:+.3g} ({record['lo']:+.3g} to {record['hi']:+.3g})"
