@@ -166,8 +166,10 @@ def table(result: dict[str, Any]) -> str:
         "| examples | metric | A/A rejected | value covered | difference covered | width with common noise |",
         "|---|---|---|---|---|---|",
     ]
-    for size, found in result["sizes"].items():
-        for name, rates in found["metrics"].items():
+    for size in sorted(result["sizes"], key=int):
+        found = result["sizes"][size]
+        for name in MEASURED:
+            rates = found["metrics"][name]
             lines.append(
                 f"| {size} | {name} | {rates['a_a_rejected']:.1%} | {rates['value_covered']:.1%} | "
                 f"{rates['difference_covered']:.1%} | {rates['common_noise_width']:.2f} |"
