@@ -79,8 +79,9 @@ TASKS = ("textgen", "dialogue", "translation")
 def test_every_artifact_is_there(clone: Path) -> None:
     with open(clone / "reports/cells.csv", newline="") as lines:
         rows = list(csv.DictReader(lines))
-    # 3 variants × 2 × 2, greedy, 2 temperatures, top-k, top-p, human; a beam for translation
-    assert len(rows) == 3 * (12 + 5 + 1) + 1
+    # 3 variants × 2 × 2, 2 with 3 cells of their own, greedy, 2 temperatures, top-k, top-p, human; a beam
+    # for translation
+    assert len(rows) == 3 * (12 + 6 + 5 + 1) + 1
     for row in rows:
         assert row["family"] != "routing" or float(row["r"]) == pytest.approx(
             1 - (1 - float(row["q"])) * (1 - float(row["lambda"]))
@@ -90,7 +91,7 @@ def test_every_artifact_is_there(clone: Path) -> None:
     summary = json.loads((clone / "reports/summary.json").read_text())
     assert set(summary) == set(TASKS) and all(0 < len(numbers) <= 5 for numbers in summary.values())
     assert len(list((clone / "reports/plots").glob("*.png"))) == 18
-    assert len(parquet(clone)) == 3 * 17 + 1
+    assert len(parquet(clone)) == 3 * 23 + 1
 
 
 def test_texts_are_real(clone: Path) -> None:

@@ -10,14 +10,18 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import generate
+from pipeline import generate, prepare
 from pipeline.checks import PipelineError
+from pipeline.decoding.model import load_tokenizer
 from pipeline.decoding.resolve import with_frequencies
 from pipeline.files import read_jsonl
+from pipeline.metrics import CellTexts
+from pipeline.metrics.collect import read_texts
 from pipeline.metrics.routing import gate_rates, identity
-from pipeline.routing.cells import all_cells
+from pipeline.routing.cells import Cell, all_cells
 from pipeline.routing.gates import entropy_weights
-from pipeline.settings import load_settings
+from pipeline.routing.vocabulary import Vocabulary
+from pipeline.settings import Settings, Task, load_settings
 from tests.workspace import inside, params, write_params
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -101,8 +105,6 @@ def test_more_examples_leave_earlier_texts_as_they_were(
     first = run(work, values(some))
     write_params(work, values(some, examples=6))
     with inside(work):
-        from pipeline import prepare
-
         prepare.main(["textgen"])
     second = run(work, values(some, examples=6))
     for name, cell in first.items():
@@ -137,43 +139,35 @@ def test_what_a_model_has_not_is_refused_before_any_work(
         run(work, values({"odd": {"lambda_route": "uniform", **variant}}))
 
 
-def test_gates_of_the_finished_texts_open_at_their_rate(work: Path) -> None:
-    """20 texts: the law's share lies inside the exact binomial interval at 1 − 1e-6, for each token gate."""
-    from pipeline.metrics.collect import read_texts
-
-    made = values(examples=20)
-    write_params(work, made)
-    with inside(work):
-        from pipeline import prepare
-
+def finished_texts(
+    folder: Path, made: dict[str, Any]
+) -> tuple[Settings, Task, list[Cell], dict[str, CellTexts]]:
+    """Prepare and generate textgen; its routing cells and their texts."""
+    write_params(folder, made)
+    with inside(folder):
         prepare.main(["textgen"])
-        run(work, made)
+        run(folder, made)
         settings = load_settings()
         task = settings.tasks["textgen"]
-        cells = [c for c in all_cells(settings, task) if c.variant in ("corpus", "heads")]
+        cells = [cell for cell in all_cells(settings, task) if cell.variant]
         rows = read_jsonl("data/prepared/textgen.jsonl")
-        texts = {c.name: read_texts(task, c.name, rows) for c in cells}
-    for record in gate_rates(cells, texts, task.max_new_tokens, 1 - 1e-6):
+        return settings, task, cells, {cell.name: read_texts(task, cell.name, rows) for cell in cells}
+
+
+def test_gates_of_the_finished_texts_open_at_their_rate(work: Path) -> None:
+    """20 texts: the law's share lies inside the exact binomial interval at 1 − 1e-6, for each token gate."""
+    _, task, cells, texts = finished_texts(work, values(examples=20))
+    with_token_gates = [cell for cell in cells if cell.variant in ("corpus", "heads")]
+    for record in gate_rates(with_token_gates, texts, task.max_new_tokens, 1 - 1e-6):
         assert record["lo"] <= record["expected"] <= record["hi"], record
 
 
 def test_cells_of_equal_rate_agree_under_independent_noise(work: Path) -> None:
     """(0.3, 0) and (0, 0.3) on 20 examples × 5 samples, each with noise of its own: the texts differ, and a
     rank test finds no difference; a false alarm once in 10,000 runs."""
-    from pipeline import prepare
-    from pipeline.metrics.collect import read_texts
-
     made = params(examples=20) | {"coupling": "independent", "grid": {"q": [0, 0.3], "lambda": [0, 0.3]}}
     made["tasks"]["textgen"]["samples"] = 5
-    write_params(work, made)
-    with inside(work):
-        prepare.main(["textgen"])
-        run(work, made)
-        settings = load_settings()
-        task = settings.tasks["textgen"]
-        cells = [c for c in all_cells(settings, task) if c.variant]
-        rows = read_jsonl("data/prepared/textgen.jsonl")
-        texts = {c.name: read_texts(task, c.name, rows) for c in cells}
+    settings, _, cells, texts = finished_texts(work, made)
     one, other = texts["routing-uniform-q0.3-l0"], texts["routing-uniform-q0-l0.3"]
     assert one.token_ids != other.token_ids
     found = identity(settings, cells, texts)
@@ -182,9 +176,6 @@ def test_cells_of_equal_rate_agree_under_independent_noise(work: Path) -> None:
 
 
 def test_frequencies_are_those_of_the_references(work: Path) -> None:
-    from pipeline.decoding.model import load_tokenizer
-    from pipeline.routing.vocabulary import Vocabulary
-
     write_params(work, values())
     with inside(work):
         settings = load_settings()
