@@ -65,7 +65,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (clone / ".dvc/cache").mkdir(parents=True)
     (ROOT / ".dvc/cache/files").mkdir(parents=True, exist_ok=True)
     (clone / ".dvc/cache/files").symlink_to(ROOT / ".dvc/cache/files")
-    shutil.copytree(ROOT / "data/assets", clone / "data/assets", dirs_exist_ok=True)
     change(clone, grid__q=[0, 0.1], grid__lambda=[0, 0.1], bootstrap__resamples=100)
     change(clone, baselines={"greedy": True, "temperature": [0.7, 1.0], "top_k": [10], "top_p": [0.9]})
     for task in TASKS:
