@@ -27,6 +27,7 @@ from pipeline.decoding.prepared import plan_rows
 from pipeline.decoding.runner import run_missing, unpack
 from pipeline.decoding.store import Store
 from pipeline.files import write_json
+from pipeline.generate import missing_texts
 from pipeline.metrics import METRICS, CellTexts
 from pipeline.metrics.compare import Point, matched_difference
 from pipeline.metrics.statistics import Sampled, resample_weights, resampled
@@ -64,9 +65,7 @@ def make_pool(seed: int, cells: tuple[Cell, ...], store: Store) -> dict[str, Cel
     tokenizer, rows = prepared(TASK, POOL)
     folder = ASSETS / task.model
     plan = plan_rows(settings, task, list(cells), rows, folder, tokenizer)
-    texts = [text for job in plan.jobs() for text in plan.texts_of(job)]
-    there = store.present([text.key for text in texts])
-    missing = [text for text in texts if text.key not in there]
+    missing = missing_texts(plan, store)
     with tqdm(total=len(missing) * task.max_new_tokens, desc=f"pool, seed {seed}", unit="tok") as bar:
         if missing:
             load = partial(load_model, folder, settings.dtype)
@@ -94,14 +93,11 @@ def as_texts(trajectories: list[Any], tokenizer: Any) -> CellTexts:
     )  # fmt: skip
 
 
-def subset(
-    cell: CellTexts, examples: np.ndarray, other: CellTexts | None = None, swap: Any = ()
-) -> CellTexts:
-    """Some examples of a cell; where `swap` is true those of `other`."""
-    chosen = [other if other is not None and s else cell for s in (swap if len(swap) else examples * 0)]
-    pairs = list(zip(chosen, examples.tolist(), strict=True))
+def subset(cells: list[CellTexts], examples: np.ndarray) -> CellTexts:
+    """A study: text i is that of example examples[i] in cells[i]."""
+    pairs = list(zip(cells, examples.tolist(), strict=True))
     return replace(
-        cell,
+        cells[0],
         texts=[one.texts[i] for one, i in pairs],
         token_ids=[one.token_ids[i] for one, i in pairs],
         model_logprobs=[one.model_logprobs[i] for one, i in pairs],
@@ -119,9 +115,9 @@ def simulate(pool: dict[str, CellTexts], size: int) -> dict[str, Any]:
         examples = random.choice(POOL, size, replace=False)
         swap = random.random(size) < 0.5
         weights = resample_weights(size, RESAMPLES, study)
-        cells = {name: subset(pool[name], examples) for name in pool}
-        cells["A"] = subset(pool[PLAIN], examples, pool[OTHER], swap)
-        cells["B"] = subset(pool[PLAIN], examples, pool[OTHER], ~swap)
+        cells = {name: subset([cell] * size, examples) for name, cell in pool.items()}
+        cells["A"] = subset([pool[OTHER if s else PLAIN] for s in swap], examples)
+        cells["B"] = subset([pool[PLAIN if s else OTHER] for s in swap], examples)
         found = {
             (name, metric): resampled(METRICS[metric].stats(cell), weights, METRICS[metric].aggregate)
             for name, cell in cells.items()

@@ -27,7 +27,7 @@ from pipeline.metrics.measure import measure, stats_of, task_resamples, without_
 from pipeline.metrics.recovery import Judged, recovery
 from pipeline.metrics.routing import gate_rates, identity
 from pipeline.routing.cells import Cell, all_cells
-from pipeline.settings import Settings, Task, load_settings
+from pipeline.settings import METRIC_TASKS, Settings, Task, load_settings
 from pipeline.tasks import TASKS
 
 
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
         likelihood = likelihoods(settings, task, cells, rows, texts["human"], tokenizer, weights, store)
         with Progress(f"{task.name}, embeddings", "text") as show:
             texts = add_embeddings(rows, texts, lambda distinct: embed(settings, distinct, store, show))
-    metrics = [METRICS[name] for name in settings.metrics if task.name in METRICS[name].tasks]
+    metrics = [METRICS[name] for name in settings.metrics if task.name in METRIC_TASKS[name]]
     with Progress(f"{task.name}, metrics", "cell") as show:
         counter = iter(range(1, len(cells) + 1))
         ids = [row["id"] for row in rows]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from pipeline.decoding.resolve import (
 from pipeline.decoding.runner import run_missing, unpack
 from pipeline.decoding.store import Store, open_store
 from pipeline.routing.cells import Decoder, all_cells
-from pipeline.settings import Base, Settings, load_settings
+from pipeline.settings import Settings, load_settings
 from pipeline.tasks import TASKS
 
 
@@ -67,11 +68,11 @@ def calibrate(settings: Settings, plan: Plan, folder: Path, store: Store) -> Pla
     missing = absent([text for some in texts.values() for text in some], store)
     compute(settings, plan, missing, folder, store)
 
-    def entropies(base: Base) -> np.ndarray:
-        values = store.get([text.key for text in texts[base]])
-        return np.concatenate([unpack(values[text.key]).entropies for text in texts[base]])
-
-    return plan.with_cells(with_scales(plan.cells, entropies, plan.vocabulary))
+    entropies = {}
+    for base, some in texts.items():
+        values = store.get([text.key for text in some])
+        entropies[base] = np.concatenate([unpack(values[text.key]).entropies for text in some])
+    return replace(plan, cells=tuple(with_scales(plan.cells, entropies, plan.vocabulary)))
 
 
 def missing_texts(plan: Plan, store: Store) -> list[Text]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from tests.tiny import tiny_model_folder
 SETTINGS = load_settings(Path(__file__).parent.parent / "params.yaml")
 CELLS = with_scales(  # as if every step had 3 nats of entropy
     all_cells(SETTINGS, SETTINGS.tasks["textgen"]),
-    lambda base: np.full(9, 3.0),
+    defaultdict(lambda: np.full(9, 3.0)),
     Vocabulary(300, np.arange(300), frozenset()),
 )
 DECODERS = list(representatives(CELLS))

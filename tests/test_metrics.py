@@ -15,6 +15,7 @@ from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from pipeline.metrics import METRICS, CellTexts
 from pipeline.metrics.base import ratio
 from pipeline.metrics.diversity import self_bleu_stats, words
+from pipeline.settings import METRIC_TASKS
 
 TEXTS = [
     "the cat sat on the mat",
@@ -50,6 +51,10 @@ def cell(texts: list[str], **given: Any) -> CellTexts:
 def value(name: str, texts: CellTexts) -> float:
     metric = METRICS[name]
     return float(metric.aggregate(metric.stats(texts).sum(0)))
+
+
+def test_settings_know_every_metric() -> None:
+    assert set(METRIC_TASKS) == set(METRICS)
 
 
 def test_distinct_by_hand() -> None:

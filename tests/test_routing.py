@@ -19,9 +19,9 @@ from pipeline.routing.cells import (
     representatives,
     routing_cells,
 )
-from pipeline.routing.law import effective_rate, exploration_weight, mix, routed
+from pipeline.routing.law import effective_rate, mix, routed
 from pipeline.routing.noise import PURPOSES, Source, uniforms
-from pipeline.settings import Base, Gate, Route, Schedule, Variant, load_settings
+from pipeline.settings import Base, Gate, Route, Schedule, Variant, exploration_weight, load_settings
 from pipeline.settings.variants import PRESETS
 
 SETTINGS = load_settings(Path(__file__).parent.parent / "params.yaml")

@@ -9,7 +9,7 @@ import torch
 
 from pipeline.decoding.members import Trajectory
 from pipeline.decoding.network import LanguageModel
-from pipeline.decoding.scorer import Forced, force
+from pipeline.decoding.scorer import Observed, force
 
 GROUP_ROWS = 32
 
@@ -58,7 +58,7 @@ def beam_search(
         )
         for i, row in zip(group, output[:, begin:].tolist(), strict=True):
             texts[i] = _until_stop(row, stop)
-    scored = Forced(texts, observe=True)
+    scored = Observed(texts)
     force(model, prompts, np.arange(len(prompts)), scored, prompt_length, batch_size)
     return [
         Trajectory(

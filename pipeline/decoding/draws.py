@@ -34,6 +34,7 @@ class Draws:
     ) -> None:
         self.vocabulary, self.tables, self.sources = vocabulary, tables, sources
         self.barred = barred(vocabulary, device)  # (V,)
+        self.cumulative = {route: table.cumsum() for route, table in tables.items()}
         self.kept: dict[tuple[Route, int], np.ndarray] = {}
 
     def by_scores(
@@ -45,14 +46,15 @@ class Draws:
             return allowed[_index(u, len(allowed))]
         if route.kind == "top_k":
             rows, which = np.unique(row, return_inverse=True)
-            likeliest = ranked(scores[torch.from_numpy(rows)], self.barred, route.k)  # (R, k)
-            return likeliest.cpu().numpy()[which, _index(u, likeliest.shape[1])]
+            k = min(route.k, len(allowed))
+            likeliest = ranked(scores[torch.from_numpy(rows)], self.barred, k)  # (R, k)
+            return likeliest.cpu().numpy()[which, _index(u, k)]
         if route.kind == "unigram":
-            return _search(self.tables[route], u)
+            return _search(self.cumulative[route], u)
         tokens = np.empty(len(u), dtype=np.int64)
         for number in np.unique(source):
             here = source == number
-            tokens[here] = _search(self.frozen(route, number), u[here])
+            tokens[here] = _search(self.frozen(route, number).cumsum(), u[here])
         return tokens
 
     def frozen(self, route: Route, source: int) -> np.ndarray:
@@ -109,8 +111,7 @@ def _index(u: np.ndarray, size: int) -> np.ndarray:
     return np.minimum((u * size).astype(np.int64), size - 1)
 
 
-def _search(mass: np.ndarray, u: np.ndarray) -> np.ndarray:
+def _search(cumulative: np.ndarray, u: np.ndarray) -> np.ndarray:
     """The token at which the cumulative mass (V,), in order of token id, passes u: (M,) int64."""
-    cumulative = mass.cumsum()
     found = np.searchsorted(cumulative, u * cumulative[-1], side="right")
-    return np.minimum(found, np.flatnonzero(mass)[-1])  # rounding of the last sum
+    return np.minimum(found, np.searchsorted(cumulative, cumulative[-1]))  # the last token with mass

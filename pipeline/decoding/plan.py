@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +22,7 @@ from pipeline.routing.vocabulary import Vocabulary
 from pipeline.settings import Route, Settings, Task
 
 # Raise it when a change of code changes tokens, routes or log-probabilities: stored rows then miss.
-CODE_VERSION = 3
+CODE_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,6 @@ class Plan:
     independent: bool  # coupling: every cell has noise of its own
     shared_key: dict[str, Any]  # what all texts of the task depend on
     tables: dict[Route, np.ndarray] = field(default_factory=dict)  # δ of `unigram` routes, (V,)
-
-    def with_cells(self, cells: Sequence[Cell]) -> Plan:
-        return replace(self, cells=tuple(cells))
 
     def job_of(self, cell: Cell) -> Job:
         return Job(cell.decoder, cell.name if self.independent else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,18 +64,18 @@ def bases_to_calibrate(cells: Sequence[Cell]) -> list[Base]:
 
 
 def with_scales(
-    cells: Sequence[Cell], entropies: Callable[[Base], np.ndarray], vocabulary: Vocabulary
+    cells: Sequence[Cell], entropies: dict[Base, np.ndarray], vocabulary: Vocabulary
 ) -> list[Cell]:
     """The cells with calibrated entropy gates.
 
-    entropies(base): of p, in nats, at every step of texts that the base decoder wrote without routes.
+    entropies: base → those of p, in nats, at every step of texts that the base decoder wrote without routes.
     The scale makes the mean gate probability over these steps the rate that is asked for.
     """
 
     def calibrated(gate: Gate, rate: float, base: Base) -> Gate:
         if gate.kind != "entropy":
             return gate
-        return replace(gate, scale=calibrated_scale(rate, entropies(base), vocabulary.size))
+        return replace(gate, scale=calibrated_scale(rate, entropies[base], vocabulary.size))
 
     def resolve(decoder: Decoder) -> Decoder:
         return replace(

@@ -114,6 +114,14 @@ def distribution(logits: Tensor, base: Base) -> Distribution:
     return Distribution(logits, top, weights, _block_sums(weights), base.temperature, is_truncated(base))
 
 
+def probabilities(logits: Tensor, base: Base) -> Tensor:
+    """p under any base in closed form: (R, V) from logits (R, V) float32, rows sum to 1."""
+    if base.greedy:
+        return torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).float()
+    weights = distribution(logits, base).weights
+    return weights / weights.sum(1, keepdim=True)
+
+
 def is_truncated(base: Base) -> bool:
     return bool(base.top_k) or base.top_p < 1 or base.min_p > 0 or base.typical_p < 1 or base.eta > 0
 

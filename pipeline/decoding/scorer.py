@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,33 +16,52 @@ from pipeline.decoding.walk import Walk
 from pipeline.settings import Base
 
 
-class Forced:
-    """Chooses the given tokens and records their log-probabilities (nats).
+class Forced(ABC):
+    """Chooses the given tokens; what is kept of each step is for `record` to say."""
 
-    observe: record their ranks and the entropies (nats) of the steps too.
-    """
-
-    def __init__(self, texts: Sequence[Sequence[int]], observe: bool = False) -> None:
+    def __init__(self, texts: Sequence[Sequence[int]]) -> None:
         self.length = np.array([len(text) for text in texts])
         self.tokens = np.zeros((len(texts), int(self.length.max())), dtype=np.int64)
         for i, text in enumerate(texts):
             self.tokens[i, : len(text)] = text
-        self.observe = observe
-        self.logprobs = np.zeros(self.tokens.shape, dtype=np.float32)
-        self.ranks = np.zeros(self.tokens.shape, dtype=np.int32)
-        self.entropies = np.zeros(self.tokens.shape, dtype=np.float32)
 
     def __call__(
         self, logits: Tensor, row: np.ndarray, members: np.ndarray, step: int, walk: Walk | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        tokens = self.tokens[members, step]
         for piece, here in by_piece(logits.shape, row):
-            law, at = distribution(logits[piece].float(), Base()), row[here] - piece.start
-            self.logprobs[members[here], step] = law.log_probs(at, tokens[here])
-            if self.observe:
-                self.ranks[members[here], step] = law.ranks(at, tokens[here])
-                self.entropies[members[here], step] = law.entropy()[at]
-        return tokens, step + 1 >= self.length[members]
+            self.record(logits[piece].float(), row[here] - piece.start, members[here], step)
+        return self.tokens[members, step], step + 1 >= self.length[members]
+
+    @abstractmethod
+    def record(self, scores: Tensor, row: np.ndarray, members: np.ndarray, step: int) -> None:
+        """scores: (R, V) float32 logits; row: (M,) index into them; members: (M,) text numbers."""
+
+
+class LogProbs(Forced):
+    """Keeps log-probabilities (nats)."""
+
+    def __init__(self, texts: Sequence[Sequence[int]]) -> None:
+        super().__init__(texts)
+        self.logprobs = np.zeros(self.tokens.shape, dtype=np.float32)
+
+    def record(self, scores: Tensor, row: np.ndarray, members: np.ndarray, step: int) -> None:
+        law = distribution(scores, Base())
+        self.logprobs[members, step] = law.log_probs(row, self.tokens[members, step])
+
+
+class Observed(LogProbs):
+    """Keeps ranks and the entropies (nats) of the steps too."""
+
+    def __init__(self, texts: Sequence[Sequence[int]]) -> None:
+        super().__init__(texts)
+        self.ranks = np.zeros(self.tokens.shape, dtype=np.int32)
+        self.entropies = np.zeros(self.tokens.shape, dtype=np.float32)
+
+    def record(self, scores: Tensor, row: np.ndarray, members: np.ndarray, step: int) -> None:
+        law, tokens = distribution(scores, Base()), self.tokens[members, step]
+        self.logprobs[members, step] = law.log_probs(row, tokens)
+        self.ranks[members, step] = law.ranks(row, tokens)
+        self.entropies[members, step] = law.entropy()[row]
 
 
 def force(
@@ -71,6 +91,6 @@ def score(
 
     texts: token ids, each with at least one. The result of a text does not depend on the others.
     """
-    forced = Forced(texts)
+    forced = LogProbs(texts)
     work = force(model, prompts, prompt_of_text, forced, prompt_length, batch_size, on_step)
     return [forced.logprobs[i, :n].copy() for i, n in enumerate(forced.length)], work

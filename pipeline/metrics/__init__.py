@@ -101,7 +101,6 @@ METRICS = {
             COSINE,
             relevance.context_stats,
             ratio,
-            ("textgen", "dialogue"),  # the embedder reads English; translation's source is not
         ),
         Metric(
             "reference_similarity",
@@ -120,7 +119,6 @@ METRICS = {
             translation.BLEU_SIGNATURE,
             translation.bleu_stats,
             translation.bleu,
-            ("translation",),
         ),
         Metric(
             "chrf",
@@ -129,7 +127,6 @@ METRICS = {
             translation.CHRF_SIGNATURE,
             translation.chrf_stats,
             translation.chrf,
-            ("translation",),
         ),
         Metric(
             "ter",
@@ -138,7 +135,6 @@ METRICS = {
             translation.TER_SIGNATURE,
             translation.ter_stats,
             translation.ter,
-            ("translation",),
         ),
     )
 }

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-ALL_TASKS = ("textgen", "dialogue", "translation")
-
 
 @dataclass(frozen=True)
 class CellTexts:
@@ -46,7 +44,6 @@ class Metric:
     signature: str  # all that fixes the number; {judge}, {model}, {embedder}, {dtype} are filled in
     stats: Callable[[CellTexts], np.ndarray]
     aggregate: Callable[[np.ndarray], np.ndarray]
-    tasks: tuple[str, ...] = ALL_TASKS
 
 
 def ratio(sums: np.ndarray) -> np.ndarray:

@@ -12,9 +12,8 @@ from pipeline.metrics.base import Metric
 from pipeline.metrics.compare import Point, adjusted, family_volume, front, matched_difference
 from pipeline.metrics.statistics import Sampled, resampled
 from pipeline.routing.cells import Cell, Decoder
-from pipeline.settings import Base, Settings, Task
+from pipeline.settings import CURVES, Base, Settings, Task
 
-CURVES = ("temperature", "top_p")
 OUTSIDE = "its diversity lies outside the curve"
 
 

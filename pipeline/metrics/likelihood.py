@@ -17,13 +17,11 @@ import torch
 from torch import Tensor
 
 from pipeline.decoding.examples import padded_length
-from pipeline.decoding.forest import decode
-from pipeline.decoding.members import by_piece
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.plan import Plan
 from pipeline.decoding.sampling import distribution
+from pipeline.decoding.scorer import Forced, force
 from pipeline.decoding.store import Store, content_key
-from pipeline.decoding.walk import Walk
 from pipeline.metrics.base import CellTexts, ratio
 from pipeline.metrics.statistics import interval, percentile_interval
 from pipeline.routing.routes import delta
@@ -43,8 +41,8 @@ class Law:
     route: Route
 
 
-class Recorder:
-    """Chooses the given tokens and records p and δ of each under every law: (laws, texts, T) float64."""
+class Recorder(Forced):
+    """Keeps p and δ of each token under every law: (laws, texts, T) float64."""
 
     def __init__(
         self,
@@ -53,26 +51,18 @@ class Recorder:
         vocabulary: Vocabulary,
         tables: dict[Route, np.ndarray],
     ) -> None:
+        super().__init__(texts)
         self.laws, self.vocabulary, self.tables = laws, vocabulary, tables
-        self.length = np.array([len(text) for text in texts])
-        self.tokens = np.zeros((len(texts), int(self.length.max())), dtype=np.int64)
-        for i, text in enumerate(texts):
-            self.tokens[i, : len(text)] = text
         shape = (len(laws), *self.tokens.shape)
         self.p, self.delta = np.zeros(shape), np.zeros(shape)
 
-    def __call__(
-        self, logits: Tensor, row: np.ndarray, members: np.ndarray, step: int, walk: Walk | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def record(self, scores: Tensor, row: np.ndarray, members: np.ndarray, step: int) -> None:
         tokens = self.tokens[members, step]
-        for piece, here in by_piece(logits.shape, row):
-            scores, at = logits[piece].float(), row[here] - piece.start
-            index = (torch.from_numpy(at), torch.from_numpy(tokens[here]))
-            for number, law in enumerate(self.laws):
-                self.p[number, members[here], step] = self._model(scores, law.base, at, tokens[here])
-                mass = delta(law.route, scores, self.vocabulary, self.tables.get(law.route))
-                self.delta[number, members[here], step] = mass[index].cpu().numpy()
-        return tokens, step + 1 >= self.length[members]
+        index = (torch.from_numpy(row), torch.from_numpy(tokens))
+        for number, law in enumerate(self.laws):
+            self.p[number, members, step] = self._model(scores, law.base, row, tokens)
+            mass = delta(law.route, scores, self.vocabulary, self.tables.get(law.route))
+            self.delta[number, members, step] = mass[index].cpu().numpy()
 
     def _model(self, scores: Tensor, base: Base, row: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         if base.greedy:
@@ -118,8 +108,7 @@ def human_probabilities(
         distinct = list(dict.fromkeys(prompts))
         place = {prompt: i for i, prompt in enumerate(distinct)}
         number = np.array([place[prompt] for prompt in prompts])
-        steps = recorder.tokens.shape[1]
-        decode(load(), distinct, number, recorder, steps, prompt_length, batch_size)
+        force(load(), distinct, number, recorder, prompt_length, batch_size)
         buffer = io.BytesIO()
         np.savez(buffer, p=recorder.p, delta=recorder.delta)
         there = {key: buffer.getvalue()}

@@ -10,8 +10,7 @@ from scipy import stats
 
 from pipeline.checks import PipelineError
 from pipeline.metrics.base import CellTexts
-from pipeline.routing.cells import Cell, Decoder
-from pipeline.routing.schedules import factors
+from pipeline.routing.cells import Cell, Decoder, step_rates
 from pipeline.settings import Settings, Variant
 
 
@@ -78,8 +77,7 @@ def _expected(
     for values in routes:
         made[: len(values)] += 1
     made /= max(made.sum(), 1)
-    q = decoder.q * factors(decoder.q_schedule, steps)
-    lam = decoder.lam * factors(decoder.lambda_schedule, steps)
+    q, lam = step_rates(decoder, decoder.q, decoder.lam, steps)
     both = decoder.q_gate.kind == decoder.lambda_gate.kind == "entropy"
     return float(made @ q), None if both else float(made @ ((1 - q) * lam))
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.report.names import METRIC_NAMES
-from pipeline.settings import Settings
+from pipeline.settings import CURVES, Settings
 
 HEADER = """# Does random routing help?
 
@@ -31,7 +31,7 @@ def _task(task: str, found: dict[str, Any], settings: Settings) -> str:
         f"## {task}\n",
         f"Quality is {quality}, diversity is {diversity}; {len(found['examples'])} examples.\n",
         _answer(compared),
-        *(_curve(family, compared["matched"], settings) for family in ("temperature", "top_p")),
+        *(_curve(family, compared["matched"], settings) for family in CURVES),
         _volume(compared["hypervolume"]),
         *(_likelihood(record) for record in found["likelihood"]),
     ]
@@ -66,7 +66,7 @@ def _curve(family: str, matched: Sequence[dict[str, Any]], settings: Settings) -
     sure = [record for record in sure if record["p_adjusted"] < 1 - settings.confidence]
     better = [record["cell"] for record in sure if record["difference"] > 0]
     worse = [record["cell"] for record in sure if record["difference"] < 0]
-    curve = f"- Against the {family.replace('_', '-')} curve: "
+    curve = f"- Against the {CURVES[family]} curve: "
     if not there:
         return f"{curve}none of {len(own)} decoders has a diversity that it reaches."
     named = f" ({', '.join(f'`{cell}`' for cell in better[:5])})" if better else ""

@@ -11,9 +11,7 @@ from matplotlib.lines import Line2D
 from pipeline.report import style
 from pipeline.report.names import METRIC_NAMES
 from pipeline.report.table import Row
-from pipeline.settings import Settings
-
-CURVES = {"temperature": "temperature", "top_p": "top-p"}
+from pipeline.settings import CURVES, Settings
 
 
 def draw(records: Sequence[dict[str, str]], rows: Sequence[Row], settings: Settings) -> Figure | None:

@@ -71,7 +71,7 @@ def _recovery(ax: Axes, records: Sequence[dict[str, str]], looks: dict[str, styl
     ax.axhline(0.0, color="black", linewidth=0.8, zorder=1)
     ax.set_xscale("log", base=2)
     ax.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
-    ax.set_xlabel("tokens after an isolated random token (of at least 30)")
+    ax.set_xlabel("tokens after an isolated random token (variants with 30 or more)")
     ax.set_title(
         "recovery: judge's log-probability of a token\nminus that without routes (nats; 0: recovered)",
         loc="left", fontsize=9,

@@ -7,13 +7,14 @@ run once.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from pipeline.routing.law import effective_rate, exploration_weight
+from pipeline.routing.law import effective_rate
 from pipeline.routing.schedules import factors
-from pipeline.settings import Base, Gate, Route, Schedule, Settings, Task, Variant
+from pipeline.settings import Base, Gate, Route, Schedule, Settings, Task, Variant, exploration_weight
 
 NO_ROUTE = Route("none")
 
@@ -87,39 +88,35 @@ def _gate(gate: Gate, schedule: Schedule, rate: float) -> Gate:
     return Gate() if always or not rate else gate
 
 
-def gate_rates(decoder: Decoder, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """What `gates.weights` takes for the two routes, each (steps,): the rate times the schedule's factor.
+def step_rates(
+    law: Variant | Decoder, q: float, weight: float, steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rates of the two routes at each step, each (steps,): the route's rate times its schedule's factor."""
+    return q * factors(law.q_schedule, steps), weight * factors(law.lambda_schedule, steps)
 
-    The scale of an entropy gate holds the rate already.
+
+def gate_rates(decoder: Decoder, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """What `gates.weights` takes for the two routes: the steps' rates, each (steps,).
+
+    The scale of an entropy gate holds the rate already, so that only the schedule's factor is left.
     """
-    q, lam = factors(decoder.q_schedule, steps), factors(decoder.lambda_schedule, steps)
-    return (
-        q if decoder.q_gate.kind == "entropy" else decoder.q * q,
-        lam if decoder.lambda_gate.kind == "entropy" else decoder.lam * lam,
-    )
+    q = 1.0 if decoder.q_gate.kind == "entropy" else decoder.q
+    lam = 1.0 if decoder.lambda_gate.kind == "entropy" else decoder.lam
+    return step_rates(decoder, q, lam, steps)
 
 
 def mean_rate(variant: Variant, q: float, weight: float, steps: int) -> float:
     """r = 1 − (1−q)(1−λ), with schedules the mean over the steps."""
-    q_steps = q * factors(variant.q_schedule, steps)
-    lambda_steps = weight * factors(variant.lambda_schedule, steps)
-    rates = [effective_rate(a, b) for a, b in zip(q_steps, lambda_steps, strict=True)]
+    pairs = zip(*step_rates(variant, q, weight, steps), strict=True)
+    rates = [effective_rate(a, b) for a, b in pairs]
     return rates[0] if len(set(rates)) == 1 else round(float(np.mean(rates)), 12)
-
-
-def grid_of(variant: Variant, settings: Settings) -> list[tuple[float, float, float]]:
-    """(q, λ as written, weight of δ_λ) of each of its cells."""
-    return [
-        (q, lam, exploration_weight(lam, settings.lambda_means))
-        for q in variant.q or settings.q
-        for lam in variant.lambdas or settings.lambdas
-    ]
 
 
 def routing_cells(settings: Settings, task: Task) -> list[Cell]:
     cells = []
     for name, variant in settings.variants.items():
-        for q, lam, weight in grid_of(variant, settings):
+        for q, lam in product(variant.q or settings.q, variant.lambdas or settings.lambdas):
+            weight = exploration_weight(lam, settings.lambda_means)
             cells.append(
                 Cell(
                     name=f"routing-{name}-q{q:.12g}-l{lam:.12g}",

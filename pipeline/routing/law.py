@@ -27,8 +27,3 @@ def routed(p: Tensor, delta_q: Tensor, delta_lambda: Tensor, q: float, lam: floa
 def effective_rate(q: float, lam: float) -> float:
     """r = 1 − (1−q)(1−λ): the probability that a step takes either random route."""
     return round(1 - (1 - q) * (1 - lam), 12)  # 12 digits: 0.1 stays 0.1, and equal rates are equal
-
-
-def exploration_weight(lam: float, lambda_means: str) -> float:
-    """Weight of δ_λ. The formula of the source gives λ to exploration, its prose 1 − λ."""
-    return lam if lambda_means == "explore" else round(1 - lam, 12)

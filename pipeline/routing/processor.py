@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from pipeline.decoding.sampling import distribution
+from pipeline.decoding.sampling import distribution, probabilities
 from pipeline.routing.gates import entropy_weights
 from pipeline.routing.law import mix
 from pipeline.routing.noise import Source
@@ -126,7 +126,7 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
                 f"`vocabulary` is of {self.vocabulary.size} tokens, but the scores are of {scores.shape[1]}"
             )
         scores = scores.float()
-        law = self._base(scores)  # (B, V) probabilities
+        law = probabilities(scores, self.base)  # (B, V)
         for weight, route, gate in self.laws:
             if weight == 0:
                 continue
@@ -139,12 +139,6 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
             else:
                 law = mix(law, mass, weight)
         return law.log()
-
-    def _base(self, scores: Tensor) -> Tensor:
-        if self.base.greedy:
-            return torch.nn.functional.one_hot(scores.argmax(1), scores.shape[1]).float()
-        weights = distribution(scores, self.base).weights
-        return weights / weights.sum(1, keepdim=True)
 
     def _delta(self, route: Route, scores: Tensor, law: Tensor) -> Tensor:
         table = self._frozen(route, len(scores)) if route.kind == "frozen" else self.frequencies

@@ -62,7 +62,8 @@ def delta(route: Route, scores: Tensor, vocabulary: Vocabulary, table: np.ndarra
         mass[:, torch.from_numpy(vocabulary.allowed)] = 1 / len(vocabulary.allowed)
         return mass
     if route.kind == "top_k":
-        chosen = ranked(scores, barred(vocabulary, scores.device), route.k)  # (B, k)
+        k = min(route.k, len(vocabulary.allowed))
+        chosen = ranked(scores, barred(vocabulary, scores.device), k)  # (B, k)
         return mass.scatter_(1, chosen, 1 / chosen.shape[1])
     if route.kind in ("unigram", "frozen") and table is not None:
         return mass + torch.from_numpy(table).to(mass)
@@ -77,5 +78,8 @@ def barred(vocabulary: Vocabulary, device: torch.device | str = "cpu") -> Tensor
 
 
 def ranked(scores: Tensor, bar: Tensor, k: int) -> Tensor:
-    """The k likeliest tokens that may be drawn: (B, k) ids, likeliest first. scores: (B, V), left as they are."""
-    return (scores + bar).topk(min(k, int((bar == 0).sum())), dim=1).indices
+    """The k likeliest tokens that may be drawn: (B, k) ids, likeliest first. scores: (B, V), left as they are.
+
+    k: at most as many as may be drawn.
+    """
+    return (scores + bar).topk(k, dim=1).indices

@@ -4,11 +4,23 @@ Unknown keys, missing keys and values out of range raise `SettingsError` with on
 the file, the key, the value and what is allowed.
 """
 
-from pipeline.settings.metrics import METRIC_TASKS
+from pipeline.settings.metrics import CURVES, METRIC_TASKS
 from pipeline.settings.parse import load_settings, parse_settings
-from pipeline.settings.schema import Asset, Base, Comparison, Gate, Route, Schedule, Settings, Task, Variant
+from pipeline.settings.schema import (
+    Asset,
+    Base,
+    Comparison,
+    Gate,
+    Route,
+    Schedule,
+    Settings,
+    Task,
+    Variant,
+    exploration_weight,
+)
 
 __all__ = [
+    "CURVES",
     "METRIC_TASKS",
     "Asset",
     "Base",
@@ -19,6 +31,7 @@ __all__ = [
     "Settings",
     "Task",
     "Variant",
+    "exploration_weight",
     "load_settings",
     "parse_settings",
 ]

@@ -20,10 +20,11 @@ METRIC_TASKS = {
         ),
         EVERY,
     ),
-    "context_similarity": ("textgen", "dialogue"),
+    "context_similarity": ("textgen", "dialogue"),  # the embedder reads English; translation's source is not
     **dict.fromkeys(("bleu", "chrf", "ter"), ("translation",)),
 }  # fmt: skip
 DIVERSITY = ("ead_1", "ead_2", "ead_3", "distinct_1", "distinct_2", "distinct_3", "entropy_2", "self_bleu")
+CURVES = {"temperature": "temperature", "top_p": "top-p"}  # baselines that routing is compared with: names
 QUALITY = ("fluency_gap", "context_similarity", "reference_similarity", "bleu", "chrf", "ter")
 
 

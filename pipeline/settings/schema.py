@@ -54,6 +54,11 @@ class Schedule:
     length: int = 0  # 0: the whole text
 
 
+def exploration_weight(lam: float, lambda_means: str) -> float:
+    """Weight of δ_λ. The formula of the source gives λ to exploration, its prose 1 − λ."""
+    return lam if lambda_means == "explore" else round(1 - lam, 12)
+
+
 @dataclass(frozen=True)
 class Variant:
     base: Base

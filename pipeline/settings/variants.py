@@ -7,7 +7,14 @@ from typing import Any
 from pipeline import checks
 from pipeline.checks import fail
 from pipeline.settings.decoders import parse_base, parse_grid
-from pipeline.settings.schema import Gate, Route, Schedule, Settings, Variant
+from pipeline.settings.schema import (
+    Gate,
+    Route,
+    Schedule,
+    Settings,
+    Variant,
+    exploration_weight,
+)
 
 ROUTES = (
     "must be uniform, {top_k: k}, unigram, {unigram: file}, frozen, {frozen: concentration}, "
@@ -105,8 +112,7 @@ def check_gates(name: str, variant: Variant, settings: Settings) -> None:
     that never closes.
     """
     lambdas = variant.lambdas or settings.lambdas
-    explores = settings.lambda_means == "explore"
-    weights = [(lam, lam if explores else round(1 - lam, 12)) for lam in lambdas]
+    weights = [(lam, exploration_weight(lam, settings.lambda_means)) for lam in lambdas]
     for route, gate, schedule, rates in (
         ("q", variant.q_gate, variant.q_schedule, [(q, q) for q in variant.q or settings.q]),
         ("lambda", variant.lambda_gate, variant.lambda_schedule, weights),
