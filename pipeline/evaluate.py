@@ -1,4 +1,4 @@
-"""Stage evaluate: metrics of every cell of a task → `data/metrics/<task>.json`."""
+"""Stage evaluate: metrics of every cell of a task → `data/metrics/<task>.json`, `<task>.stats.parquet`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from pipeline.decoding.prepared import plan_rows
 from pipeline.decoding.store import Store, content_key, open_store
 from pipeline.files import read_json, read_jsonl, write_json
 from pipeline.metrics import METRICS, CellTexts
-from pipeline.metrics.collect import add_embeddings, add_judge, human_texts, read_texts
+from pipeline.metrics.collect import add_embeddings, add_judge, human_texts, read_texts, text_order
 from pipeline.metrics.comparison import Comparison
 from pipeline.metrics.embedding import CODE_VERSION, Embedder
 from pipeline.metrics.likelihood import human_likelihood
-from pipeline.metrics.measure import measure, stats_of, task_resamples, without_nan
+from pipeline.metrics.measure import measure, task_resamples, without_nan
 from pipeline.metrics.recovery import Judged, recovery
 from pipeline.metrics.routing import gate_rates, identity
+from pipeline.metrics.statfile import write_stats
 from pipeline.routing.cells import Cell, all_cells
 from pipeline.settings import METRIC_TASKS, Settings, Task, load_settings
 from pipeline.tasks import TASKS
@@ -40,21 +41,22 @@ def main(argv: list[str]) -> None:
             raise PipelineError(f"data/prepared/{task.name}.jsonl: example {row['id']} has no references")
     cells = all_cells(settings, task)
     tokenizer = load_tokenizer(Path("data/assets") / task.model)
-    texts = {cell.name: read_texts(task, cell.name, rows, len(tokenizer)) for cell in cells}
-    texts["human"] = human_texts(rows, tokenizer)
+    order = text_order(settings, task, rows, task.samples)
+    texts = {cell.name: read_texts(task, cell.name, rows, len(tokenizer), order) for cell in cells}
+    texts["human"] = human_texts(rows, tokenizer, text_order(settings, task, rows, 1))
+    ids = [row["id"] for row in rows]
     with open_store("evaluate") as store:
         judged = Progress(f"{task.name}, judge", "tok")
         with judged as show:
             texts = add_judge(settings, task, rows, texts, store, show)
-        weights = task_resamples(settings, task, len(rows))
+        weights = task_resamples(settings, task, ids)
         likelihood = likelihoods(settings, task, cells, rows, texts["human"], tokenizer, weights, store)
         with Progress(f"{task.name}, embeddings", "text") as show:
             texts = add_embeddings(rows, texts, lambda distinct: embed(settings, distinct, store, show))
     metrics = [METRICS[name] for name in settings.metrics if task.name in METRIC_TASKS[name]]
     with Progress(f"{task.name}, metrics", "cell") as show:
         counter = iter(range(1, len(cells) + 1))
-        ids = [row["id"] for row in rows]
-        result = measure(
+        result, stats = measure(
             settings, task, ids, cells, texts, metrics, weights, lambda: show(next(counter), len(cells))
         )
     judge_tokenizer = load_tokenizer(Path("data/assets") / task.judge)
@@ -63,10 +65,12 @@ def main(argv: list[str]) -> None:
     result["gates"] = gate_rates(cells, texts, task.max_new_tokens, settings.confidence)
     result["recovery"] = recovery(cells, texts, by_token, weights, settings.confidence)
     result["likelihood"] = likelihood
-    stats = stats_of(result)
-    compared = Comparison(settings, task, [cell for cell in cells if cell.name in stats], stats, METRICS)
-    halves = task_resamples(settings, task, len(ids) // 2, "half")
+    compared = Comparison(
+        settings, task, ids, [cell for cell in cells if cell.name in stats], stats, METRICS
+    )
+    halves = task_resamples(settings, task, sorted(ids)[1::2], "half")
     result["comparison"] = compared.result(weights, halves)
+    write_stats(f"data/metrics/{task.name}.stats.parquet", ids, stats)
     write_json(f"data/metrics/{task.name}.json", without_nan(result))
     stage.say(
         "evaluate",

@@ -74,7 +74,8 @@ def quality(diverse: float, perplexity: float, good: float) -> list[float]:
 
 def metrics_of(task: str, found: dict[str, float], address: str) -> dict[str, Any]:
     random = np.random.default_rng(list(address.encode()))
-    out = {}
+    few = {"value": None, "lo": None, "hi": None, "missing": "needs 200 examples; there are 64"}
+    out: dict[str, Any] = {"mauve": few}
     for name in METRICS[task]:
         value = found[name]
         wobble = 0.0 if name == "empty" else 0.01 if name.startswith("distinct") else 0.03
@@ -82,7 +83,7 @@ def metrics_of(task: str, found: dict[str, float], address: str) -> dict[str, An
         if name.startswith("distinct"):
             value = min(value, 0.999)
         spread = abs(value) * wobble * random.uniform(1.2, 2)
-        out[name] = {"value": value, "lo": value - spread, "hi": value + spread, "stats": [[1.0, 2.0]]}
+        out[name] = {"value": value, "lo": value - spread, "hi": value + spread}
     return out
 
 
@@ -109,7 +110,8 @@ def measured(task: str, settings: Settings) -> dict[str, Any]:
     records.append({**empty, **about, **counts, "metrics": metrics_of(task, human, "human")})
     for record in records:
         record["metrics"] = {k: v for k, v in record["metrics"].items() if k in settings.metrics}
-    labels = {m: {"label": m, "higher_is_better": None, "signature": ""} for m in METRICS[task]}
+    about = {"label": "", "unit": "", "better": "", "needs": "", "source": "", "signature": ""}
+    labels = {m: about for m in METRICS[task]}
     return {
         "task": task, "examples": ["a"], "metrics": labels, "cells": records,
         "identity": [], "gates": gates(cells), "recovery": recovery(settings), "likelihood": likelihood(settings),
@@ -145,7 +147,7 @@ def comparison(settings: Settings, task: str, cells: list[Cell]) -> dict[str, An
         for family, ratio in (("temperature", 1.0), ("routing", 0.9))
     ]
     return {
-        "diversity": settings.comparison.diversity, "quality": settings.comparison.quality[task],
+        "diversity": settings.comparison.diversity, "quality": settings.comparison.quality[task][-1],
         "correction": settings.comparison.correction, "matched": matched, "against_base": [], "front": [],
         "hypervolume": volumes if first else [],
         "best": best and {name: best[name] for name in ("cell", "difference", "lo", "hi", "p")},

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+from scipy.stats import linregress
 
-from pipeline.metrics.diversity import distinct_stats, entropy_stats, self_bleu_stats, seq_rep_stats, words
-from tests.test_metrics import cell, value
+from pipeline.metrics import METRICS
+from pipeline.metrics.compression import compression_stats
+from pipeline.metrics.ngrams import distinct_stats, entropy_stats, seq_rep_stats, words
+from pipeline.metrics.selfbleu import self_bleu_stats
+from pipeline.metrics.zipf import zipf_stats
+from tests.test_metrics import cell, nltk_self_bleu, value
 
 TEXT = st.text(alphabet="ab .é漢\n", max_size=14)
 CELL = st.lists(TEXT, min_size=2, max_size=6)
@@ -110,13 +116,7 @@ def test_self_bleu_is_nltk_on_a_cell_of_real_size() -> None:
     """64 long texts, so that counts above 1, ties of the largest count, and ties of length occur."""
     draw = random.Random(2)
     texts = [" ".join(draw.choices("abcdefg", k=draw.randint(0, 40))) for _ in range(64)]
-    tokens = [list(words(text)) for text in texts]
-    smooth = SmoothingFunction().method1
-    expected = [
-        float(sentence_bleu(tokens[:i] + tokens[i + 1 :], row, smoothing_function=smooth))
-        for i, row in enumerate(tokens)
-    ]
-    assert self_bleu_stats(cell(texts))[:, 0].tolist() == pytest.approx(expected, abs=1e-12)
+    assert self_bleu_stats(cell(texts))[:, 0].tolist() == pytest.approx(nltk_self_bleu(texts), abs=1e-12)
 
 
 def test_seq_rep_weighs_texts_by_length() -> None:
@@ -132,9 +132,95 @@ def test_length_and_empty_by_hand() -> None:
     assert value("empty", texts) == pytest.approx(3 / 5)
 
 
+def test_self_bleu_takes_a_keyed_subsample() -> None:
+    """Of 30 texts the 10 with the smallest noise, wherever they stand; the others count as nothing."""
+    draw = random.Random(3)
+    texts = [" ".join(draw.choices("abcdefg", k=12)) for _ in range(30)]
+    order = np.random.Generator(np.random.Philox(1)).random(30)
+    taken = np.argsort(order)[:10]
+    stats = self_bleu_stats(cell(texts, order=order), most=10)
+    assert set(np.flatnonzero(stats[:, 1])) == set(taken)
+    assert stats[taken, 0].tolist() == pytest.approx(nltk_self_bleu([texts[i] for i in taken]), abs=1e-12)
+    assert "texts:at most 1000, keyed" in METRICS["self_bleu"].signature
+
+
+def zipf(counts: list[int]) -> float:
+    counts = sorted(counts, reverse=True)[:5000]
+    return -float(linregress(np.log(np.arange(1, len(counts) + 1)), np.log(counts)).slope)
+
+
+def test_zipf_is_scipys_line() -> None:
+    """Holtzman et al. fit it with scipy's linregress over the first 5,000 ranks."""
+    draw = np.random.Generator(np.random.Philox(7))
+    texts = [" ".join(f"w{i}" for i in draw.zipf(1.5, 30).clip(max=10**6)) for _ in range(40)]
+    counts = list(Counter(word for text in texts for word in words(text)).values())
+    assert value("zipf", cell(texts)) == pytest.approx(zipf(counts), abs=1e-12)
+    many = [f"v{i} u{i // 3}" for i in range(6000)]
+    counts = list(Counter(word for text in many for word in words(text)).values())
+    assert value("zipf", cell(many)) == pytest.approx(zipf(counts), abs=1e-9)
+    # by hand: counts 4 and 2 fall by log 2 over log 2
+    assert value("zipf", cell(["a a a a b b"])) == pytest.approx(1)
+    assert value("zipf", cell(["a b c d"])) == pytest.approx(0)  # noise is flat
+    assert math.isnan(value("zipf", cell(["a a a"])))
+
+
+def test_zipf_influences_are_those_of_leaving_an_example_out() -> None:
+    draw = np.random.Generator(np.random.Philox(8))
+    texts = [" ".join(f"w{i}" for i in draw.zipf(1.6, 20).clip(max=50)) for _ in range(8)]
+    without = np.array([value("zipf", cell(texts[:i] + texts[i + 1 :])) for i in range(8)])
+    expected = value("zipf", cell(texts)) + 7 * (without.mean() - without)
+    assert zipf_stats(cell(texts))[:, 0] == pytest.approx(expected)
+
+
+def test_compression_ratio_is_gzips() -> None:
+    texts = ["the cat sat", "a dog ran", "the cat sat on the mat"]
+    raw = "".join(f"{text}\n" for text in sorted(texts)).encode()
+    expected = len(raw) / len(gzip.compress(raw, 9, mtime=0))
+    assert value("compression_ratio", cell(texts)) == pytest.approx(expected)
+    same = value("compression_ratio", cell(["the very same text, again and again"] * 50))
+    assert same > 20 > value("compression_ratio", cell([f"{i * 7919:x}" for i in range(50)]))
+
+
+def test_compression_influences_are_near_those_of_leaving_an_example_out() -> None:
+    """60 texts, of which every third is there twice: what gzip saves without a text, against what the
+    text costs beside its neighbours: the spread is at least the exact one and not twice as wide."""
+    draw = random.Random(4)
+    vocabulary = ["".join(draw.choices("abcdefghij", k=draw.randint(2, 9))) for _ in range(80)]
+    texts = [" ".join(draw.choices(vocabulary, k=draw.randint(3, 30))) for _ in range(40)]
+    texts += texts[::2]
+
+    def size(rows: list[str]) -> int:
+        return len(gzip.compress("".join(f"{row}\n" for row in sorted(rows)).encode(), 9, mtime=0))
+
+    exact = np.array([size(texts) - size(texts[:i] + texts[i + 1 :]) for i in range(60)])
+    found = compression_stats(cell(texts))[:, 1]
+    assert found.sum() == pytest.approx(size(texts))
+    assert np.corrcoef(found, exact)[0, 1] > 0.95
+    assert 1 <= found.std() / exact.std() < 2
+
+
+def test_texts_by_themselves() -> None:
+    texts = ["a", "a ", "b\ufffd\ufffd", ""]
+    assert value("distinct_texts", cell(texts)) == pytest.approx(3 / 4)
+    assert value("broken", cell(texts)) == pytest.approx(2 / 6)
+    assert math.isnan(value("broken", cell([""])))
+
+
 @settings(max_examples=80, deadline=None)
 @given(CELL, st.randoms(use_true_random=False))
-@pytest.mark.parametrize("name", ["distinct_1", "distinct_2", "distinct_3", "self_bleu", "seq_rep_4"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "distinct_1",
+        "distinct_2",
+        "distinct_3",
+        "self_bleu",
+        "seq_rep_4",
+        "distinct_texts",
+        "broken",
+        "empty",
+    ],
+)
 def test_bounds_and_order(name: str, texts: list[str], shuffler: random.Random) -> None:
     result = value(name, cell(texts))
     shuffled = value(name, cell(shuffler.sample(texts, len(texts))))

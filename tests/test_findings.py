@@ -37,8 +37,13 @@ def measured(best: dict[str, Any] | None) -> dict[str, Any]:
         record("one", 0.3, 0.01), record("two", 0.3, 0.06), record("three", -0.3, 0.01),
         {"cell": "four", "curve": "temperature", "missing": "outside"},
     ]  # fmt: skip
+    few = {"value": None, "lo": None, "hi": None, "missing": "needs 200 examples; there are 30"}
+    odd = {"value": None, "lo": None, "hi": None, "missing": "every text is empty"}
+    values: dict[str, Any] = {"mauve": few, "vendi": few, "ter": {"value": 1.0}}
+    one: dict[str, Any] = {"cell": "one", "family": "routing", "metrics": values}
     return {
         "examples": ["a"] * 30,
+        "cells": [one, {**one, "cell": "two", "metrics": {**values, "ter": odd}}],
         "likelihood": [{"variant": "v", "route": "q", "best_r": 0.002, "best_lo": 0.0, "best_hi": 0.01}],
         "comparison": {
             "quality": "chrf", "diversity": "ead_2", "matched": matched, "best": best,
@@ -56,6 +61,7 @@ def test_the_sentences() -> None:
         "**No difference shown** from temperature", "`one`, differs by +0.25 (-0.05 to +0.55) on the other half",
         "of the 3 of 4 decoders at a diversity that it reaches, 1 better (`one`), 1 worse, 1 with no difference shown",
         "0.93 times the area", "(0.80 to 1.10)", "likeliest under `v` (q-route alone) at r = 0.002 (0 to 0.01)",
+        "Missing: `mauve`, `vendi`: needs 200 examples; there are 30; `ter` (in 1 of 2 cells): every text is empty.",
     ):  # fmt: skip
         assert part in text, part
     sure = {**best, "lo": 0.05}
@@ -64,6 +70,23 @@ def test_the_sentences() -> None:
         settings, {"translation": measured({**best, "hi": -0.01})}
     )
     assert "**Not comparable**" in findings(settings, {"translation": measured(None)})
+
+
+def test_a_quality_that_was_passed_over_is_named() -> None:
+    values = synthetic.raw_params()
+    found = measured(None)
+    found["comparison"]["quality"] = "fluency_gap"
+    text = findings(parse_settings(values), {"textgen": found})
+    assert "Quality is fluency gap to human" in text
+    assert "MAUVE (0–1) needs 200 examples; there are 30." in text
+
+
+def test_missing_values_are_counted() -> None:
+    records = TABLES["missing"].records(measured(None))
+    assert records[-1] == {
+        "metric": "ter", "cells": 1, "of": 2, "first": "two", "missing": "every text is empty",
+    }  # fmt: skip
+    assert records[0]["cells"] == 2
 
 
 def test_tables_read_back(tmp_path: Any) -> None:

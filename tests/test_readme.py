@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks import statistics
+from benchmarks import evaluation, statistics
 from benchmarks.decode import table
 from pipeline.files import read_json
+from pipeline.metrics import METRICS
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,3 +31,15 @@ def test_the_statistics_tell_the_truth() -> None:
             if name != "seq_rep_4":
                 assert 0.03 <= rates["a_a_rejected"] <= 0.07, name
                 assert 0.93 <= rates["value_covered"] <= 0.985, name
+
+
+def metric_table() -> str:
+    lines = ["| metric | what it is | unit | better | needs | source |", "|---|---|---|---|---|---|"]
+    for m in METRICS.values():
+        lines.append(f"| `{m.name}` | {m.label} | {m.unit} | {m.better} | {m.needs} | {m.source} |")
+    return "\n".join(lines)
+
+
+def test_the_table_of_metrics_is_that_of_the_code() -> None:
+    assert shown("metrics") == metric_table()
+    assert shown("evaluation") == evaluation.table(read_json(ROOT / "reports/evaluation.json")).strip()

@@ -112,8 +112,15 @@ WRONG = [
     ("tasks/textgen/turns", 3, "tasks.textgen.turns", "unknown key"),
     ("tasks/textgen/beams", [1], "tasks.textgen.beams[0] = 1", "at least 2"),
     ("metrics", ["bleu", "rouge"], "metrics[1] = 'rouge'", "must be one of"),
-    ("comparison/diversity", "mauve", "comparison.diversity = 'mauve'", "must be one of distinct_1"),
+    ("comparison/diversity", "mauve", "comparison.diversity = 'mauve'", "must be one of compression_ratio"),
     ("comparison/quality/textgen", "chrf", "comparison.quality.textgen = 'chrf'", "textgen cannot have"),
+    (
+        "comparison/quality/textgen",
+        ["mauve", "ter"],
+        "comparison.quality.textgen[1] = 'ter'",
+        "textgen cannot have",
+    ),
+    ("comparison/quality/textgen", [], "comparison.quality.textgen = []", "at least one"),
     ("comparison/quality/textgen", "ead_2", "comparison.quality.textgen", "must be one of bleu"),
     (
         "comparison/quality",
@@ -124,7 +131,7 @@ WRONG = [
     ("comparison/correction", "bonferroni", "comparison.correction", "fdr_bh, holm"),
     (
         "metrics",
-        ["length", "fluency_gap", "chrf"],
+        ["length", "mauve", "fluency_gap", "chrf"],
         "comparison.quality.dialogue",
         "must also stand in the list metrics",
     ),

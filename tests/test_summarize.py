@@ -39,11 +39,11 @@ def row(
 
 def test_csv_of_two_cells_is_exactly_this() -> None:
     routed = cell("routing-v-q0.03-l0.1", "routing", variant="v", q=0.03, r=0.127, **{"lambda": 0.1})
-    routed["metrics"] = {"bleu": {"value": 100 / 3, "lo": 1234567.0, "hi": 0.00001234567, "stats": []}}
+    routed["metrics"] = {"bleu": {"value": 100 / 3, "lo": 1234567.0, "hi": 0.00001234567}}
     top_k = cell("top_k-50", "top_k", setting=50.0)
     top_k["metrics"] = {
-        "bleu": {"value": None, "lo": None, "hi": None, "stats": []},
-        "empty": {"value": 0.0, "lo": 0.0, "hi": 0.5, "stats": []},
+        "bleu": {"value": None, "lo": None, "hi": None},
+        "empty": {"value": 0.0, "lo": 0.0, "hi": 0.5},
     }
     rows = rows_of({"task": "translation", "cells": [routed, top_k]}, "exploit")
     assert to_csv(rows, ["empty", "bleu"]) == (
@@ -111,7 +111,7 @@ def test_stage_on_the_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_metrics_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compared = ["ead_2", "fluency_gap", "reference_similarity", "chrf"]  # these are always needed
+    compared = ["ead_2", "mauve", "fluency_gap", "reference_similarity", "chrf"]  # these are always needed
     run(tmp_path, synthetic.raw_params() | {"metrics": ["length", *compared]}, monkeypatch)
     header = Path("reports/cells.csv").read_text().splitlines()[0]
     assert header.split("samples,")[1].split(",")[::3] == ["length", *compared]

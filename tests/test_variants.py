@@ -16,7 +16,7 @@ from pipeline.decoding.model import load_tokenizer
 from pipeline.decoding.resolve import with_frequencies
 from pipeline.files import read_jsonl
 from pipeline.metrics import CellTexts
-from pipeline.metrics.collect import read_texts
+from pipeline.metrics.collect import read_texts, text_order
 from pipeline.metrics.routing import gate_rates, identity
 from pipeline.routing.cells import Cell, all_cells
 from pipeline.routing.gates import entropy_weights
@@ -151,7 +151,8 @@ def finished_texts(
         task = settings.tasks["textgen"]
         cells = [cell for cell in all_cells(settings, task) if cell.variant]
         rows = read_jsonl("data/prepared/textgen.jsonl")
-        return settings, task, cells, {cell.name: read_texts(task, cell.name, rows) for cell in cells}
+        order = text_order(settings, task, rows, task.samples)
+        return settings, task, cells, {c.name: read_texts(task, c.name, rows, 0, order) for c in cells}
 
 
 def test_gates_of_the_finished_texts_open_at_their_rate(work: Path) -> None:

@@ -28,6 +28,9 @@ class CellTexts:
     human_nll: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,) of the example's human text
     human_tokens: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,)
     vocabulary: int = 0  # size of the generator's
+    order: np.ndarray = field(
+        default_factory=lambda: np.empty(0)
+    )  # (R,) keyed noise: whom a subsample takes
 
 
 @dataclass(frozen=True)
@@ -35,19 +38,43 @@ class Metric:
     """stats(texts): (R, k) float64 sufficient statistics; aggregate: sums (..., k) → values (...).
 
     An undefined value is NaN, never 0. Because a value depends on the sums alone, a bootstrap over
-    examples is a re-sum.
+    examples is a re-sum. A metric that is itself random (MAUVE's clusters) aggregates to (..., S), a value
+    a seed; see `pipeline.metrics.statistics.resampled`.
     """
 
     name: str
     label: str
+    unit: str
     higher_is_better: bool | None  # None: neither; nearer to the human value is better
+    source: str  # who defined it
     signature: str  # all that fixes the number; {judge}, {model}, {embedder}, {dtype} are filled in
     stats: Callable[[CellTexts], np.ndarray]
     aggregate: Callable[[np.ndarray], np.ndarray]
+    minimum_examples: int = 1  # with fewer, the metric is missing
+    minimum_samples: int = 1  # texts an example
+    undefined: str = "undefined for these texts"  # why a value can be NaN
+
+    @property
+    def better(self) -> str:
+        return {True: "higher", False: "lower", None: "nearer to human"}[self.higher_is_better]
+
+    @property
+    def needs(self) -> str:
+        """What it takes, in words; empty where one text will do."""
+        asked = ((self.minimum_examples, "examples"), (self.minimum_samples, "texts an example"))
+        return ", ".join(f"{least} {what}" for least, what in asked if least > 1)
+
+    def missing(self, examples: int, samples: int) -> str | None:
+        """Why the metric is missing for so few texts; None: there are enough."""
+        if examples < self.minimum_examples:
+            return f"needs {self.minimum_examples} examples; there are {examples}"
+        if samples < self.minimum_samples:
+            return f"needs {self.minimum_samples} texts an example; there is {samples}"
+        return None
 
 
 def ratio(sums: np.ndarray) -> np.ndarray:
-    """(..., 2) → numerator / denominator; NaN where the denominator is 0."""
+    """(..., 2) → numerator / denominator; NaN where the denominator is not above 0."""
     numerator, denominator = sums[..., 0], sums[..., 1]
     defined = denominator > 0
     return np.where(defined, numerator / np.where(defined, denominator, 1), np.nan)

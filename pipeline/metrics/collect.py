@@ -16,16 +16,28 @@ from pipeline.decoding.store import Store
 from pipeline.files import read_json
 from pipeline.metrics.base import CellTexts
 from pipeline.metrics.judge import score_texts, tokenize
+from pipeline.routing.noise import SUBSAMPLE, uniforms
 from pipeline.settings import Settings, Task
 from pipeline.tasks import TASKS
 
 NOTHING = np.empty(0)
 
 
-def read_texts(task: Task, cell: str, rows: list[dict[str, Any]], vocabulary: int = 0) -> CellTexts:
+def text_order(settings: Settings, task: Task, rows: list[dict[str, Any]], samples: int) -> np.ndarray:
+    """(rows · samples,) a number a text, the same for all cells: subsamples take the smallest first."""
+    return np.array([
+        uniforms(settings.seed, task.name, row["id"], sample, SUBSAMPLE, 1)[0]
+        for row in rows
+        for sample in range(samples)
+    ])  # fmt: skip
+
+
+def read_texts(
+    task: Task, cell: str, rows: list[dict[str, Any]], vocabulary: int, order: np.ndarray
+) -> CellTexts:
     """A cell's file as metric input; scores and embeddings are still empty.
 
-    vocabulary: size of the generator's.
+    vocabulary: size of the generator's; order: `text_order`.
     """
     path = Path("data/generations") / task.name / f"{cell}.parquet"
     columns = read_cell(path)[0].to_pydict()
@@ -34,17 +46,19 @@ def read_texts(task: Task, cell: str, rows: list[dict[str, Any]], vocabulary: in
     example = np.repeat(np.arange(len(rows)), task.samples)
     log_probs = [np.array(values) for values in columns["model_logprobs"]]
     texts = _unscored(columns["text"], columns["token_ids"], log_probs, example, rows, vocabulary)
-    return replace(texts, routes=[np.array(values, dtype=np.int8) for values in columns["routes"]])
+    routes = [np.array(values, dtype=np.int8) for values in columns["routes"]]
+    return replace(texts, routes=routes, order=order)
 
 
-def human_texts(rows: list[dict[str, Any]], tokenizer: Any) -> CellTexts:
+def human_texts(rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray) -> CellTexts:
     """The first reference of every example, as if a decoder had written it.
 
-    tokenizer: the generator's, so that lengths are counted alike.
+    tokenizer: the generator's, so that lengths are counted alike; order: `text_order` of one sample.
     """
     texts = [row["references"][0] for row in rows]
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    return _unscored(texts, ids, [NOTHING] * len(rows), np.arange(len(rows)), rows, len(tokenizer))
+    found = _unscored(texts, ids, [NOTHING] * len(rows), np.arange(len(rows)), rows, len(tokenizer))
+    return replace(found, order=order)
 
 
 def _unscored(

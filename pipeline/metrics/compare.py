@@ -95,6 +95,25 @@ def front(points: Mapping[str, tuple[float, float]]) -> list[str]:
     return sorted(best, key=lambda name: known[name])
 
 
+def front_shares(points: Sequence[Point]) -> list[float]:
+    """Share of the resamples in which each point is on the front of them all."""
+    x = np.stack([p.diversity.resamples for p in points], axis=1)  # (B, points)
+    y = np.stack([p.quality.resamples for p in points], axis=1)
+    known = np.isfinite(x + y)
+    x, y = np.where(known, x, -np.inf), np.where(known, y, -np.inf)
+    order = np.lexsort((-y, -x), axis=-1)  # the most diverse first, of equals the best
+    x, y = np.take_along_axis(x, order, axis=1), np.take_along_axis(y, order, axis=1)
+    outside = np.full((len(x), 1), -np.inf)
+    highest = np.hstack([outside, np.maximum.accumulate(y, axis=1)[:, :-1]])  # of those before
+    again = (x == np.hstack([outside, x[:, :-1]])) & (y == np.hstack([outside, y[:, :-1]]))
+    first = np.maximum.accumulate(
+        np.where(again, 0, np.arange(x.shape[1])), axis=1
+    )  # equal points share a fate
+    on = np.zeros_like(known)
+    np.put_along_axis(on, order, np.take_along_axis(y > highest, first, axis=1), axis=1)
+    return (on & known).mean(0).tolist()
+
+
 def hypervolume(points: np.ndarray, reference: tuple[float, float]) -> np.ndarray:
     """Area that the points dominate above `reference` (Zitzler & Thiele 1999): (…) from (…, n, 2).
 

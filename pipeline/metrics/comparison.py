@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 
 from pipeline.metrics.base import Metric
-from pipeline.metrics.compare import Point, adjusted, family_volume, front, matched_difference
-from pipeline.metrics.statistics import Sampled, resampled
+from pipeline.metrics.compare import (
+    Point,
+    adjusted,
+    family_volume,
+    front,
+    front_shares,
+    matched_difference,
+)
+from pipeline.metrics.statistics import Sampled, missing, resampled
 from pipeline.routing.cells import Cell, Decoder
 from pipeline.settings import CURVES, Base, Settings, Task
 
@@ -20,20 +27,25 @@ OUTSIDE = "its diversity lies outside the curve"
 class Comparison:
     """All decoders of a task as points. stats: decoder → metric → (E, k) statistics an example.
 
-    cells: of distinct decoders, whose names are the decoders'.
+    ids: of the examples; halves and resamples follow them, not the order of the file. cells: of distinct
+    decoders, whose names are the decoders'.
     """
 
     def __init__(
         self,
         settings: Settings,
         task: Task,
+        ids: Sequence[str],
         cells: Sequence[Cell],
         stats: dict[str, dict[str, np.ndarray]],
         metrics: dict[str, Metric],
     ) -> None:
         self.settings, self.cells, self.stats = settings, list(cells), stats
         self.diversity = metrics[settings.comparison.diversity]
-        self.quality = metrics[settings.comparison.quality[task.name]]
+        asked = [metrics[name] for name in settings.comparison.quality[task.name]]
+        enough = [metric for metric in asked if metric.missing(len(ids), task.samples) is None]
+        self.quality = (enough or asked)[0]
+        self.order = np.argsort(np.array(ids))
         self.routed = [c for c in cells if c.decoder.q or c.decoder.lam]
 
     def points(self, examples: np.ndarray, weights: np.ndarray) -> dict[str, Point]:
@@ -43,6 +55,8 @@ class Comparison:
         """
 
         def sampled(decoder: str, metric: Metric) -> Sampled:
+            if metric.name not in self.stats[decoder]:  # too few texts for it
+                return missing(len(examples), len(weights))
             found = resampled(self.stats[decoder][metric.name][examples], weights, metric.aggregate)
             return -found if metric.higher_is_better is False else found
 
@@ -62,7 +76,8 @@ class Comparison:
     def result(self, weights: np.ndarray, half_weights: np.ndarray) -> dict[str, Any]:
         """What `data/metrics/<task>.json` holds under `comparison`.
 
-        weights: (B, E) resamples of all examples; half_weights: (B, E // 2) of every second one.
+        weights: (B, E) resamples of all examples; half_weights: (B, E // 2) of every second one, in the
+        order of their ids.
         """
         points = self.points(np.arange(weights.shape[1]), weights)
         return {
@@ -71,9 +86,9 @@ class Comparison:
             "correction": self.settings.comparison.correction,
             "matched": self._matched(points),
             "against_base": self._against_base(points),
-            "front": front({name: (p.diversity.value, p.quality.value) for name, p in points.items()}),
+            "front": self._front(points),
             "hypervolume": self._volumes(points),
-            "best": self._best(weights.shape[1], half_weights),
+            "best": self._best(half_weights),
         }
 
     def _record(self, difference: Sampled) -> dict[str, Any]:
@@ -122,6 +137,28 @@ class Comparison:
                     records.append({"cell": cell.name, "metric": metric.name, **self._record(difference)})
         return self._corrected(records)
 
+    def _families(self) -> dict[str, list[str]]:
+        """Family → its decoders; all with routes are one family."""
+        families: dict[str, list[str]] = {}
+        for cell in self.cells:
+            families.setdefault("routing" if cell in self.routed else cell.family, []).append(cell.name)
+        return families
+
+    def _front(self, points: dict[str, Point]) -> list[dict[str, Any]]:
+        """Who is on the front of all decoders and on that of its family, and in which share of resamples."""
+        values = {name: (p.diversity.value, p.quality.value) for name, p in points.items()}
+        best, shares = front(values), dict(zip(points, front_shares(list(points.values())), strict=True))
+        records = []
+        for family, members in self._families().items():
+            own = front({name: values[name] for name in members})
+            of_own = front_shares([points[name] for name in members])
+            for name, share in zip(members, of_own, strict=True):
+                records.append({
+                    "cell": name, "family": family, "on_front": name in best, "share": shares[name],
+                    "on_family_front": name in own, "family_share": share,
+                })  # fmt: skip
+        return records
+
     def _volumes(self, points: dict[str, Point]) -> list[dict[str, Any]]:
         """Of each family above the worst diversity and the worst quality of all decoders, and its ratio to
         that of the temperature curve."""
@@ -129,13 +166,10 @@ class Comparison:
         if not known:
             return []
         worst = (min(p.diversity.value for p in known), min(p.quality.value for p in known))
-        families: dict[str, list[Point]] = {}
-        for cell in self.cells:
-            families.setdefault("routing" if cell in self.routed else cell.family, []).append(
-                points[cell.name]
-            )
         volumes = {
-            name: family_volume(members, worst) for name, members in families.items() if name != "beam"
+            family: family_volume([points[name] for name in members], worst)
+            for family, members in self._families().items()
+            if family != "beam"
         }
         records = []
         for name, volume in volumes.items():
@@ -148,13 +182,13 @@ class Comparison:
             records.append(record)
         return records
 
-    def _best(self, examples: int, weights: np.ndarray) -> dict[str, Any] | None:
+    def _best(self, weights: np.ndarray) -> dict[str, Any] | None:
         """The decoder with the best matched difference from the temperature curve on one half of the
         examples, measured on the other half: the gain of a winner holds the luck that made it win.
 
         None where no decoder can be compared on both. weights: (B, examples // 2).
         """
-        even, odd = np.arange(0, examples, 2), np.arange(1, examples, 2)
+        even, odd = self.order[::2], self.order[1::2]
         on_even = self._matched_to_temperature(even, np.ones((1, len(even))))
         if not on_even:
             return None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.metrics.base import CellTexts, columns, ratio
+from pipeline.metrics.base import CellTexts, Metric, columns, ratio
+
+JUDGE = "text given its context|judge:{judge}|dtype:{dtype}"
+NO_TOKENS = "the judge sees no token"
 
 
 def judge_stats(cell: CellTexts) -> np.ndarray:
@@ -44,3 +47,51 @@ def generator_stats(cell: CellTexts) -> np.ndarray:
 
 def perplexity(sums: np.ndarray) -> np.ndarray:
     return np.exp(ratio(sums))
+
+
+METRICS = (
+    Metric(
+        name="perplexity",
+        label="perplexity under the judge",
+        unit="exp of nats per judge token",
+        higher_is_better=None,
+        source="Jelinek et al. 1977",
+        signature=JUDGE,
+        stats=judge_stats,
+        aggregate=perplexity,
+        undefined=NO_TOKENS,
+    ),
+    Metric(
+        name="nats_per_byte",
+        label="cross-entropy under the judge",
+        unit="nats per UTF-8 byte",
+        higher_is_better=None,
+        source="Gao et al. 2020",
+        signature=JUDGE,
+        stats=byte_stats,
+        aggregate=ratio,
+        undefined="every text is empty",
+    ),
+    Metric(
+        name="fluency_gap",
+        label="fluency gap: distance of log perplexity from that of the human texts",
+        unit="nats per judge token",
+        higher_is_better=False,
+        source="after Holtzman et al. 2020",
+        signature=JUDGE,
+        stats=gap_stats,
+        aggregate=gap,
+        undefined=NO_TOKENS,
+    ),
+    Metric(
+        name="generator_perplexity",
+        label="perplexity under the generator itself",
+        unit="exp of nats per generator token",
+        higher_is_better=None,
+        source="Jelinek et al. 1977",
+        signature="before any base decoder|model:{model}|dtype:{dtype}",
+        stats=generator_stats,
+        aggregate=perplexity,
+        undefined="the generator's probabilities of these texts are not known",
+    ),
+)

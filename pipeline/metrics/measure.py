@@ -1,59 +1,77 @@
-"""From metric inputs to the contents of `data/metrics/<task>.json`."""
+"""From metric inputs to the contents of `data/metrics/<task>.json` and the statistics behind them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from pipeline.metrics.base import CellTexts, Metric
+from pipeline.metrics.statfile import Statistics
 from pipeline.metrics.statistics import by_example, interval, resample_weights
 from pipeline.routing.cells import Cell, representatives
 from pipeline.settings import Settings, Task
 
 
-def task_resamples(settings: Settings, task: Task, examples: int, purpose: str = "bootstrap") -> np.ndarray:
-    """The bootstrap's weights of a task, (B, E), the same for all that is measured of it."""
+def task_resamples(
+    settings: Settings, task: Task, ids: Sequence[str], purpose: str = "bootstrap"
+) -> np.ndarray:
+    """The bootstrap's weights of a task, (B, E), the same for all that is measured of it.
+
+    An example's weights follow the rank of its id, so that the order of the file does not matter.
+    """
     digest = hashlib.sha256(json.dumps([settings.seed, purpose, task.name]).encode()).digest()
-    return resample_weights(examples, settings.resamples, int.from_bytes(digest[:8], "little"))
+    weights = resample_weights(len(ids), settings.resamples, int.from_bytes(digest[:8], "little"))
+    return weights[:, np.argsort(np.argsort(np.array(ids)))]
 
 
 def measure(
     settings: Settings,
     task: Task,
-    ids: list[str],
+    ids: Sequence[str],
     cells: list[Cell],
     texts: dict[str, CellTexts],
     metrics: list[Metric],
     weights: np.ndarray,
     on_cell: Callable[[], None] = lambda: None,
-) -> dict[str, Any]:
-    """Values, intervals and per-example statistics of every cell and of the human texts.
+) -> tuple[dict[str, Any], Statistics]:
+    """Values and intervals of every cell and of the human texts, and the statistics behind them.
 
     weights: `task_resamples`; all cells share them, so that differences between them are paired.
     """
     first = {} if settings.coupling == "independent" else representatives(cells)
     done: dict[str, dict[str, Any]] = {}  # cells of one decoder hold the same texts
+    stats: Statistics = {}
     records = []
+
+    def values(decoder: str, samples: int) -> dict[str, Any]:
+        found = [_measured(m, texts[decoder], samples, weights, settings.confidence) for m in metrics]
+        stats[decoder] = {
+            m.name: own for m, (_, own) in zip(metrics, found, strict=True) if own is not None
+        }
+        return {m.name: record for m, (record, _) in zip(metrics, found, strict=True)}
+
     for cell in cells:
         decoder = first.get(cell.decoder, cell.name)
         if decoder not in done:
-            done[decoder] = _values(texts[decoder], weights, metrics, settings.confidence)
+            done[decoder] = values(decoder, task.samples)
         records.append(_record(cell, decoder, task, done[decoder], len(ids)))
         on_cell()
-    human = _values(texts["human"], weights, metrics, settings.confidence)
-    records.append({**dict.fromkeys(EMPTY), **_counts(len(ids), 1), **HUMAN, "metrics": human})
-    return {
+    records.append({**dict.fromkeys(EMPTY), **_counts(len(ids), 1), **HUMAN, "metrics": values("human", 1)})
+    result = {
         "task": task.name,
-        "examples": ids,
+        "examples": list(ids),
         "metrics": {
             m.name: {
                 "label": m.label,
-                "higher_is_better": m.higher_is_better,
+                "unit": m.unit,
+                "better": m.better,
+                "needs": m.needs,
+                "source": m.source,
                 "signature": m.signature.format(
                     judge=task.judge, model=task.model, embedder=settings.embedder, dtype=settings.dtype
                 ),
@@ -62,6 +80,7 @@ def measure(
         },
         "cells": records,
     }
+    return result, stats
 
 
 EMPTY = ("q", "lambda", "r", "setting")
@@ -87,31 +106,19 @@ def _record(cell: Cell, decoder: str, task: Task, values: dict[str, Any], exampl
     }
 
 
-def _values(
-    texts: CellTexts, weights: np.ndarray, metrics: list[Metric], confidence: float
-) -> dict[str, Any]:
-    values = {}
-    for metric in metrics:
-        stats = by_example(metric.stats(texts), texts.example, texts.examples)  # (E, k)
-        value, low, high = interval(stats, weights, metric.aggregate, confidence)
-        values[metric.name] = {
-            "value": _finite(value),
-            "lo": _finite(low),
-            "hi": _finite(high),
-            "stats": [[_finite(number) for number in row] for row in stats],
-        }
-    return values
-
-
-def stats_of(measured: dict[str, Any]) -> dict[str, dict[str, np.ndarray]]:
-    """Decoder → metric → statistics of each example, (E, k): all that comparisons need of the texts."""
-    return {
-        record["cell"]: {
-            name: np.array(metric["stats"], dtype=np.float64) for name, metric in record["metrics"].items()
-        }
-        for record in measured["cells"]
-        if record["cell"] == record["decoder"]
-    }
+def _measured(
+    metric: Metric, texts: CellTexts, samples: int, weights: np.ndarray, confidence: float
+) -> tuple[dict[str, Any], np.ndarray | None]:
+    """A value with its interval, or why it is missing; and the statistics of each example, (E, k)."""
+    if reason := metric.missing(texts.examples, samples):
+        return {"value": None, "lo": None, "hi": None, "missing": reason}, None
+    stats = by_example(metric.stats(texts), texts.example, texts.examples)
+    value, low, high = interval(stats, weights, metric.aggregate, confidence)
+    record: dict[str, Any] = {"value": value, "lo": low, "hi": high}
+    if not math.isfinite(value):
+        empty = not any(text.strip() for text in texts.texts)
+        record["missing"] = "every text is empty" if empty else metric.undefined
+    return record, stats
 
 
 def without_nan(value: Any) -> Any:
@@ -121,7 +128,3 @@ def without_nan(value: Any) -> Any:
     if isinstance(value, list):
         return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.metrics.base import CellTexts, columns
+from pipeline.metrics.base import CellTexts, Metric, columns, ratio
+
+COSINE = "cosine of mean-pooled unit vectors|embedder:{embedder}|max:256 tokens"
+COSINE_UNIT = "cosine, -1 to 1"
+SOURCE = "Reimers & Gurevych 2019"
+EMPTY = "every text is empty"
 
 
 def cosine_stats(cell: CellTexts, others: np.ndarray) -> np.ndarray:
@@ -22,3 +27,29 @@ def context_stats(cell: CellTexts) -> np.ndarray:
 
 def reference_stats(cell: CellTexts) -> np.ndarray:
     return cosine_stats(cell, cell.reference_embeddings)
+
+
+METRICS = (
+    Metric(
+        name="context_similarity",
+        label="similarity to the context",
+        unit=COSINE_UNIT,
+        higher_is_better=True,
+        source=SOURCE,
+        signature=COSINE,
+        stats=context_stats,
+        aggregate=ratio,
+        undefined=EMPTY,
+    ),
+    Metric(
+        name="reference_similarity",
+        label="similarity to the human text",
+        unit=COSINE_UNIT,
+        higher_is_better=True,
+        source=SOURCE,
+        signature=COSINE,
+        stats=reference_stats,
+        aggregate=ratio,
+        undefined=EMPTY,
+    ),
+)

@@ -68,8 +68,20 @@ def _widening(examples: int) -> float:
 def resampled(
     stats: np.ndarray, weights: np.ndarray, aggregate: Callable[[np.ndarray], np.ndarray]
 ) -> Sampled:
-    """aggregate of the sums of stats (E, k), and of those of every resample, weights (B, E)."""
-    return Sampled(float(aggregate(stats.sum(0))), aggregate(weights @ stats), len(stats))
+    """aggregate of the sums of stats (E, k), and of those of every resample, weights (B, E).
+
+    Where aggregate gives S values, (..., S), the metric is itself random: the value is their mean, and
+    resample b takes the (b mod S)-th, so that their spread is a part of the interval.
+    """
+    value, found = np.asarray(aggregate(stats.sum(0))), aggregate(weights @ stats)
+    if found.ndim == 2:
+        draw = np.arange(len(found))
+        found = found[draw, draw % found.shape[1]]
+    return Sampled(float(value.mean()), found, len(stats))
+
+
+def missing(examples: int, resamples: int) -> Sampled:
+    return Sampled(math.nan, np.full(resamples, math.nan), examples)
 
 
 def interval(

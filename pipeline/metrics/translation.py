@@ -1,4 +1,4 @@
-"""BLEU, chrF and TER: sacrebleu's statistics a sentence, its formulas over any number of resamples.
+"""Nearness to references in words: sacrebleu's statistics a sentence, its formulas over any number of resamples.
 
 sacrebleu scores one corpus at a time; a bootstrap scores a thousand a cell, so the last step, from
 summed statistics to the score, is written for arrays. Tests hold it to sacrebleu's own.
@@ -6,13 +6,14 @@ summed statistics to the score, is written for arrays. Tests hold it to sacreble
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric as SacrebleuMetric
 
-from pipeline.metrics.base import CellTexts
+from pipeline.metrics.base import CellTexts, Metric
 
 
 def statistics(metric: SacrebleuMetric, cell: CellTexts) -> np.ndarray:
@@ -25,8 +26,13 @@ def statistics(metric: SacrebleuMetric, cell: CellTexts) -> np.ndarray:
     return np.array(metric._extract_corpus_statistics(cell.texts, streams), dtype=np.float64)
 
 
-def bleu_stats(cell: CellTexts) -> np.ndarray:
-    return statistics(BLEU(force=True), cell)  # force: no warning on tokenised-looking text
+def bleu_stats(cell: CellTexts, n: int = 4) -> np.ndarray:
+    return statistics(scorer(n), cell)
+
+
+def scorer(n: int = 4) -> BLEU:
+    """sacrebleu's BLEU-n; force: no warning on tokenised-looking text."""
+    return BLEU(max_ngram_order=n, force=True)
 
 
 def chrf_stats(cell: CellTexts) -> np.ndarray:
@@ -38,12 +44,12 @@ def ter_stats(cell: CellTexts) -> np.ndarray:
 
 
 def bleu(sums: np.ndarray) -> np.ndarray:
-    """(..., 10) [hypothesis length, reference length, 4 matches, 4 totals] → BLEU, 0 to 100.
+    """(..., 2 + 2n) [hypothesis length, reference length, n matches, n totals] → BLEU-n, 0 to 100.
 
     Papineni et al. 2002, exponential smoothing: the k-th order without a match counts as 1/2^k.
     """
     length, reference = sums[..., 0], sums[..., 1]
-    correct, total = sums[..., 2:6], sums[..., 6:10]
+    correct, total = np.split(sums[..., 2:], 2, axis=-1)
     unmatched = (correct == 0) & (total > 0)
     smoothed = 0.5 ** unmatched.cumsum(-1)  # 1/2, 1/4, … from the first order without a match
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -83,6 +89,48 @@ def signature(metric: SacrebleuMetric) -> str:
     return str(metric.get_signature())
 
 
-BLEU_SIGNATURE = signature(BLEU(force=True))
+BLEU_SIGNATURE = signature(scorer())
 CHRF_SIGNATURE = signature(CHRF())
-TER_SIGNATURE = signature(TER())
+
+METRICS = (
+    Metric(
+        name="bleu",
+        label="BLEU",
+        unit="0 to 100",
+        higher_is_better=True,
+        source="Papineni et al. 2002",
+        signature=BLEU_SIGNATURE,
+        stats=bleu_stats,
+        aggregate=bleu,
+    ),
+    Metric(
+        name="bleu_2",
+        label="BLEU-2",
+        unit="0 to 100",
+        higher_is_better=True,
+        source="Papineni et al. 2002",
+        signature=f"n:2|{signature(scorer(2))}",
+        stats=partial(bleu_stats, n=2),
+        aggregate=bleu,
+    ),
+    Metric(
+        name="chrf",
+        label="chrF2",
+        unit="0 to 100",
+        higher_is_better=True,
+        source="Popović 2015",
+        signature=CHRF_SIGNATURE,
+        stats=chrf_stats,
+        aggregate=chrf,
+    ),
+    Metric(
+        name="ter",
+        label="TER",
+        unit="edits per 100 reference words",
+        higher_is_better=False,
+        source="Snover et al. 2006",
+        signature=signature(TER()),
+        stats=ter_stats,
+        aggregate=ter,
+    ),
+)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.report.names import METRIC_NAMES
+from pipeline.report.records import missing
 from pipeline.settings import CURVES, Settings
 
 HEADER = """# Does random routing help?
@@ -30,12 +31,36 @@ def _task(task: str, found: dict[str, Any], settings: Settings) -> str:
     lines = [
         f"## {task}\n",
         f"Quality is {quality}, diversity is {diversity}; {len(found['examples'])} examples.\n",
+        _passed_over(settings.comparison.quality[task], found),
         _answer(compared),
         *(_curve(family, compared["matched"], settings) for family in CURVES),
         _volume(compared["hypervolume"]),
         *(_likelihood(record) for record in found["likelihood"]),
+        _missing(found["cells"]),
     ]
     return "\n".join(filter(None, lines)) + "\n"
+
+
+def _passed_over(asked: Sequence[str], found: dict[str, Any]) -> str:
+    """Why a metric that is asked for first is not the quality."""
+    first = found["cells"][0]["metrics"]
+    skipped = asked[: asked.index(found["comparison"]["quality"])]
+    return "".join(f"{METRIC_NAMES[name].name} {first[name]['missing']}.\n" for name in skipped)
+
+
+def _missing(cells: Sequence[dict[str, Any]]) -> str:
+    """Metrics that no decoder has a value of, and those that some lack; `reports/missing.csv` has all."""
+    decoders = [cell for cell in cells if cell["family"] != "human"]
+    records = missing(decoders)
+    if not records:
+        return ""
+    reasons: dict[str, list[str]] = {}
+    for record in records:
+        some = (
+            "" if record["cells"] == len(decoders) else f" (in {record['cells']} of {len(decoders)} cells)"
+        )
+        reasons.setdefault(record["missing"], []).append(f"`{record['metric']}`{some}")
+    return "- Missing: " + "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items()) + "."
 
 
 def verdict(low: float | None, high: float | None) -> str:

@@ -30,7 +30,7 @@ def draw(records: Sequence[dict[str, str]], rows: Sequence[Row], settings: Setti
     for ax, curve in zip(panels, curves, strict=True):
         _panel(ax, [r for r in shown if r["curve"] == curve], by_name, looks, settings)
         ax.set_title(f"minus the {CURVES[curve]} curve at equal diversity", loc="left", fontsize=9)
-    quality = METRIC_NAMES[settings.comparison.quality[rows[0].task]].name
+    quality = METRIC_NAMES[shown[0]["quality"]].name
     panels[0].set_ylabel(f"difference in quality (up is better)\n{quality}")
     present = {by_name[record["cell"]].variant for record in shown}
     handles = [

@@ -21,6 +21,13 @@ METRIC_NAMES = {
     "ead_3": MetricName("diversity", "EAD-3 (distinct / expected token triples)"),
     "entropy_2": MetricName("diversity", "entropy of word pairs (nats)"),
     "self_bleu": MetricName("sameness", "self-BLEU", "lower is more diverse"),
+    "compression_ratio": MetricName("sameness", "compression ratio", "lower is more diverse"),
+    "vendi": MetricName("diversity", "Vendi score (effective number of texts)"),
+    "sample_distinct_2": MetricName(
+        "diversity", "distinct-2 among a prompt's texts (distinct / all word pairs)"
+    ),
+    "pairwise_bleu": MetricName("sameness", "pairwise BLEU of a prompt's texts", "lower is more diverse"),
+    "mauve": MetricName("quality", "MAUVE (0–1)", "higher is better"),
     "perplexity": MetricName("fluency", "judge perplexity (per token)", "nearer to human is better"),
     "nats_per_byte": MetricName("fluency", "judge's nats per byte", "nearer to human is better"),
     "fluency_gap": MetricName("quality", "fluency gap to human (nats / token)", "lower is better"),
@@ -28,6 +35,7 @@ METRIC_NAMES = {
     "context_similarity": MetricName("relevance", "similarity to context (cosine)", "higher is better"),
     "reference_similarity": MetricName("quality", "similarity to reference (cosine)", "higher is better"),
     "bleu": MetricName("quality", "BLEU (0–100)", "higher is better"),
+    "bleu_2": MetricName("quality", "BLEU-2 (0–100)", "higher is better"),
     "chrf": MetricName("quality", "chrF (0–100)", "higher is better"),
     "ter": MetricName("quality", "TER (edits / 100 words)", "lower is better"),
 }

@@ -34,12 +34,19 @@ TABLES = {  # reports/<name>.csv
         lambda found: found["identity"],
     ),
     "matched": Table(
-        ("task", "cell", "curve", "difference", "lo", "hi", "p", "p_adjusted", "missing"),
-        lambda found: found["comparison"]["matched"],
+        ("task", "cell", "curve", "quality", "difference", "lo", "hi", "p", "p_adjusted", "missing"),
+        lambda found: [
+            {"quality": found["comparison"]["quality"], **record}
+            for record in found["comparison"]["matched"]
+        ],
     ),
     "against_base": Table(
         ("task", "cell", "metric", "difference", "lo", "hi", "p", "p_adjusted"),
         lambda found: found["comparison"]["against_base"],
+    ),
+    "front": Table(
+        ("task", "cell", "family", "on_front", "share", "on_family_front", "family_share"),
+        lambda found: found["comparison"]["front"],
     ),
     "hypervolume": Table(
         ("task", "family", "value", "lo", "hi", "ratio", "ratio_lo", "ratio_hi"),
@@ -53,7 +60,27 @@ TABLES = {  # reports/<name>.csv
             for point in record["curve"]
         ],
     ),
+    "metrics": Table(
+        ("task", "metric", "label", "unit", "better", "needs", "source", "signature"),
+        lambda found: [{"metric": name, **about} for name, about in found["metrics"].items()],
+    ),
+    "missing": Table(
+        ("task", "metric", "cells", "of", "first", "missing"), lambda found: missing(found["cells"])
+    ),
 }
+
+
+def missing(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Values that are missing, a record a metric and reason: in how many of all cells, and in which first."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for cell in cells:
+        for metric, found in cell["metrics"].items():
+            if "missing" in found:
+                groups.setdefault((metric, found["missing"]), []).append(cell["cell"])
+    return [
+        {"metric": metric, "cells": len(names), "of": len(cells), "first": names[0], "missing": reason}
+        for (metric, reason), names in groups.items()
+    ]
 
 
 def records_to_csv(records: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:

@@ -16,7 +16,9 @@ import numpy as np
 
 PURPOSES = ("gate_q", "gate_lambda", "token_model", "token_q", "token_lambda")
 PATHS = ("path_q", "path_lambda")  # random paths through the model: many numbers at each step
+SUBSAMPLE = "subsample"  # which texts a metric takes where there are too many: one number a text
 FROZEN = "frozen"  # the random distribution of a text: many numbers, once
+ALL = (*PURPOSES, *PATHS, FROZEN, SUBSAMPLE)
 
 
 def uniforms(
@@ -33,8 +35,8 @@ def uniforms(
 
     `step`: for a purpose that needs many numbers at each step, the step that they belong to.
     """
-    if purpose not in (*PURPOSES, *PATHS, FROZEN):
-        raise ValueError(f"purpose must be one of {(*PURPOSES, *PATHS, FROZEN)}, got {purpose!r}")
+    if purpose not in ALL:
+        raise ValueError(f"purpose must be one of {ALL}, got {purpose!r}")
     address = json.dumps([seed, task, example, sample, purpose, cell, *([] if step is None else [step])])
     key = hashlib.blake2b(address.encode(), digest_size=16).digest()
     raw = np.random.Philox(key=int.from_bytes(key, "little")).random_raw(steps)

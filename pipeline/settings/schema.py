@@ -124,10 +124,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What decoders are compared by. quality: task → metric."""
+    """What decoders are compared by. quality: task → metrics, of which the first with enough texts is used."""
 
     diversity: str
-    quality: dict[str, str]
+    quality: dict[str, tuple[str, ...]]
     correction: str  # holm | fdr_bh
 
 

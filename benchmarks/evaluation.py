@@ -1,0 +1,147 @@
+"""What evaluation costs as a study grows: `python -m benchmarks.evaluation` writes `reports/evaluation.json`.
+
+100 cells of made-up texts (words by Zipf's law, so that counts of n-grams behave as in real text) go through
+every metric, the bootstrap and the comparison, for three numbers of texts a cell. The judge and the embedder
+are left out: they score each distinct text once, at a speed that the stage shows.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from pipeline.files import read_json, write_json
+from pipeline.metrics import METRICS, CellTexts
+from pipeline.metrics.comparison import Comparison
+from pipeline.metrics.measure import measure, task_resamples
+from pipeline.metrics.statfile import write_stats
+from pipeline.routing.cells import Cell, Decoder, representatives
+from pipeline.settings import METRIC_TASKS, Base, Route, load_settings
+
+TASK, CELLS, SIZES = "dialogue", 100, (250, 500, 1000)
+WORDS, VOCABULARY, DIMENSIONS = 40, 5000, 384
+
+
+def main() -> None:
+    if len(sys.argv) > 1:  # one size in its own process, so that the peak of memory is its own
+        write_json(sys.argv[2], run(int(sys.argv[1])))
+        return
+    found = {}
+    for size in SIZES:
+        path = f"data/evaluation-{size}.json"
+        subprocess.run([sys.executable, "-m", "benchmarks.evaluation", str(size), path], check=True)
+        found[str(size)] = read_json(path)
+    write_json("reports/evaluation.json", {"cells": CELLS, "sizes": found}, indent=2)
+    print(table({"cells": CELLS, "sizes": found}))
+
+
+def made_up(number: int, examples: int) -> CellTexts:
+    """A cell of its own mix of words; embeddings near their example's reference."""
+    draw, shared = (
+        np.random.Generator(np.random.Philox(number)),
+        np.random.Generator(np.random.Philox(10**6)),
+    )
+    law = 1 / np.arange(1, VOCABULARY + 1) ** (0.8 + number / 300)
+    ids = draw.choice(VOCABULARY, (examples, WORDS), p=law / law.sum())
+    lengths = draw.integers(WORDS // 2, WORDS + 1, examples)
+    rows = [row[:length].tolist() for row, length in zip(ids, lengths, strict=True)]
+    reference = shared.normal(size=(examples, DIMENSIONS))
+    near = reference + draw.normal(size=reference.shape) * (0.5 + number / 100)
+    vectors = [(x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32) for x in (near, reference)]
+    return CellTexts(
+        texts=[" ".join(f"w{i}" for i in row) for row in rows], token_ids=rows,
+        model_logprobs=[draw.normal(-3, 1, len(row)) for row in rows], example=np.arange(examples),
+        examples=examples, references=[[" ".join(f"w{i}" for i in row[:20])] for row in ids.tolist()],
+        judge_nll=lengths * 3.0, judge_tokens=lengths, text_embeddings=vectors[0],
+        source_embeddings=vectors[1], reference_embeddings=vectors[1], human_nll=lengths * 3.1,
+        human_tokens=lengths, vocabulary=VOCABULARY, order=shared.random(examples),
+    )  # fmt: skip
+
+
+def study() -> list[Cell]:
+    """7 temperatures and 93 rates of uniform routing."""
+    warm = [Cell(f"temperature-{t}", "temperature", Decoder(Base(temperature=t)), setting=t)
+            for t in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)]  # fmt: skip
+    routed = [
+        Cell(
+            f"routing-{i}",
+            "routing",
+            Decoder(Base(), i / 100, 0.0, Route("uniform")),
+            "v",
+            i / 100,
+            0.0,
+            i / 100,
+        )
+        for i in range(1, CELLS - len(warm) + 1)
+    ]
+    return warm + routed
+
+
+def run(examples: int) -> dict[str, Any]:
+    """Seconds of each part, and the peak of memory."""
+    settings = load_settings()
+    task = replace(settings.tasks[TASK], samples=1)
+    cells, ids = study(), [f"{i:05}" for i in range(examples)]
+    assert len(set(representatives(cells).values())) == CELLS
+    texts = {
+        cell.name: made_up(i, examples)
+        for i, cell in enumerate([*cells, Cell("human", "", cells[0].decoder)])
+    }
+    seconds: dict[str, float] = {}
+
+    def timed(name: str, call: Any) -> Any:
+        def inner(*args: Any) -> Any:
+            started = time.perf_counter()
+            result = call(*args)
+            seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
+            return result
+
+        return inner
+
+    metrics = [
+        replace(METRICS[name], stats=timed(name, METRICS[name].stats))
+        for name in METRIC_TASKS
+        if TASK in METRIC_TASKS[name]
+    ]
+    started = time.perf_counter()
+    weights = task_resamples(settings, task, ids)
+    with tqdm(total=CELLS, desc=f"{examples} texts a cell", unit="cell", mininterval=5) as bar:
+        _, stats = measure(settings, task, ids, cells, texts, metrics, weights, bar.update)
+    measured = time.perf_counter() - started
+    compared = Comparison(settings, task, ids, cells, stats, METRICS)
+    compared.result(weights, task_resamples(settings, task, ids[1::2], "half"))
+    write_stats(f"data/evaluation-{examples}.parquet", ids, stats)
+    total = time.perf_counter() - started
+    return {
+        "seconds": total, "comparison": total - measured,
+        "bootstrap": measured - sum(seconds.values()), "metrics": seconds,
+        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }  # fmt: skip
+
+
+def table(result: dict[str, Any]) -> str:
+    """Markdown."""
+    lines = [
+        "| texts | all | ms a text | bootstrap | comparison | dearest metrics | peak memory |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for size in sorted(result["sizes"], key=int):
+        found, texts = result["sizes"][size], int(size) * result["cells"]
+        dearest = sorted(found["metrics"].items(), key=lambda item: -item[1])[:3]
+        named = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in dearest)
+        lines.append(
+            f"| {result['cells']} x {size} | {found['seconds']:.0f} s | {1000 * found['seconds'] / texts:.1f} | "
+            f"{found['bootstrap']:.0f} s | {found['comparison']:.0f} s | {named} | {found['peak_gib']:.1f} GiB |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""What can be told of each text by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.metrics.base import CellTexts, Metric, columns, ratio
+from pipeline.metrics.jackknife import unique
+
+BROKEN = "\ufffd"  # what a tokenizer writes for bytes that are no UTF-8
+
+
+def length_stats(cell: CellTexts) -> np.ndarray:
+    return columns([len(ids) for ids in cell.token_ids], [1] * len(cell.texts))
+
+
+def empty_stats(cell: CellTexts) -> np.ndarray:
+    return columns([not text.strip() for text in cell.texts], [1] * len(cell.texts))
+
+
+def broken_stats(cell: CellTexts) -> np.ndarray:
+    """(R, 2): replacement characters (U+FFFD), and characters."""
+    return columns([text.count(BROKEN) for text in cell.texts], [len(text) for text in cell.texts])
+
+
+def distinct_texts_stats(cell: CellTexts) -> np.ndarray:
+    """(R, 2): the text's part of the number of different texts (`jackknife.unique`), and 1."""
+    return columns(unique([[text.strip()] for text in cell.texts], cell.example), [1] * len(cell.texts))
+
+
+METRICS = (
+    Metric(
+        name="length",
+        label="length of a text",
+        unit="generator tokens",
+        higher_is_better=None,
+        source="a count",
+        signature="tok:generator",
+        stats=length_stats,
+        aggregate=ratio,
+    ),
+    Metric(
+        name="empty",
+        label="empty texts",
+        unit="share, 0 to 1",
+        higher_is_better=False,
+        source="a count",
+        signature="white space only",
+        stats=empty_stats,
+        aggregate=ratio,
+    ),
+    Metric(
+        name="broken",
+        label="characters that are broken bytes",
+        unit="share, 0 to 1",
+        higher_is_better=False,
+        source="a count",
+        signature="U+FFFD / all characters",
+        stats=broken_stats,
+        aggregate=ratio,
+        undefined="every text is empty",
+    ),
+    Metric(
+        name="distinct_texts",
+        label="different texts / all texts",
+        unit="share, 0 to 1",
+        higher_is_better=None,
+        source="a count",
+        signature="scope:cell|white space at the ends stripped",
+        stats=distinct_texts_stats,
+        aggregate=ratio,
+    ),
+)

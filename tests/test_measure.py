@@ -1,0 +1,182 @@
+"""From texts to the metrics file: what is missing says why, and the order of examples changes nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.checks import PipelineError
+from pipeline.metrics import METRICS, CellTexts
+from pipeline.metrics.comparison import Comparison
+from pipeline.metrics.measure import measure, task_resamples, without_nan
+from pipeline.metrics.statfile import Statistics, read_stats, write_stats
+from pipeline.metrics.statistics import interval
+from pipeline.routing.cells import all_cells
+from pipeline.settings import METRIC_TASKS, Settings, parse_settings
+from tests import synthetic
+from tests.test_metrics import cell
+
+TASK, EXAMPLES = "dialogue", 24
+
+
+def settings(**given: Any) -> Settings:
+    values = synthetic.raw_params()
+    values["variants"] = {"uniform": values["variants"]["uniform"]}
+    values["grid"] = {"q": [0, 0.1], "lambda": [0]}
+    values["baselines"] = {"temperature": [0.5, 1.0], "top_p": [0.8]}
+    values["bootstrap"]["resamples"] = 1000
+    return parse_settings({**values, **given})
+
+
+def made_up(made: Settings) -> dict[str, CellTexts]:
+    """Decoder → texts of 24 examples; routing is between the two temperatures in the number of its words."""
+    found = {}
+    names = [c.name for c in all_cells(made, made.tasks[TASK])]
+    for number, name in enumerate([*names, "human"]):
+        draw = np.random.Generator(np.random.Philox(number))
+        size = {"temperature-0.5": 15, "temperature-1": 90}.get(name, 40)
+        texts = [" ".join(f"w{i}" for i in draw.integers(0, size, 12)) for _ in range(EXAMPLES)]
+        angle = draw.normal(size=(2, EXAMPLES))
+        vectors = np.stack([np.stack([np.cos(a), np.sin(a)], axis=1) for a in angle])
+        found[name] = cell(
+            texts, text_embeddings=vectors[0], source_embeddings=vectors[1], reference_embeddings=vectors[1],
+            judge_nll=draw.random(EXAMPLES) * 40 + 20, order=draw.random(EXAMPLES),
+            references=[[f"w1 w2 w{i}"] for i in range(EXAMPLES)],
+        )  # fmt: skip
+    return found
+
+
+def permuted(texts: CellTexts, order: np.ndarray) -> CellTexts:
+    """The same examples in another order."""
+    turned = {
+        name: value[order] if isinstance(value, np.ndarray) else [value[i] for i in order]
+        for name, value in vars(texts).items()
+        if isinstance(value, np.ndarray | list) and len(value) == len(order) and name != "example"
+    }
+    return cell(**turned | {"vocabulary": texts.vocabulary})
+
+
+def evaluated(
+    made: Settings, ids: list[str], texts: dict[str, CellTexts]
+) -> tuple[dict[str, Any], Statistics]:
+    """What the stage evaluate makes of texts, without models."""
+    task = made.tasks[TASK]
+    metrics = [METRICS[name] for name in made.metrics if TASK in METRIC_TASKS[name]]
+    cells = all_cells(made, task)
+    weights = task_resamples(made, task, ids)
+    result, stats = measure(made, task, ids, cells, texts, metrics, weights)
+    compared = Comparison(made, task, ids, [c for c in cells if c.name in stats], stats, METRICS)
+    result["comparison"] = compared.result(weights, task_resamples(made, task, sorted(ids)[1::2], "half"))
+    return without_nan(result), stats
+
+
+def close(one: Any, two: Any, where: str = "") -> None:
+    """Equal up to the last digits of numbers."""
+    if isinstance(one, dict):
+        assert one.keys() == two.keys(), where
+        for name, value in one.items():
+            close(value, two[name], f"{where}/{name}")
+    elif isinstance(one, list):
+        assert len(one) == len(two), where
+        for number, (a, b) in enumerate(zip(one, two, strict=True)):
+            close(a, b, f"{where}/{number}")
+    else:
+        assert one == (pytest.approx(two, rel=1e-6, abs=1e-9) if isinstance(one, float) else two), where
+
+
+def test_the_order_of_examples_changes_nothing() -> None:
+    """Values, intervals, p-values, fronts, and the winner on one half: all of the file but the list of ids."""
+    made = settings()
+    texts = made_up(made)
+    ids = [f"{i * 7919 % 1009:04}" for i in range(EXAMPLES)]
+    order = np.random.Generator(np.random.Philox(9)).permutation(EXAMPLES)
+    before, _ = evaluated(made, ids, texts)
+    turned = {name: permuted(one, order) for name, one in texts.items()}
+    after, _ = evaluated(made, [ids[i] for i in order], turned)
+    assert sorted(before.pop("examples")) == sorted(after.pop("examples"))
+    assert before["comparison"]["best"] is not None
+    close(before, after)
+
+
+def test_too_few_texts_are_missing_with_the_reason() -> None:
+    made = settings()
+    result, stats = evaluated(made, [f"{i:02}" for i in range(EXAMPLES)], made_up(made))
+    found = result["cells"][0]["metrics"]
+    assert found["mauve"] == {
+        "value": None, "lo": None, "hi": None, "missing": "needs 200 examples; there are 24",
+    }  # fmt: skip
+    assert found["vendi"]["missing"] == "needs 100 examples; there are 24"
+    assert found["oracle_chrf"]["missing"] == "needs 2 texts an example; there is 1"
+    assert "missing" not in found["ead_2"]
+    assert "mauve" not in stats[result["cells"][0]["cell"]]
+    assert result["metrics"]["mauve"]["needs"] == "200 examples"
+
+
+def test_a_cell_of_empty_texts_is_missing_not_zero() -> None:
+    made = settings()
+    texts = made_up(made)
+    nothing = np.zeros(EXAMPLES)
+    texts["temperature-0.5"] = cell(
+        [""] * EXAMPLES, judge_nll=nothing, judge_tokens=nothing, order=nothing,
+        references=[["a reference"]] * EXAMPLES,
+    )  # fmt: skip
+    result, _ = evaluated(made, [f"{i:02}" for i in range(EXAMPLES)], texts)
+    found = next(c for c in result["cells"] if c["cell"] == "temperature-0.5")["metrics"]
+    for name in (
+        "perplexity",
+        "fluency_gap",
+        "distinct_2",
+        "ead_2",
+        "reference_similarity",
+        "zipf",
+        "broken",
+    ):
+        assert found[name]["value"] is None and found[name]["missing"] == "every text is empty", name
+    assert found["empty"]["value"] == 1 and found["length"]["value"] == 0 and found["chrf"]["value"] == 0
+    matched = [r for r in result["comparison"]["matched"] if r["curve"] == "temperature"]
+    assert all("missing" in record for record in matched)  # a curve with a hole says nothing
+
+
+def test_statistics_read_back_and_give_the_same_intervals(tmp_path: Path) -> None:
+    made = settings()
+    ids = [f"{i:02}" for i in range(EXAMPLES)]
+    result, stats = evaluated(made, ids, made_up(made))
+    path = tmp_path / "dialogue.stats.parquet"
+    write_stats(path, ids, stats)
+    read_ids, again = read_stats(path)
+    assert read_ids == ids and again.keys() == stats.keys()
+    weights = task_resamples(made, made.tasks[TASK], read_ids)
+    for record in result["cells"]:
+        for name, found in record["metrics"].items():
+            if found["value"] is None:
+                continue
+            value, low, high = interval(
+                again[record["decoder"]][name], weights, METRICS[name].aggregate, 0.95
+            )
+            assert (value, low, high) == (found["value"], found["lo"], found["hi"])
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(PipelineError, match=r"dialogue\.stats\.parquet: cannot be read"):
+        read_stats(path)
+
+
+def test_the_first_quality_with_enough_texts_is_used() -> None:
+    values = synthetic.raw_params()["comparison"]
+    asked = {**values["quality"], TASK: ["mauve", "chrf"]}
+    made = settings(comparison={**values, "quality": asked})
+    result, _ = evaluated(made, [f"{i:02}" for i in range(EXAMPLES)], made_up(made))
+    assert result["comparison"]["quality"] == "chrf"
+    made = settings(comparison={**values, "quality": {**asked, TASK: "mauve"}})
+    result, _ = evaluated(made, [f"{i:02}" for i in range(EXAMPLES)], made_up(made))
+    compared = result["comparison"]
+    assert compared["quality"] == "mauve" and compared["best"] is None and compared["hypervolume"] == []
+    assert all("missing" in record for record in compared["matched"])
+    json.dumps(result, allow_nan=False)
+
+
+def test_nan_is_never_written() -> None:
+    assert without_nan({"a": [math.nan, 1.0, {"b": math.inf}]}) == {"a": [None, 1.0, {"b": None}]}
