@@ -14,9 +14,11 @@ from tqdm import tqdm
 
 from pipeline import stage
 from pipeline.checks import PipelineError, choice
+from pipeline.cost import Cost, machine, peak_gib, write_cost
 from pipeline.decoding.model import load_model, load_tokenizer
 from pipeline.decoding.prepared import plan_rows
 from pipeline.decoding.store import Store, content_key, open_store
+from pipeline.events import events
 from pipeline.files import read_json, read_jsonl, write_json
 from pipeline.metrics import METRICS, CellTexts
 from pipeline.metrics.collect import add_embeddings, add_judge, human_texts, read_texts, text_order
@@ -72,11 +74,30 @@ def main(argv: list[str]) -> None:
     result["comparison"] = compared.result(weights, halves)
     write_stats(f"data/metrics/{task.name}.stats.parquet", ids, stats)
     write_json(f"data/metrics/{task.name}.json", without_nan(result))
+    with events(settings, "evaluate", task.name) as log:
+        for record in result["cells"]:
+            for name, found in record["metrics"].items():
+                if "missing" not in found:
+                    log(f"{name}/{record['cell']}", found["value"], 0)
+    write_cost(task.name, cost(settings, task, texts, judged), "evaluate")
     stage.say(
         "evaluate",
         f"{task.name}: {len(metrics)} metrics of {len(cells)} cells and the human texts "
         f"in data/metrics/{task.name}.json; judge: {judged.summary()}",
     )
+
+
+def cost(settings: Settings, task: Task, texts: dict[str, CellTexts], judged: Progress) -> Cost | None:
+    """Of the judge. tokens: of every cell's texts; rows: those that were scored."""
+    if judged.bar is None:
+        return None
+    return Cost(
+        stage="evaluate", texts=sum(len(cell.texts) for cell in texts.values()),
+        tokens=int(sum(cell.judge_tokens.sum() for cell in texts.values())), rows=judged.bar.n,
+        seconds=judged.seconds, peak_gib=peak_gib(),
+        stored_mib=Path(f"data/metrics/{task.name}.stats.parquet").stat().st_size / 2**20,
+        dtype=settings.dtype, machine=machine(),
+    )  # fmt: skip
 
 
 def likelihoods(

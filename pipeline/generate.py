@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from pipeline import stage
 from pipeline.checks import choice
+from pipeline.cost import Cost, folder_mib, machine, peak_gib, write_cost
 from pipeline.decoding.cellfile import write_cell
 from pipeline.decoding.members import Trajectory
 from pipeline.decoding.model import load_model, load_tokenizer
@@ -29,8 +30,10 @@ from pipeline.decoding.resolve import (
     bases_to_calibrate,
     with_scales,
 )
+from pipeline.decoding.forest import Work
 from pipeline.decoding.runner import run_missing, unpack
 from pipeline.decoding.store import Store, open_store
+from pipeline.events import Log, events
 from pipeline.routing.cells import Decoder, all_cells
 from pipeline.settings import Settings, load_settings
 from pipeline.tasks import TASKS
@@ -43,36 +46,66 @@ def main(argv: list[str]) -> None:
     tokenizer = load_tokenizer(folder, task.source_code)
     cells = all_cells(settings, task)
     plan = plan_task(settings, task, cells, folder, tokenizer)
-    with open_store("generate") as store:
-        plan = calibrate(settings, plan, folder, store)
-        summary = compute(settings, plan, missing_texts(plan, store), folder, store)
-        write_cells(plan, store, tokenizer, Path("data/generations") / task.name)
+    with open_store("generate") as store, events(settings, "generate", task.name) as log:
+        plan, first, work, seconds = calibrate(settings, plan, folder, store, log)
+        texts = missing_texts(plan, store)
+        more, longer = compute(settings, plan, texts, folder, store, log)
+        work += more
+        write_cells(plan, store, tokenizer, Path("data/generations") / task.name, log)
+    texts += first
+    spent = cost(settings, len(texts), work, seconds + longer, task.name)
+    write_cost(task.name, spent, "generate")
     distinct = len(plan.jobs())
     stage.say(
         "generate",
         f"{task.name}: {len(cells)} cells ({distinct} distinct decoders) of "
-        f"{len(plan.examples) * task.samples} texts in data/generations/{task.name}; {summary}",
+        f"{len(plan.examples) * task.samples} texts in data/generations/{task.name}; {summary(spent, len({text.job for text in texts}))}",
     )
 
 
-def calibrate(settings: Settings, plan: Plan, folder: Path, store: Store) -> Plan:
+def cost(settings: Settings, texts: int, work: Work, seconds: float, task: str) -> Cost | None:
+    if not texts:
+        return None
+    return Cost(
+        stage="generate", texts=texts, tokens=work.delivered, rows=work.rows, seconds=seconds, peak_gib=peak_gib(),
+        stored_mib=folder_mib(Path("data/generations") / task), dtype=settings.dtype, machine=machine(),
+    )  # fmt: skip
+
+
+def summary(spent: Cost | None, decoders: int) -> str:
+    """A phrase on what was computed."""
+    if spent is None:
+        return "all of them were there already"
+    return (
+        f"computed {decoders} decoders, {spent.texts} texts, {spent.tokens} tokens with {spent.rows} model rows "
+        f"({spent.tokens / spent.rows:.2f} tokens a row) in {spent.seconds:.0f} s, "
+        f"{spent.tokens / spent.seconds:.0f} tokens/s"
+    )
+
+
+def calibrate(
+    settings: Settings, plan: Plan, folder: Path, store: Store, log: Log
+) -> tuple[Plan, list[Text], Work, float]:
     """The plan with calibrated entropy gates; what that takes is computed, or is there already.
+
+    Also the texts that were computed for it, the model's work and the seconds.
 
     It takes texts without routes after the first prompts, which are cells of most grids anyway.
     """
     jobs = {base: Job(Decoder(base), "") for base in bases_to_calibrate(plan.cells)}
     if not jobs:
-        return plan
+        return plan, [], Work(), 0.0
     examples = plan.examples[:CALIBRATION_PROMPTS]
     texts = {base: plan.texts(job, examples, samples=1) for base, job in jobs.items()}
     missing = absent([text for some in texts.values() for text in some], store)
-    compute(settings, plan, missing, folder, store)
+    work, seconds = compute(settings, plan, missing, folder, store, log)
 
     entropies = {}
     for base, some in texts.items():
         values = store.get([text.key for text in some])
         entropies[base] = np.concatenate([unpack(values[text.key]).entropies for text in some])
-    return replace(plan, cells=tuple(with_scales(plan.cells, entropies, plan.vocabulary)))
+    cells = with_scales(plan.cells, entropies, plan.vocabulary)
+    return replace(plan, cells=tuple(cells)), missing, work, seconds
 
 
 def missing_texts(plan: Plan, store: Store) -> list[Text]:
@@ -84,10 +117,12 @@ def absent(texts: list[Text], store: Store) -> list[Text]:
     return [text for text in texts if text.key not in there]
 
 
-def compute(settings: Settings, plan: Plan, texts: list[Text], folder: Path, store: Store) -> str:
-    """Put texts into the store; returns a phrase on what was computed."""
+def compute(
+    settings: Settings, plan: Plan, texts: list[Text], folder: Path, store: Store, log: Log
+) -> tuple[Work, float]:
+    """Put texts into the store; returns the model's work and the seconds that it took."""
     if not texts:
-        return "all of them were there already"
+        return Work(), 0.0
     started, steps = time.perf_counter(), plan.task.max_new_tokens
     jobs = len({text.job for text in texts})
     bar = tqdm(
@@ -102,6 +137,7 @@ def compute(settings: Settings, plan: Plan, texts: list[Text], folder: Path, sto
         nonlocal done
         done += count
         bar.update(done * steps - bar.n)
+        log("tokens_per_second", done * steps / (time.perf_counter() - started), done)
 
     work = run_missing(
         load=partial(load_model, folder, settings.dtype, settings.device, plan.task.target_code),
@@ -115,14 +151,11 @@ def compute(settings: Settings, plan: Plan, texts: list[Text], folder: Path, sto
         on_unit=on_unit,
     )
     bar.close()
-    seconds = time.perf_counter() - started
-    return (
-        f"computed {jobs} decoders, {len(texts)} texts, {work.delivered} tokens with {work.rows} model rows "
-        f"({work.delivered / work.rows:.2f} tokens a row) in {seconds:.0f} s, {work.delivered / seconds:.0f} tokens/s"
-    )
+    log("tokens_per_model_row", work.delivered / work.rows, done)
+    return work, time.perf_counter() - started
 
 
-def write_cells(plan: Plan, store: Store, tokenizer: Any, folder: Path) -> None:
+def write_cells(plan: Plan, store: Store, tokenizer: Any, folder: Path, log: Log) -> None:
     """Assemble every cell from the store; remove files of cells that left the grid."""
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
     for cell in plan.cells:
@@ -137,6 +170,10 @@ def write_cells(plan: Plan, store: Store, tokenizer: Any, folder: Path) -> None:
             "versions": versions,
         }
         write_cell(folder / f"{cell.name}.parquet", rows, metadata)
+        routes, entropies = ([x for row in rows for x in row[name]] for name in ("routes", "entropies"))
+        if routes:
+            log(f"gate_rate/{cell.name}", float(np.mean(np.array(routes) > 0)), 0)
+            log(f"mean_entropy/{cell.name}", float(np.mean(entropies)), 0)
     wanted = {f"{cell.name}.parquet" for cell in plan.cells}
     for path in folder.iterdir():
         if path.name not in wanted:

@@ -1,23 +1,32 @@
-"""Stage plot: the tables in `reports/` → figures in `reports/plots/`."""
+"""Stage plot: tables, metrics and texts → figures in `reports/plots/` and the page `reports/index.html`."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from pipeline import stage
 from pipeline.checks import PipelineError
+from pipeline.cost import read_costs
+from pipeline.decoding.model import load_tokenizer
+from pipeline.files import read_json, read_jsonl, write_text
 from pipeline.report import curves, heatmap, likelihood, matched, plane, routing, style
+from pipeline.report.page.about import about
+from pipeline.report.page.build import library, page
+from pipeline.report.page.samples import shown, task_samples
 from pipeline.report.records import read_records
 from pipeline.report.table import Row, from_csv
-from pipeline.settings import Variant, load_settings
+from pipeline.settings import Settings, Task, Variant, load_settings
 
 TABLE = Path("reports/cells.csv")
 FOLDER = Path("reports/plots")
+PAGE, LIBRARY = Path("reports/index.html"), Path("reports/vega.js")
 FIGURES: dict[str, Callable[[Sequence[Row], dict[str, Variant]], Figure | None]] = {
     "heatmap": heatmap.draw,
     "plane": plane.draw,
@@ -27,6 +36,15 @@ FIGURES: dict[str, Callable[[Sequence[Row], dict[str, Variant]], Figure | None]]
 
 def main(argv: list[str]) -> None:
     settings = load_settings()
+    stage.say("plot", f"{figures(settings)} figures in {FOLDER}")
+    html = whole_page(settings)
+    write_text(PAGE, html)
+    write_text(LIBRARY, library())
+    stage.say("plot", f"{PAGE}, {len(html.encode()) / 2**20:.1f} MiB")
+
+
+def figures(settings: Settings) -> int:
+    """Draw the figures of all tasks; returns how many."""
     variants = settings.variants
     try:
         rows = from_csv(TABLE.read_text(encoding="utf-8"), str(TABLE))
@@ -42,9 +60,9 @@ def main(argv: list[str]) -> None:
             for name, draw in FIGURES.items():
                 figure = draw(of_task, variants)
                 if figure is None:
-                    stage.say("plot", f"{task}-{name}.png left out: the table lacks the metrics it shows")
+                    stage.say("plot", f"{task}-{name} left out: the table lacks the metrics it shows")
                     continue
-                style.save(figure, folder / f"{task}-{name}.png")
+                style.save(figure, folder / f"{task}-{name}")
                 written += 1
             opened, after, compared, likely = (
                 [r for r in records if r["task"] == task]
@@ -57,9 +75,27 @@ def main(argv: list[str]) -> None:
             }
             for name, figure in found.items():
                 if figure is not None:
-                    style.save(figure, folder / f"{task}-{name}.png")
+                    style.save(figure, folder / f"{task}-{name}")
                     written += 1
-    stage.say("plot", f"{written} figures in {FOLDER}")
+    return written
+
+
+def whole_page(settings: Settings) -> str:
+    measured = {task: read_json(f"data/metrics/{task}.json") for task in settings.tasks}
+    samples = {task: texts_of(settings, settings.tasks[task], found) for task, found in measured.items()}
+    costs = {task: [asdict(cost) for cost in read_costs(task)] for task in measured}
+    return page(settings, measured, samples, costs, about(settings))
+
+
+def texts_of(settings: Settings, task: Task, measured: dict[str, Any]) -> dict[str, Any]:
+    tokenizer = load_tokenizer(Path("data/assets") / task.model)
+    prepared = read_jsonl(f"data/prepared/{task.name}.jsonl")
+    decoders = list(
+        dict.fromkeys(cell["decoder"] for cell in measured["cells"] if cell["family"] != "human")
+    )
+    count = shown(settings.page_examples, len(prepared), len(decoders), task.samples)
+    folder = Path("data/generations") / task.name
+    return task_samples(folder, decoders, prepared[:count], task.samples, tokenizer.decode)
 
 
 @contextmanager

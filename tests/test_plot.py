@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from pipeline import plot, summarize
 from pipeline.checks import PipelineError
 from pipeline.report import choose, heatmap, labels, names, style
 from pipeline.report.table import Row
-from pipeline.settings import Base, Route, Variant
+from pipeline.settings import Base, Route, Variant, load_settings
 from tests import synthetic
 
 TOP = Route("top_k", 20)
@@ -24,8 +25,8 @@ def run(folder: Path, raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> d
     synthetic.project(folder, raw)
     monkeypatch.chdir(folder)
     summarize.main([])
-    plot.main([])
-    return {path.name: path.read_bytes() for path in sorted(Path("reports/plots").iterdir())}
+    plot.figures(load_settings())
+    return {path.name: path.read_bytes() for path in sorted(Path("reports/plots").glob("*.png"))}
 
 
 def only(task: str, **changes: Any) -> dict[str, Any]:
@@ -52,7 +53,15 @@ def test_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert 500 < pixels(png)[1] < 2600, name
         assert 20_000 < len(png) < 600_000, name  # neither blank nor a burden on the repository
         assert b"Matplotlib" not in png, name  # the version would change the bytes
+    for name in found:
+        svg = Path("reports/plots", name).with_suffix(".svg").read_text(encoding="utf-8")
+        assert svg.count("<text") > 5, name  # text stays text
+        assert "<dc:date>" not in svg and "Matplotlib" not in svg, name
+        sizes = [float(size) for size in re.findall(r"font: ([\d.]+)px", svg)]
+        assert min(sizes) >= style.SMALL, name  # an SVG's px are points here
+    before = {path.name: path.read_bytes() for path in Path("reports/plots").glob("dialogue-*.svg")}
     again = run(tmp_path, only("dialogue"), monkeypatch)
+    assert before == {path.name: path.read_bytes() for path in Path("reports/plots").glob("*.svg")}
     assert again == {name: png for name, png in found.items() if name.startswith("dialogue")}
 
 
@@ -89,7 +98,7 @@ def test_missing_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     synthetic.project(tmp_path, only("textgen"))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PipelineError, match="run the stage summarize first"):
-        plot.main([])
+        plot.figures(load_settings())
 
 
 def cells(pairs: list[tuple[float, float]], decoders: list[str]) -> list[Row]:
@@ -141,6 +150,6 @@ def test_labels_do_not_overlap() -> None:
 
 
 def test_the_heat_map_says_when_q_and_lambda_are_one_knob() -> None:
-    assert heatmap._note(ONE_KNOB, "explore").endswith("r = 1 − (1−q)(1−λ)")
-    assert heatmap._note(ONE_KNOB, "exploit").endswith("r = 1 − (1−q)λ")
-    assert "20 likeliest tokens" in heatmap._note(TWO_KNOBS, "explore")
+    assert heatmap.note(ONE_KNOB, "explore").endswith("r = 1 − (1−q)(1−λ)")
+    assert heatmap.note(ONE_KNOB, "exploit").endswith("r = 1 − (1−q)λ")
+    assert "20 likeliest tokens" in heatmap.note(TWO_KNOBS, "explore")

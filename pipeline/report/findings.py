@@ -26,19 +26,28 @@ def findings(settings: Settings, measured: dict[str, dict[str, Any]]) -> str:
 
 
 def _task(task: str, found: dict[str, Any], settings: Settings) -> str:
+    return "\n".join([f"## {task}\n", _what(task, found, settings), *sentences(found, settings)]) + "\n"
+
+
+def _what(task: str, found: dict[str, Any], settings: Settings) -> str:
     compared = found["comparison"]
     quality, diversity = METRIC_NAMES[compared["quality"]].name, METRIC_NAMES[compared["diversity"]].name
+    about = f"Quality is {quality}, diversity is {diversity}; {len(found['examples'])} examples.\n"
+    passed_over = _passed_over(settings.comparison.quality[task], found)
+    return f"{about}\n{passed_over}" if passed_over else about
+
+
+def sentences(found: dict[str, Any], settings: Settings) -> list[str]:
+    """Items of a Markdown list, the answer first. found: contents of `data/metrics/<task>.json`."""
+    compared = found["comparison"]
     lines = [
-        f"## {task}\n",
-        f"Quality is {quality}, diversity is {diversity}; {len(found['examples'])} examples.\n",
-        _passed_over(settings.comparison.quality[task], found),
         _answer(compared),
         *(_curve(family, compared["matched"], settings) for family in CURVES),
         _volume(compared["hypervolume"]),
         *(_likelihood(record) for record in found["likelihood"]),
         _missing(found["cells"]),
     ]
-    return "\n".join(filter(None, lines)) + "\n"
+    return [line for line in lines if line]
 
 
 def _passed_over(asked: Sequence[str], found: dict[str, Any]) -> str:

@@ -103,7 +103,7 @@ def _colour_bar(ax: Axes, column: Column) -> None:
         ax.plot(column.human, 1.3, "v", color="black", markersize=4, clip_on=False, transform=above)
 
 
-def _note(variant: Variant, means: str) -> str:
+def note(variant: Variant, means: str) -> str:
     if variant.collapses:
         rest = "(1−λ)" if means == "explore" else "λ"
         return f"{_route(variant.q_route)}; q and λ count only through r = 1 − (1−q){rest}"
@@ -134,7 +134,7 @@ def _route(route: Route) -> str:
 def _name(ax: Axes, name: str, variant: Variant, means: str) -> None:
     ax.set_ylabel("q", labelpad=2)
     title = ax.annotate(name, (0, 1), (0, 5), "axes fraction", "offset points", weight="bold", fontsize=10)
-    ax.annotate(_note(variant, means), (1, 0), (8, 0), title, "offset points", va="bottom", fontsize=SMALL)
+    ax.annotate(note(variant, means), (1, 0), (8, 0), title, "offset points", va="bottom", fontsize=SMALL)
 
 
 def _map(ax: Axes, members: Sequence[Row], column: Column, width: float) -> None:

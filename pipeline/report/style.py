@@ -38,6 +38,8 @@ RC = {
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.4,
     "lines.markersize": 5.0,
+    "svg.hashsalt": "random routing",  # names of its parts, random otherwise
+    "svg.fonttype": "none",  # text stays text
 }
 
 
@@ -106,5 +108,10 @@ def looks() -> Iterator[None]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """A PNG whose bytes depend on the figure alone (no date, no version)."""
-    figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
+    """A PNG, and an SVG for papers, whose bytes depend on the figure alone (no date, no version).
+
+    path: without its ending.
+    """
+    figure.savefig(path.with_name(f"{path.name}.png"), format="png", dpi=DPI, metadata={"Software": None})
+    nothing = {"Creator": None, "Date": None, "Format": None, "Type": None}
+    figure.savefig(path.with_name(f"{path.name}.svg"), format="svg", metadata=nothing)

@@ -14,7 +14,7 @@ READERS = ("sotu", "chitchat", "homeassistant", "records")
 def parse_asset(name: str, value: Any) -> Asset:
     key = f"assets.{name}"
     section = checks.mapping(key, value)
-    optional = ("sha256", "member", "joined_sha256", "reader", "fields", "split")
+    optional = ("sha256", "member", "joined_sha256", "reader", "fields", "split", "licence")
     checks.keys(key, section, ("kind", "source"), optional)
     kind = checks.choice(f"{key}.kind", section["kind"], ("model", "embedder", "data"))
     sources = _texts(f"{key}.source", section["source"])
@@ -44,6 +44,7 @@ def parse_asset(name: str, value: Any) -> Asset:
         reader=str(section.get("reader", "")),
         fields={k: checks.text(f"{key}.fields.{k}", v) for k, v in fields.items()},
         split=checks.text(f"{key}.split", section.get("split", "test")),
+        licence=checks.text(f"{key}.licence", section["licence"]) if "licence" in section else "",
     )
 
 

@@ -35,13 +35,15 @@ def parse_settings(raw: Any) -> Settings:
     sections = (
         "seed", "dtype", "device", "workers", "batch_size", "max_rows", "grid", "lambda_means", "coupling", "variants",
         "include_eos", "baselines", "tasks", "embedder", "metrics", "comparison", "bootstrap",
-        "assets",
+        "report", "tensorboard", "assets",
     )  # fmt: skip
     checks.keys("", raw, sections)
     grid = checks.mapping("grid", raw["grid"])
     checks.keys("grid", grid, ("q", "lambda"))
     bootstrap = checks.mapping("bootstrap", raw["bootstrap"])
     checks.keys("bootstrap", bootstrap, ("resamples", "confidence"))
+    report = checks.mapping("report", raw["report"])
+    checks.keys("report", report, ("examples",))
     assets = {n: parse_asset(n, v) for n, v in checks.mapping("assets", raw["assets"]).items()}
     tasks = {n: parse_task(n, v, assets) for n, v in checks.mapping("tasks", raw["tasks"]).items()}
     metrics = parse_metrics(raw["metrics"])
@@ -65,6 +67,8 @@ def parse_settings(raw: Any) -> Settings:
         comparison=parse_comparison(raw["comparison"], metrics, list(tasks)),
         resamples=checks.integer("bootstrap.resamples", bootstrap["resamples"], 100, 1_000_000),
         confidence=checks.number("bootstrap.confidence", bootstrap["confidence"], 0.5, 0.999),
+        page_examples=checks.integer("report.examples", report["examples"], 1),
+        tensorboard=checks.boolean("tensorboard", raw["tensorboard"]),
         assets=assets,
     )
     for name, variant in settings.variants.items():

@@ -101,6 +101,7 @@ class Asset:
     reader: str = ""
     fields: dict[str, str] = field(default_factory=dict)
     split: str = "test"  # which split of a hub data set
+    licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,4 +153,6 @@ class Settings:
     comparison: Comparison
     resamples: int
     confidence: float
+    page_examples: int  # whose texts the page holds
+    tensorboard: bool
     assets: dict[str, Asset]

@@ -1,0 +1,65 @@
+"""What a stage took, in `data/cost/<stage>-<task>.json`: of the last run that computed texts, on its machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline.files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Cost:
+    stage: str
+    texts: int
+    tokens: int  # of all texts, as a loop over them would make or score them
+    rows: int  # rows of model calls
+    seconds: float
+    peak_gib: float  # of the process, or of the largest of its workers
+    stored_mib: float
+    dtype: str
+    machine: str
+
+
+def path(stage: str, task: str) -> Path:
+    return Path("data/cost") / f"{stage}-{task}.json"
+
+
+def write_cost(task: str, cost: Cost | None, stage: str) -> None:
+    """Nothing computed (None): what an earlier run took stays; before any, the file says that nothing was."""
+    place = path(stage, task)
+    if cost is not None:
+        write_json(place, asdict(cost), indent=2)
+    elif not place.exists():
+        write_json(place, None)
+
+
+def read_costs(task: str) -> list[Cost]:
+    """Of all stages that have computed something for a task."""
+    found = [read_json(path(stage, task)) for stage in ("generate", "evaluate")]
+    return [Cost(**record) for record in found if record is not None]
+
+
+def peak_gib() -> float:
+    unit = 2**30 if sys.platform == "darwin" else 2**20  # bytes there, KiB elsewhere
+    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / unit
+
+
+def folder_mib(folder: Path) -> float:
+    return sum(file.stat().st_size for file in folder.iterdir()) / 2**20
+
+
+def machine() -> str:
+    """Processor, cores, memory."""
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass  # not Linux
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{name}, {os.cpu_count()} cores, {memory:.0f} GiB"

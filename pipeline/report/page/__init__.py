@@ -1,0 +1,1 @@
+"""The page `reports/index.html`: one file that opens from disk, without a network."""

@@ -1,0 +1,45 @@
+"""What a page needs to be made again: revision, versions, machine, licences."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pipeline.cost import machine
+from pipeline.settings import Settings
+
+PACKAGES = (
+    "torch", "transformers", "datasets", "dvc", "sacrebleu", "nltk", "faiss-cpu", "scikit-learn", "scipy",
+    "statsmodels", "matplotlib", "altair", "numpy", "pyarrow",
+)  # fmt: skip
+
+
+def revision() -> str:
+    """Git's revision of the checkout, and whether files differ from it."""
+    try:
+        run = [
+            subprocess.run(["git", *args], capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+            for args in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no", "--", "pipeline", "params.yaml"))
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return "not known (no Git checkout)"
+    return run[0] + (", with changes" if run[1] else "")
+
+
+def about(settings: Settings) -> dict[str, Any]:
+    return {
+        "revision": revision(),
+        "machine": f"{machine()}, {platform.system()}, Python {platform.python_version()}",
+        "versions": [(name, version(name)) for name in PACKAGES],
+        "assets": [
+            {
+                "name": name, "kind": asset.kind, "source": ", ".join(asset.sources),
+                "licence": asset.licence or "not stated", "sha256": " ".join(asset.sha256),
+            }
+            for name, asset in settings.assets.items()
+        ],
+        "params": Path("params.yaml").read_text(encoding="utf-8"),
+    }  # fmt: skip

@@ -1,0 +1,178 @@
+"""The page's charts as Vega-Lite specifications, made with Altair (Satyanarayan et al. 2017).
+
+Data are not in them: the page holds every number once, and its script gives each chart the rows that the
+controls ask for, as the named data set `rows`, with the titles of its axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+
+WIDTH, HEIGHT = "container", 340
+POINT = 55  # square pixels
+GREY = "#888888"
+
+
+def colours(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Scales of colour and shape over the families. looks: family → (colour, shape of Vega)."""
+    names = list(looks)
+    colour, shape = (alt.Scale(domain=names, range=[looks[name][i] for name in names]) for i in (0, 1))
+    legend = alt.Legend(orient="bottom", columns=6, symbolLimit=0)
+    return {
+        "color": alt.Color("family:N", title=None, scale=colour, legend=legend),
+        "shape": alt.Shape("family:N", title=None, scale=shape, legend=legend),
+    }
+
+
+def _chart(height: int = HEIGHT, name: str = "rows") -> Any:
+    return alt.Chart(alt.NamedData(name)).properties(width=WIDTH, height=height)
+
+
+def _finished(chart: Any) -> dict[str, Any]:
+    return chart.to_dict(validate=True)
+
+
+def plane(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Rows: cell, family, line, order, x, xlo, xhi, y, ylo, yhi, front, picked, tip."""
+    look = colours(looks)
+    x = alt.X("x:Q", title="X", scale=alt.Scale(zero=False, padding=12), axis=alt.Axis(tickCount=8))
+    y = alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False, padding=12), axis=alt.Axis(tickCount=7))
+    over = alt.selection_point(name="over", on="pointerover", clear="pointerout", fields=["cell"], empty=False)
+    seen = alt.condition("datum.picked || over.cell === datum.cell", alt.value(0.9), alt.value(0.12))
+    base = _chart().transform_filter("isValid(datum.x) && isValid(datum.y)")
+    cells = base.transform_filter("datum.family !== 'human texts'")
+    lines = cells.transform_filter("datum.line !== ''").mark_line(strokeWidth=1.2, opacity=0.6)
+    lines = lines.encode(x=x, y=y, color=look["color"], detail="line:N", order="order:Q")
+    wide = cells.mark_rule().encode(x="xlo:Q", x2="xhi:Q", y="y:Q", color=look["color"], opacity=seen)
+    high = cells.mark_rule().encode(x="x:Q", y="ylo:Q", y2="yhi:Q", color=look["color"], opacity=seen)
+    edge = cells.transform_filter("datum.front").mark_line(
+        color=GREY, strokeWidth=6, opacity=0.25, interpolate="linear"
+    )
+    edge = edge.encode(x="x:Q", y="y:Q", order="x:Q")
+    human = base.transform_filter("datum.family === 'human texts'")
+    level = human.mark_rule(strokeDash=[2, 3], color=GREY).encode(y="y:Q")
+    points = (
+        base.mark_point(filled=True, opacity=0.9)
+        .encode(
+            x=x, y=y, color=look["color"], shape=look["shape"],
+            size=alt.condition("datum.picked", alt.value(4 * POINT), alt.value(POINT)),
+            stroke=alt.condition("datum.picked", alt.value("#d00000"), alt.value("transparent")),
+            tooltip=[alt.Tooltip(f"{field}:N", title=title) for field, title in TIPS],
+        )
+        .add_params(over)
+    )  # fmt: skip
+    return _finished(alt.layer(level, edge, lines, wide, high, points))
+
+
+TIPS = (("cell", "cell"), ("xtip", "x"), ("ytip", "y"), ("rtip", "r"))
+
+
+def heatmap() -> dict[str, Any]:
+    """Rows: cell, column, row (places on the axes), value, tip; curves: r, column, row (contours of r)."""
+    axis: dict[str, Any] = {"grid": False, "domain": False, "ticks": False}
+    place = alt.Scale(nice=False, zero=False)
+    x = alt.X("left:Q", title="λ", scale=place, axis=alt.Axis(**axis))
+    y = alt.Y("bottom:Q", title="q", scale=place, axis=alt.Axis(**axis))
+    base = _chart(300)
+    cells = base.mark_rect(cursor="pointer").encode(
+        x=x, x2="right:Q", y=y, y2="top:Q",
+        color=alt.Color("value:Q", title="value", scale=alt.Scale(scheme="cividis"),
+                        legend=alt.Legend(orient="top", gradientLength=260, titleLimit=500)),
+        stroke=alt.condition("datum.picked", alt.value("#d00000"), alt.value("transparent")),
+        strokeWidth=alt.value(3),
+        tooltip=[alt.Tooltip(f"{field}:N", title=title) for field, title in HEAT_TIPS],
+    )  # fmt: skip
+    numbers = base.mark_text(fontSize=11, dy=14, cursor="pointer").encode(
+        x="column:Q", y="row:Q", text="text:N",
+        color=alt.condition("datum.dark", alt.value("white"), alt.value("black")),
+    )  # fmt: skip
+    ways = {"x": "column:Q", "y": "row:Q", "detail": "r:N", "order": "order:Q"}
+    halo = _chart(300, "curves").mark_line(color="white", strokeWidth=4, opacity=0.45).encode(**ways)
+    curves = _chart(300, "curves").mark_line(color="#d00000", strokeDash=[4, 3], strokeWidth=1.4).encode(**ways)
+    names = _chart(300, "curves").transform_filter("datum.last").mark_text(
+        color="#d00000", fontSize=11, fontWeight="bold", align="left", dx=4, dy=-8, stroke="white", strokeWidth=0.4
+    )  # fmt: skip
+    names = names.encode(x="column:Q", y="row:Q", text="r:N")
+    return _finished(alt.layer(cells, halo, curves, numbers, names))
+
+
+HEAT_TIPS = (("cell", "cell"), ("tip", "value"), ("rtip", "r"))
+
+
+def matched(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Rows: cell, family, x (diversity), y, lo, hi, sure, tip: differences from a curve at equal diversity."""
+    look = colours(looks)
+    x = alt.X("x:Q", title="X", scale=alt.Scale(zero=False, padding=12), axis=alt.Axis(tickCount=6))
+    base = _chart(260)
+    zero = alt.Chart(alt.InlineData(values=[{"y": 0}])).mark_rule(color=GREY).encode(y="y:Q")
+    spans = base.mark_rule(opacity=0.45).encode(x=x, y="lo:Q", y2="hi:Q", color=look["color"])
+    looks_and_tips = {
+        "x": x, "y": alt.Y("y:Q", title="Y"), "color": look["color"], "shape": look["shape"],
+        "tooltip": [alt.Tooltip(f"{field}:N", title=title) for field, title in MATCHED_TIPS],
+    }  # fmt: skip
+    sure = base.mark_point(filled=True, size=POINT).encode(
+        **looks_and_tips, opacity=alt.condition("datum.sure", alt.value(1), alt.value(0))
+    )
+    rings = base.mark_point(size=POINT, opacity=1, cursor="pointer", fill="transparent").encode(**looks_and_tips)
+    return _finished(alt.layer(zero, spans, sure, rings))
+
+
+MATCHED_TIPS = (("cell", "cell"), ("tip", "difference"), ("ptip", "corrected p"))
+
+
+def curves(looks: Mapping[str, tuple[str, str]], x: Any, points: bool) -> dict[str, Any]:
+    """Rows: family, line, dash, x, y, lo, hi, tip: curves with bands."""
+    look = colours(looks)
+    base = _chart(260)
+    y = alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False))
+    bands = base.mark_area(opacity=0.12).encode(
+        x=x, y=alt.Y("lo:Q", title="Y"), y2="hi:Q", color=look["color"], detail="line:N"
+    )
+    lines = base.mark_line(strokeWidth=1.5).encode(
+        x=x, y=y, color=look["color"], detail="line:N", strokeDash=alt.StrokeDash("dash:N", legend=None)
+    )
+    marks = base.mark_point(filled=True, size=25 if points else 60, opacity=1 if points else 0).encode(
+        x=x, y=y, color=look["color"], shape=look["shape"],
+        tooltip=[alt.Tooltip("line:N", title="curve"), alt.Tooltip("tip:N", title="value")],
+    )  # fmt: skip
+    return _finished(alt.layer(bands, lines, marks))
+
+
+def recovery(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    lags = alt.Axis(values=[1, 2, 4, 8], format="d")
+    return curves(looks, alt.X("x:Q", title="X", scale=alt.Scale(type="log", base=2), axis=lags), points=True)
+
+
+def likelihood(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Linear from 0 to 0.001, logarithmic from there."""
+    rates = alt.Axis(values=[0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1], format="~g")
+    scale = alt.Scale(type="symlog", constant=0.001, nice=False)
+    return curves(looks, alt.X("x:Q", title="X", scale=scale, axis=rates), points=False)
+
+
+def gates(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Rows: family, cell, x (expected), y (observed / expected), lo, hi, tip."""
+    look = colours(looks)
+    x = alt.X("x:Q", title="X", scale=alt.Scale(type="log", nice=False))
+    base = _chart(260)
+    one = alt.Chart(alt.InlineData(values=[{"y": 1}])).mark_rule(color=GREY).encode(y="y:Q")
+    spans = base.mark_rule(opacity=0.45).encode(x=x, y="lo:Q", y2="hi:Q", color=look["color"])
+    points = base.mark_point(filled=True, size=POINT).encode(
+        x=x, y=alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False)), color=look["color"], shape=look["shape"],
+        tooltip=[alt.Tooltip("cell:N"), alt.Tooltip("tip:N", title="observed")],
+    )  # fmt: skip
+    return _finished(alt.layer(one, spans, points))
+
+
+def all_charts(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    return {
+        "plane": plane(looks),
+        "heatmap": heatmap(),
+        "matched": matched(looks),
+        "gates": gates(looks),
+        "recovery": recovery(looks),
+        "likelihood": likelihood(looks),
+    }

@@ -1,0 +1,77 @@
+"""Texts for the page: the pieces of each token with what is known of it, equal texts once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os.path import commonprefix
+from pathlib import Path
+from typing import Any
+
+from pipeline.decoding.cellfile import read_cell
+
+MOST_TEXTS = 4000  # a task's, so that a page of many cells stays usable
+MOST_SAMPLES = 2  # texts of one prompt
+MOST_BYTES = 4  # of a character in UTF-8
+LONGEST = 200  # characters of one token
+
+
+def shown(asked: int, examples: int, decoders: int, samples: int) -> int:
+    """How many examples the page holds the texts of."""
+    return max(1, min(asked, examples, MOST_TEXTS // (decoders * min(samples, MOST_SAMPLES))))
+
+
+def task_samples(
+    folder: Path,
+    decoders: Sequence[str],
+    prepared: Sequence[dict[str, Any]],
+    samples: int,
+    decode: Callable[[list[int]], str],
+) -> dict[str, Any]:
+    """Contents of the page's sample browser for one task.
+
+    folder: of the cells' files; prepared: the examples to be shown, the first of the file; decode: token ids →
+    text. Pieces are listed once; a text is [piece numbers, log-probabilities × 100, ranks, routes, entropies × 100].
+    """
+    pieces: dict[str, int] = {}
+    texts: dict[tuple[int, ...], int] = {}
+    listed: list[list[Any]] = []
+    cells: dict[str, list[int]] = {}
+    kept = min(samples, MOST_SAMPLES)
+    for decoder in decoders:
+        table = read_cell(folder / f"{decoder}.parquet")[0].slice(0, len(prepared) * samples)
+        cells[decoder] = []
+        for record in table.to_pylist():
+            if record["sample"] >= kept:
+                continue
+            ids = record["token_ids"]
+            key = (*ids, -1, *record["routes"])
+            if key not in texts:
+                texts[key] = len(listed)
+                own = [pieces.setdefault(_cut(piece), len(pieces)) for piece in pieces_of(ids, decode)]
+                hundredths = [[round(100 * x) for x in record[name]] for name in ("model_logprobs", "entropies")]
+                listed.append([own, hundredths[0], record["ranks"], record["routes"], hundredths[1]])
+            cells[decoder].append(texts[key])
+    return {
+        "pieces": list(pieces), "texts": listed, "cells": cells, "samples": kept,
+        "examples": [
+            {"id": row["id"], "prompt": row["source"], "references": row["references"]} for row in prepared
+        ],
+    }  # fmt: skip
+
+
+def pieces_of(ids: Sequence[int], decode: Callable[[list[int]], str]) -> list[str]:
+    """What each token adds to the text; the first bytes of a character that takes several tokens add nothing."""
+    found, before, held = [], "", 0
+    for i in range(len(ids)):
+        text = decode(list(ids[: i + 1]))
+        if text.endswith("\ufffd") and i + 1 < len(ids) and held < MOST_BYTES - 1:
+            held += 1
+            found.append("")
+            continue
+        found.append(text[len(commonprefix([before, text])) :])
+        before, held = text, 0
+    return found
+
+
+def _cut(piece: str) -> str:
+    return piece if len(piece) <= LONGEST else f"{piece[:LONGEST]}… ({len(piece):,} characters)"
