@@ -46,7 +46,10 @@ def read_costs(task: str) -> list[Cost]:
 
 def peak_gib() -> float:
     unit = 2**30 if sys.platform == "darwin" else 2**20  # bytes there, KiB elsewhere
-    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / unit
+    return (
+        max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        / unit
+    )
 
 
 def folder_mib(folder: Path) -> float:

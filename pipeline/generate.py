@@ -21,6 +21,7 @@ from pipeline import stage
 from pipeline.checks import choice
 from pipeline.cost import Cost, folder_mib, machine, peak_gib, write_cost
 from pipeline.decoding.cellfile import write_cell
+from pipeline.decoding.forest import Work
 from pipeline.decoding.members import Trajectory
 from pipeline.decoding.model import load_model, load_tokenizer
 from pipeline.decoding.plan import Job, Plan, Text
@@ -30,7 +31,6 @@ from pipeline.decoding.resolve import (
     bases_to_calibrate,
     with_scales,
 )
-from pipeline.decoding.forest import Work
 from pipeline.decoding.runner import run_missing, unpack
 from pipeline.decoding.store import Store, open_store
 from pipeline.events import Log, events
@@ -55,11 +55,11 @@ def main(argv: list[str]) -> None:
     texts += first
     spent = cost(settings, len(texts), work, seconds + longer, task.name)
     write_cost(task.name, spent, "generate")
-    distinct = len(plan.jobs())
+    distinct, said = len(plan.jobs()), summary(spent, len({text.job for text in texts}))
     stage.say(
         "generate",
         f"{task.name}: {len(cells)} cells ({distinct} distinct decoders) of "
-        f"{len(plan.examples) * task.samples} texts in data/generations/{task.name}; {summary(spent, len({text.job for text in texts}))}",
+        f"{len(plan.examples) * task.samples} texts in data/generations/{task.name}; {said}",
     )
 
 

@@ -111,7 +111,7 @@ def measured(task: str, settings: Settings) -> dict[str, Any]:
     for record in records:
         record["metrics"] = {k: v for k, v in record["metrics"].items() if k in settings.metrics}
     about = {"label": "", "unit": "", "better": "", "needs": "", "source": "", "signature": ""}
-    labels = {m: about for m in METRICS[task]}
+    labels = {m: about for m in (*METRICS[task], "mauve")}
     return {
         "task": task, "examples": ["a"], "metrics": labels, "cells": records,
         "identity": [], "gates": gates(cells), "recovery": recovery(settings), "likelihood": likelihood(settings),

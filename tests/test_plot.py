@@ -57,7 +57,7 @@ def test_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         svg = Path("reports/plots", name).with_suffix(".svg").read_text(encoding="utf-8")
         assert svg.count("<text") > 5, name  # text stays text
         assert "<dc:date>" not in svg and "Matplotlib" not in svg, name
-        sizes = [float(size) for size in re.findall(r"font: ([\d.]+)px", svg)]
+        sizes = [float(size) for size in re.findall(r"font(?:-size)?: ([\d.]+)px", svg)]
         assert min(sizes) >= style.SMALL, name  # an SVG's px are points here
     before = {path.name: path.read_bytes() for path in Path("reports/plots").glob("dialogue-*.svg")}
     again = run(tmp_path, only("dialogue"), monkeypatch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from pipeline.decoding.runner import blocks
 from pipeline.files import read_json, read_jsonl
 from pipeline.routing.cells import Decoder
 from pipeline.settings import Base
+from tests.test_events import read as read_events
 from tests.tiny import tiny_model_folder
 from tests.workspace import ROOT, inside, make_workspace, params, write_params
 
@@ -189,6 +191,42 @@ def test_the_rest_of_the_pipeline(work: Path) -> None:
     assert set(summary) == {"textgen", "dialogue", "translation"}
     assert all(len(numbers) <= 5 for numbers in summary.values())
     assert len(list((work / "reports/plots").glob("*.png"))) == 18
+    text = (work / "reports/index.html").read_text(encoding="utf-8")
+    data = json.loads(text.split('id="data">')[1].split("</script>")[0])
+    for task, found in data["tasks"].items():
+        samples, written = found["samples"], columns(work)
+        for cell in found["cells"]:
+            if cell["family"] != "human":  # the browser's pieces make the text that was written
+                first = samples["texts"][samples["cells"][cell["decoder"]][0]]
+                shown = "".join(samples["pieces"][piece] for piece in first[0])
+                assert written[f"{task}/{cell['cell']}"]["text"][0].strip() in shown
+    costs = [read_json(work / f"data/cost/{stage}-textgen.json") for stage in ("generate", "evaluate")]
+    assert all(cost["tokens"] >= cost["rows"] > 0 and cost["seconds"] > 0 for cost in costs)
+
+
+def test_a_run_that_computes_nothing_keeps_what_the_last_one_took_and_events_are_written(
+    work: Path,
+) -> None:
+    with inside(work):
+        before = Path("data/cost/generate-textgen.json").read_bytes()
+        generate.main(["textgen"])
+        assert Path("data/cost/generate-textgen.json").read_bytes() == before
+        assert not Path("reports/tensorboard").exists()
+        write_params(work, params() | {"tensorboard": True, "seed": 7})
+        generate.main(["textgen"])
+        evaluate.main(["textgen"])
+        made, measured = (
+            read_events(Path(f"reports/tensorboard/{stage}-textgen")) for stage in ("generate", "evaluate")
+        )
+    assert made["tokens_per_second"][-1][1] > 0 and made["tokens_per_model_row"][-1][1] > 1
+    rates = {tag.split("/")[1]: found[0][1] for tag, found in made.items() if tag.startswith("gate_rate/")}
+    assert rates["routing-uniform-q0-l0"] == 0 < rates["routing-uniform-q0.3-l0.1"]
+    assert made["mean_entropy/greedy"][0][1] > 0
+    metrics = read_json(work / "data/metrics/textgen.json")
+    found = next(cell for cell in metrics["cells"] if cell["cell"] == "greedy")["metrics"]["distinct_2"][
+        "value"
+    ]
+    assert measured["distinct_2/greedy"] == [(0, pytest.approx(found, rel=1e-6))]
 
 
 @pytest.mark.parametrize("arch", ["marian", "m2m_100"])

@@ -19,10 +19,13 @@ PACKAGES = (
 
 def revision() -> str:
     """Git's revision of the checkout, and whether files differ from it."""
+    changed = ("status", "--porcelain", "--untracked-files=no", "--", "pipeline", "params.yaml")
     try:
         run = [
-            subprocess.run(["git", *args], capture_output=True, text=True, check=True, timeout=30).stdout.strip()
-            for args in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no", "--", "pipeline", "params.yaml"))
+            subprocess.run(
+                ["git", *ask], capture_output=True, text=True, check=True, timeout=30
+            ).stdout.strip()
+            for ask in (("rev-parse", "HEAD"), changed)
         ]
     except (OSError, subprocess.SubprocessError):
         return "not known (no Git checkout)"

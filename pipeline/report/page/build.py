@@ -43,8 +43,9 @@ def page(
     """HTML. measured: task → contents of `data/metrics/<task>.json`; samples: task → `task_samples`; costs: task →
     what its stages took; about: `about.about`.
     """
+    tasks = {task: _task(settings, found, samples[task]) for task, found in measured.items()}
     data = {
-        "tasks": {task: _task(settings, found, samples[task]) for task, found in measured.items()},
+        "tasks": tasks,
         "charts": all_charts(_looks(settings, measured)),
         "curves": CURVES,
         "confidence": settings.confidence,
@@ -56,14 +57,15 @@ def page(
         data=embedded(data), library=library(),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         script=(HERE / "page.js").read_text(encoding="utf-8"),
-        tasks=[{"name": task, **one} for task, one in data["tasks"].items()],
+        tasks=[{"name": task, **one} for task, one in tasks.items()],
         costs=costs, about=about, confidence=settings.confidence,
     )  # fmt: skip
 
 
 def library() -> str:
     """Vega, Vega-Lite and Vega-Embed in one script, safe inside a script element."""
-    return str(vl_convert.javascript_bundle()).replace("</script", "<\\/script")
+    script = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub forgets the default
+    return script.replace("</script", "<\\/script")
 
 
 def embedded(data: Any) -> str:
@@ -94,7 +96,9 @@ def _task(settings: Settings, found: dict[str, Any], samples: dict[str, Any]) ->
         "diversity": compared["diversity"],
         "quality": compared["quality"],
         "metrics": {
-            name: {**found["metrics"][name], **_named(name)} for name in settings.metrics if name in found["metrics"]
+            name: {**found["metrics"][name], **_named(name)}
+            for name in settings.metrics
+            if name in found["metrics"]
         },
         "cells": _cells(rows, settings),
         "variants": [_variant(name, own, settings) for name, own in choose.variants_in(rows).items()],
@@ -154,7 +158,9 @@ def _variant(name: str, rows: Sequence[Row], settings: Settings) -> dict[str, An
     }  # fmt: skip
 
 
-def _with_family(records: Sequence[dict[str, Any]], rows: Sequence[Row], settings: Settings) -> list[dict[str, Any]]:
+def _with_family(
+    records: Sequence[dict[str, Any]], rows: Sequence[Row], settings: Settings
+) -> list[dict[str, Any]]:
     families = {row.cell: _family(row) for row in rows}
     return [{**record, "family": families[record["cell"]]} for record in records]
 

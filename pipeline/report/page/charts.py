@@ -40,7 +40,9 @@ def plane(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     look = colours(looks)
     x = alt.X("x:Q", title="X", scale=alt.Scale(zero=False, padding=12), axis=alt.Axis(tickCount=8))
     y = alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False, padding=12), axis=alt.Axis(tickCount=7))
-    over = alt.selection_point(name="over", on="pointerover", clear="pointerout", fields=["cell"], empty=False)
+    over = alt.selection_point(
+        name="over", on="pointerover", clear="pointerout", fields=["cell"], empty=False
+    )
     seen = alt.condition("datum.picked || over.cell === datum.cell", alt.value(0.9), alt.value(0.12))
     base = _chart().transform_filter("isValid(datum.x) && isValid(datum.y)")
     cells = base.transform_filter("datum.family !== 'human texts'")
@@ -91,7 +93,9 @@ def heatmap() -> dict[str, Any]:
     )  # fmt: skip
     ways = {"x": "column:Q", "y": "row:Q", "detail": "r:N", "order": "order:Q"}
     halo = _chart(300, "curves").mark_line(color="white", strokeWidth=4, opacity=0.45).encode(**ways)
-    curves = _chart(300, "curves").mark_line(color="#d00000", strokeDash=[4, 3], strokeWidth=1.4).encode(**ways)
+    curves = (
+        _chart(300, "curves").mark_line(color="#d00000", strokeDash=[4, 3], strokeWidth=1.4).encode(**ways)
+    )
     names = _chart(300, "curves").transform_filter("datum.last").mark_text(
         color="#d00000", fontSize=11, fontWeight="bold", align="left", dx=4, dy=-8, stroke="white", strokeWidth=0.4
     )  # fmt: skip
@@ -116,7 +120,9 @@ def matched(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     sure = base.mark_point(filled=True, size=POINT).encode(
         **looks_and_tips, opacity=alt.condition("datum.sure", alt.value(1), alt.value(0))
     )
-    rings = base.mark_point(size=POINT, opacity=1, cursor="pointer", fill="transparent").encode(**looks_and_tips)
+    rings = base.mark_point(size=POINT, opacity=1, cursor="pointer", fill="transparent").encode(
+        **looks_and_tips
+    )
     return _finished(alt.layer(zero, spans, sure, rings))
 
 
@@ -143,7 +149,9 @@ def curves(looks: Mapping[str, tuple[str, str]], x: Any, points: bool) -> dict[s
 
 def recovery(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     lags = alt.Axis(values=[1, 2, 4, 8], format="d")
-    return curves(looks, alt.X("x:Q", title="X", scale=alt.Scale(type="log", base=2), axis=lags), points=True)
+    return curves(
+        looks, alt.X("x:Q", title="X", scale=alt.Scale(type="log", base=2), axis=lags), points=True
+    )
 
 
 def likelihood(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:

@@ -284,7 +284,7 @@ function textOf(cell) {
 function forkOf(one, two) {
   if (!one || !two) return -1;
   const least = Math.min(one[0].length, two[0].length);
-  for (let i = 0; i < least; i++) if (one[0][i] !== two[0][i] || one[1][i] !== two[1][i]) return i;
+  for (let i = 0; i < least; i++) if (one[0][i] !== two[0][i]) return i;
   return one[0].length === two[0].length ? -1 : least;
 }
 

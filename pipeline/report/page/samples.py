@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +29,10 @@ def task_samples(
     """Contents of the page's sample browser for one task.
 
     folder: of the cells' files; prepared: the examples to be shown, the first of the file; decode: token ids →
-    text. Pieces are listed once; a text is [piece numbers, log-probabilities × 100, ranks, routes, entropies × 100].
+    text. A token's piece is listed once; a text is [piece numbers, log-probabilities × 100, ranks, routes,
+    entropies × 100].
     """
-    pieces: dict[str, int] = {}
+    pieces: dict[tuple[int, str], int] = {}  # two tokens may look alike, and still are where texts part
     texts: dict[tuple[int, ...], int] = {}
     listed: list[list[Any]] = []
     cells: dict[str, list[int]] = {}
@@ -47,12 +47,15 @@ def task_samples(
             key = (*ids, -1, *record["routes"])
             if key not in texts:
                 texts[key] = len(listed)
-                own = [pieces.setdefault(_cut(piece), len(pieces)) for piece in pieces_of(ids, decode)]
-                hundredths = [[round(100 * x) for x in record[name]] for name in ("model_logprobs", "entropies")]
+                named = zip(ids, map(cut, pieces_of(ids, decode)), strict=True)
+                own = [pieces.setdefault(token, len(pieces)) for token in named]
+                hundredths = [
+                    [round(100 * x) for x in record[name]] for name in ("model_logprobs", "entropies")
+                ]
                 listed.append([own, hundredths[0], record["ranks"], record["routes"], hundredths[1]])
             cells[decoder].append(texts[key])
     return {
-        "pieces": list(pieces), "texts": listed, "cells": cells, "samples": kept,
+        "pieces": [piece for _, piece in pieces], "texts": listed, "cells": cells, "samples": kept,
         "examples": [
             {"id": row["id"], "prompt": row["source"], "references": row["references"]} for row in prepared
         ],
@@ -68,10 +71,12 @@ def pieces_of(ids: Sequence[int], decode: Callable[[list[int]], str]) -> list[st
             held += 1
             found.append("")
             continue
-        found.append(text[len(commonprefix([before, text])) :])
+        kept = next((n for n in range(len(before), 0, -1) if text.startswith(before[:n])), 0)
+        found.append(text[kept:])  # a decoder may change its mind about broken bytes
         before, held = text, 0
     return found
 
 
-def _cut(piece: str) -> str:
+def cut(piece: str) -> str:
+    """A token that would fill the page is shown by its beginning and its length."""
     return piece if len(piece) <= LONGEST else f"{piece[:LONGEST]}… ({len(piece):,} characters)"

@@ -1,0 +1,68 @@
+"""Is a page of a large study built in time? `python -m benchmarks.page`: 400 cells x 1,000 examples, made up.
+
+The numbers are made up, the texts are random tokens of a real tokenizer; prints seconds and MiB.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from benchmarks.workload import ASSETS
+from pipeline.decoding.cellfile import write_cell
+from pipeline.decoding.model import load_tokenizer
+from pipeline.report.page.build import page
+from pipeline.report.page.samples import shown, task_samples
+from pipeline.settings import parse_settings
+from tests.pages import ABOUT, COSTS
+from tests.synthetic import measured
+
+RATES = [0.0, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3]
+EXAMPLES, STEPS = 1000, 48
+
+
+def main() -> None:
+    values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    values["grid"] = {"q": RATES, "lambda": RATES}
+    values["variants"] = {f"plausible-{k}": {**values["variants"]["plausible"], "lambda_route": {"top_k": k}}
+                          for k in (5, 20, 50, 200)}  # fmt: skip
+    values["tasks"] = {"textgen": values["tasks"]["textgen"]}
+    values["comparison"]["quality"] = {"textgen": "fluency_gap"}
+    settings = parse_settings(values)
+    found = measured("textgen", settings)
+    decoders = list(dict.fromkeys(c["decoder"] for c in found["cells"] if c["family"] != "human"))
+    tokenizer = load_tokenizer(ASSETS / "smollm2")
+    prepared = [{"id": f"e{i}", "source": "a prompt", "references": ["a text"]} for i in range(EXAMPLES)]
+    with tempfile.TemporaryDirectory() as folder:
+        for number, name in enumerate(decoders):
+            write_cell(Path(folder) / f"{name}.parquet", rows(number, len(tokenizer)), {})
+        started = time.perf_counter()
+        count = shown(settings.page_examples, EXAMPLES, len(decoders), 1)
+        texts = task_samples(Path(folder), decoders, prepared[:count], 1, tokenizer.decode)
+        html = page(settings, {"textgen": found}, {"textgen": texts}, COSTS, ABOUT)
+        seconds = time.perf_counter() - started
+    Path("data/large.html").write_text(html, encoding="utf-8")
+    print(
+        f"{len(found['cells'])} cells x {EXAMPLES} examples, texts of {count} on the page: "
+        f"{seconds:.0f} s, {len(html.encode()) / 2**20:.1f} MiB a task, in data/large.html"
+    )
+
+
+def rows(number: int, vocabulary: int) -> list[dict[str, object]]:
+    draw = np.random.Generator(np.random.Philox(number))
+    ids, logs = draw.integers(0, vocabulary, (EXAMPLES, STEPS)), draw.normal(-3, 1, (EXAMPLES, STEPS))
+    return [
+        {
+            "example_id": f"e{i}", "sample": 0, "text": "made up", "token_ids": ids[i], "routes": ids[i] % 3,
+            "logprobs": logs[i], "model_logprobs": logs[i], "ranks": ids[i], "entropies": -logs[i], "finish": "length",
+        }
+        for i in range(EXAMPLES)
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

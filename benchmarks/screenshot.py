@@ -1,0 +1,28 @@
+"""A picture of the top of `reports/index.html` for the README: `python -m benchmarks.screenshot`."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+import time
+from pathlib import Path
+
+from tests import browser
+
+WIDTH, HEIGHT = 1280, 1720
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for driver in browser.chromium(Path(folder)):
+            size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
+            driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            driver.get(f"file://{Path('reports/index.html').resolve()}")
+            browser.wait(driver, "document.querySelectorAll('.chart svg').length >= 9")
+            time.sleep(1)
+            shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
+            Path("reports/page.png").write_bytes(base64.b64decode(shot["data"]))
+
+
+if __name__ == "__main__":
+    main()

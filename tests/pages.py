@@ -1,0 +1,62 @@
+"""A page of made-up numbers and hostile texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.report.page.build import page
+from pipeline.report.page.samples import cut
+from pipeline.settings import parse_settings
+from tests import synthetic
+
+HOSTILE = (
+    "<script>document.title = 'broken'</script>",
+    "</script><img src=x onerror=\"document.title='broken'\">",
+    "\"quotes\" 'and' `ticks` ${1+1} {{ 7*7 }} {% raw %}",
+    "left \u202eright-to-left\u202c \u200f\u200b marks",
+    "control \x00\x07\x1b[31m characters\x7f",
+    "x" * 10_000,
+    "&lt;b&gt; &amp; <b>bold</b> \u2028 line \u2029 paragraph",
+)
+COSTS: dict[str, list[dict[str, Any]]] = {
+    task: [
+        {
+            "stage": "generate", "texts": 2000, "tokens": 90_000, "rows": 30_000, "seconds": 100.0,
+            "peak_gib": 2.5, "stored_mib": 3.0, "dtype": "float32", "machine": "<i>two cores</i>",
+        }
+    ]
+    for task in ("textgen", "dialogue", "translation")
+}  # fmt: skip
+ABOUT: dict[str, Any] = {
+    "revision": "0" * 40, "machine": "a machine", "versions": [("torch", "2")],
+    "assets": [{"name": "one", "kind": "model", "source": "file:x", "licence": "MIT", "sha256": "00"}],
+    "params": "seed: 1\n# </pre><script>document.title = 'broken'</script>\n",
+}  # fmt: skip
+
+
+def made_samples(measured: dict[str, Any], examples: int = 3) -> dict[str, Any]:
+    """Every decoder goes its own way from token 3 on, by a random route; every text holds all hostile ones."""
+    decoders = list(dict.fromkeys(c["decoder"] for c in measured["cells"] if c["family"] != "human"))
+    pieces = ["The", " same", " start", *(cut(text) for text in HOSTILE), *(f" own{i}" for i in range(999))]
+    first = len(HOSTILE) + 3
+    texts = []
+    for i in range(len(decoders) * examples):
+        own = [0, 1, 2, first + i % 999, *range(3, first)]
+        count = len(own)
+        texts.append(
+            [own, [-50 - i] * count, [7] * count, [0, 0, 0, 1 + i % 2, *[0] * (count - 4)], [123] * count]
+        )
+    return {
+        "pieces": pieces, "texts": texts, "samples": 1,
+        "cells": {name: [i * examples + e for e in range(examples)] for i, name in enumerate(decoders)},
+        "examples": [
+            {"id": f"e{i}", "prompt": f"Prompt {i} {HOSTILE[0]}", "references": [HOSTILE[1]]} for i in range(examples)
+        ],
+    }  # fmt: skip
+
+
+def made_page() -> str:
+    settings = parse_settings(synthetic.raw_params())
+    measured = {task: synthetic.measured(task, settings) for task in settings.tasks}
+    texts = {task: made_samples(found) for task, found in measured.items()}
+    return page(settings, measured, texts, COSTS, ABOUT)

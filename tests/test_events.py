@@ -1,0 +1,36 @@
+"""Event files of TensorBoard, read back with its own reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from pipeline.events import events
+from pipeline.settings import parse_settings
+from tests import synthetic
+
+
+def read(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    found = EventAccumulator(str(folder)).Reload()
+    return {tag: [(e.step, e.value) for e in found.Scalars(tag)] for tag in found.Tags()["scalars"]}
+
+
+def test_nothing_is_written_unless_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with events(parse_settings(synthetic.raw_params()), "generate", "textgen") as log:
+        log("tokens_per_second", 1.0, 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_read_back_and_a_new_run_takes_the_place_of_the_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = parse_settings(synthetic.raw_params() | {"tensorboard": True})
+    for values in ([5.0, 6.0], [7.0]):
+        with events(settings, "generate", "textgen") as log:
+            for step, value in enumerate(values):
+                log("tokens_per_second", value, step)
+    assert read(Path("reports/tensorboard/generate-textgen")) == {"tokens_per_second": [(0, 7.0)]}

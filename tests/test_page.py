@@ -1,0 +1,113 @@
+"""The page's data and frame: what is in it, and that nothing in a text can break out of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.report.page import samples
+from pipeline.report.page.build import embedded, marked, page
+from pipeline.report.page.contours import contours
+from pipeline.settings import parse_settings
+from tests import synthetic
+from tests.pages import ABOUT, COSTS, HOSTILE, made_page, made_samples
+
+
+def data_of(text: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    return json.loads(found.group(1))
+
+
+def test_the_page_needs_no_other_file() -> None:
+    text = made_page()
+    assert len(text.encode()) < 15 * 2**20
+    frame = text.replace(
+        re.findall(r"<script>(.*?)</script>", text, re.DOTALL)[0], ""
+    )  # Vega names its own sites
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)[^"']*""", frame)
+    assert not re.findall(r"""url\(|@import|fetch\(|XMLHttpRequest""", frame)
+    assert "default-src 'none'" in frame
+
+
+def test_the_page_holds_every_cell_and_number() -> None:
+    settings = parse_settings(synthetic.raw_params())
+    found = data_of(made_page())
+    for task in settings.tasks:
+        measured = synthetic.measured(task, settings)
+        cells = {cell["cell"]: cell for cell in found["tasks"][task]["cells"]}
+        assert list(cells) == [record["cell"] for record in measured["cells"]]
+        for record in measured["cells"]:
+            for name, values in record["metrics"].items():
+                shown = cells[record["cell"]]["values"].get(name)
+                if values["value"] is None:
+                    assert shown is None
+                else:
+                    assert shown == pytest.approx([values["value"], values["lo"], values["hi"]], rel=1e-5)
+        assert len(found["tasks"][task]["matched"]) == len(measured["comparison"]["matched"])
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_cannot_end_the_script(text: str) -> None:
+    value = {"text": text}
+    inside = embedded(value)
+    assert json.loads(inside) == value
+    assert not set("<>&\u2028\u2029") & set(inside)
+
+
+def test_a_sentence_is_escaped_before_it_is_marked() -> None:
+    assert marked("- **Better** than `<b>`") == "<strong>Better</strong> than <code>&lt;b&gt;</code>"
+
+
+def decode(ids: list[int]) -> str:
+    """A tokenizer of bytes."""
+    return bytes(ids).decode("utf-8", errors="replace")
+
+
+@pytest.mark.parametrize("text", ["plain", "漢字 é 🎲!", "", "a\nb", *HOSTILE[:3]])
+def test_pieces_make_the_text(text: str) -> None:
+    ids = list(text.encode())
+    pieces = samples.pieces_of(ids, decode)
+    assert len(pieces) == len(ids) and "".join(pieces) == text
+
+
+def test_pieces_of_broken_bytes_are_bounded() -> None:
+    ids = [*b"ab", *[0xFF] * 9, *b"c"]
+    pieces = samples.pieces_of(ids, decode)
+    assert "".join(pieces).replace("\ufffd", "") == "abc" and "".join(pieces).count("\ufffd") == 9
+
+
+def test_how_many_texts_the_page_holds() -> None:
+    assert samples.shown(32, 32, 66, 1) == 32
+    assert samples.shown(32, 1000, 400, 1) == 10  # 4,000 texts a task
+    assert samples.shown(32, 1000, 9000, 4) == 1
+    assert samples.shown(32, 5, 10, 1) == 5
+
+
+def test_contours_are_where_r_is_constant() -> None:
+    qs, lambdas = [0.0, 0.01, 0.03, 0.1, 0.3], [0.0, 0.01, 0.03, 0.1, 0.3]
+    for means, weights in (("explore", lambdas), ("exploit", [1 - x for x in lambdas][::-1])):
+        found = contours(qs, lambdas if means == "explore" else weights, means)
+        assert {point["r"] for point in found} >= {"r = 0.01", "r = 0.1", "r = 0.3"}
+        for point in found:
+            q = np.interp(point["row"], range(5), qs)
+            lam = np.interp(point["column"], range(5), lambdas if means == "explore" else weights)
+            weight = lam if means == "explore" else 1 - lam
+            assert 1 - (1 - q) * (1 - weight) == pytest.approx(float(point["r"][4:]), abs=1e-9)
+    assert contours([0.0], lambdas, "explore") == []
+
+
+def test_a_page_of_a_task_without_routes_or_texts() -> None:
+    """No variant's cell, no comparison, no missing value: the page is made all the same."""
+    values = synthetic.raw_params()
+    values["grid"] = {"q": [0], "lambda": [0]}
+    values["variants"] = {"uniform": values["variants"]["uniform"]}
+    settings = parse_settings(values)
+    measured = {task: synthetic.measured(task, settings) for task in settings.tasks}
+    texts = {task: made_samples(found) for task, found in measured.items()}
+    text = page(settings, measured, texts, COSTS, ABOUT)
+    assert all(not task["matched"] for task in data_of(text)["tasks"].values())
