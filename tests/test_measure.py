@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,26 @@ def test_statistics_read_back_and_give_the_same_intervals(tmp_path: Path) -> Non
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(PipelineError, match=r"dialogue\.stats\.parquet: cannot be read"):
         read_stats(path)
+
+
+def test_the_lines_of_the_readme_on_statistics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = settings()
+    ids = [f"{i:02}" for i in range(EXAMPLES)]
+    _, stats = evaluated(made, ids, made_up(made))
+    renamed = {"temperature-0.7": stats["temperature-0.5"], "greedy": stats["temperature-1"]}
+    write_stats(tmp_path / "data/metrics/dialogue.stats.parquet", ids, renamed)
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(
+        r"```python\n(.*?)```", (synthetic.ROOT / "README.md").read_text("utf-8"), re.DOTALL
+    )
+    (block,) = (one for one in blocks if "read_stats" in one)
+    exec(block, {})
+    value, low, _high, p_value = (
+        float(x) for x in re.findall(r"-?[\d.]+(?:e-\d+)?", capsys.readouterr().out)[-4:]
+    )
+    assert low <= value and 0 < p_value <= 1
 
 
 def test_the_first_quality_with_enough_texts_is_used() -> None:

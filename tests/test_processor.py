@@ -203,8 +203,8 @@ PROMPTS = torch.tensor([[1, 40, 77, 9], [1, 200, 31, 8]])
 
 def test_the_lines_of_the_readme(model: Any) -> None:
     text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 2
+    blocks = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "output" in block]
+    assert len(blocks) == 2  # test_measure has the one on statistics
     names: dict[str, Any] = {
         "model": model, "tokenizer": byte_tokenizer(), "inputs": {"input_ids": PROMPTS}, "Route": Route,
     }  # fmt: skip

@@ -196,7 +196,7 @@ def test_the_rest_of_the_pipeline(work: Path) -> None:
     for task, found in data["tasks"].items():
         samples, written = found["samples"], columns(work)
         for cell in found["cells"]:
-            if cell["family"] != "human":  # the browser's pieces make the text that was written
+            if cell["cell"] != "human":  # the browser's pieces make the text that was written
                 first = samples["texts"][samples["cells"][cell["decoder"]][0]]
                 shown = "".join(samples["pieces"][piece] for piece in first[0])
                 assert written[f"{task}/{cell['cell']}"]["text"][0].strip() in shown
