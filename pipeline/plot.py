@@ -16,7 +16,7 @@ from pipeline.checks import PipelineError
 from pipeline.cost import read_costs
 from pipeline.decoding.model import load_tokenizer
 from pipeline.files import read_json, read_jsonl, write_text
-from pipeline.report import curves, heatmap, likelihood, matched, plane, routing, style
+from pipeline.report import curves, heatmap, likelihood, matched, plane, routing, style, tuning
 from pipeline.report.page.about import about
 from pipeline.report.page.build import library, page
 from pipeline.report.page.samples import shown, task_samples
@@ -72,6 +72,7 @@ def figures(settings: Settings) -> int:
                 "routing": routing.draw(opened, after, variants) if opened else None,
                 "matched": matched.draw(compared, of_task, settings),
                 "likelihood": likelihood.draw(likely, settings),
+                "tune": tuning.draw(read_json(f"data/tune/{task}.json")),
             }
             for name, figure in found.items():
                 if figure is not None:

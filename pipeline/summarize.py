@@ -14,6 +14,8 @@ from pipeline.settings import load_settings
 def main(argv: list[str]) -> None:
     settings = load_settings()
     measured = {task: read_json(f"data/metrics/{task}.json") for task in settings.tasks}
+    for task, found in measured.items():
+        found["tune"] = read_json(f"data/tune/{task}.json")
     tables = {task: rows_of(found, settings.lambda_means) for task, found in measured.items()}
     rows = [row for table in tables.values() for row in table]
     summary = {

@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.checks import PipelineError
 from pipeline.decoding.cellfile import read_cell
 from pipeline.decoding.model import load_model, load_tokenizer, read_shape
+from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.store import Store
 from pipeline.files import read_json
 from pipeline.metrics.base import CellTexts
@@ -43,7 +44,18 @@ def read_texts(
     columns = read_cell(path)[0].to_pydict()
     if columns["example_id"] != [row["id"] for row in rows for _ in range(task.samples)]:
         raise PipelineError(f"{path}: its examples are not those of data/prepared/{task.name}.jsonl")
-    example = np.repeat(np.arange(len(rows)), task.samples)
+    return cell_texts(columns, rows, task.samples, vocabulary, order)
+
+
+def cell_texts(
+    columns: dict[str, list[Any]],
+    rows: list[dict[str, Any]],
+    samples: int,
+    vocabulary: int,
+    order: np.ndarray,
+) -> CellTexts:
+    """columns: those of a cell's file, the rows of `rows` in their order, `samples` of each."""
+    example = np.repeat(np.arange(len(rows)), samples)
     log_probs = [np.array(values) for values in columns["model_logprobs"]]
     texts = _unscored(columns["text"], columns["token_ids"], log_probs, example, rows, vocabulary)
     routes = [np.array(values, dtype=np.int8) for values in columns["routes"]]
@@ -92,8 +104,12 @@ def add_judge(
     cells: dict[str, CellTexts],
     store: Store,
     on_tokens: Callable[[int, int], None],
+    load: Callable[[], LanguageModel] | None = None,
 ) -> dict[str, CellTexts]:
-    """Judge scores of all texts; equal texts of one example are scored once."""
+    """Judge scores of all texts; equal texts of one example are scored once.
+
+    load: gives the judge, where a caller keeps it.
+    """
     folder = Path("data/assets") / task.judge
     kind, shape = TASKS[task.name], read_shape(folder)
     wanted = list(
@@ -112,7 +128,7 @@ def add_judge(
         "device": settings.device,
     }
     log_probs = score_texts(
-        lambda: load_model(folder, settings.dtype, settings.device),
+        load or (lambda: load_model(folder, settings.dtype, settings.device)),
         address,
         pairs,
         store,

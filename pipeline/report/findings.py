@@ -45,9 +45,39 @@ def sentences(found: dict[str, Any], settings: Settings) -> list[str]:
         *(_curve(family, compared["matched"], settings) for family in CURVES),
         _volume(compared["hypervolume"]),
         *(_likelihood(record) for record in found["likelihood"]),
+        _tuned(found["tune"]),
         _missing(found["cells"]),
     ]
     return [line for line in lines if line]
+
+
+def _tuned(found: dict[str, Any] | None) -> str:
+    """Families tuned alike, on the examples that the search never saw."""
+    if found is None:
+        return ""
+    tune, test = (len(found["split"][name]) for name in ("tune", "test"))
+    lines = [
+        f"- Tuned alike on {tune} examples and measured on the other {test}, {_setting(record['family'], found)} is "
+        f"**{verdict(record['lo'], record['hi'])}** against {_setting(record['rival'], found)}: "
+        f"{_interval(record)} in reward."
+        for record in found["differences"]
+    ]
+    bandit = found["bandit"]
+    if bandit is not None:
+        lines.append(
+            f"- The bandit ({bandit['policy']}) chose `{bandit['best']}` after {bandit['texts']} of the grid's "
+            f"{bandit['whole']} texts ({bandit['why']}); the grid's best, `{bandit['grid_best']}`, is {bandit['regret']:.3g} "
+            f"({bandit['lo']:.3g} to {bandit['hi']:.3g}) above it in reward."
+        )
+    return "\n".join(lines)
+
+
+def _setting(family: str, found: dict[str, Any]) -> str:
+    cell = found["families"][family]["winner"]["cell"]
+    if family in CURVES:
+        return f"{CURVES[family]} {cell['setting']:.2f}"
+    name = "scheduled routing" if family == "scheduled" else "routing"
+    return f"{name} (`{cell['variant']}`, q = {cell['q']:.2g}, λ = {cell['lam']:.2g})"
 
 
 def _passed_over(asked: Sequence[str], found: dict[str, Any]) -> str:

@@ -64,6 +64,26 @@ TABLES = {  # reports/<name>.csv
         ("task", "metric", "label", "unit", "better", "needs", "source", "signature"),
         lambda found: [{"metric": name, **about} for name, about in found["metrics"].items()],
     ),
+    "tune": Table(
+        (
+            "task",
+            "family",
+            "trials",
+            "ended",
+            "variant",
+            "q",
+            "lambda",
+            "setting",
+            "split",
+            "examples",
+            "quality",
+            "diversity",
+            "reward",
+            "lo",
+            "hi",
+        ),
+        lambda found: tuned(found["tune"]),
+    ),
     "missing": Table(
         ("task", "metric", "cells", "of", "first", "missing"), lambda found: missing(found["cells"])
     ),
@@ -81,6 +101,22 @@ def missing(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         {"metric": metric, "cells": len(names), "of": len(cells), "first": names[0], "missing": reason}
         for (metric, reason), names in groups.items()
     ]
+
+
+def tuned(found: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The winner of each family on the examples that chose it and on the others. None: tuning is switched off."""
+    if found is None:
+        return []
+    records = []
+    for family, own in found["families"].items():
+        cell, trials = own["winner"]["cell"], [t for t in own["trials"] if t["state"] != "fail"]
+        for split in ("tune", "test"):
+            records.append({
+                "family": family, "trials": len(trials), "ended": own["ended"],
+                "variant": cell["variant"], "q": cell["q"], "lambda": cell["lam"], "setting": cell["setting"],
+                "split": split, "examples": len(found["split"][split]), **own["winner"][split],
+            })  # fmt: skip
+    return records
 
 
 def records_to_csv(records: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from pipeline.settings.schema import (
     Schedule,
     Settings,
     Task,
+    Tuning,
     Variant,
     exploration_weight,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Schedule",
     "Settings",
     "Task",
+    "Tuning",
     "Variant",
     "exploration_weight",
     "load_settings",

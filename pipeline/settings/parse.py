@@ -14,6 +14,7 @@ from pipeline.settings.decoders import parse_baselines, parse_grid
 from pipeline.settings.metrics import parse_comparison, parse_metrics
 from pipeline.settings.schema import Settings
 from pipeline.settings.tasks import asset_name, parse_task
+from pipeline.settings.tuning import parse_tuning
 from pipeline.settings.variants import check_gates, parse_variant
 
 
@@ -35,7 +36,7 @@ def parse_settings(raw: Any) -> Settings:
     sections = (
         "seed", "dtype", "device", "workers", "batch_size", "max_rows", "grid", "lambda_means", "coupling", "variants",
         "include_eos", "baselines", "tasks", "embedder", "metrics", "comparison", "bootstrap",
-        "report", "tensorboard", "assets",
+        "tune", "report", "tensorboard", "assets",
     )  # fmt: skip
     checks.keys("", raw, sections)
     grid = checks.mapping("grid", raw["grid"])
@@ -47,6 +48,7 @@ def parse_settings(raw: Any) -> Settings:
     assets = {n: parse_asset(n, v) for n, v in checks.mapping("assets", raw["assets"]).items()}
     tasks = {n: parse_task(n, v, assets) for n, v in checks.mapping("tasks", raw["tasks"]).items()}
     metrics = parse_metrics(raw["metrics"])
+    variants = {n: parse_variant(n, v) for n, v in checks.mapping("variants", raw["variants"]).items()}
     settings = Settings(
         seed=checks.integer("seed", raw["seed"], 0),
         dtype=checks.choice("dtype", raw["dtype"], ("float32", "bfloat16")),
@@ -58,7 +60,7 @@ def parse_settings(raw: Any) -> Settings:
         lambdas=parse_grid("grid.lambda", grid["lambda"]),
         lambda_means=checks.choice("lambda_means", raw["lambda_means"], ("explore", "exploit")),
         coupling=checks.choice("coupling", raw["coupling"], ("common", "independent")),
-        variants={n: parse_variant(n, v) for n, v in checks.mapping("variants", raw["variants"]).items()},
+        variants=variants,
         include_eos=checks.boolean("include_eos", raw["include_eos"]),
         baselines=parse_baselines(checks.mapping("baselines", raw["baselines"], empty_ok=True)),
         tasks=tasks,
@@ -68,6 +70,7 @@ def parse_settings(raw: Any) -> Settings:
         resamples=checks.integer("bootstrap.resamples", bootstrap["resamples"], 100, 1_000_000),
         confidence=checks.number("bootstrap.confidence", bootstrap["confidence"], 0.5, 0.999),
         page_examples=checks.integer("report.examples", report["examples"], 1),
+        tune=parse_tuning(raw["tune"], tasks, variants),
         tensorboard=checks.boolean("tensorboard", raw["tensorboard"]),
         assets=assets,
     )

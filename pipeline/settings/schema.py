@@ -133,6 +133,30 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """A search for the best setting of each family of decoders."""
+
+    enabled: bool
+    examples: int  # of the tune split; the others of a task are the test split
+    trials: int  # of each family
+    batch: int  # trials at once, in one forest
+    rungs: int  # 1: every trial sees all examples; n: the worse half of a batch stops after 1/2ⁿ⁻¹, …, 1/2 of them
+    patience: int  # batches without a better trial before a family stops; 0: never
+    minutes: float  # of a task, before no new batch is begun
+    sampler: str  # tpe | random | nsga2
+    objective: str  # reward | front
+    target: (
+        float | str
+    )  # diversity that is wanted: a number, or that of the human texts or of plain sampling
+    weight: dict[str, float]  # task → quality that a lack of 1 in diversity costs
+    variants: tuple[str, ...]
+    floor: float  # the smallest rate above 0
+    schedules: tuple[str, ...]
+    rivals: tuple[str, ...]
+    bandit: str  # thompson | ucb | off
+
+
+@dataclass(frozen=True)
 class Settings:
     seed: int
     dtype: str
@@ -155,4 +179,5 @@ class Settings:
     confidence: float
     page_examples: int  # whose texts the page holds
     tensorboard: bool
+    tune: Tuning
     assets: dict[str, Asset]

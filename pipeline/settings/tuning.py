@@ -1,0 +1,70 @@
+"""The section `tune` of `params.yaml`: a search for the best setting, in place of the whole grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline import checks
+from pipeline.checks import fail
+from pipeline.settings.schema import Task, Tuning, Variant
+
+RIVALS = ("temperature", "top_p")
+SCHEDULES = ("constant", "explore_first")
+SAMPLERS = {"tpe": ("reward", "front"), "random": ("reward", "front"), "nsga2": ("front",)}
+POLICIES = ("thompson", "ucb", "off")
+KEYS = (
+    "enabled", "examples", "trials", "batch", "rungs", "patience", "minutes", "sampler", "objective", "target",
+    "weight", "variants", "floor", "schedules", "rivals", "bandit",
+)  # fmt: skip
+
+
+def parse_tuning(value: Any, tasks: Mapping[str, Task], variants: Mapping[str, Variant]) -> Tuning:
+    """Raises `SettingsError`, also where the space is empty or a split would be."""
+    section = checks.mapping("tune", value)
+    checks.keys("tune", section, KEYS)
+    trials = checks.integer("tune.trials", section["trials"], 2)
+    batch = checks.integer("tune.batch", section["batch"], 1, trials)
+    enabled = checks.boolean("tune.enabled", section["enabled"])
+    examples = checks.integer("tune.examples", section["examples"], 2)
+    for name, task in tasks.items():
+        if enabled and examples > task.examples - 2:
+            raise fail(
+                "tune.examples", examples,
+                f"must leave at least 2 of tasks.{name}.examples = {task.examples} for the test split",
+            )  # fmt: skip
+    sampler = checks.choice("tune.sampler", section["sampler"], tuple(SAMPLERS))
+    objective = checks.choice("tune.objective", section["objective"], ("reward", "front"))
+    if objective not in SAMPLERS[sampler]:
+        raise fail("tune.objective", objective, f"sampler {sampler} needs {' or '.join(SAMPLERS[sampler])}")
+    weights = checks.mapping("tune.weight", section["weight"])
+    checks.keys("tune.weight", weights, tasks, ("textgen", "dialogue", "translation"))
+    return Tuning(
+        enabled=enabled,
+        examples=examples,
+        trials=trials,
+        batch=batch,
+        rungs=checks.integer("tune.rungs", section["rungs"], 1, 6),
+        patience=checks.integer("tune.patience", section["patience"], 0),
+        minutes=checks.number("tune.minutes", section["minutes"], 0, 100_000),
+        sampler=sampler,
+        objective=objective,
+        target=_target(section["target"]),
+        weight={name: checks.number(f"tune.weight.{name}", weights[name], 0, 1e9) for name in tasks},
+        variants=_listed("variants", section["variants"], tuple(variants)),
+        floor=checks.number("tune.floor", section["floor"], 1e-6, 0.5),
+        schedules=_listed("schedules", section["schedules"], SCHEDULES),
+        rivals=_listed("rivals", section["rivals"], RIVALS, empty_ok=True),
+        bandit=checks.choice("tune.bandit", section["bandit"], POLICIES),
+    )
+
+
+def _target(value: Any) -> float | str:
+    if isinstance(value, str):
+        return checks.choice("tune.target", value, ("human", "sampling"))
+    return checks.number("tune.target", value, -1e9, 1e9)
+
+
+def _listed(key: str, value: Any, allowed: tuple[str, ...], empty_ok: bool = False) -> tuple[str, ...]:
+    listed = checks.sequence(f"tune.{key}", value, empty_ok)
+    return tuple(checks.choice(f"tune.{key}[{i}]", name, allowed) for i, name in enumerate(listed))

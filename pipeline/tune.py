@@ -1,0 +1,194 @@
+"""Stage tune: the best setting of each family of decoders, found on some examples, measured on the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+
+from pipeline import stage
+from pipeline.checks import PipelineError, choice
+from pipeline.decoding.plan import CODE_VERSION
+from pipeline.decoding.store import content_key, default_folder, open_store
+from pipeline.evaluate import Progress
+from pipeline.events import events
+from pipeline.files import read_json, read_jsonl, write_json
+from pipeline.metrics.measure import without_nan
+from pipeline.routing.cells import Cell, all_cells, representatives
+from pipeline.settings import Settings, Task, load_settings
+from pipeline.tuning.bandit import run_bandit
+from pipeline.tuning.records import importance, score_record, trial_record
+from pipeline.tuning.scorer import Score, Scorer
+from pipeline.tuning.space import PLAIN, families, suggest
+from pipeline.tuning.study import open_study, search, seed_of, winner
+
+
+def main(argv: list[str]) -> None:
+    settings = load_settings()
+    task = settings.tasks[choice("tune", stage.argument(argv, "a task"), settings.tasks)]
+    whole, short = Path(f"data/tune/{task.name}.json"), Path(f"reports/tune/{task.name}.json")
+    if not settings.tune.enabled:
+        write_json(whole, None)
+        write_json(short, {})
+        stage.say("tune", f"{task.name}: switched off (tune.enabled)")
+        return
+    rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
+    result = tuned(settings, task, rows)
+    write_json(whole, without_nan(result))
+    best = result["families"]["routing"]["winner"]
+    write_json(
+        short, without_nan({"tuned": best["tune"]["reward"], "held_out": best["test"]["reward"]}), indent=2
+    )
+
+
+def tuned(settings: Settings, task: Task, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    tune, test = split(rows, settings.tune.examples, task.name)
+    started = time.perf_counter()
+    with (
+        open_store("generate") as texts,
+        open_store("evaluate") as judged,
+        events(settings, "tune", task.name) as log,
+    ):
+        scorer = Scorer(settings, task, rows, texts, judged)
+        quality = scorer.quality(min(len(tune), len(test)))
+
+        def scored(cells: Sequence[Cell], examples: int) -> dict[str, Score]:
+            return scorer.scores(cells, tune[:examples], quality, lambda count: None)
+
+        path = default_folder() / "tune" / f"{task.name}-{study_key(settings, task, rows)}.journal"
+        found: dict[str, Any] = {}
+        winners: dict[str, Cell] = {}
+        names = families(settings)
+        total = settings.tune.trials * len(names)
+        with Progress(f"{task.name}, tune", "trial") as show:
+            done = 0
+            for family in names:
+
+                def on_trial(reward: float, family: str = family) -> None:
+                    nonlocal done
+                    done += 1
+                    show(done, total)
+                    log(f"reward/{family}", reward, done)
+
+                def cell_of(trial: Any, name: str, family: str = family) -> Cell:
+                    return suggest(trial, family, settings, task.max_new_tokens, f"{family}-{name}")
+
+                study = open_study(path, family, settings.tune)
+                why = search(
+                    study, settings.tune, settings.seed, PLAIN[family], cell_of, scored, len(tune),
+                    lambda: time.perf_counter() - started < 60 * settings.tune.minutes, on_trial,
+                )  # fmt: skip
+                best = winner(study)
+                winners[family] = cell_of(optuna.trial.FixedTrial(best.params), "winner")
+                found[family] = {
+                    "ended": why,
+                    "trials": [trial_record(trial, cell_of) for trial in study.get_trials()],
+                    "importance": importance(study, settings.tune.objective),
+                }
+        asked = scorer.asked
+        cells = list(winners.values())
+        at_tune, at_test = (
+            scorer.scores(cells, examples, quality, lambda count: None) for examples in (tune, test)
+        )
+        for family, cell in winners.items():
+            scores = {"tune": at_tune[cell.name], "test": at_test[cell.name]}
+            found[family]["winner"] = {
+                "cell": cell.describe(),
+                **{name: score_record(score, settings) for name, score in scores.items()},
+            }
+        arms = grid_arms(settings, task)
+        grid = scored(arms, len(tune))
+        return {
+            "task": task.name,
+            "split": {"tune": [rows[i]["id"] for i in tune], "test": [rows[i]["id"] for i in test]},
+            "quality": quality.name,
+            "diversity": scorer.diversity.name,
+            "texts": asked,
+            "families": found,
+            "differences": differences({family: at_test[cell.name] for family, cell in winners.items()}, settings),
+            "grid": {
+                "texts": len(arms) * len(tune),
+                "cells": [
+                    {"cell": arm.name, "family": arm.family, "variant": arm.variant, "q": arm.q, "lambda": arm.lam,
+                     **score_record(grid[arm.name], settings)}
+                    for arm in arms
+                ],
+            },
+            "bandit": bandit(settings, task, arms, scored, len(tune), grid),
+        }  # fmt: skip
+
+
+def split(rows: Sequence[dict[str, Any]], examples: int, task: str) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the rows to tune on and of those to test on, in the order of their ids, which are hashes."""
+    if examples > len(rows) - 2:
+        raise PipelineError(
+            f"params.yaml: tune.examples = {examples}: must leave at least 2 of the {len(rows)} examples in "
+            f"data/prepared/{task}.jsonl for the test split"
+        )
+    order = np.argsort([row["id"] for row in rows])
+    return order[:examples], order[examples:]
+
+
+def study_key(settings: Settings, task: Task, rows: Sequence[dict[str, Any]]) -> str:
+    """Of all that trials depend on: another key is another study."""
+    tune = asdict(settings.tune)
+    for name in ("enabled", "patience", "minutes", "bandit", "rivals"):  # they end a study or start others
+        tune.pop(name)
+    models = {
+        name: read_json(f"data/assets/{name}/asset.json")["files"] for name in (task.model, task.judge)
+    }
+    return content_key([
+        CODE_VERSION, tune, asdict(task), [row["id"] for row in rows], models, settings.seed, settings.dtype,
+        {name: repr(variant) for name, variant in settings.variants.items()}, settings.resamples,
+        settings.comparison.diversity, settings.comparison.quality[task.name], settings.embedder,
+        settings.include_eos, settings.coupling,
+    ]).hex()[:16]  # fmt: skip
+
+
+def differences(scores: dict[str, Score], settings: Settings) -> list[dict[str, Any]]:
+    """Reward of each winner with routes minus each other one's, over the same resamples. scores: family → score."""
+    records = []
+    for family in (name for name in ("scheduled", "routing") if name in scores):
+        for rival in (name for name in scores if name not in (family, "scheduled")):
+            difference = scores[family].reward - scores[rival].reward
+            low, high = difference.interval(settings.confidence)
+            records.append({
+                "family": family, "rival": rival, "difference": difference.value, "lo": low, "hi": high,
+                "p": difference.p_value(),
+            })  # fmt: skip
+    return records
+
+
+def grid_arms(settings: Settings, task: Task) -> list[Cell]:
+    """The grid's distinct decoders that can be sampled from: beam search is a baseline of quality alone."""
+    cells = all_cells(settings, task)
+    names = set(representatives(cells).values())
+    return [cell for cell in cells if cell.name in names and not cell.decoder.beams]
+
+
+def bandit(
+    settings: Settings, task: Task, arms: list[Cell], scored: Any, examples: int, grid: dict[str, Score]
+) -> dict[str, Any] | None:
+    """What the bandit found with at most half of the grid's texts, and how far from the grid's best that is."""
+    if settings.tune.bandit == "off":
+        return None
+    seed = seed_of(settings.seed, task.name, "bandit")
+    outcome = run_bandit(
+        arms, scored, examples, len(arms) * examples // 2, settings.tune.bandit, settings.confidence, seed
+    )
+    best = max(grid, key=lambda name: grid[name].reward.value)
+    regret = grid[best].reward - grid[outcome.best].reward
+    low, high = regret.interval(settings.confidence)
+    return {
+        "policy": settings.tune.bandit, "best": outcome.best, "texts": outcome.texts, "whole": outcome.whole,
+        "why": outcome.why, "grid_best": best, "regret": regret.value, "lo": low, "hi": high, "pulls": outcome.pulls,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,1 @@
+"""The loop: set the randomness, generate, evaluate to a reward, adjust, repeat."""

@@ -1,0 +1,75 @@
+"""The grid's cells as arms of a bandit: examples go where they tell most about which cell is best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.routing.cells import Cell
+from pipeline.tuning.scorer import Score
+
+FIRST, PULL, ARMS = 4, 4, 8  # examples of every arm at first; more of an arm at once; arms at once
+
+
+@dataclass(frozen=True)
+class Outcome:
+    best: str
+    score: Score
+    texts: int  # (arm, example) pairs that were asked for
+    whole: int  # those of the full grid
+    why: str
+    pulls: dict[str, int]
+
+
+def run_bandit(
+    arms: Sequence[Cell],
+    scored: Callable[[Sequence[Cell], int], dict[str, Score]],
+    examples: int,
+    budget: int,
+    policy: str,
+    confidence: float,
+    seed: int,
+) -> Outcome:
+    """scored(cells, n): on the first n examples; budget: pairs of arm and example; policy: `ucb`, arms with the
+    highest upper ends of their intervals (bootstrapped UCB, Hao et al. 2019), or `thompson`, arms with the highest
+    reward in a random resample of their examples (bootstrap Thompson sampling, Eckles & Kaptein 2014).
+
+    Ends when the best arm's interval lies above those of all others, when the arms that would be chosen have seen all
+    examples, or when the budget is spent.
+    """
+    draw = np.random.Generator(np.random.Philox(seed))
+    by_name = {arm.name: arm for arm in arms}
+    pulls = dict.fromkeys(by_name, min(FIRST, examples))
+    found = scored(list(arms), min(FIRST, examples))
+    why = "every arm has seen all examples"
+    while True:
+        best = max(found, key=lambda name: (found[name].reward.value, pulls[name]))
+        ends = {name: score.reward.interval(confidence) for name, score in found.items()}
+        if all(ends[name][1] < ends[best][0] for name in found if name != best):
+            why = "the best is separated"
+            break
+        if sum(pulls.values()) >= budget:
+            why = "the budget is spent"
+            break
+        if policy == "ucb":
+            index = {name: ends[name][1] for name in found}
+        else:
+            index = {name: float(draw.choice(score.reward.resamples)) for name, score in found.items()}
+        order = sorted(found, key=lambda name: -np.nan_to_num(index[name], nan=-np.inf))
+        chosen = [name for name in order if pulls[name] < examples][:ARMS]
+        if not chosen:
+            break
+        if (
+            policy == "ucb"
+            and pulls[best] == examples
+            and max(index[n] for n in chosen) < found[best].reward.value
+        ):
+            why = "no other arm's upper end reaches the best"
+            break
+        for name in chosen:
+            pulls[name] = min(examples, pulls[name] + PULL)
+        for count in sorted({pulls[name] for name in chosen}):
+            found |= scored([by_name[name] for name in chosen if pulls[name] == count], count)
+    return Outcome(best, found[best], sum(pulls.values()), len(arms) * examples, why, pulls)

@@ -1,0 +1,148 @@
+"""Cells → quality, diversity and reward on some examples, through the store and decoder of the grid.
+
+Equal texts of the grid, of an earlier trial or of an interrupted run are there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.checks import PipelineError
+from pipeline.decoding.model import load_model, load_tokenizer
+from pipeline.decoding.network import LanguageModel
+from pipeline.decoding.prepared import plan_rows
+from pipeline.decoding.runner import run_missing, unpack
+from pipeline.decoding.store import Store
+from pipeline.evaluate import embed
+from pipeline.generate import absent, calibrate, to_row
+from pipeline.metrics import METRICS, CellTexts, Metric
+from pipeline.metrics.collect import add_embeddings, add_judge, cell_texts, human_texts, text_order
+from pipeline.metrics.measure import task_resamples
+from pipeline.metrics.statistics import Sampled, by_example, resampled
+from pipeline.routing.cells import Cell, Decoder
+from pipeline.settings import Base, Settings, Task
+
+PLAIN = Cell("plain sampling", "temperature", Decoder(Base()))
+
+
+@dataclass(frozen=True)
+class Score:
+    """Of one cell on some examples; quality and diversity turned so that more is better."""
+
+    quality: Sampled
+    diversity: Sampled
+    reward: Sampled
+
+
+class Scorer:
+    """The cells of a task, scored. rows: all prepared examples; stores: of generate and of evaluate."""
+
+    def __init__(
+        self, settings: Settings, task: Task, rows: list[dict[str, Any]], texts: Store, scores: Store
+    ) -> None:
+        self.settings, self.task, self.rows = settings, task, rows
+        self.texts_store, self.scores_store = texts, scores
+        self.folder = Path("data/assets") / task.model
+        self.tokenizer = load_tokenizer(self.folder, task.source_code)
+        self.diversity = METRICS[settings.comparison.diversity]
+        self.asked = 0  # texts that were asked for, whether they were there or not
+        self.computed = 0
+
+    @cached_property
+    def _model(self) -> LanguageModel:
+        return load_model(self.folder, self.settings.dtype, self.settings.device, self.task.target_code)
+
+    @cached_property
+    def _judge(self) -> LanguageModel:
+        folder = Path("data/assets") / self.task.judge
+        return load_model(folder, self.settings.dtype, self.settings.device)
+
+    def quality(self, examples: int) -> Metric:
+        """The first of the task's qualities that so many examples are enough for."""
+        asked = [METRICS[name] for name in self.settings.comparison.quality[self.task.name]]
+        enough = [metric for metric in asked if metric.missing(examples, self.task.samples) is None]
+        if not enough:
+            raise PipelineError(
+                f"params.yaml: comparison.quality.{self.task.name} = {asked[0].name}: "
+                f"{asked[0].missing(examples, self.task.samples)} to tune on (tune.examples)"
+            )
+        return enough[0]
+
+    def scores(
+        self, cells: Sequence[Cell], examples: np.ndarray, quality: Metric, on_texts: Callable[[int], None]
+    ) -> dict[str, Score]:
+        """Cell → score on the rows `examples`, (N,) numbers. Cells have different names."""
+        rows = [self.rows[i] for i in examples]
+        texts = self._texts([*cells, PLAIN], examples, rows, on_texts)
+        weights = task_resamples(self.settings, self.task, [row["id"] for row in rows], "tune")
+
+        def sampled(name: str, metric: Metric) -> Sampled:
+            stats = by_example(metric.stats(texts[name]), texts[name].example, len(rows))
+            found = resampled(stats, weights, metric.aggregate)
+            return -found if metric.higher_is_better is False else found
+
+        target = self._target(sampled, weights)
+        found = {}
+        for cell in cells:
+            how_good, how_diverse = sampled(cell.name, quality), sampled(cell.name, self.diversity)
+            found[cell.name] = Score(how_good, how_diverse, self._reward(how_good, how_diverse, target))
+        return found
+
+    def _target(self, sampled: Callable[[str, Metric], Sampled], weights: np.ndarray) -> Sampled:
+        wanted = self.settings.tune.target
+        if isinstance(wanted, str):
+            return sampled("human" if wanted == "human" else PLAIN.name, self.diversity)
+        return Sampled(wanted, np.full(len(weights), wanted), weights.shape[1])
+
+    def _reward(self, quality: Sampled, diversity: Sampled, target: Sampled) -> Sampled:
+        """quality − weight · max(0, target − diversity)."""
+        weight, lack = self.settings.tune.weight[self.task.name], target - diversity
+        return Sampled(
+            quality.value - weight * max(0.0, lack.value),
+            quality.resamples - weight * np.maximum(0.0, lack.resamples),
+            quality.examples,
+        )
+
+    def _texts(
+        self,
+        cells: Sequence[Cell],
+        examples: np.ndarray,
+        rows: list[dict[str, Any]],
+        on_texts: Callable[[int], None],
+    ) -> dict[str, CellTexts]:
+        """Cell, and "human" → its texts with all that the metrics need."""
+        settings, task = self.settings, self.task
+        plan = plan_rows(settings, task, list(cells), self.rows, self.folder, self.tokenizer)
+        plan = calibrate(settings, plan, self.folder, self.texts_store, lambda *event: None)[0]
+        chosen = [plan.examples[i] for i in examples]
+        wanted = {cell.name: plan.texts(plan.job_of(cell), chosen, task.samples) for cell in plan.cells}
+        distinct = list({text.key: text for texts in wanted.values() for text in texts}.values())
+        missing = absent(distinct, self.texts_store)
+        self.asked += sum(len(wanted[cell.name]) for cell in cells if cell is not PLAIN)
+        self.computed += len(missing)
+        if missing:
+            run_missing(
+                lambda: self._model, plan, missing, self.texts_store, settings.batch_size, settings.max_rows,
+                1, lambda count: None, on_texts,
+            )  # fmt: skip
+        order = text_order(settings, task, rows, task.samples)
+        found: dict[str, CellTexts] = {}
+        for name, texts in wanted.items():
+            values = self.texts_store.get([text.key for text in texts])
+            records = [to_row(text, unpack(values[text.key]), self.tokenizer, plan) for text in texts]
+            columns = {key: [record[key] for record in records] for key in records[0]}
+            columns["model_logprobs"] = [np.array(logs) for logs in columns["model_logprobs"]]
+            found[name] = cell_texts(columns, rows, task.samples, len(self.tokenizer), order)
+        found["human"] = human_texts(rows, self.tokenizer, text_order(settings, task, rows, 1))
+        found = add_judge(
+            settings, task, rows, found, self.scores_store, lambda done, total: None, lambda: self._judge
+        )
+        return add_embeddings(
+            rows, found, lambda texts: embed(settings, texts, self.scores_store, lambda done, total: None)
+        )

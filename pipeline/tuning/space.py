@@ -1,0 +1,62 @@
+"""What is searched: parameters that Optuna suggests → a decoder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Protocol
+
+from pipeline.routing.cells import Cell, Decoder, distinct_decoder, mean_rate
+from pipeline.settings import Base, Schedule, Settings
+
+PLAIN: dict[str, dict[str, Any]] = {  # plain sampling, where every family begins
+    "routing": {"q is 0": True, "λ is 0": True},
+    "scheduled": {"q is 0": True, "λ is 0": True},
+    "temperature": {"temperature": 1.0},
+    "top_p": {"top_p": 1.0},
+}
+TEMPERATURES, TOP_P = (0.3, 1.5), (0.5, 1.0)
+
+
+class Suggests(Protocol):
+    """Of an `optuna.Trial` what is used here."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float: ...
+
+    def suggest_categorical(self, name: str, choices: list[Any]) -> Any: ...
+
+
+def families(settings: Settings) -> list[str]:
+    """routing; scheduled, where schedules are asked for; the rivals. Each gets the same budget."""
+    scheduled = ["scheduled"] if set(settings.tune.schedules) != {"constant"} else []
+    return ["routing", *scheduled, *settings.tune.rivals]
+
+
+def suggest(trial: Suggests, family: str, settings: Settings, steps: int, name: str) -> Cell:
+    """A cell of the family. steps: of the task's texts; λ is a weight of the random route here."""
+    if family == "temperature":
+        value = trial.suggest_float("temperature", *TEMPERATURES)
+        return Cell(name, family, Decoder(Base(temperature=value)), setting=value)
+    if family == "top_p":
+        value = trial.suggest_float("top_p", *TOP_P)
+        return Cell(name, family, Decoder(Base(top_p=value)), setting=value)
+    tune = settings.tune
+    variant_name = (
+        tune.variants[0]
+        if len(tune.variants) == 1
+        else trial.suggest_categorical("variant", list(tune.variants))
+    )
+    variant = settings.variants[variant_name]
+    q, lam = (rate(trial, knob, tune.floor) for knob in ("q", "λ"))
+    if family == "scheduled":
+        end = trial.suggest_float("end", 0.0, 1.0)
+        falling = Schedule(kind="linear", start=1.0, end=end)
+        variant = replace(variant, q_schedule=falling, lambda_schedule=falling)
+    decoder = distinct_decoder(variant, q, lam)
+    return Cell(name, family, decoder, variant_name, q, lam, mean_rate(variant, q, lam, steps))
+
+
+def rate(trial: Suggests, knob: str, floor: float) -> float:
+    """0, or a rate from `floor` to 1 on a logarithmic scale."""
+    if trial.suggest_categorical(f"{knob} is 0", [True, False]):
+        return 0.0
+    return trial.suggest_float(knob, floor, 1.0, log=True)

@@ -1,0 +1,264 @@
+"""The loop on a made-up reward whose best setting is known: it is found, and interruptions change nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+
+from pipeline.checks import PipelineError, SettingsError
+from pipeline.metrics.statistics import Sampled
+from pipeline.routing.cells import Cell, Decoder
+from pipeline.settings import Base, Settings, parse_settings
+from pipeline.tune import differences, split
+from pipeline.tuning.bandit import run_bandit
+from pipeline.tuning.scorer import Score
+from pipeline.tuning.space import PLAIN, families, suggest
+from pipeline.tuning.study import batches, open_study, rungs, search, winner
+from tests import synthetic
+
+EXAMPLES = 16
+
+
+def settings(**tune: Any) -> Settings:
+    values = synthetic.raw_params()
+    return parse_settings(values | {"tune": values["tune"] | tune})
+
+
+def truth(cell: Cell) -> float:
+    """Best at q = 0.1, λ = 0; of temperatures at 0.8."""
+    if cell.family == "temperature":
+        return -abs(cell.decoder.base.temperature - 0.8)
+    q, lam = (math.log10(max(x or 0.0, 1e-3)) for x in (cell.q, cell.lam))
+    return 1 - abs(q + 1) - 0.3 * (lam + 3)
+
+
+class Fake:
+    """Scores by `truth`, with noise that falls with the examples; counts, and stops where it is told to."""
+
+    def __init__(self, noise: float = 0.0, stop_after: int | None = None) -> None:
+        self.noise, self.stop_after = noise, stop_after
+        self.calls: list[tuple[list[float], int]] = []
+
+    def __call__(self, cells: Sequence[Cell], examples: int) -> dict[str, Score]:
+        if self.stop_after is not None and len(self.calls) == self.stop_after:
+            raise KeyboardInterrupt
+        self.calls.append(([truth(cell) for cell in cells], examples))
+        found = {}
+        for cell in cells:
+            draw = np.random.Generator(np.random.Philox(round(1e9 * abs(truth(cell))) % 2**31))
+            value = truth(cell) + self.noise * float(draw.normal()) / math.sqrt(examples)
+            spread = Sampled(
+                value, value + max(self.noise, 0.01) * draw.normal(size=400) / math.sqrt(examples), examples
+            )
+            found[cell.name] = Score(spread, Sampled(0.5, np.full(400, 0.5), examples), spread)
+        return found
+
+
+def run(
+    path: Path, family: str = "routing", scored: Fake | None = None, **tune: Any
+) -> tuple[optuna.Study, str, Fake]:
+    made, fake = settings(**tune), scored or Fake()
+    study = open_study(path, family, made.tune)
+
+    def cell_of(trial: Any, name: str) -> Cell:
+        return suggest(trial, family, made, 48, name)
+
+    why = search(study, made.tune, made.seed, PLAIN[family], cell_of, fake, EXAMPLES, lambda: True)
+    return study, why, fake
+
+
+def trials(study: optuna.Study) -> list[Any]:
+    return [
+        (t.params, t.state.name, t.user_attrs["reward"], t.user_attrs["examples"])
+        for t in study.get_trials() if t.state.name != "FAIL"
+    ]  # fmt: skip
+
+
+def test_the_best_setting_is_found(tmp_path: Path) -> None:
+    """40 trials come within a factor 2 of q = 0.1 at λ = 0; plain sampling, the first, is far away."""
+    study, why, _ = run(tmp_path / "a", trials=40, variants=["uniform"])
+    best = winner(study)
+    assert why == "all 40 trials"
+    assert best.params["λ is 0"] and 0.05 < best.params["q"] < 0.2
+    assert study.get_trials()[0].params == PLAIN["routing"]
+    study, _, _ = run(tmp_path / "a", family="temperature", trials=40)
+    assert winner(study).params["temperature"] == pytest.approx(0.8, abs=0.1)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_the_same_seed_gives_the_same_trials(tmp_path: Path, sampler: str) -> None:
+    one, two = (trials(run(tmp_path / name, sampler=sampler)[0]) for name in "ab")
+    assert one == two and len(one) == 12
+    values = synthetic.raw_params()
+    other = parse_settings(values | {"seed": 5})
+    study = open_study(tmp_path / "c", "routing", other.tune)
+    cell_of: Callable[[Any, str], Cell] = lambda trial, name: suggest(trial, "routing", other, 48, name)  # noqa: E731
+    search(study, other.tune, other.seed, PLAIN["routing"], cell_of, Fake(), EXAMPLES, lambda: True)
+    assert trials(study) != one
+
+
+@pytest.mark.parametrize("calls", range(6))
+def test_an_interrupted_search_goes_on_where_it_was(tmp_path: Path, calls: int) -> None:
+    """Stopped before its nth scoring (two of each batch), it ends with the trials of one that was not."""
+    whole = trials(run(tmp_path / "whole")[0])
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", scored=Fake(stop_after=calls))
+    study, _, fake = run(tmp_path / "cut")
+    assert trials(study) == whole
+    assert len(fake.calls) == 6 - 2 * (calls // 2)  # finished batches are not scored again
+
+
+def test_stopped_while_asking_or_telling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill between any two writes of the file, here at every 31st of them."""
+    whole = trials(run(tmp_path / "whole")[0])
+    lines = (tmp_path / "whole").read_bytes().splitlines(keepends=True)
+    assert len(lines) > 100
+    for kept in range(1, len(lines), 31):
+        (tmp_path / "cut").write_bytes(b"".join(lines[:kept]))
+        study, _, _ = run(tmp_path / "cut")
+        assert trials(study) == whole, kept
+        (tmp_path / "cut").unlink()
+
+
+def test_the_worse_half_of_a_batch_stops_early(tmp_path: Path) -> None:
+    study, _, fake = run(tmp_path / "a")
+    assert [examples for _, examples in fake.calls] == [8, 16] * 3
+    assert [len(values) for values, _ in fake.calls] == [4, 2] * 3
+    for first, second in zip(fake.calls[::2], fake.calls[1::2], strict=True):
+        assert sorted(second[0]) == sorted(first[0])[2:]
+    states = [t.state.name for t in study.get_trials()]
+    assert states.count("PRUNED") == states.count("COMPLETE") == 6
+    _, _, all_of_them = run(tmp_path / "b", rungs=1)
+    assert [(len(values), examples) for values, examples in all_of_them.calls] == [(4, 16)] * 3
+
+
+def test_budget_patience_and_time(tmp_path: Path) -> None:
+    assert batches(settings(trials=10, batch=4).tune) == [4, 4, 2]
+    assert rungs(16, 3) == [4, 8, 16] and rungs(3, 4) == [2, 3]
+    study, why, _ = run(tmp_path / "a", trials=60, patience=2, sampler="random")
+    assert why == "no better trial in 2 batches" and 12 <= len(trials(study)) < 60
+    made = settings(minutes=5)
+    study = open_study(tmp_path / "b", "routing", made.tune)
+    left = iter([True, False])
+    cell_of: Callable[[Any, str], Cell] = lambda trial, name: suggest(trial, "routing", made, 48, name)  # noqa: E731
+    why = search(study, made.tune, 1, PLAIN["routing"], cell_of, Fake(), EXAMPLES, lambda: next(left))
+    assert why == "5 minutes are over" and len(trials(study)) == 4
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_the_front_is_searched(tmp_path: Path, sampler: str) -> None:
+    study, _, _ = run(tmp_path / "a", objective="front", sampler=sampler, trials=24)
+    assert len(study.directions) == 2 and len(study.best_trials) >= 1
+    assert winner(study).user_attrs["reward"] == max(t.user_attrs["reward"] for t in study.best_trials)
+
+
+def test_spaces(tmp_path: Path) -> None:
+    made = settings()
+    assert families(made) == ["routing", "temperature", "top_p"]
+    assert families(settings(schedules=["constant", "explore_first"], rivals=[])) == [
+        "routing",
+        "scheduled",
+    ]
+    for family, params in PLAIN.items():  # every family begins with plain sampling
+        extra = {"variant": "uniform", "end": 0.0}
+        cell = suggest(optuna.trial.FixedTrial(params | extra), family, made, 48, "x")
+        assert cell.decoder == Decoder(Base())
+    falling = {"variant": "uniform", "q is 0": False, "q": 0.5, "λ is 0": True, "end": 0.0}
+    cell = suggest(optuna.trial.FixedTrial(falling), "scheduled", made, 48, "x")
+    assert cell.decoder.q_schedule.kind == "linear" and cell.r == pytest.approx(0.25, abs=0.01)
+    fixed = {"variant": "plausible", "q is 0": False, "q": 0.2, "λ is 0": False, "λ": 0.1}
+    cell = suggest(optuna.trial.FixedTrial(fixed), "routing", made, 48, "x")
+    assert (cell.decoder.q, cell.decoder.lam, cell.decoder.lambda_route.k) == (0.2, 0.1, 20)
+
+
+def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "textgen.journal"
+    run(path)
+    damaged = path.read_bytes()[:400] + b"\x00garbage\n" + path.read_bytes()[400:]
+    path.write_bytes(damaged)
+    with pytest.raises(PipelineError, match=r"textgen\.journal: damaged .* delete it") as error:
+        run(path)
+    assert "\n" not in str(error.value) and path.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("policy", ["thompson", "ucb"])
+def test_the_bandit_finds_the_best_arm_with_less(policy: str) -> None:
+    """41 arms, one of them clearly best: found with less than half of the texts, the same each time."""
+    arms = [
+        Cell(f"arm-{i}", "routing", Decoder(Base(), i / 100), "uniform", i / 100, 0.0, i / 100)
+        for i in range(41)
+    ]
+    budget = len(arms) * EXAMPLES // 2
+    fake = Fake(noise=0.1)
+    found = run_bandit(arms, fake, EXAMPLES, budget, policy, 0.95, 1)
+    assert abs(truth(next(arm for arm in arms if arm.name == found.best)) - 1) < 0.06
+    assert found.texts <= budget + 32 and found.whole == 41 * EXAMPLES
+    assert max(found.pulls.values()) == EXAMPLES > min(found.pulls.values())
+    again = run_bandit(arms, Fake(noise=0.1), EXAMPLES, budget, policy, 0.95, 1)
+    assert (again.best, again.pulls) == (found.best, found.pulls)
+
+
+def test_a_bandit_stops_when_the_best_is_separated() -> None:
+    arms = [Cell("good", "routing", Decoder(Base(), 0.1), "v", 0.1, 0.0, 0.1),
+            Cell("bad", "routing", Decoder(Base(), 0.9), "v", 0.9, 0.0, 0.9)]  # fmt: skip
+    found = run_bandit(arms, Fake(noise=0.01), EXAMPLES, 1000, "ucb", 0.95, 1)
+    assert (found.best, found.why, found.texts) == ("good", "the best is separated", 8)
+
+
+def test_the_splits_share_no_example() -> None:
+    rows = [{"id": f"{i * 7919 % 101:03}"} for i in range(32)]
+    tune, test = split(rows, 16, "textgen")
+    assert set(tune) | set(test) == set(range(32)) and not set(tune) & set(test)
+    turned = [rows[i] for i in np.random.Generator(np.random.Philox(1)).permutation(32)]
+    assert {turned[i]["id"] for i in split(turned, 16, "textgen")[0]} == {rows[i]["id"] for i in tune}
+    with pytest.raises(
+        PipelineError, match=r"tune\.examples = 31: must leave at least 2 of the 32 examples"
+    ):
+        split(rows, 31, "textgen")
+
+
+def test_differences_are_paired() -> None:
+    noise = np.random.Generator(np.random.Philox(2)).normal(size=1000)
+    scores = {}
+    for family, value in (("routing", 1.0), ("temperature", 0.9), ("top_p", 1.2)):
+        reward = Sampled(value, value + noise, 16)
+        scores[family] = Score(reward, reward, reward)
+    found = {record["rival"]: record for record in differences(scores, settings())}
+    assert (
+        found["temperature"]["difference"]
+        == pytest.approx(0.1)
+        == pytest.approx(found["temperature"]["lo"])
+    )
+    assert found["top_p"]["hi"] == pytest.approx(-0.2)
+
+
+WRONG = [
+    ({"objective": "front", "sampler": "tpe"}, None),
+    ({"objective": "reward", "sampler": "nsga2"}, "tune.objective = 'reward': sampler nsga2 needs front"),
+    ({"objective": "both"}, "tune.objective = 'both': must be one of"),
+    ({"variants": ["nowhere"]}, "tune.variants[0] = 'nowhere': must be one of"),
+    ({"variants": []}, "tune.variants = []: must be a list with at least one value"),
+    ({"floor": 0}, "tune.floor = 0"),
+    ({"examples": 31}, "must leave at least 2 of tasks.textgen.examples = 32 for the test split"),
+    ({"batch": 13}, "tune.batch = 13"),
+    ({"weight": {"textgen": 1}}, "tune.weight.dialogue is missing"),
+    ({"target": "mine"}, "tune.target = 'mine': must be one of"),
+    ({"bandit": "greedy"}, "tune.bandit = 'greedy': must be one of"),
+    ({"enabled": False, "examples": 999}, None),
+]
+
+
+@pytest.mark.parametrize(("tune", "message"), WRONG, ids=str)
+def test_wrong_values_are_named(tune: dict[str, Any], message: str | None) -> None:
+    if message is None:
+        settings(**tune)
+        return
+    with pytest.raises(SettingsError) as error:
+        settings(**tune)
+    assert message in str(error.value) and "\n" not in str(error.value)
