@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.checks import PipelineError
 from pipeline.decoding.cellfile import read_cell
+from pipeline.decoding.forest import Work
 from pipeline.decoding.model import load_model, load_tokenizer, read_shape
 from pipeline.decoding.store import Store
 from pipeline.files import read_json
@@ -47,7 +48,8 @@ def read_texts(
     log_probs = [np.array(values) for values in columns["model_logprobs"]]
     texts = _unscored(columns["text"], columns["token_ids"], log_probs, example, rows, vocabulary)
     routes = [np.array(values, dtype=np.int8) for values in columns["routes"]]
-    return replace(texts, routes=routes, order=order)
+    ended = np.array([finish == "eos" for finish in columns["finish"]])
+    return replace(texts, routes=routes, order=order, ended=ended)
 
 
 def human_texts(rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray) -> CellTexts:
@@ -82,6 +84,7 @@ def _unscored(
         source_embeddings=NOTHING,
         reference_embeddings=NOTHING,
         vocabulary=vocabulary,
+        ended=np.zeros(len(texts), dtype=bool),
     )
 
 
@@ -92,8 +95,8 @@ def add_judge(
     cells: dict[str, CellTexts],
     store: Store,
     on_tokens: Callable[[int, int], None],
-) -> dict[str, CellTexts]:
-    """Judge scores of all texts; equal texts of one example are scored once."""
+) -> tuple[dict[str, CellTexts], Work]:
+    """Judge scores of all texts, and the judge's work; equal texts of one example are scored once."""
     folder = Path("data/assets") / task.judge
     kind, shape = TASKS[task.name], read_shape(folder)
     wanted = list(
@@ -111,7 +114,7 @@ def add_judge(
         "dtype": settings.dtype,
         "device": settings.device,
     }
-    log_probs = score_texts(
+    log_probs, work = score_texts(
         lambda: load_model(folder, settings.dtype, settings.device),
         address,
         pairs,
@@ -130,7 +133,7 @@ def add_judge(
             human_tokens=human.judge_tokens[cell.example],
         )
         for name, cell in judged.items()
-    }
+    }, work
 
 
 def _judged(cell: CellTexts, of_text: dict[tuple[int, str], np.ndarray]) -> CellTexts:
