@@ -15,6 +15,7 @@ from tqdm import tqdm
 from pipeline import stage
 from pipeline.checks import PipelineError, choice
 from pipeline.cost import Cost, machine, peak_gib, write_cost
+from pipeline.decoding.forest import Work
 from pipeline.decoding.model import load_model, load_tokenizer
 from pipeline.decoding.prepared import plan_rows
 from pipeline.decoding.store import Store, content_key, open_store
@@ -50,7 +51,7 @@ def main(argv: list[str]) -> None:
     with open_store("evaluate") as store:
         judged = Progress(f"{task.name}, judge", "tok")
         with judged as show:
-            texts = add_judge(settings, task, rows, texts, store, show)
+            texts, work = add_judge(settings, task, rows, texts, store, show)
         weights = task_resamples(settings, task, ids)
         likelihood = likelihoods(settings, task, cells, rows, texts["human"], tokenizer, weights, store)
         with Progress(f"{task.name}, embeddings", "text") as show:
@@ -79,7 +80,7 @@ def main(argv: list[str]) -> None:
             for name, found in record["metrics"].items():
                 if "missing" not in found:
                     log(f"{name}/{record['cell']}", found["value"], 0)
-    write_cost(task.name, cost(settings, task, texts, judged), "evaluate")
+    write_cost(task.name, cost(settings, task, work, judged), "evaluate")
     stage.say(
         "evaluate",
         f"{task.name}: {len(metrics)} metrics of {len(cells)} cells and the human texts "
@@ -87,14 +88,13 @@ def main(argv: list[str]) -> None:
     )
 
 
-def cost(settings: Settings, task: Task, texts: dict[str, CellTexts], judged: Progress) -> Cost | None:
-    """Of the judge. tokens: of every cell's texts; rows: those that were scored."""
-    if judged.bar is None:
+def cost(settings: Settings, task: Task, work: Work, judged: Progress) -> Cost | None:
+    """Of the judge: its distinct texts, their tokens, and the rows that it took to score them."""
+    if not work.rows:
         return None
     return Cost(
-        stage="evaluate", texts=sum(len(cell.texts) for cell in texts.values()),
-        tokens=int(sum(cell.judge_tokens.sum() for cell in texts.values())), rows=judged.bar.n,
-        seconds=judged.seconds, peak_gib=peak_gib(),
+        stage="evaluate", texts=work.texts, tokens=work.delivered, rows=work.rows, seconds=judged.seconds,
+        peak_gib=peak_gib(),
         stored_mib=Path(f"data/metrics/{task.name}.stats.parquet").stat().st_size / 2**20,
         dtype=settings.dtype, machine=machine(),
     )  # fmt: skip

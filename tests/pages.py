@@ -28,7 +28,7 @@ COSTS: dict[str, list[dict[str, Any]]] = {
     for task in ("textgen", "dialogue", "translation")
 }  # fmt: skip
 ABOUT: dict[str, Any] = {
-    "revision": "0" * 40, "machine": "a machine", "versions": [("torch", "2")],
+    "revision": "0" * 40, "remark": "", "machine": "a machine", "versions": [("torch", "2")],
     "assets": [{"name": "one", "kind": "model", "source": "file:x", "licence": "MIT", "sha256": "00"}],
     "params": "seed: 1\n# </pre><script>document.title = 'broken'</script>\n",
 }  # fmt: skip
@@ -47,7 +47,7 @@ def made_samples(measured: dict[str, Any], examples: int = 3) -> dict[str, Any]:
             [own, [-50 - i] * count, [7] * count, [0, 0, 0, 1 + i % 2, *[0] * (count - 4)], [123] * count]
         )
     return {
-        "pieces": pieces, "texts": texts, "samples": 1,
+        "pieces": pieces, "texts": texts, "samples": 1, "made": 1,
         "cells": {name: [i * examples + e for e in range(examples)] for i, name in enumerate(decoders)},
         "examples": [
             {"id": f"e{i}", "prompt": f"Prompt {i} {HOSTILE[0]}", "references": [HOSTILE[1]]} for i in range(examples)

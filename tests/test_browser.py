@@ -110,7 +110,7 @@ def test_a_click_on_a_square_shows_its_texts(page: Any) -> None:
 
 def test_plane_and_table_are_linked(page: Any) -> None:
     rows = page.find_elements(By.CSS_SELECTOR, "#cells tbody tr")
-    assert len(rows) == 96
+    assert len(rows) == 95  # the human texts have no gap from themselves
     row = rows[3]
     cell = row.get_attribute("data-cell")
     click(page, row)
@@ -134,7 +134,7 @@ def test_axes_tasks_and_metrics_can_be_chosen(page: Any) -> None:
     head = [th.text for th in page.find_elements(By.CSS_SELECTOR, "#cells th")]
     assert "distinct-2 (distinct / all word pairs) ↓" in head and "judge perplexity (per token)" in head
     choose(page, "task", "translation")
-    assert values(page)["y"] == "chrf" and len(page.find_elements(By.CSS_SELECTOR, "#cells tbody tr")) == 97
+    assert values(page)["y"] == "chrf" and len(page.find_elements(By.CSS_SELECTOR, "#cells tbody tr")) == 96
     choose(page, "variant", "plausible")
     assert "20 likeliest tokens" in of(page, "variant-note").text
     squares = page.find_elements(By.CSS_SELECTOR, "#heatmap-chart .mark-rect.role-mark path")
@@ -205,8 +205,9 @@ def test_every_figure_can_be_downloaded(page: Any, folder: Path) -> None:
     kinds = [
         button.get_attribute("data-csv") for button in page.find_elements(By.CSS_SELECTOR, "[data-csv]")
     ]
-    assert kinds == ["plane", "heatmap", "matched", "gates", "recovery", "likelihood", "hypervolume"]
-    for kind in kinds:
+    own = ["plane", "heatmap", "matched", "gates", "recovery", "likelihood", "hypervolume"]
+    assert kinds == [*["answer"] * 3, *own]
+    for kind in ("answer", *own):
         click(page, page.find_element(By.CSS_SELECTOR, f"[data-csv={kind}]"))
         path = folder / f"textgen-{kind}.csv"
         for _ in range(50):
@@ -218,7 +219,9 @@ def test_every_figure_can_be_downloaded(page: Any, folder: Path) -> None:
         assert rows and all(None not in row for row in rows), kind
     with open(folder / "textgen-plane.csv", newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
-    assert len(rows) == 96 and float(rows[0]["ead_2"]) > 0 and "fluency_gap_lo" in rows[0]
+    assert len(rows) == 95 and float(rows[0]["ead_2"]) > 0 and "fluency_gap_lo" in rows[0]
+    with open(folder / "textgen-likelihood.csv", newline="", encoding="utf-8") as lines:
+        assert {"family", "route", "r", "log_likelihood"} <= set(next(csv.DictReader(lines)))
 
 
 def test_by_keyboard_alone(page: Any) -> None:
@@ -234,6 +237,7 @@ def test_by_keyboard_alone(page: Any) -> None:
             active.send_keys(Keys.ENTER)
             drawn(page)
             assert of(page, "chosen").text == f"Chosen: {cell}"
+            assert page.switch_to.active_element.get_attribute("data-cell") == cell  # the focus stays
             reached.append("enter")
             page.execute_script("document.getElementById('variant').focus()")  # past the other rows
         page.switch_to.active_element.send_keys(Keys.TAB)

@@ -46,8 +46,9 @@ class Chooser(Protocol):
 @dataclass
 class Work:
     """Rows computed by the model, those run again along random paths among them, and tokens delivered
-    to members (what a loop would compute)."""
+    to members (what a loop would compute). texts: for those who count them."""
 
+    texts: int = 0
     rows: int = 0
     walked: int = 0
     delivered: int = 0

@@ -28,9 +28,15 @@ class CellTexts:
     human_nll: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,) of the example's human text
     human_tokens: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,)
     vocabulary: int = 0  # size of the generator's
-    order: np.ndarray = field(
-        default_factory=lambda: np.empty(0)
-    )  # (R,) keyed noise: whom a subsample takes
+    order: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,) noise: whom a subsample takes
+    ended: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,) does the last token only end it?
+
+    @property
+    def written_ids(self) -> list[list[int]]:
+        """The tokens without one that only ends the text: human texts have none either."""
+        if not len(self.ended):
+            return self.token_ids
+        return [ids[:-1] if over else ids for ids, over in zip(self.token_ids, self.ended, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -47,12 +53,13 @@ class Metric:
     unit: str
     higher_is_better: bool | None  # None: neither; nearer to the human value is better
     source: str  # who defined it
-    signature: str  # all that fixes the number; {judge}, {model}, {embedder}, {dtype} are filled in
+    signature: str  # all that fixes the number; {judge}, {given}, {model}, … are filled in
     stats: Callable[[CellTexts], np.ndarray]
     aggregate: Callable[[np.ndarray], np.ndarray]
     minimum_examples: int = 1  # with fewer, the metric is missing
     minimum_samples: int = 1  # texts an example
     undefined: str = "undefined for these texts"  # why a value can be NaN
+    over_all: bool = False  # depends on the number of texts, so that only equal numbers can be compared
 
     @property
     def better(self) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.checks import PipelineError
 from pipeline.decoding.cellfile import read_cell
+from pipeline.decoding.forest import Work
 from pipeline.decoding.model import load_model, load_tokenizer, read_shape
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.store import Store
@@ -59,7 +60,8 @@ def cell_texts(
     log_probs = [np.array(values) for values in columns["model_logprobs"]]
     texts = _unscored(columns["text"], columns["token_ids"], log_probs, example, rows, vocabulary)
     routes = [np.array(values, dtype=np.int8) for values in columns["routes"]]
-    return replace(texts, routes=routes, order=order)
+    ended = np.array([finish == "eos" for finish in columns["finish"]])
+    return replace(texts, routes=routes, order=order, ended=ended)
 
 
 def human_texts(rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray) -> CellTexts:
@@ -94,6 +96,7 @@ def _unscored(
         source_embeddings=NOTHING,
         reference_embeddings=NOTHING,
         vocabulary=vocabulary,
+        ended=np.zeros(len(texts), dtype=bool),
     )
 
 
@@ -105,18 +108,21 @@ def add_judge(
     store: Store,
     on_tokens: Callable[[int, int], None],
     load: Callable[[], LanguageModel] | None = None,
-) -> dict[str, CellTexts]:
-    """Judge scores of all texts; equal texts of one example are scored once.
+    among: list[dict[str, Any]] | None = None,
+) -> tuple[dict[str, CellTexts], Work]:
+    """Judge scores of all texts, and the judge's work; equal texts of one example are scored once.
 
-    load: gives the judge, where a caller keeps it.
+    load: gives the judge, where a caller keeps it. among: all rows of the task, where `rows` are some of them:
+    prompts are padded alike then, and what was scored for all is there already.
     """
     folder = Path("data/assets") / task.judge
     kind, shape = TASKS[task.name], read_shape(folder)
     wanted = list(
         dict.fromkeys((i, t) for c in cells.values() for i, t in zip(c.example, c.texts, strict=True))
     )
+    tokenizer = load_tokenizer(folder)
     pairs = tokenize(
-        load_tokenizer(folder),
+        tokenizer,
         [kind.judge_context(rows[i]) for i, _ in wanted],
         [kind.judge_text(text) for _, text in wanted],
         shape.context,
@@ -127,7 +133,11 @@ def add_judge(
         "dtype": settings.dtype,
         "device": settings.device,
     }
-    log_probs = score_texts(
+    contexts = [kind.judge_context(row) for row in among or []]
+    whole = (
+        tokenize(tokenizer, contexts, [""] * len(contexts), shape.context, task.judge) if contexts else []
+    )
+    log_probs, work = score_texts(
         load or (lambda: load_model(folder, settings.dtype, settings.device)),
         address,
         pairs,
@@ -135,6 +145,7 @@ def add_judge(
         settings.batch_size,
         settings.max_rows,
         on_tokens,
+        longest=max((len(pair.context) for pair in whole), default=0),
     )
     of_text = dict(zip(wanted, log_probs, strict=True))
     judged = {name: _judged(cell, of_text) for name, cell in cells.items()}
@@ -146,7 +157,7 @@ def add_judge(
             human_tokens=human.judge_tokens[cell.example],
         )
         for name, cell in judged.items()
-    }
+    }, work
 
 
 def _judged(cell: CellTexts, of_text: dict[tuple[int, str], np.ndarray]) -> CellTexts:

@@ -22,6 +22,7 @@ from pipeline.routing.cells import Cell, Decoder
 from pipeline.settings import CURVES, Base, Settings, Task
 
 OUTSIDE = "its diversity lies outside the curve"
+NO_CURVE = "there is no such curve"
 
 
 class Comparison:
@@ -45,6 +46,8 @@ class Comparison:
         asked = [metrics[name] for name in settings.comparison.quality[task.name]]
         enough = [metric for metric in asked if metric.missing(len(ids), task.samples) is None]
         self.quality = (enough or asked)[0]
+        few = {m.name: m.missing(len(ids), task.samples) for m in (self.diversity, self.quality)}
+        self.missing = "; ".join(f"{name} {why}" for name, why in few.items() if why)
         self.order = np.argsort(np.array(ids))
         self.routed = [c for c in cells if c.decoder.q or c.decoder.lam]
 
@@ -66,12 +69,10 @@ class Comparison:
         }
 
     def curve(self, family: str, points: dict[str, Point]) -> list[Point]:
-        """A family's decoders, and plain sampling, which is temperature 1 and p = 1."""
-        return [
-            points[cell.name]
-            for cell in self.cells
-            if cell.family == family or cell.decoder == Decoder(Base())
-        ]
+        """A family's decoders, and plain sampling, which is temperature 1 and p = 1, once."""
+        plain = [cell.name for cell in self.cells if cell.decoder == Decoder(Base())]
+        own = [c.name for c in self.cells if c.family == family and c.name not in plain]
+        return [points[name] for name in (*own, *plain[:1])]
 
     def result(self, weights: np.ndarray, half_weights: np.ndarray) -> dict[str, Any]:
         """What `data/metrics/<task>.json` holds under `comparison`.
@@ -109,10 +110,11 @@ class Comparison:
         for family in CURVES:
             curve = self.curve(family, points)
             records: list[dict[str, Any]] = []
-            for cell in self.routed if len(curve) > 1 else ():
-                difference = matched_difference(points[cell.name], curve)
+            for cell in self.routed:
                 about = {"cell": cell.name, "curve": family}
-                records.append(about | (self._record(difference) if difference else {"missing": OUTSIDE}))
+                difference = matched_difference(points[cell.name], curve) if len(curve) > 1 else None
+                why = self.missing or (OUTSIDE if len(curve) > 1 else NO_CURVE)
+                records.append(about | (self._record(difference) if difference else {"missing": why}))
             found += self._corrected(records)
         return found
 
@@ -138,10 +140,11 @@ class Comparison:
         return self._corrected(records)
 
     def _families(self) -> dict[str, list[str]]:
-        """Family → its decoders; all with routes are one family."""
+        """Family → its decoders; all with routes are one family, bases of variants by themselves another."""
         families: dict[str, list[str]] = {}
         for cell in self.cells:
-            families.setdefault("routing" if cell in self.routed else cell.family, []).append(cell.name)
+            unrouted = "base" if cell.family == "routing" else cell.family
+            families.setdefault("routing" if cell in self.routed else unrouted, []).append(cell.name)
         return families
 
     def _front(self, points: dict[str, Point]) -> list[dict[str, Any]]:
@@ -186,9 +189,13 @@ class Comparison:
         """The decoder with the best matched difference from the temperature curve on one half of the
         examples, measured on the other half: the gain of a winner holds the luck that made it win.
 
-        None where no decoder can be compared on both. weights: (B, examples // 2).
+        None where no decoder can be compared on both, or where the other half is a single example. Statistics
+        of all examples are split, so the halves share what an example's influence owes to the others.
+        weights: (B, examples // 2).
         """
         even, odd = self.order[::2], self.order[1::2]
+        if len(odd) < 2:
+            return None
         on_even = self._matched_to_temperature(even, np.ones((1, len(even))))
         if not on_even:
             return None

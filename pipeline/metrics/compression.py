@@ -21,7 +21,8 @@ def compression_stats(cell: CellTexts) -> np.ndarray:
     when texts near it are known, about what is saved by leaving it out.
     """
     encoded = [text.encode() + b"\n" for text in cell.texts]
-    place = sorted(range(len(encoded)), key=lambda row: encoded[row])
+    turn = cell.order if len(cell.order) else np.arange(len(encoded))  # of equal texts
+    place = sorted(range(len(encoded)), key=lambda row: (encoded[row], turn[row]))
     whole = len(gzip.compress(b"".join(encoded[row] for row in place), LEVEL, mtime=0))
     names, first, number = np.unique(cell.example, return_index=True, return_inverse=True)
     cost = np.zeros(len(names))
@@ -58,5 +59,6 @@ METRICS = (
         signature=f"gzip once|level:{LEVEL}|zlib:{zlib.ZLIB_RUNTIME_VERSION}|texts sorted, newline after each",
         stats=compression_stats,
         aggregate=ratio,
+        over_all=True,
     ),
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.metrics.base import CellTexts, Metric, columns, ratio
 
-JUDGE = "text given its context|judge:{judge}|dtype:{dtype}"
+JUDGE = "{given}|judge:{judge}|dtype:{dtype}"
 NO_TOKENS = "the judge sees no token"
 
 

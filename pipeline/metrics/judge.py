@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.checks import PipelineError
 from pipeline.decoding.examples import padded_length
+from pipeline.decoding.forest import Work
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.scorer import score
 from pipeline.decoding.store import Store, content_key
@@ -56,13 +57,15 @@ def score_texts(
     batch_size: int,
     max_rows: int,
     on_tokens: Callable[[int, int], None],
-) -> list[np.ndarray]:
-    """Log-probabilities (nats) of the tokens of every pair's text: (T,) float32 each.
+    longest: int = 0,
+) -> tuple[list[np.ndarray], Work]:
+    """Log-probabilities (nats) of the tokens of every pair's text, (T,) float32 each, and the judge's work.
 
     address: what identifies the judge. Scores are kept in the store; an empty text has no tokens.
-    on_tokens(done, total) reports progress.
+    on_tokens(done, total) reports progress. longest: tokens of the longest context, where the pairs are not
+    all of a task's; scores are the same bytes only at equal padding.
     """
-    prompt_length = padded_length(max(len(pair.context) for pair in pairs))
+    prompt_length = padded_length(max(longest, *(len(pair.context) for pair in pairs)))
     shared = {**address, "code": CODE_VERSION, "prompt_length": prompt_length}
     keys = {
         pair: content_key([shared, pair.context, pair.text]) for pair in dict.fromkeys(pairs) if pair.text
@@ -71,7 +74,7 @@ def score_texts(
     missing = [pair for pair, key in keys.items() if key not in there]
     missing.sort(key=lambda pair: pair.context)  # equal contexts side by side, so that they share rows
     total, done = sum(len(pair.text) for pair in missing), 0
-    model = load() if missing else None
+    model, work = load() if missing else None, Work()
 
     def on_step(delivered: int) -> None:
         nonlocal done
@@ -83,7 +86,7 @@ def score_texts(
         contexts = list(dict.fromkeys(pair.context for pair in block))
         number = {head: i for i, head in enumerate(contexts)}
         assert model is not None
-        log_probs, _ = score(
+        log_probs, of_block = score(
             model,
             contexts,
             np.array([number[pair.context] for pair in block]),
@@ -95,4 +98,6 @@ def score_texts(
         found = {keys[pair]: values.tobytes() for pair, values in zip(block, log_probs, strict=True)}
         store.put(found)
         there |= found
-    return [np.frombuffer(there[keys[pair]] if pair.text else b"", np.float32) for pair in pairs]
+        work += of_block
+        work.texts += len(block)
+    return [np.frombuffer(there[keys[pair]] if pair.text else b"", np.float32) for pair in pairs], work

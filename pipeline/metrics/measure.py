@@ -15,6 +15,7 @@ from pipeline.metrics.statfile import Statistics
 from pipeline.metrics.statistics import by_example, interval, resample_weights
 from pipeline.routing.cells import Cell, representatives
 from pipeline.settings import Settings, Task
+from pipeline.tasks import TASKS
 
 
 def task_resamples(
@@ -49,7 +50,10 @@ def measure(
     records = []
 
     def values(decoder: str, samples: int) -> dict[str, Any]:
-        found = [_measured(m, texts[decoder], samples, weights, settings.confidence) for m in metrics]
+        found = [
+            _measured(m, texts[decoder], samples, task.samples, weights, settings.confidence)
+            for m in metrics
+        ]
         stats[decoder] = {
             m.name: own for m, (_, own) in zip(metrics, found, strict=True) if own is not None
         }
@@ -62,6 +66,10 @@ def measure(
         records.append(_record(cell, decoder, task, done[decoder], len(ids)))
         on_cell()
     records.append({**dict.fromkeys(EMPTY), **_counts(len(ids), 1), **HUMAN, "metrics": values("human", 1)})
+    fixed = {
+        "judge": task.judge, "given": TASKS[task.name].judged, "model": task.model,
+        "embedder": settings.embedder, "dtype": settings.dtype,
+    }  # fmt: skip
     result = {
         "task": task.name,
         "examples": list(ids),
@@ -72,9 +80,7 @@ def measure(
                 "better": m.better,
                 "needs": m.needs,
                 "source": m.source,
-                "signature": m.signature.format(
-                    judge=task.judge, model=task.model, embedder=settings.embedder, dtype=settings.dtype
-                ),
+                "signature": m.signature.format(**fixed),
             }
             for m in metrics
         },
@@ -107,10 +113,16 @@ def _record(cell: Cell, decoder: str, task: Task, values: dict[str, Any], exampl
 
 
 def _measured(
-    metric: Metric, texts: CellTexts, samples: int, weights: np.ndarray, confidence: float
+    metric: Metric, texts: CellTexts, samples: int, others: int, weights: np.ndarray, confidence: float
 ) -> tuple[dict[str, Any], np.ndarray | None]:
-    """A value with its interval, or why it is missing; and the statistics of each example, (E, k)."""
-    if reason := metric.missing(texts.examples, samples):
+    """A value with its interval, or why it is missing; and the statistics of each example, (E, k).
+
+    samples: texts an example; others: of the cells that it stands beside.
+    """
+    reason = metric.missing(texts.examples, samples)
+    if metric.over_all and samples != others:
+        reason = f"depends on the number of texts: {samples} an example here, {others} in the cells"
+    if reason:
         return {"value": None, "lo": None, "hi": None, "missing": reason}, None
     stats = by_example(metric.stats(texts), texts.example, texts.examples)
     value, low, high = interval(stats, weights, metric.aggregate, confidence)

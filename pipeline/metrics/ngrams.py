@@ -43,7 +43,7 @@ def ead_stats(cell: CellTexts, n: int) -> np.ndarray:
 
     Returns (R, 4): part of the unique n-grams (`jackknife.unique`), n-grams, size of the vocabulary, 1.
     """
-    rows = [ngrams(ids, n) for ids in cell.token_ids]
+    rows = [ngrams(ids, n) for ids in cell.written_ids]
     one = np.ones(len(rows))
     return columns(unique(rows, cell.example), [len(row) for row in rows], one * cell.vocabulary, one)
 
@@ -93,7 +93,7 @@ def seq_rep_stats(cell: CellTexts, n: int = 4) -> np.ndarray:
 
     Returns (R, 2): (repeated, total) n-grams; their ratio of sums weighs texts by length.
     """
-    rows = [ngrams(ids, n) for ids in cell.token_ids]
+    rows = [ngrams(ids, n) for ids in cell.written_ids]
     return columns([len(row) - len(set(row)) for row in rows], [len(row) for row in rows])
 
 
@@ -109,6 +109,7 @@ METRICS = (
             stats=partial(distinct_stats, n=n),
             aggregate=ratio,
             undefined=NO_WORDS,
+            over_all=True,
         )
         for n in (1, 2, 3)
     ),
@@ -123,6 +124,7 @@ METRICS = (
             stats=partial(ead_stats, n=n),
             aggregate=ead,
             undefined="no text has so many tokens",
+            over_all=True,
         )
         for n in (1, 2, 3)
     ),
@@ -136,6 +138,7 @@ METRICS = (
         stats=partial(entropy_stats, n=2),
         aggregate=ratio,
         undefined=NO_WORDS,
+        over_all=True,
     ),
     Metric(
         name="seq_rep_4",

@@ -38,6 +38,11 @@ def pairwise_bleu_stats(cell: CellTexts) -> np.ndarray:
     return found
 
 
+def pairwise_bleu(sums: np.ndarray) -> np.ndarray:
+    """BLEU; NaN where no text has a 4-gram, which is not the diversity that 0 would say."""
+    return np.where(sums[..., -1] > 0, translation.bleu(sums), np.nan)
+
+
 def oracle_bleu_stats(cell: CellTexts) -> np.ndarray:
     """BLEU's statistics of each example's text with the best sentence BLEU; 0 for the others."""
     stats = translation.bleu_stats(cell)
@@ -99,8 +104,9 @@ METRICS = (
         source="Shen et al. 2019",
         signature=f"ordered pairs pooled|{translation.signature(translation.scorer())}",
         stats=pairwise_bleu_stats,
-        aggregate=translation.bleu,
+        aggregate=pairwise_bleu,
         minimum_samples=2,
+        undefined="no text has four words",
     ),
     Metric(
         name="oracle_bleu",

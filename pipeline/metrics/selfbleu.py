@@ -104,5 +104,6 @@ METRICS = (
         stats=self_bleu_stats,
         aggregate=ratio,
         undefined="there is no other text",
+        over_all=True,
     ),
 )

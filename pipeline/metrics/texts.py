@@ -11,7 +11,7 @@ BROKEN = "\ufffd"  # what a tokenizer writes for bytes that are no UTF-8
 
 
 def length_stats(cell: CellTexts) -> np.ndarray:
-    return columns([len(ids) for ids in cell.token_ids], [1] * len(cell.texts))
+    return columns([len(ids) for ids in cell.written_ids], [1] * len(cell.texts))
 
 
 def empty_stats(cell: CellTexts) -> np.ndarray:
@@ -35,7 +35,7 @@ METRICS = (
         unit="generator tokens",
         higher_is_better=None,
         source="a count",
-        signature="tok:generator",
+        signature="tok:generator|without the token that ends a text",
         stats=length_stats,
         aggregate=ratio,
     ),
@@ -69,5 +69,6 @@ METRICS = (
         signature="scope:cell|white space at the ends stripped",
         stats=distinct_texts_stats,
         aggregate=ratio,
+        over_all=True,
     ),
 )

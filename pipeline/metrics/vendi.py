@@ -40,5 +40,6 @@ METRICS = (
         stats=vendi_stats,
         aggregate=vendi,
         minimum_examples=EXAMPLES,
+        over_all=True,
     ),
 )

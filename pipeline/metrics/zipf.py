@@ -73,5 +73,6 @@ METRICS = (
         stats=zipf_stats,
         aggregate=ratio,
         undefined="there are not two different words",
+        over_all=True,
     ),
 )

@@ -114,7 +114,13 @@ def verdict(low: float | None, high: float | None) -> str:
 def _answer(compared: dict[str, Any]) -> str:
     best = compared["best"]
     if best is None:
-        return "- **Not comparable**: no decoder with routes has a diversity that the temperature curve reaches."
+        reasons = {
+            r["missing"] for r in compared["matched"] if r["curve"] == "temperature" and "missing" in r
+        }
+        why = f" ({'; '.join(sorted(reasons))})" if reasons else ""
+        return (
+            f"- **Not comparable**: no decoder with routes can be compared with the temperature curve{why}."
+        )
     return (
         f"- **{verdict(best['lo'], best['hi']).capitalize()}** than temperature: the decoder that did best on one "
         f"half of the examples, `{best['cell']}`, differs by {_interval(best)} on the other half."
@@ -132,7 +138,7 @@ def _curve(family: str, matched: Sequence[dict[str, Any]], settings: Settings) -
     worse = [record["cell"] for record in sure if record["difference"] < 0]
     curve = f"- Against the {CURVES[family]} curve: "
     if not there:
-        return f"{curve}none of {len(own)} decoders has a diversity that it reaches."
+        return f"{curve}none of {len(own)} decoders can be compared ({own[0]['missing']})."
     named = f" ({', '.join(f'`{cell}`' for cell in better[:5])})" if better else ""
     return (
         f"{curve}of the {len(there)} of {len(own)} decoders at a diversity that it reaches, {len(better)} "

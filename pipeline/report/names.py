@@ -20,6 +20,17 @@ METRIC_NAMES = {
     "ead_2": MetricName("diversity", "EAD-2 (distinct / expected token pairs)"),
     "ead_3": MetricName("diversity", "EAD-3 (distinct / expected token triples)"),
     "entropy_2": MetricName("diversity", "entropy of word pairs (nats)"),
+    "zipf": MetricName("diversity", "Zipf coefficient"),
+    "distinct_texts": MetricName("diversity", "different / all texts"),
+    "seq_rep_4": MetricName("repetition", "seq-rep-4 (repeated / all 4-grams of a text)"),
+    "length": MetricName("length", "tokens of a text"),
+    "empty": MetricName("failures", "empty / all texts", "lower is better"),
+    "broken": MetricName("failures", "broken / all characters", "lower is better"),
+    "oracle_similarity": MetricName(
+        "quality", "best text's similarity to reference (cosine)", "higher is better"
+    ),
+    "oracle_bleu": MetricName("quality", "best text's BLEU (0–100)", "higher is better"),
+    "oracle_chrf": MetricName("quality", "best text's chrF (0–100)", "higher is better"),
     "self_bleu": MetricName("sameness", "self-BLEU", "lower is more diverse"),
     "compression_ratio": MetricName("sameness", "compression ratio", "lower is more diverse"),
     "vendi": MetricName("diversity", "Vendi score (effective number of texts)"),

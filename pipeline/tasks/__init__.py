@@ -14,7 +14,8 @@ from pipeline.tasks import dialogue, textgen, translation
 class TaskKind:
     """build(records, task, generator) gives prepared rows in an order that more examples only extend.
 
-    judge_context(row): what the judge reads before a text; judge_text(text): the text as it follows.
+    judge_context(row): what the judge reads before a text; judge_text(text): the text as it follows;
+    judged: what is judged, in words.
     """
 
     build: Callable[[Iterable[dict[str, Any]], Task, Any], list[dict[str, Any]]]
@@ -22,6 +23,7 @@ class TaskKind:
     stop_at_newline: bool
     judge_context: Callable[[dict[str, Any]], str]
     judge_text: Callable[[str], str]
+    judged: str = "text given its context"
 
 
 TASKS = {
@@ -45,5 +47,6 @@ TASKS = {
         stop_at_newline=True,
         judge_context=lambda row: "",  # fluency of the target sentence by itself
         judge_text=lambda text: text,
+        judged="text alone",
     ),
 }

@@ -140,9 +140,10 @@ class Scorer:
             columns["model_logprobs"] = [np.array(logs) for logs in columns["model_logprobs"]]
             found[name] = cell_texts(columns, rows, task.samples, len(self.tokenizer), order)
         found["human"] = human_texts(rows, self.tokenizer, text_order(settings, task, rows, 1))
-        found = add_judge(
-            settings, task, rows, found, self.scores_store, lambda done, total: None, lambda: self._judge
-        )
+        found, _ = add_judge(
+            settings, task, rows, found, self.scores_store, lambda done, total: None, lambda: self._judge,
+            self.rows,
+        )  # fmt: skip
         return add_embeddings(
             rows, found, lambda texts: embed(settings, texts, self.scores_store, lambda done, total: None)
         )

@@ -17,8 +17,8 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def revision() -> str:
-    """Git's revision of the checkout, and whether files differ from it."""
+def revision() -> tuple[str, str]:
+    """Git's revision of the checkout, empty where there is none, and a remark on it."""
     changed = ("status", "--porcelain", "--untracked-files=no", "--", "pipeline", "params.yaml")
     try:
         run = [
@@ -28,13 +28,17 @@ def revision() -> str:
             for ask in (("rev-parse", "HEAD"), changed)
         ]
     except (OSError, subprocess.SubprocessError):
-        return "not known (no Git checkout)"
-    return run[0] + (", with changes" if run[1] else "")
+        return "", "made outside a Git checkout"
+    return run[0], "with changes to the code or to params.yaml that are not in that revision" if run[
+        1
+    ] else ""
 
 
 def about(settings: Settings) -> dict[str, Any]:
+    found, remark = revision()
     return {
-        "revision": revision(),
+        "revision": found,
+        "remark": remark,
         "machine": f"{machine()}, {platform.system()}, Python {platform.python_version()}",
         "versions": [(name, version(name)) for name in PACKAGES],
         "assets": [

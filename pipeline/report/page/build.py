@@ -15,13 +15,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.report import choose, style
 from pipeline.report.findings import sentences
-from pipeline.report.heatmap import note
+from pipeline.report.heatmap import MEANS, note
 from pipeline.report.names import METRIC_NAMES
 from pipeline.report.page.charts import all_charts
 from pipeline.report.page.contours import contours
 from pipeline.report.records import missing
+from pipeline.report.routing import FEWEST
 from pipeline.report.table import Row, rows_of
-from pipeline.settings import CURVES, Settings
+from pipeline.settings import CURVES, Schedule, Settings
 
 HERE = Path(__file__).parent
 SHAPES = {
@@ -49,6 +50,8 @@ def page(
         "charts": all_charts(_looks(settings, measured)),
         "curves": CURVES,
         "confidence": settings.confidence,
+        "means": MEANS[settings.lambda_means],
+        "fewest": FEWEST,
     }
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -59,6 +62,7 @@ def page(
         script=(HERE / "page.js").read_text(encoding="utf-8"),
         tasks=[{"name": task, **one} for task, one in tasks.items()],
         costs=costs, about=about, confidence=settings.confidence,
+        exploit=settings.lambda_means == "exploit",
     )  # fmt: skip
 
 
@@ -141,6 +145,7 @@ def _cells(rows: Sequence[Row], settings: Settings) -> list[dict[str, Any]]:
             "values": {
                 metric: [_number(v.value), _number(v.low), _number(v.high)] for metric, v in row.metrics.items()
                 if math.isfinite(v.value)
+                and not (row.family == "human" and metric in choose.AGAINST_REFERENCE)
             },
         }
         for row in rows
@@ -150,11 +155,12 @@ def _cells(rows: Sequence[Row], settings: Settings) -> list[dict[str, Any]]:
 def _variant(name: str, rows: Sequence[Row], settings: Settings) -> dict[str, Any]:
     """steps: one cell a distinct decoder, in the order of r, along the variant's first line."""
     qs, lambdas = (sorted({getattr(row, knob) for row in rows}) for knob in ("q", "lam"))
-    first = choose.lines(rows, settings.variants[name])[0]
+    variant, means = settings.variants[name], settings.lambda_means
+    first = choose.lines(rows, variant)[0]
+    steady = variant.q_schedule == variant.lambda_schedule == Schedule()  # else r is a mean over the steps
     return {
-        "name": name, "note": note(settings.variants[name], settings.lambda_means), "q": qs, "lambda": lambdas,
-        "contours": contours(qs, lambdas, settings.lambda_means), "steps": [row.cell for row in first.rows],
-        "knob": first.knob or "r",
+        "name": name, "note": note(variant, means), "q": qs, "lambda": lambdas,
+        "contours": contours(qs, lambdas, means) if steady else [], "steps": [row.cell for row in first.rows],
     }  # fmt: skip
 
 

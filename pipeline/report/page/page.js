@@ -3,7 +3,7 @@
 // The page's data are in #data; model output reaches the document as text nodes only.
 const D = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
-const state = { picked: null, sort: null, down: true, stepping: false };
+const state = { picked: null, sort: null, down: true };
 const shown = {};  // figure → rows that it shows, for CSV
 const HUMAN = "human texts";
 const task = () => D.tasks[$("task").value];
@@ -80,6 +80,8 @@ function everywhere(node, change) {  // every channel of every layer
   }
 }
 
+const views = {};  // what is drawn where, to be given up before the next
+
 async function draw(id, kind, data, titles, adjust) {
   const target = $(id);
   target.classList.remove("missing");
@@ -104,10 +106,23 @@ async function draw(id, kind, data, titles, adjust) {
   });
   if (adjust) adjust(spec);
   spec.description = titles.about;
-  const token = (draw.turn = (draw.turn ?? 0) + 1);
-  target.dataset.turn = token;
-  const result = await vegaEmbed(target, spec, { actions: false, renderer: "svg", tooltip: { theme: dark.matches ? "dark" : "light" } });
-  if (target.dataset.turn !== String(token)) return;
+  const turn = (draw.turn = (draw.turn ?? 0) + 1);
+  target.dataset.turn = turn;
+  views[id]?.finalize();
+  delete views[id];
+  const place = element("div");  // its own, so that a chart that is late cannot replace a newer one
+  place.style.width = "100%";
+  const waiting = target.querySelector("svg") ? [...target.children] : [];
+  target.append(place);
+  if (!waiting.length) target.replaceChildren(place);
+  const result = await vegaEmbed(place, spec, { actions: false, renderer: "svg", tooltip: { theme: dark.matches ? "dark" : "light" } });
+  if (target.dataset.turn !== String(turn)) {
+    result.finalize();
+    place.remove();
+    return;
+  }
+  target.replaceChildren(place);
+  views[id] = result;
   result.view.addEventListener("click", (event, item) => {
     const cell = item?.datum?.cell ?? item?.datum?.datum?.cell;
     if (cell) pick(cell, kind === "heatmap");
@@ -115,12 +130,15 @@ async function draw(id, kind, data, titles, adjust) {
 }
 
 function empty(id, why) {
+  views[id]?.finalize();
+  delete views[id];
   $(id).replaceChildren(element("span", why));
   $(id).classList.add("missing");
   $(id).dataset.turn = "";
 }
 
 const metric = (name) => task().metrics[name];
+const directed = (name) => metric(name).better !== "nearer to human" || metric(name).role === "diversity";
 const reversed = (name) => metric(name).better === "lower";  // up and to the right is always better or more diverse
 const title = (name) => `${metric(name).role}: ${metric(name).name}` + (reversed(name) ? ", axis reversed" : "");
 const isLog = (name) => name.includes("perplexity");
@@ -165,17 +183,21 @@ function plane() {
              rtip: row.r === null ? "–" : short(row.r), front: false };
   });
   // where nearer to human is better, quality is minus the distance (of logarithms for perplexity)
-  const near = metric(y).better === "nearer to human" && level !== undefined && metric(y).role !== "diversity";
+  const near = !directed(y) && level !== undefined;
   const scale = (value) => (isLog(y) ? Math.log(value) : value);
   const compared = rows.filter((row) => row.family !== HUMAN)
     .map((row) => ({ cell: row.cell, x: row.x, y: near ? -Math.abs(scale(row.y) - scale(level)) : row.y }));
-  const best = front(compared, metric(x).better, near ? "higher" : metric(y).better);
+  const best = directed(x) && (near || directed(y)) ? front(compared, metric(x).better, near ? "higher" : metric(y).better) : new Set();
   rows.forEach((row) => { row.front = best.has(row.cell); });
   shown.plane = rows;
   cells(x, y, rows);
   if (!rows.length) return empty("plane-chart", [x, y].filter((name) => !task().cells.some((row) => row.values[name])).map(why).join("; "));
   const logarithmic = $("log").checked && rows.every((row) => row.y > 0);
   draw("plane-chart", "plane", { rows }, { x: title(x), y: title(y), about: `${title(y)} against ${title(x)}, a point a decoder` }, (spec) => {
+    const without = (filter) => { spec.layer = spec.layer.filter((one) => !JSON.stringify(one).includes(filter)); };
+    if (!rows.some((row) => row.family === HUMAN)) without("=== 'human texts'");  // a layer of nothing has no extent
+    if (!best.size) without("datum.front");
+    if (!rows.some((row) => row.line)) without("datum.line");
     everywhere(spec, (encoding) => {
       if (encoding.x?.scale) encoding.x.scale.reverse = reversed(x);
       if (!encoding.y?.scale) return;
@@ -215,9 +237,11 @@ function cells(x, y, rows) {
     made.tabIndex = 0;
     if (row.picked) made.className = "picked";
     made.onclick = () => pick(row.cell, false);
-    made.onkeydown = (event) => { if (event.key === "Enter") pick(row.cell, false); };
+    made.onkeydown = (event) => { if (event.key === "Enter") { state.row = row.cell; pick(row.cell, false); } };
     return made;
   }));
+  if (state.row) $("cells").querySelector(`[data-cell="${CSS.escape(state.row)}"]`)?.focus({ preventScroll: true });
+  state.row = null;
   const marked = $("cells").querySelector(".picked"), box = $("cells").parentElement;
   if (marked) box.scrollTop = marked.offsetTop - box.clientHeight / 2;
 }
@@ -245,7 +269,7 @@ function heatmap() {
   draw("heatmap-chart", "heatmap", { rows, curves: variant.contours }, { about: `${title(name)} over q and λ` }, (spec) => {
     const names = (values) => ({ values: values.map((_, i) => i), labelExpr: `${JSON.stringify(values.map(short))}[datum.value]`, grid: false, ticks: false, domain: false });
     everywhere(spec, (encoding) => {
-      if (encoding.x?.title === "λ") { encoding.x.axis = names(variant.lambda); encoding.x.scale = { domain: [-0.5, variant.lambda.length - 0.5], nice: false }; }
+      if (encoding.x?.title === "λ") { encoding.x.title = `λ (${D.means})`; encoding.x.axis = names(variant.lambda); encoding.x.scale = { domain: [-0.5, variant.lambda.length - 0.5], nice: false }; }
       if (encoding.y?.title === "q") { encoding.y.axis = names(variant.q); encoding.y.scale = { domain: [-0.5, variant.q.length - 0.5], nice: false }; }
       if (encoding.color?.field === "value") {
         encoding.color.title = metric(name).name + (reversed(name) ? " (lower is better)" : "");
@@ -348,7 +372,10 @@ function follow() {  // the slider: the base decoder on the left, the rate on th
   const { steps } = path();
   if (!steps.length) return;
   $("left").value = steps[0];
-  pick(steps[+$("step").value], false);
+  $("right").value = steps[+$("step").value];
+  texts();
+  clearTimeout(follow.later);  // the charts follow when the slider rests
+  follow.later = setTimeout(() => pick(steps[+$("step").value], false), 150);
 }
 
 // ---- differences, routes, tables
@@ -364,7 +391,8 @@ function matchedRows(of, curve) {
 
 function matchedChart(id, of, curve) {
   const rows = matchedRows(of, curve);
-  if (!rows.length) return empty(id, `no decoder has a diversity that the ${D.curves[curve]} curve reaches`);
+  const why = [...new Set(of.matched.filter((record) => record.curve === curve && record.missing).map((record) => record.missing))];
+  if (!rows.length) return empty(id, `no decoder can be compared with the ${D.curves[curve]} curve${why.length ? `: ${why.join("; ")}` : ""}`);
   const quality = of.metrics[of.quality], diversity = of.metrics[of.diversity];
   draw(id, "matched", { rows }, { x: diversity.name, y: "difference, better ↑", about: `Difference in ${quality.name} from the ${D.curves[curve]} curve at equal diversity` });
 }
@@ -384,12 +412,12 @@ function routes() {
     cell: record.cell, family: record.family, route: record.route, steps: record.steps, x: record.expected, y: record.observed / record.expected,
     lo: record.lo / record.expected, hi: record.hi / record.expected, tip: `${short(record.observed)}${span(record.lo, record.hi)}, expected ${short(record.expected)}`,
   }));
-  shown.recovery = of.recovery.filter((record) => record.events >= 30).map((record) => ({
+  shown.recovery = of.recovery.filter((record) => record.events >= D.fewest).map((record) => ({
     family: record.variant, line: record.variant, dash: "q", x: record.lag, y: record.difference, lo: record.lo, hi: record.hi, events: record.events,
     tip: signed(record.difference) + span(record.lo, record.hi),
   }));
   shown.likelihood = of.likelihood.flatMap((record) => record.curve.map((point) => ({
-    family: record.variant, line: `${record.variant}, ${record.route}-route`, dash: record.route, x: point.r, y: point.value, lo: point.lo, hi: point.hi,
+    family: record.variant, route: record.route, line: `${record.variant}, ${record.route}-route`, dash: record.route, x: point.r, y: point.value, lo: point.lo, hi: point.hi,
     tip: `${short(point.value)}${span(point.lo, point.hi)} at r = ${short(point.r)}`,
   })));
   shown.hypervolume = of.hypervolume;
@@ -417,7 +445,7 @@ function definitions() {
 // ---- CSV
 
 function csv(rows) {
-  const columns = [...new Set(rows.flatMap(Object.keys))].filter((name) => !/tip$|^(picked|dark|text|left|right|top|bottom|dash|order|line)$/.test(name));
+  const columns = [...new Set(rows.flatMap(Object.keys))].filter((name) => !/tip$|^(picked|dark|text|left|right|top|bottom|column|row|dash|order|line)$/.test(name));
   const quoted = (value) => {
     const text = value === null || value === undefined ? "" : String(value);
     return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
@@ -425,13 +453,16 @@ function csv(rows) {
   return [columns.join(","), ...rows.map((row) => columns.map((name) => quoted(row[name])).join(","))].join("\n") + "\n";
 }
 
-function download(kind) {
-  const names = kind === "plane" ? { x: $("x").value, y: $("y").value } : kind === "heatmap" ? { value: $("metric").value } : {};
-  const rows = (shown[kind] ?? []).map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) =>
+function download(kind, other) {
+  const names = {
+    plane: { x: $("x").value, y: $("y").value }, heatmap: { value: $("metric").value }, gates: { x: "expected", y: "observed_over_expected" },
+    matched: { x: task().diversity, y: "difference" }, answer: { x: D.tasks[other]?.diversity, y: "difference" }, recovery: { x: "lag", y: "difference" }, likelihood: { x: "r", y: "log_likelihood" },
+  }[kind] ?? {};
+  const rows = (other ? matchedRows(D.tasks[other], "temperature") : shown[kind] ?? []).map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) =>
     [key.replace(/^(x|y)(lo|hi)?$/, (_, axis, end) => (names[axis] ?? axis) + (end ? `_${end}` : "")).replace(/^value$/, names.value ?? "value"), value])));
   const link = element("a");
   link.href = URL.createObjectURL(new Blob([csv(rows)], { type: "text/csv" }));
-  link.download = `${$("task").value}-${kind}.csv`;
+  link.download = `${other ?? $("task").value}-${kind}.csv`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
@@ -440,7 +471,7 @@ function download(kind) {
 
 function fill() {
   const of = task(), names = Object.keys(of.metrics), there = names.filter((name) => of.cells.some((row) => row.values[name]));
-  const labelled = there.map((name) => [name, of.metrics[name].name]);
+  const labelled = (there.length ? there : names).map((name) => [name, of.metrics[name].name]);
   options($("x"), labelled, state.x ?? of.diversity);
   options($("y"), labelled, state.y ?? of.quality);
   options($("metric"), names.map((name) => [name, of.metrics[name].name]), $("metric").value || of.quality);
@@ -456,7 +487,8 @@ function fill() {
   $("sample-label").hidden = of.samples.samples < 2;
   $("step").max = Math.max(0, steps.length - 1);
   $("cut").textContent = of.samples.examples.length < of.examples
-    ? `The page holds the texts of the first ${of.samples.examples.length} of ${of.examples} examples; data/generations/ has all.` : "";
+    || of.samples.samples < of.samples.made
+    ? `The page holds ${of.samples.samples} of ${of.samples.made} texts of the first ${of.samples.examples.length} of ${of.examples} examples; data/generations/ has all.` : "";
 }
 
 function all() {
@@ -483,7 +515,7 @@ for (const id of ["example", "sample", "left", "right"]) $(id).onchange = texts;
 $("path").onchange = () => { $("step").max = Math.max(0, path().steps.length - 1); $("step").value = 0; follow(); };
 $("step").oninput = follow;
 $("curve").onchange = matched;
-for (const button of document.querySelectorAll("[data-csv]")) button.onclick = () => download(button.dataset.csv);
+for (const button of document.querySelectorAll("[data-csv]")) button.onclick = () => download(button.dataset.csv, button.dataset.of);
 let width = window.innerWidth, waiting;
 window.addEventListener("resize", () => {
   if (window.innerWidth === width) return;

@@ -33,7 +33,7 @@ def task_samples(
     entropies × 100].
     """
     pieces: dict[tuple[int, str], int] = {}  # two tokens may look alike, and still are where texts part
-    texts: dict[tuple[int, ...], int] = {}
+    texts: dict[tuple[Any, ...], int] = {}  # equal texts of one example: probabilities are its own
     listed: list[list[Any]] = []
     cells: dict[str, list[int]] = {}
     kept = min(samples, MOST_SAMPLES)
@@ -44,7 +44,7 @@ def task_samples(
             if record["sample"] >= kept:
                 continue
             ids = record["token_ids"]
-            key = (*ids, -1, *record["routes"])
+            key = (record["example_id"], *ids, -1, *record["routes"])
             if key not in texts:
                 texts[key] = len(listed)
                 named = zip(ids, map(cut, pieces_of(ids, decode)), strict=True)
@@ -55,7 +55,7 @@ def task_samples(
                 listed.append([own, hundredths[0], record["ranks"], record["routes"], hundredths[1]])
             cells[decoder].append(texts[key])
     return {
-        "pieces": [piece for _, piece in pieces], "texts": listed, "cells": cells, "samples": kept,
+        "pieces": [piece for _, piece in pieces], "texts": listed, "cells": cells, "samples": kept, "made": samples,
         "examples": [
             {"id": row["id"], "prompt": row["source"], "references": row["references"]} for row in prepared
         ],
