@@ -17,6 +17,7 @@ from pipeline.cost import read_costs
 from pipeline.decoding.model import load_tokenizer
 from pipeline.files import read_json, read_jsonl, write_text
 from pipeline.report import curves, heatmap, likelihood, matched, plane, routing, style, tuning
+from pipeline.report.measured import read_measured
 from pipeline.report.page.about import about
 from pipeline.report.page.build import library, page
 from pipeline.report.page.samples import shown, task_samples
@@ -82,7 +83,7 @@ def figures(settings: Settings) -> int:
 
 
 def whole_page(settings: Settings) -> str:
-    measured = {task: read_json(f"data/metrics/{task}.json") for task in settings.tasks}
+    measured = read_measured(settings.tasks)
     samples = {task: texts_of(settings, settings.tasks[task], found) for task, found in measured.items()}
     costs = {task: [asdict(cost) for cost in read_costs(task)] for task in measured}
     return page(settings, measured, samples, costs, about(settings))

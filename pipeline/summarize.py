@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pipeline import stage
-from pipeline.files import read_json, write_json, write_text
+from pipeline.files import write_json, write_text
 from pipeline.report.findings import findings
+from pipeline.report.measured import read_measured
 from pipeline.report.records import TABLES, records_to_csv
 from pipeline.report.summary import summarize_task
 from pipeline.report.table import rows_of, to_csv
@@ -13,9 +14,7 @@ from pipeline.settings import load_settings
 
 def main(argv: list[str]) -> None:
     settings = load_settings()
-    measured = {task: read_json(f"data/metrics/{task}.json") for task in settings.tasks}
-    for task, found in measured.items():
-        found["tune"] = read_json(f"data/tune/{task}.json")
+    measured = read_measured(settings.tasks)
     tables = {task: rows_of(found, settings.lambda_means) for task, found in measured.items()}
     rows = [row for table in tables.values() for row in table]
     summary = {

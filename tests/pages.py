@@ -57,6 +57,6 @@ def made_samples(measured: dict[str, Any], examples: int = 3) -> dict[str, Any]:
 
 def made_page() -> str:
     settings = parse_settings(synthetic.raw_params())
-    measured = {task: synthetic.measured(task, settings) for task in settings.tasks}
+    measured = {task: synthetic.whole(task, settings) for task in settings.tasks}
     texts = {task: made_samples(found) for task, found in measured.items()}
     return page(settings, measured, texts, COSTS, ABOUT)

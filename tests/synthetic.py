@@ -188,9 +188,66 @@ def recovery(settings: Settings) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def tuned(task: str, settings: Settings) -> dict[str, Any]:
+    """As the stage tune writes it."""
+
+    def trial(number: int, family: str) -> dict[str, Any]:
+        rate = 0.003 * 1.5**number
+        about = {"variant": "uniform", "q": rate, "lambda": 0.0, "r": rate, "setting": None}
+        rival = {"variant": "", "q": None, "lambda": None, "r": None, "setting": 0.5 + 0.05 * number}
+        numbers = {
+            "reward": -abs(number - 7) / 5,
+            "quality": 1 - number / 20,
+            "diversity": number / 12,
+            "examples": 16,
+        }
+        return {
+            "number": number, "state": state, "params": {"x": number}, "batch": number // 4, "examples": 16,
+            **(about if family == "routing" else rival), **numbers,
+        }  # fmt: skip
+
+    families = {}
+    for family in ("routing", "temperature", "top_p"):
+        score = {"quality": 0.4, "diversity": 0.9, "reward": 0.3, "lo": 0.2, "hi": 0.4}
+        routing = family == "routing"
+        cell = {"variant": "uniform" if routing else "", "q": 0.1 if routing else None, "lam": 0.0 if routing else None,
+                "setting": None if routing else 0.8}  # fmt: skip
+        families[family] = {
+            "ended": "all 12 trials", "trials": [trial(i, family) for i in range(12)],
+            "importance": {"q is 0": 0.7, "λ is 0": 0.3} if routing else {},
+            "winner": {"cell": cell, "tune": score, "test": score},
+        }  # fmt: skip
+    grid = [
+        {"cell": f"g{i}", "family": "routing", "variant": "uniform", "q": q, "lambda": lam, "reward": -q - lam,
+         "quality": 0.5, "diversity": 0.5, "lo": -1.0, "hi": 1.0}
+        for i, (q, lam) in enumerate((q, lam) for q in (0.0, 0.1, 0.3) for lam in (0.0, 0.1))
+    ]  # fmt: skip
+    difference = {
+        "family": "routing",
+        "rival": "temperature",
+        "difference": 0.01,
+        "lo": -0.1,
+        "hi": 0.1,
+        "p": 0.8,
+    }
+    return {
+        "task": task, "split": {"tune": ["a"] * 16, "test": ["b"] * 16},
+        "quality": settings.comparison.quality[task][-1],
+        "diversity": settings.comparison.diversity, "texts": 500, "families": families, "differences": [difference],
+        "grid": {"texts": 96, "cells": grid},
+        "bandit": {"policy": "thompson", "best": "g0", "texts": 48, "whole": 96, "why": "the budget is spent",
+                   "grid_best": "g0", "regret": 0.0, "lo": 0.0, "hi": 0.0, "pulls": {"g0": 16}},
+    }  # fmt: skip
+
+
+def whole(task: str, settings: Settings) -> dict[str, Any]:
+    return {**measured(task, settings), "tune": tuned(task, settings)}
+
+
 def project(folder: Path, raw: dict[str, Any]) -> None:
     """params.yaml and data/metrics/ in `folder`."""
     (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
     settings = parse_settings(raw)
     for task in settings.tasks:
         write_json(folder / f"data/metrics/{task}.json", measured(task, settings))
+        write_json(folder / f"data/tune/{task}.json", tuned(task, settings))

@@ -90,7 +90,7 @@ def test_every_artifact_is_there(clone: Path) -> None:
         assert (row["bleu"] != "") == (row["task"] == "translation")
     summary = json.loads((clone / "reports/summary.json").read_text())
     assert set(summary) == set(TASKS) and all(0 < len(numbers) <= 5 for numbers in summary.values())
-    assert len(list((clone / "reports/plots").glob("*.png"))) == 18
+    assert len(list((clone / "reports/plots").glob("*.png"))) == 21
     assert len(parquet(clone)) == 3 * 23 + 1
 
 

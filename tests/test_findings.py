@@ -43,6 +43,7 @@ def measured(best: dict[str, Any] | None) -> dict[str, Any]:
     one: dict[str, Any] = {"cell": "one", "family": "routing", "metrics": values}
     return {
         "examples": ["a"] * 30,
+        "tune": synthetic.tuned("translation", parse_settings(synthetic.raw_params())),
         "cells": [one, {**one, "cell": "two", "metrics": {**values, "ter": odd}}],
         "likelihood": [{"variant": "v", "route": "q", "best_r": 0.002, "best_lo": 0.0, "best_hi": 0.01}],
         "comparison": {
@@ -61,6 +62,9 @@ def test_the_sentences() -> None:
         "**No difference shown** from temperature", "`one`, differs by +0.25 (-0.05 to +0.55) on the other half",
         "of the 3 of 4 decoders at a diversity that it reaches, 1 better (`one`), 1 worse, 1 with no difference shown",
         "0.93 times the area", "(0.80 to 1.10)", "likeliest under `v` (q-route alone) at r = 0.002 (0 to 0.01)",
+        "Tuned alike on 16 examples and measured on the other 16, routing (`uniform`, q = 0.1, λ = 0): "
+        "**no difference shown** against temperature 0.80: +0.01 (-0.1 to +0.1) in reward",
+        "chose `g0` after 48 of the grid's 96 texts (the budget is spent)",
         "Missing: `mauve`, `vendi`: needs 200 examples; there are 30; `ter` (in 1 of 2 cells): every text is empty.",
     ):  # fmt: skip
         assert part in text, part

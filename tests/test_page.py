@@ -109,7 +109,7 @@ def test_a_page_of_a_task_without_routes_or_texts() -> None:
     values["grid"] = {"q": [0], "lambda": [0]}
     values["variants"] = {"uniform": values["variants"]["uniform"]}
     settings = parse_settings(values)
-    measured = {task: synthetic.measured(task, settings) for task in settings.tasks}
+    measured = {task: synthetic.whole(task, settings) for task in settings.tasks}
     texts = {task: made_samples(found) for task, found in measured.items()}
     text = page(settings, measured, texts, COSTS, ABOUT)
     assert all(not task["matched"] for task in data_of(text)["tasks"].values())

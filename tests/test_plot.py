@@ -45,7 +45,7 @@ def test_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = run(tmp_path, synthetic.raw_params(), monkeypatch)
     tasks, kinds = (
         ("textgen", "dialogue", "translation"),
-        ("heatmap", "plane", "rate", "routing", "matched", "likelihood"),
+        ("heatmap", "plane", "rate", "routing", "matched", "likelihood", "tune"),
     )
     assert set(found) == {f"{task}-{kind}.png" for task in tasks for kind in kinds}
     for name, png in found.items():
@@ -80,9 +80,9 @@ def test_metrics_switched_off(
     comparison = {"diversity": "ead_2", "quality": {"translation": quality}, "correction": "holm"}
     raw = only("translation", metrics=[*metrics, "ead_2", quality], comparison=comparison)
     found = run(tmp_path, raw, monkeypatch)
-    kinds = sorted([*kinds, "routing", "matched", "likelihood"])
+    kinds = sorted([*kinds, "routing", "matched", "likelihood", "tune"])
     assert list(found) == [f"translation-{kind}.png" for kind in kinds]
-    assert capsys.readouterr().out.count("left out") == 6 - len(kinds)
+    assert capsys.readouterr().out.count("left out") == 7 - len(kinds)
 
 
 @pytest.mark.parametrize("grid", [{"q": [0], "lambda": [0]}, {"q": [0.1], "lambda": [0.3]}])
@@ -91,7 +91,7 @@ def test_one_cell_and_no_baselines(
 ) -> None:
     variants = {name: synthetic.raw_params()["variants"][name] for name in ("uniform", "plausible")}
     found = run(tmp_path, only("textgen", grid=grid, baselines={}, variants=variants), monkeypatch)
-    assert len(found) == (6 if grid["q"] == [0.1] else 4)  # nothing to say of routes that no cell takes
+    assert len(found) == (7 if grid["q"] == [0.1] else 5)  # nothing to say of routes that no cell takes
 
 
 def test_missing_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

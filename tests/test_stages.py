@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import evaluate, fetch, generate, plot, prepare, summarize
+from pipeline import evaluate, fetch, generate, plot, prepare, summarize, tune
 from pipeline.decoding.examples import Example
 from pipeline.decoding.plan import Job, Text
 from pipeline.decoding.runner import blocks
@@ -173,6 +173,7 @@ def test_the_rest_of_the_pipeline(work: Path) -> None:
     with inside(work):
         for task in ("textgen", "dialogue", "translation"):
             evaluate.main([task])
+            tune.main([task])
         first = (work / "data/metrics/textgen.json").read_bytes()
         evaluate.main(["textgen"])
         assert (work / "data/metrics/textgen.json").read_bytes() == first
@@ -190,7 +191,7 @@ def test_the_rest_of_the_pipeline(work: Path) -> None:
     summary = read_json(work / "reports/summary.json")
     assert set(summary) == {"textgen", "dialogue", "translation"}
     assert all(len(numbers) <= 5 for numbers in summary.values())
-    assert len(list((work / "reports/plots").glob("*.png"))) == 18
+    assert len(list((work / "reports/plots").glob("*.png"))) == 21
     text = (work / "reports/index.html").read_text(encoding="utf-8")
     data = json.loads(text.split('id="data">')[1].split("</script>")[0])
     for task, found in data["tasks"].items():

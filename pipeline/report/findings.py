@@ -57,7 +57,7 @@ def _tuned(found: dict[str, Any] | None) -> str:
         return ""
     tune, test = (len(found["split"][name]) for name in ("tune", "test"))
     lines = [
-        f"- Tuned alike on {tune} examples and measured on the other {test}, {_setting(record['family'], found)} is "
+        f"- Tuned alike on {tune} examples and measured on the other {test}, {_setting(record['family'], found)}: "
         f"**{verdict(record['lo'], record['hi'])}** against {_setting(record['rival'], found)}: "
         f"{_interval(record)} in reward."
         for record in found["differences"]
@@ -66,8 +66,8 @@ def _tuned(found: dict[str, Any] | None) -> str:
     if bandit is not None:
         lines.append(
             f"- The bandit ({bandit['policy']}) chose `{bandit['best']}` after {bandit['texts']} of the grid's "
-            f"{bandit['whole']} texts ({bandit['why']}); the grid's best, `{bandit['grid_best']}`, is {bandit['regret']:.3g} "
-            f"({bandit['lo']:.3g} to {bandit['hi']:.3g}) above it in reward."
+            f"{bandit['whole']} texts ({bandit['why']}); the grid's best, `{bandit['grid_best']}`, is "
+            f"{bandit['regret']:.3g} ({bandit['lo']:.3g} to {bandit['hi']:.3g}) above it in reward."
         )
     return "\n".join(lines)
 

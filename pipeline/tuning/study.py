@@ -38,7 +38,7 @@ def open_study(path: Path, name: str, tune: Tuning) -> optuna.Study:
     """Raises `PipelineError` that names the file where it is damaged."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path.parent.mkdir(parents=True, exist_ok=True)
-    directions = ["maximize"] if tune.objective == "reward" else ["maximize", "maximize"]
+    directions = [optuna.study.StudyDirection.MAXIMIZE] * (1 if tune.objective == "reward" else 2)
     try:
         storage = JournalStorage(JournalFileBackend(str(path)))
         study = optuna.create_study(
