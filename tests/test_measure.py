@@ -53,11 +53,11 @@ def made_up(made: Settings) -> dict[str, CellTexts]:
 
 
 def permuted(texts: CellTexts, order: np.ndarray) -> CellTexts:
-    """The same examples in another order."""
+    """The examples of `order`."""
     turned = {
         name: value[order] if isinstance(value, np.ndarray) else [value[i] for i in order]
         for name, value in vars(texts).items()
-        if isinstance(value, np.ndarray | list) and len(value) == len(order) and name != "example"
+        if isinstance(value, np.ndarray | list) and len(value) == texts.examples and name != "example"
     }
     return cell(**turned | {"vocabulary": texts.vocabulary})
 
@@ -197,6 +197,65 @@ def test_the_first_quality_with_enough_texts_is_used() -> None:
     assert compared["quality"] == "mauve" and compared["best"] is None and compared["hypervolume"] == []
     assert all("missing" in record for record in compared["matched"])
     json.dumps(result, allow_nan=False)
+
+
+def test_human_texts_are_not_compared_with_more_texts() -> None:
+    """Two texts an example in the cells, one in the human texts: what depends on their number is missing there."""
+    values = synthetic.raw_params()["tasks"]
+    made = settings(tasks={**values, TASK: values[TASK] | {"samples": 2}})
+    texts = {
+        name: cell(
+            one.texts * 2, example=np.tile(np.arange(EXAMPLES), 2), examples=EXAMPLES,
+            references=one.references * 2, order=np.tile(one.order, 2),
+        )
+        for name, one in made_up(made).items()
+    }  # fmt: skip
+    texts["human"] = made_up(made)["human"]
+    result, _ = evaluated(made, [f"{i:02}" for i in range(EXAMPLES)], texts)
+    human = next(c for c in result["cells"] if c["cell"] == "human")["metrics"]
+    why = "depends on the number of texts: 1 an example here, 2 in the cells"
+    for name in (
+        "distinct_2",
+        "ead_2",
+        "entropy_2",
+        "zipf",
+        "self_bleu",
+        "compression_ratio",
+        "distinct_texts",
+    ):
+        assert human[name]["missing"] == why, name
+    assert human["perplexity"]["value"] > 0 and human["length"]["value"] > 0
+    routed = result["cells"][0]["metrics"]
+    assert all(
+        routed[name]["value"] is not None for name in ("distinct_2", "sample_distinct_2", "oracle_chrf")
+    )
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_two_or_three_examples_are_compared_without_a_winner(count: int) -> None:
+    made = settings()
+    few = {name: permuted(one, np.arange(count)) for name, one in made_up(made).items()}
+    result, _ = evaluated(made, [f"{i}" for i in range(count)], few)
+    assert result["comparison"]["best"] is None
+
+
+def test_the_reason_that_there_is_nothing_to_compare() -> None:
+    ids = [f"{i:02}" for i in range(EXAMPLES)]
+    made = settings(baselines={"greedy": True})
+    compared = evaluated(made, ids, made_up(made))[0]["comparison"]
+    assert {record["missing"] for record in compared["matched"]} == {"there is no such curve"}
+    assert "base" in {r["family"] for r in compared["front"]}  # plain sampling is not routing
+    values = synthetic.raw_params()["comparison"]
+    made = settings(comparison={**values, "diversity": "vendi"})
+    compared = evaluated(made, ids, made_up(made))[0]["comparison"]
+    assert {r["missing"] for r in compared["matched"]} == {"vendi needs 100 examples; there are 24"}
+
+
+def test_a_token_that_ends_a_text_is_not_counted() -> None:
+    ended = cell(["ab", "cd"], token_ids=[[1, 2, 0], [3, 4]], ended=np.array([True, False]))
+    length = METRICS["length"]
+    assert float(length.aggregate(length.stats(ended).sum(0))) == 2
+    assert ended.written_ids == [[1, 2], [3, 4]]
 
 
 def test_nan_is_never_written() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pipeline.decoding.cellfile import write_cell
 from pipeline.report import choose
 from pipeline.report.page import samples
 from pipeline.report.page.build import embedded, marked, page
@@ -81,6 +83,39 @@ def test_pieces_of_broken_bytes_are_bounded() -> None:
     ids = [*b"ab", *[0xFF] * 9, *b"c"]
     pieces = samples.pieces_of(ids, decode)
     assert "".join(pieces).replace("\ufffd", "") == "abc" and "".join(pieces).count("\ufffd") == 9
+
+
+def test_equal_texts_of_two_examples_keep_their_own_numbers(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {
+            "example_id": name, "sample": 0, "text": "ab", "token_ids": [97, 98], "routes": [0, 1],
+            "logprobs": [log] * 2, "model_logprobs": [log] * 2, "ranks": [rank] * 2, "entropies": [1.0] * 2,
+            "finish": "length",
+        }
+        for name, log, rank in (("e0", -1.0, 5), ("e1", -2.0, 6))
+    ]  # fmt: skip
+    for decoder in ("one", "two"):
+        write_cell(tmp_path / f"{decoder}.parquet", rows, {})
+    prepared = [{"id": row["example_id"], "source": "p", "references": ["r"]} for row in rows]
+    found = samples.task_samples(tmp_path, ["one", "two"], prepared, 1, decode)
+    assert found["cells"] == {"one": [0, 1], "two": [0, 1]} and found["pieces"] == ["a", "b"]
+    assert found["texts"] == [
+        [[0, 1], [-100] * 2, [5] * 2, [0, 1], [100] * 2],
+        [[0, 1], [-200] * 2, [6] * 2, [0, 1], [100] * 2],
+    ]
+
+
+def test_contours_are_left_out_where_r_is_a_mean_and_lambda_says_what_it_weighs() -> None:
+    values = synthetic.raw_params()
+    values["variants"]["uniform"]["q_schedule"] = "explore_first"
+    values["lambda_means"] = "exploit"
+    settings = parse_settings(values)
+    measured = {task: synthetic.measured(task, settings) for task in settings.tasks}
+    texts = {task: made_samples(found) for task, found in measured.items()}
+    html = page(settings, measured, texts, COSTS, ABOUT)
+    variants = {one["name"]: one for one in data_of(html)["tasks"]["textgen"]["variants"]}
+    assert not variants["uniform"]["contours"] and variants["plausible"]["contours"]
+    assert "r = 1 − (1−q)λ is constant" in html and data_of(html)["means"] == "weight of the model"
 
 
 def test_how_many_texts_the_page_holds() -> None:
