@@ -22,7 +22,7 @@ from pipeline.metrics.measure import without_nan
 from pipeline.routing.cells import Cell, all_cells, representatives
 from pipeline.settings import Settings, Task, load_settings
 from pipeline.tuning.bandit import run_bandit
-from pipeline.tuning.records import importance, score_record, trial_record
+from pipeline.tuning.records import importance, score_record, trial_records
 from pipeline.tuning.scorer import Score, Scorer
 from pipeline.tuning.space import PLAIN, families, suggest
 from pipeline.tuning.study import open_study, search, seed_of, winner
@@ -49,12 +49,8 @@ def main(argv: list[str]) -> None:
 def tuned(settings: Settings, task: Task, rows: list[dict[str, Any]]) -> dict[str, Any]:
     tune, test = split(rows, settings.tune.examples, task.name)
     started = time.perf_counter()
-    with (
-        open_store("generate") as texts,
-        open_store("evaluate") as judged,
-        events(settings, "tune", task.name) as log,
-    ):
-        scorer = Scorer(settings, task, rows, texts, judged)
+    with open_store("tune") as store, events(settings, "tune", task.name) as log:
+        scorer = Scorer(settings, task, rows, store)
         quality = scorer.quality(min(len(tune), len(test)))
 
         def scored(cells: Sequence[Cell], examples: int) -> dict[str, Score]:
@@ -87,10 +83,9 @@ def tuned(settings: Settings, task: Task, rows: list[dict[str, Any]]) -> dict[st
                 winners[family] = cell_of(optuna.trial.FixedTrial(best.params), "winner")
                 found[family] = {
                     "ended": why,
-                    "trials": [trial_record(trial, cell_of) for trial in study.get_trials()],
+                    "trials": trial_records(study, cell_of),
                     "importance": importance(study, settings.tune.objective),
                 }
-        asked = scorer.asked
         cells = list(winners.values())
         at_tune, at_test = (
             scorer.scores(cells, examples, quality, lambda count: None) for examples in (tune, test)
@@ -108,7 +103,7 @@ def tuned(settings: Settings, task: Task, rows: list[dict[str, Any]]) -> dict[st
             "split": {"tune": [rows[i]["id"] for i in tune], "test": [rows[i]["id"] for i in test]},
             "quality": quality.name,
             "diversity": scorer.diversity.name,
-            "texts": asked,
+            "texts": sum(t["examples"] for own in found.values() for t in own["trials"]) * task.samples,
             "families": found,
             "differences": differences({family: at_test[cell.name] for family, cell in winners.items()}, settings),
             "grid": {

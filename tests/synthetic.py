@@ -201,6 +201,7 @@ def tuned(task: str, settings: Settings) -> dict[str, Any]:
             "diversity": number / 12,
             "examples": 16,
         }
+        state = "complete" if number % 2 else "pruned"
         return {
             "number": number, "state": state, "params": {"x": number}, "batch": number // 4, "examples": 16,
             **(about if family == "routing" else rival), **numbers,

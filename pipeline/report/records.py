@@ -109,10 +109,10 @@ def tuned(found: dict[str, Any] | None) -> list[dict[str, Any]]:
         return []
     records = []
     for family, own in found["families"].items():
-        cell, trials = own["winner"]["cell"], [t for t in own["trials"] if t["state"] != "fail"]
+        cell = own["winner"]["cell"]
         for split in ("tune", "test"):
             records.append({
-                "family": family, "trials": len(trials), "ended": own["ended"],
+                "family": family, "trials": len(own["trials"]), "ended": own["ended"],
                 "variant": cell["variant"], "q": cell["q"], "lambda": cell["lam"], "setting": cell["setting"],
                 "split": split, "examples": len(found["split"][split]), **own["winner"][split],
             })  # fmt: skip

@@ -30,7 +30,7 @@ def draw(found: dict[str, Any] | None) -> Figure | None:
     figure = Figure(figsize=(style.WIDTH, 7.2), layout="constrained")
     (rewards, plane), (parameters, fronts) = figure.subplots(2, 2)
     trials = {
-        family: [t for t in own["trials"] if t.get("reward") is not None]
+        family: [t for t in own["trials"] if t["reward"] is not None]
         for family, own in found["families"].items()
     }
     _rewards(rewards, trials, found)

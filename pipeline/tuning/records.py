@@ -7,27 +7,30 @@ from collections.abc import Callable
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from pipeline.routing.cells import Cell
 from pipeline.settings import Settings
 from pipeline.tuning.scorer import Score
-from pipeline.tuning.study import BATCH, NUMBERS
+from pipeline.tuning.study import BATCH, ENDED, NUMBERS
 
 
-def trial_record(trial: FrozenTrial, cell_of: Callable[[Any, str], Cell]) -> dict[str, Any]:
-    """Parameters, state and numbers; those of a trial that was asked in vain are missing."""
-    record: dict[str, Any] = {
-        "number": trial.number,
-        "state": trial.state.name.lower(),
-        "params": trial.params,
-    }
-    if trial.state == TrialState.FAIL:
-        return record
-    cell = cell_of(optuna.trial.FixedTrial(trial.params), str(trial.number))
-    numbers = {name: trial.user_attrs.get(name) for name in ("examples", *NUMBERS)}
-    about = {"variant": cell.variant, "q": cell.q, "lambda": cell.lam, "r": cell.r, "setting": cell.setting}
-    return record | {"batch": trial.user_attrs[BATCH], **about, **numbers}
+def trial_records(study: optuna.Study, cell_of: Callable[[Any, str], Cell]) -> list[dict[str, Any]]:
+    """Parameters, state and numbers of every trial, in the order in which they were asked.
+
+    Those that an interruption left unfinished were asked anew and are left out.
+    """
+    ended = [trial for trial in study.get_trials() if trial.state in ENDED]
+    return [_record(number, trial, cell_of) for number, trial in enumerate(ended)]
+
+
+def _record(number: int, trial: FrozenTrial, cell_of: Callable[[Any, str], Cell]) -> dict[str, Any]:
+    cell = cell_of(optuna.trial.FixedTrial(trial.params), str(number))
+    return {
+        "number": number, "state": trial.state.name.lower(), "params": trial.params,
+        "batch": trial.user_attrs[BATCH], "variant": cell.variant, "q": cell.q, "lambda": cell.lam, "r": cell.r,
+        "setting": cell.setting, **{name: trial.user_attrs[name] for name in ("examples", *NUMBERS)},
+    }  # fmt: skip
 
 
 def score_record(score: Score, settings: Settings) -> dict[str, Any]:

@@ -41,18 +41,15 @@ class Score:
 
 
 class Scorer:
-    """The cells of a task, scored. rows: all prepared examples; stores: of generate and of evaluate."""
+    """The cells of a task, scored. rows: all prepared examples."""
 
-    def __init__(
-        self, settings: Settings, task: Task, rows: list[dict[str, Any]], texts: Store, scores: Store
-    ) -> None:
+    def __init__(self, settings: Settings, task: Task, rows: list[dict[str, Any]], store: Store) -> None:
         self.settings, self.task, self.rows = settings, task, rows
-        self.texts_store, self.scores_store = texts, scores
+        self.store = store
         self.folder = Path("data/assets") / task.model
         self.tokenizer = load_tokenizer(self.folder, task.source_code)
         self.diversity = METRICS[settings.comparison.diversity]
-        self.asked = 0  # texts that were asked for, whether they were there or not
-        self.computed = 0
+        self.computed = 0  # texts
 
     @cached_property
     def _model(self) -> LanguageModel:
@@ -119,31 +116,30 @@ class Scorer:
         """Cell, and "human" → its texts with all that the metrics need."""
         settings, task = self.settings, self.task
         plan = plan_rows(settings, task, list(cells), self.rows, self.folder, self.tokenizer)
-        plan = calibrate(settings, plan, self.folder, self.texts_store, lambda *event: None)[0]
+        plan = calibrate(settings, plan, self.folder, self.store, lambda *event: None)[0]
         chosen = [plan.examples[i] for i in examples]
         wanted = {cell.name: plan.texts(plan.job_of(cell), chosen, task.samples) for cell in plan.cells}
         distinct = list({text.key: text for texts in wanted.values() for text in texts}.values())
-        missing = absent(distinct, self.texts_store)
-        self.asked += sum(len(wanted[cell.name]) for cell in cells if cell is not PLAIN)
+        missing = absent(distinct, self.store)
         self.computed += len(missing)
         if missing:
             run_missing(
-                lambda: self._model, plan, missing, self.texts_store, settings.batch_size, settings.max_rows,
+                lambda: self._model, plan, missing, self.store, settings.batch_size, settings.max_rows,
                 1, lambda count: None, on_texts,
             )  # fmt: skip
         order = text_order(settings, task, rows, task.samples)
         found: dict[str, CellTexts] = {}
         for name, texts in wanted.items():
-            values = self.texts_store.get([text.key for text in texts])
+            values = self.store.get([text.key for text in texts])
             records = [to_row(text, unpack(values[text.key]), self.tokenizer, plan) for text in texts]
             columns = {key: [record[key] for record in records] for key in records[0]}
             columns["model_logprobs"] = [np.array(logs) for logs in columns["model_logprobs"]]
             found[name] = cell_texts(columns, rows, task.samples, len(self.tokenizer), order)
         found["human"] = human_texts(rows, self.tokenizer, text_order(settings, task, rows, 1))
         found, _ = add_judge(
-            settings, task, rows, found, self.scores_store, lambda done, total: None, lambda: self._judge,
+            settings, task, rows, found, self.store, lambda done, total: None, lambda: self._judge,
             self.rows,
         )  # fmt: skip
         return add_embeddings(
-            rows, found, lambda texts: embed(settings, texts, self.scores_store, lambda done, total: None)
+            rows, found, lambda texts: embed(settings, texts, self.store, lambda done, total: None)
         )

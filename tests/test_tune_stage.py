@@ -1,0 +1,129 @@
+"""The stage tune on tiny models: killed and run again, told of nonsense, switched off."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import generate, tune
+from pipeline.checks import PipelineError
+from pipeline.files import read_json
+from tests.test_events import read as read_events
+from tests.workspace import ROOT, inside, params, write_params
+
+TASK = "translation"
+
+
+def run(folder: Path) -> dict[str, Any]:
+    with inside(folder):
+        tune.main([TASK])
+    return read_json(folder / f"data/tune/{TASK}.json")
+
+
+def journal(folder: Path) -> Path:
+    (found,) = (folder / ".dvc/cache/rows/tune").glob("*.journal")
+    return found
+
+
+def test_killed_and_run_again_it_is_as_if_it_had_not_been(work: Path, tmp_path: Path) -> None:
+    """kill -9 after a part of the journal is written; the rerun ends with the bytes of an undisturbed run."""
+    other = Path(shutil.copytree(work, tmp_path / "other"))
+    expected = run(other)
+    lines = journal(other).read_text().count("\n")
+    command = [sys.executable, "-m", "pipeline.tune", TASK]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for share in (0.2, 0.6):
+        process = subprocess.Popen(
+            command, cwd=work, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for _ in range(3000):
+            written = list((work / ".dvc/cache/rows/tune").glob("*.journal"))
+            if process.poll() is not None or (
+                written and written[0].read_text().count("\n") > share * lines
+            ):
+                break
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert not (work / f"data/tune/{TASK}.json").exists()
+    subprocess.run(command, cwd=work, env=environment, check=True, capture_output=True)
+    assert read_json(work / f"data/tune/{TASK}.json") == expected
+
+
+def test_what_it_finds(work: Path) -> None:
+    with inside(work):
+        write_params(work, params() | {"tensorboard": True})
+        found = run(work)
+        rewards = read_events(Path(f"reports/tensorboard/tune-{TASK}"))
+    assert set(found["families"]) == {"routing", "temperature", "top_p"}
+    assert not set(found["split"]["tune"]) & set(found["split"]["test"])
+    for family, own in found["families"].items():
+        trials = own["trials"]
+        assert len(trials) == 4 and own["ended"] == "all 4 trials"
+        whole = [t["reward"] for t in trials if t["state"] == "complete"]
+        assert own["winner"]["tune"]["reward"] == pytest.approx(max(whole))
+        assert [value for _, value in rewards[f"reward/{family}"]] == pytest.approx(
+            [t["reward"] for t in trials]
+        )
+    plain = {family: own["trials"][0]["reward"] for family, own in found["families"].items()}
+    assert len(set(plain.values())) == 1  # all begin with plain sampling, which is one decoder
+    best = found["families"]["routing"]["winner"]
+    short = read_json(work / f"reports/tune/{TASK}.json")
+    assert short == {"tuned": best["tune"]["reward"], "held_out": best["test"]["reward"]}
+    grid = {cell["cell"]: cell["reward"] for cell in found["grid"]["cells"]}
+    assert grid["temperature-1"] == pytest.approx(plain["routing"])
+    assert found["bandit"]["texts"] <= found["bandit"]["whole"]
+
+
+def test_the_grid_s_texts_are_not_made_again(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arms and grid are there already; only trials are computed."""
+    computed: list[int] = []
+    real = tune.Scorer.scores
+
+    def counted(self: Any, *args: Any) -> Any:
+        before = self.computed
+        result = real(self, *args)
+        computed.append(self.computed - before)
+        return result
+
+    monkeypatch.setattr(tune.Scorer, "scores", counted)
+    found = run(work)
+    assert computed[-1] == 0 and sum(computed) <= found["texts"]
+    assert sum(computed) > 0
+    computed.clear()
+    with inside(work):
+        generate.main([TASK])
+    assert run(work) == found and sum(computed) == 0  # everything is there
+
+
+def test_switched_off(work: Path) -> None:
+    values = params()
+    values["tune"]["enabled"] = False
+    write_params(work, values)
+    assert run(work) is None and read_json(work / f"reports/tune/{TASK}.json") == {}
+
+
+def test_a_metric_that_there_are_too_few_examples_for(work: Path) -> None:
+    values = params()
+    values["comparison"]["quality"][TASK] = "mauve"
+    write_params(work, values)
+    with pytest.raises(
+        PipelineError, match=r"comparison\.quality\.translation = mauve: needs 200 examples; there are 2"
+    ):
+        run(work)
+    assert not (work / f"data/tune/{TASK}.json").exists()
+
+
+def test_a_damaged_journal_is_named(work: Path) -> None:
+    run(work)
+    journal(work).write_bytes(b"{broken\n{broken too\n")
+    with pytest.raises(PipelineError, match=r"\.journal: damaged .* delete it"):
+        run(work)
