@@ -19,6 +19,7 @@ def main() -> None:
             driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
             driver.get(f"file://{Path('reports/index.html').resolve()}")
             browser.wait(driver, "document.querySelectorAll('.chart svg').length >= 9")
+            driver.execute_script("document.documentElement.style.overflow = 'hidden'")  # no scroll bar
             time.sleep(1)
             shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
             Path("reports/page.png").write_bytes(base64.b64decode(shot["data"]))

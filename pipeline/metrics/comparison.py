@@ -197,11 +197,12 @@ class Comparison:
         if len(odd) < 2:
             return None
         on_even = self._matched_to_temperature(even, np.ones((1, len(even))))
-        if not on_even:
+        on_odd = self._matched_to_temperature(odd, weights)
+        both = [name for name in on_even if name in on_odd]  # which is a matter of their diversity alone
+        if not both:
             return None
-        name = max(on_even, key=lambda cell: on_even[cell].value)
-        measured = self._matched_to_temperature(odd, weights).get(name)
-        return {"cell": name, **self._record(measured)} if measured else None
+        name = max(both, key=lambda cell: on_even[cell].value)
+        return {"cell": name, **self._record(on_odd[name])}
 
     def _matched_to_temperature(self, examples: np.ndarray, weights: np.ndarray) -> dict[str, Sampled]:
         """Decoder with routes → its matched difference, where it has one."""
