@@ -22,7 +22,7 @@ from pipeline.decoding.store import Store, content_key, open_store
 from pipeline.events import events
 from pipeline.files import read_json, read_jsonl, write_json
 from pipeline.metrics import METRICS, CellTexts
-from pipeline.metrics.collect import add_embeddings, add_judge, human_texts, read_texts, text_order
+from pipeline.metrics.collect import Judge, add_embeddings, add_judge, human_texts, read_texts, text_order
 from pipeline.metrics.comparison import Comparison
 from pipeline.metrics.embedding import CODE_VERSION, Embedder
 from pipeline.metrics.likelihood import human_likelihood
@@ -32,7 +32,6 @@ from pipeline.metrics.routing import gate_rates, identity
 from pipeline.metrics.statfile import write_stats
 from pipeline.routing.cells import Cell, all_cells
 from pipeline.settings import METRIC_TASKS, Settings, Task, load_settings
-from pipeline.tasks import TASKS
 
 
 def main(argv: list[str]) -> None:
@@ -51,7 +50,8 @@ def main(argv: list[str]) -> None:
     with open_store("evaluate") as store:
         judged = Progress(f"{task.name}, judge", "tok")
         with judged as show:
-            texts, work = add_judge(settings, task, rows, texts, store, show)
+            judge = Judge(settings, task)
+            texts, work = add_judge(judge, rows, texts, store, show)
         weights = task_resamples(settings, task, ids)
         likelihood = likelihoods(settings, task, cells, rows, texts["human"], tokenizer, weights, store)
         with Progress(f"{task.name}, embeddings", "text") as show:
@@ -62,8 +62,7 @@ def main(argv: list[str]) -> None:
         result, stats = measure(
             settings, task, ids, cells, texts, metrics, weights, lambda: show(next(counter), len(cells))
         )
-    judge_tokenizer = load_tokenizer(Path("data/assets") / task.judge)
-    by_token = Judged(tokenizer, judge_tokenizer, TASKS[task.name].judge_text)
+    by_token = Judged(tokenizer, judge.tokenizer, judge.kind.judge_text)
     result["identity"] = identity(settings, cells, texts)
     result["gates"] = gate_rates(cells, texts, task.max_new_tokens, settings.confidence)
     result["recovery"] = recovery(cells, texts, by_token, weights, settings.confidence)
@@ -160,7 +159,11 @@ class Progress:
 
 
 def embed(
-    settings: Settings, texts: list[str], store: Store, show: Callable[[int, int], None]
+    settings: Settings,
+    texts: list[str],
+    store: Store,
+    show: Callable[[int, int], None],
+    load: Callable[[Path], Embedder] = Embedder,
 ) -> np.ndarray:
     """Unit vectors (texts, D) float32; those in the store are not computed again."""
     folder = Path("data/assets") / settings.embedder
@@ -169,7 +172,7 @@ def embed(
     there = store.get(list(keys.values()))
     missing = [text for text in texts if keys[text] not in there]
     if missing:
-        vectors = Embedder(folder)(missing, on_texts=lambda done: show(done, len(missing)))
+        vectors = load(folder)(missing, on_texts=lambda done: show(done, len(missing)))
         found = {keys[text]: vector.tobytes() for text, vector in zip(missing, vectors, strict=True)}
         store.put(found)
         there |= found

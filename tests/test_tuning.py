@@ -85,7 +85,8 @@ def test_the_best_setting_is_found(tmp_path: Path) -> None:
     study, why, _ = run(tmp_path / "a", trials=40, variants=["uniform"])
     best = winner(study)
     assert why == "all 40 trials"
-    assert best.params["λ is 0"] and 0.05 < best.params["q"] < 0.2
+    cell = suggest(optuna.trial.FixedTrial(best.params), "routing", settings(variants=["uniform"]), 48, "x")
+    assert cell.lam == 0 and cell.q is not None and 0.05 < cell.q < 0.2
     assert study.get_trials()[0].params == PLAIN["routing"]
     study, _, _ = run(tmp_path / "a", family="temperature", trials=40)
     assert winner(study).params["temperature"] == pytest.approx(0.8, abs=0.1)
@@ -169,12 +170,13 @@ def test_spaces(tmp_path: Path) -> None:
         extra = {"variant": "uniform", "end": 0.0}
         cell = suggest(optuna.trial.FixedTrial(params | extra), family, made, 48, "x")
         assert cell.decoder == Decoder(Base())
-    falling = {"variant": "uniform", "q is 0": False, "q": 0.5, "λ is 0": True, "end": 0.0}
+    falling = {"variant": "uniform", "place of q": 1.0, "place of λ": 0.1, "end": 0.0}
     cell = suggest(optuna.trial.FixedTrial(falling), "scheduled", made, 48, "x")
-    assert cell.decoder.q_schedule.kind == "linear" and cell.r == pytest.approx(0.25, abs=0.01)
-    fixed = {"variant": "plausible", "q is 0": False, "q": 0.2, "λ is 0": False, "λ": 0.1}
+    assert cell.decoder.q_schedule.kind == "linear" and cell.r == pytest.approx(0.5, abs=0.01)
+    fixed = {"variant": "plausible", "place of q": 1 / 8, "place of λ": 9 / 16}
     cell = suggest(optuna.trial.FixedTrial(fixed), "routing", made, 48, "x")
-    assert (cell.decoder.q, cell.decoder.lam, cell.decoder.lambda_route.k) == (0.2, 0.1, 20)
+    assert (cell.decoder.q, cell.decoder.lambda_route.k) == (pytest.approx(made.tune.floor), 20)
+    assert cell.decoder.lam == pytest.approx(made.tune.floor**0.5)  # half way on the logarithmic scale
 
 
 def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path) -> None:

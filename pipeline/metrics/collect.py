@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.store import Store
 from pipeline.files import read_json
 from pipeline.metrics.base import CellTexts
-from pipeline.metrics.judge import score_texts, tokenize
+from pipeline.metrics.judge import Scored, score_texts, tokenize
 from pipeline.routing.noise import SUBSAMPLE, uniforms
 from pipeline.settings import Settings, Task
 from pipeline.tasks import TASKS
@@ -100,45 +101,55 @@ def _unscored(
     )
 
 
+class Judge:
+    """A task's judge; its parts are loaded when they are first needed."""
+
+    def __init__(self, settings: Settings, task: Task) -> None:
+        self.settings, self.name = settings, task.judge
+        self.kind = TASKS[task.name]
+        self.folder = Path("data/assets") / task.judge
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        return load_tokenizer(self.folder)
+
+    @cached_property
+    def model(self) -> LanguageModel:
+        return load_model(self.folder, self.settings.dtype, self.settings.device)
+
+    def pairs(self, rows: Sequence[dict[str, Any]], texts: Sequence[str]) -> list[Scored]:
+        """Each text after the context of its row."""
+        contexts = [self.kind.judge_context(row) for row in rows]
+        judged = [self.kind.judge_text(text) for text in texts]
+        return tokenize(self.tokenizer, contexts, judged, read_shape(self.folder).context, self.name)
+
+
 def add_judge(
-    settings: Settings,
-    task: Task,
+    judge: Judge,
     rows: list[dict[str, Any]],
     cells: dict[str, CellTexts],
     store: Store,
     on_tokens: Callable[[int, int], None],
-    load: Callable[[], LanguageModel] | None = None,
-    among: list[dict[str, Any]] | None = None,
+    among: Sequence[dict[str, Any]] = (),
 ) -> tuple[dict[str, CellTexts], Work]:
     """Judge scores of all texts, and the judge's work; equal texts of one example are scored once.
 
-    load: gives the judge, where a caller keeps it. among: all rows of the task, where `rows` are some of them:
-    prompts are padded alike then, and what was scored for all is there already.
+    among: all rows of the task, where `rows` are some of them: prompts are padded alike then, and what was
+    scored for all is there already.
     """
-    folder = Path("data/assets") / task.judge
-    kind, shape = TASKS[task.name], read_shape(folder)
+    settings = judge.settings
     wanted = list(
         dict.fromkeys((i, t) for c in cells.values() for i, t in zip(c.example, c.texts, strict=True))
     )
-    tokenizer = load_tokenizer(folder)
-    pairs = tokenize(
-        tokenizer,
-        [kind.judge_context(rows[i]) for i, _ in wanted],
-        [kind.judge_text(text) for _, text in wanted],
-        shape.context,
-        task.judge,
-    )
+    pairs = judge.pairs([rows[i] for i, _ in wanted], [text for _, text in wanted])
+    whole = judge.pairs(among, [""] * len(among)) if among else []
     address = {
-        "judge": read_json(folder / "asset.json")["files"],
+        "judge": read_json(judge.folder / "asset.json")["files"],
         "dtype": settings.dtype,
         "device": settings.device,
     }
-    contexts = [kind.judge_context(row) for row in among or []]
-    whole = (
-        tokenize(tokenizer, contexts, [""] * len(contexts), shape.context, task.judge) if contexts else []
-    )
     log_probs, work = score_texts(
-        load or (lambda: load_model(folder, settings.dtype, settings.device)),
+        lambda: judge.model,
         address,
         pairs,
         store,

@@ -22,7 +22,8 @@ from pipeline.decoding.store import Store
 from pipeline.evaluate import embed
 from pipeline.generate import absent, calibrate, to_row
 from pipeline.metrics import METRICS, CellTexts, Metric
-from pipeline.metrics.collect import add_embeddings, add_judge, cell_texts, human_texts, text_order
+from pipeline.metrics.collect import Judge, add_embeddings, add_judge, cell_texts, human_texts, text_order
+from pipeline.metrics.embedding import Embedder
 from pipeline.metrics.measure import task_resamples
 from pipeline.metrics.statistics import Sampled, by_example, resampled
 from pipeline.routing.cells import Cell, Decoder
@@ -49,6 +50,7 @@ class Scorer:
         self.folder = Path("data/assets") / task.model
         self.tokenizer = load_tokenizer(self.folder, task.source_code)
         self.diversity = METRICS[settings.comparison.diversity]
+        self.judge = Judge(settings, task)
         self.computed = 0  # texts
 
     @cached_property
@@ -56,9 +58,8 @@ class Scorer:
         return load_model(self.folder, self.settings.dtype, self.settings.device, self.task.target_code)
 
     @cached_property
-    def _judge(self) -> LanguageModel:
-        folder = Path("data/assets") / self.task.judge
-        return load_model(folder, self.settings.dtype, self.settings.device)
+    def _embedder(self) -> Embedder:
+        return Embedder(Path("data/assets") / self.settings.embedder)
 
     def quality(self, examples: int) -> Metric:
         """The first of the task's qualities that so many examples are enough for."""
@@ -76,7 +77,7 @@ class Scorer:
     ) -> dict[str, Score]:
         """Cell → score on the rows `examples`, (N,) numbers. Cells have different names."""
         rows = [self.rows[i] for i in examples]
-        texts = self._texts([*cells, PLAIN], examples, rows, on_texts)
+        texts = self._texts([*cells, PLAIN], examples, rows, (quality, self.diversity), on_texts)
         weights = task_resamples(self.settings, self.task, [row["id"] for row in rows], "tune")
 
         def sampled(name: str, metric: Metric) -> Sampled:
@@ -111,9 +112,10 @@ class Scorer:
         cells: Sequence[Cell],
         examples: np.ndarray,
         rows: list[dict[str, Any]],
+        metrics: Sequence[Metric],
         on_texts: Callable[[int], None],
     ) -> dict[str, CellTexts]:
-        """Cell, and "human" → its texts with all that the metrics need."""
+        """Cell, and "human" → its texts with what the metrics need."""
         settings, task = self.settings, self.task
         plan = plan_rows(settings, task, list(cells), self.rows, self.folder, self.tokenizer)
         plan = calibrate(settings, plan, self.folder, self.store, lambda *event: None)[0]
@@ -136,10 +138,14 @@ class Scorer:
             columns["model_logprobs"] = [np.array(logs) for logs in columns["model_logprobs"]]
             found[name] = cell_texts(columns, rows, task.samples, len(self.tokenizer), order)
         found["human"] = human_texts(rows, self.tokenizer, text_order(settings, task, rows, 1))
-        found, _ = add_judge(
-            settings, task, rows, found, self.store, lambda done, total: None, lambda: self._judge,
-            self.rows,
-        )  # fmt: skip
-        return add_embeddings(
-            rows, found, lambda texts: embed(settings, texts, self.store, lambda done, total: None)
+        needs = "".join(metric.signature for metric in metrics)
+        if "{judge}" in needs:
+            found, _ = add_judge(self.judge, rows, found, self.store, lambda done, total: None, self.rows)
+        if "{embedder}" in needs:
+            found = add_embeddings(rows, found, self._embed)
+        return found
+
+    def _embed(self, texts: list[str]) -> np.ndarray:
+        return embed(
+            self.settings, texts, self.store, lambda done, total: None, lambda folder: self._embedder
         )

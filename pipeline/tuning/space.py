@@ -9,18 +9,19 @@ from pipeline.routing.cells import Cell, Decoder, distinct_decoder, mean_rate
 from pipeline.settings import Base, Schedule, Settings
 
 PLAIN: dict[str, dict[str, Any]] = {  # plain sampling, where every family begins
-    "routing": {"q is 0": True, "λ is 0": True},
-    "scheduled": {"q is 0": True, "λ is 0": True},
+    "routing": {"place of q": 0.0, "place of λ": 0.0},
+    "scheduled": {"place of q": 0.0, "place of λ": 0.0},
     "temperature": {"temperature": 1.0},
     "top_p": {"top_p": 1.0},
 }
+ZERO = 1 / 8
 TEMPERATURES, TOP_P = (0.3, 1.5), (0.5, 1.0)
 
 
 class Suggests(Protocol):
     """Of an `optuna.Trial` what is used here."""
 
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float: ...
+    def suggest_float(self, name: str, low: float, high: float) -> float: ...
 
     def suggest_categorical(self, name: str, choices: list[Any]) -> Any: ...
 
@@ -56,7 +57,12 @@ def suggest(trial: Suggests, family: str, settings: Settings, steps: int, name: 
 
 
 def rate(trial: Suggests, knob: str, floor: float) -> float:
-    """0, or a rate from `floor` to 1 on a logarithmic scale."""
-    if trial.suggest_categorical(f"{knob} is 0", [True, False]):
+    """0, or a rate from `floor` to 1 on a logarithmic scale.
+
+    One number from 0 to 1 stands for it, whose first eighth is 0: a parameter that every trial has, so that the
+    sampler can learn from all of them.
+    """
+    position = trial.suggest_float(f"place of {knob}", 0.0, 1.0)
+    if position < ZERO:
         return 0.0
-    return trial.suggest_float(knob, floor, 1.0, log=True)
+    return float(floor ** ((1 - position) / (1 - ZERO)))

@@ -61,7 +61,7 @@ def sampler(tune: Tuning, seed: int) -> optuna.samplers.BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.samplers.TPESampler(
-            seed=seed, multivariate=True, group=True, n_startup_trials=max(2, tune.trials // 3)
+            seed=seed, multivariate=True, n_startup_trials=max(2, tune.trials // 3)
         )
 
 
