@@ -28,6 +28,7 @@ EXAMPLES, STEPS = 1000, 48
 def main() -> None:
     values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     values["grid"] = {"q": RATES, "lambda": RATES}
+    values["tune"]["variants"] = "all"
     values["variants"] = {f"plausible-{k}": {**values["variants"]["plausible"], "lambda_route": {"top_k": k}}
                           for k in (5, 20, 50, 200)}  # fmt: skip
     values["tasks"] = {"textgen": values["tasks"]["textgen"]}

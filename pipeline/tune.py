@@ -12,7 +12,7 @@ import numpy as np
 import optuna
 
 from pipeline import stage
-from pipeline.checks import PipelineError, choice
+from pipeline.checks import choice
 from pipeline.decoding.plan import CODE_VERSION
 from pipeline.decoding.store import content_key, default_folder, open_store
 from pipeline.evaluate import Progress
@@ -32,13 +32,20 @@ def main(argv: list[str]) -> None:
     settings = load_settings()
     task = settings.tasks[choice("tune", stage.argument(argv, "a task"), settings.tasks)]
     whole, short = Path(f"data/tune/{task.name}.json"), Path(f"reports/tune/{task.name}.json")
-    if not settings.tune.enabled:
+    rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
+    tune, test = split(rows, settings.tune.share)
+    few = min(len(tune), len(test)) < 2
+    if few or not settings.tune.enabled:
         write_json(whole, None)
         write_json(short, {})
-        stage.say("tune", f"{task.name}: switched off (tune.enabled)")
+        why = (
+            f"left out, {len(tune)} examples to tune on and {len(test)} to test on"
+            if few
+            else "switched off"
+        )
+        stage.say("tune", f"{task.name}: {why}")
         return
-    rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
-    result = tuned(settings, task, rows)
+    result = tuned(settings, task, rows, tune, test)
     write_json(whole, without_nan(result))
     best = result["families"]["routing"]["winner"]
     write_json(
@@ -46,8 +53,10 @@ def main(argv: list[str]) -> None:
     )
 
 
-def tuned(settings: Settings, task: Task, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    tune, test = split(rows, settings.tune.examples, task.name)
+def tuned(
+    settings: Settings, task: Task, rows: list[dict[str, Any]], tune: np.ndarray, test: np.ndarray
+) -> dict[str, Any]:
+    """Contents of `data/tune/<task>.json`. tune, test: numbers of the rows of the two splits."""
     started = time.perf_counter()
     with open_store("tune") as store, events(settings, "tune", task.name) as log:
         scorer = Scorer(settings, task, rows, store)
@@ -118,14 +127,9 @@ def tuned(settings: Settings, task: Task, rows: list[dict[str, Any]]) -> dict[st
         }  # fmt: skip
 
 
-def split(rows: Sequence[dict[str, Any]], examples: int, task: str) -> tuple[np.ndarray, np.ndarray]:
+def split(rows: Sequence[dict[str, Any]], share: float) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of the rows to tune on and of those to test on, in the order of their ids, which are hashes."""
-    if examples > len(rows) - 2:
-        raise PipelineError(
-            f"params.yaml: tune.examples = {examples}: must leave at least 2 of the {len(rows)} examples in "
-            f"data/prepared/{task}.jsonl for the test split"
-        )
-    order = np.argsort([row["id"] for row in rows])
+    order, examples = np.argsort([row["id"] for row in rows]), round(share * len(rows))
     return order[:examples], order[examples:]
 
 

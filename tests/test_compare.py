@@ -118,6 +118,7 @@ def comparison(truth: dict[str, tuple[float, float]], noise: float, seed: int, e
     """A Comparison whose decoders have the given true diversity and quality; examples differ by
     shared and by own noise. `truth`: decoder → (diversity, quality)."""
     values = params()
+    values["tune"]["variants"] = "all"
     values["variants"] = {"uniform": values["variants"]["uniform"]}
     values["grid"] = {"q": [0, 0.1, 0.3], "lambda": [0]}
     settings = parse_settings(values)

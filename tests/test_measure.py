@@ -27,6 +27,7 @@ TASK, EXAMPLES = "dialogue", 24
 
 def settings(**given: Any) -> Settings:
     values = synthetic.raw_params()
+    values["tune"]["variants"] = "all"
     values["variants"] = {"uniform": values["variants"]["uniform"]}
     values["grid"] = {"q": [0, 0.1], "lambda": [0]}
     values["baselines"] = {"temperature": [0.5, 1.0], "top_p": [0.8]}

@@ -110,7 +110,7 @@ def test_contours_are_left_out_where_r_is_a_mean_and_lambda_says_what_it_weighs(
     values["variants"]["uniform"]["q_schedule"] = "explore_first"
     values["lambda_means"] = "exploit"
     settings = parse_settings(values)
-    measured = {task: synthetic.measured(task, settings) for task in settings.tasks}
+    measured = {task: synthetic.whole(task, settings) for task in settings.tasks}
     texts = {task: made_samples(found) for task, found in measured.items()}
     html = page(settings, measured, texts, COSTS, ABOUT)
     variants = {one["name"]: one for one in data_of(html)["tasks"]["textgen"]["variants"]}
@@ -143,6 +143,7 @@ def test_a_page_of_a_task_without_routes_or_texts() -> None:
     values = synthetic.raw_params()
     values["grid"] = {"q": [0], "lambda": [0]}
     values["variants"] = {"uniform": values["variants"]["uniform"]}
+    values["tune"]["variants"] = ["uniform"]
     settings = parse_settings(values)
     measured = {task: synthetic.whole(task, settings) for task in settings.tasks}
     texts = {task: made_samples(found) for task, found in measured.items()}

@@ -35,6 +35,7 @@ def task(steps: int = 3) -> Task:
 def settings(steps: int = 3, side: int = 3) -> Settings:
     values = params(steps=steps)
     values["grid"] = {"q": [i / side for i in range(side)], "lambda": [i / side for i in range(side)]}
+    values["tune"]["variants"] = "all"
     values["variants"] = {"plausible": values["variants"]["plausible"]}
     return parse_settings(values)
 

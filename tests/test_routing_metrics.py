@@ -23,6 +23,7 @@ from tests.workspace import params
 def settings(**changes: Any) -> Settings:
     values = params()
     names = ("uniform", "plausible")
+    values["tune"]["variants"] = "all"
     values["variants"] = {name: values["variants"][name] for name in names}
     values["grid"] = {"q": [0, 0.1], "lambda": [0, 0.1]}
     return parse_settings(values | changes)
@@ -62,6 +63,7 @@ def test_gate_rates_by_hand() -> None:
 def test_expected_shares_follow_the_schedule_and_the_lengths() -> None:
     values = params()
     schedule = {"shape": "linear", "start": 1, "end": 0, "length": 2}
+    values["tune"]["variants"] = "all"
     values["variants"] = {"fading": {**values["variants"]["uniform"], "q_schedule": schedule}}
     values["grid"] = {"q": [0.4], "lambda": [0]}
     one = parse_settings(values)
@@ -72,6 +74,7 @@ def test_expected_shares_follow_the_schedule_and_the_lengths() -> None:
 
 def gated(**changes: Any) -> tuple[Settings, list[Cell]]:
     values = params()
+    values["tune"]["variants"] = "all"
     values["variants"] = {"gated": {**values["variants"]["plausible"], **changes}}
     values["grid"] = {"q": [0.2], "lambda": [0.3]}
     one = parse_settings(values)

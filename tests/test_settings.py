@@ -181,6 +181,7 @@ def test_bases_combine(raw: dict[str, Any]) -> None:
 
 
 def test_a_variant_in_full(raw: dict[str, Any]) -> None:
+    raw["tune"]["variants"] = "all"
     raw["variants"] = {
         "all": {
             "base": {"top_p": 0.9},

@@ -111,6 +111,14 @@ def test_switched_off(work: Path) -> None:
     assert run(work) is None and read_json(work / f"reports/tune/{TASK}.json") == {}
 
 
+def test_three_examples_are_too_few_to_split(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = params()
+    values["tune"]["share"] = 0.3
+    write_params(work, values)
+    assert run(work) is None
+    assert "left out, 1 examples to tune on and 3 to test on" in capsys.readouterr().out
+
+
 def test_a_metric_that_there_are_too_few_examples_for(work: Path) -> None:
     values = params()
     values["comparison"]["quality"][TASK] = "mauve"

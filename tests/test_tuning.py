@@ -27,7 +27,7 @@ EXAMPLES = 16
 
 def settings(**tune: Any) -> Settings:
     values = synthetic.raw_params()
-    return parse_settings(values | {"tune": values["tune"] | tune})
+    return parse_settings(values | {"tune": values["tune"] | {"trials": 12, "batch": 4} | tune})
 
 
 def truth(cell: Cell) -> float:
@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_trials(tmp_path: Path, sampler: str) -> No
     one, two = (trials(run(tmp_path / name, sampler=sampler)[0]) for name in "ab")
     assert one == two and len(one) == 12
     values = synthetic.raw_params()
-    other = parse_settings(values | {"seed": 5})
+    other = parse_settings(values | {"seed": 5, "tune": values["tune"] | {"trials": 12, "batch": 4}})
     study = open_study(tmp_path / "c", "routing", other.tune)
     cell_of: Callable[[Any, str], Cell] = lambda trial, name: suggest(trial, "routing", other, 48, name)  # noqa: E731
     search(study, other.tune, other.seed, PLAIN["routing"], cell_of, Fake(), EXAMPLES, lambda: True)
@@ -215,14 +215,10 @@ def test_a_bandit_stops_when_the_best_is_separated() -> None:
 
 def test_the_splits_share_no_example() -> None:
     rows = [{"id": f"{i * 7919 % 101:03}"} for i in range(32)]
-    tune, test = split(rows, 16, "textgen")
-    assert set(tune) | set(test) == set(range(32)) and not set(tune) & set(test)
+    tune, test = split(rows, 0.5)
+    assert len(tune) == 16 and set(tune) | set(test) == set(range(32)) and not set(tune) & set(test)
     turned = [rows[i] for i in np.random.Generator(np.random.Philox(1)).permutation(32)]
-    assert {turned[i]["id"] for i in split(turned, 16, "textgen")[0]} == {rows[i]["id"] for i in tune}
-    with pytest.raises(
-        PipelineError, match=r"tune\.examples = 31: must leave at least 2 of the 32 examples"
-    ):
-        split(rows, 31, "textgen")
+    assert {turned[i]["id"] for i in split(turned, 0.5)[0]} == {rows[i]["id"] for i in tune}
 
 
 def test_differences_are_paired() -> None:
@@ -247,12 +243,12 @@ WRONG = [
     ({"variants": ["nowhere"]}, "tune.variants[0] = 'nowhere': must be one of"),
     ({"variants": []}, "tune.variants = []: must be a list with at least one value"),
     ({"floor": 0}, "tune.floor = 0"),
-    ({"examples": 31}, "must leave at least 2 of tasks.textgen.examples = 32 for the test split"),
+    ({"share": 1}, "tune.share = 1"),
     ({"batch": 13}, "tune.batch = 13"),
     ({"weight": {"textgen": 1}}, "tune.weight.dialogue is missing"),
     ({"target": "mine"}, "tune.target = 'mine': must be one of"),
     ({"bandit": "greedy"}, "tune.bandit = 'greedy': must be one of"),
-    ({"enabled": False, "examples": 999}, None),
+    ({"variants": "all"}, None),
 ]
 
 

@@ -57,6 +57,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def values(variants: dict[str, dict[str, Any]] = VARIANTS, examples: int = 4) -> dict[str, Any]:
     made = params(examples=examples)
+    made["tune"]["variants"] = "all"
     made["variants"] = {name: {"base": "sample", **variant} for name, variant in variants.items()}
     return made
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from pipeline.report import style
 from pipeline.report.names import METRIC_NAMES
@@ -88,12 +89,14 @@ def _plane(ax: Axes, trials: Sequence[dict[str, Any]], cells: Sequence[dict[str,
             c=[one["reward"] for one in group], norm=norm, edgecolors="white" if marker == "s" else "black",
             linewidths=0.6, zorder=2 if marker == "s" else 3,
         )  # fmt: skip
-    for axis in (ax.set_xscale, ax.set_yscale):
-        axis("symlog", linthresh=0.003, linscale=0.6)
+    ax.set_xscale("symlog", linthresh=0.003, linscale=0.6)
+    ax.set_yscale("symlog", linthresh=0.003, linscale=0.6)
     ax.set_xlim(-0.0008, 1.3)
     ax.set_ylim(-0.0008, 1.3)
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_major_formatter("{x:g}")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(FixedLocator([0, 0.01, 0.03, 0.1, 0.3, 1]))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter("{x:g}")
     ax.set_xlabel("λ, weight of the random route")
     ax.set_ylabel("q")
     ax.set_title("squares: the grid, circles: trials; colour: reward", loc="left", fontsize=9)
@@ -102,7 +105,7 @@ def _plane(ax: Axes, trials: Sequence[dict[str, Any]], cells: Sequence[dict[str,
 
 
 def _importance(ax: Axes, found: dict[str, dict[str, float]]) -> None:
-    bars = [(f"{name}  ({family})", value, LOOKS[family].colour)
+    bars = [(f"{name.removeprefix('place of ')}  ({family})", value, LOOKS[family].colour)
             for family, own in found.items() if len(own) > 1 for name, value in own.items()]  # fmt: skip
     ax.set_title("importance of the parameters (PED-ANOVA)", loc="left", fontsize=9)
     if not bars:

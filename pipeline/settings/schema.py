@@ -137,7 +137,7 @@ class Tuning:
     """A search for the best setting of each family of decoders."""
 
     enabled: bool
-    examples: int  # of the tune split; the others of a task are the test split
+    share: float  # of a task's examples to tune on; the others are the test split
     trials: int  # of each family
     batch: int  # trials at once, in one forest
     rungs: int  # 1: every trial sees all examples; n: the worse half of a batch stops after 1/2ⁿ⁻¹, …, 1/2 of them

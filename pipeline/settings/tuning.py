@@ -14,25 +14,17 @@ SCHEDULES = ("constant", "explore_first")
 SAMPLERS = {"tpe": ("reward", "front"), "random": ("reward", "front"), "nsga2": ("front",)}
 POLICIES = ("thompson", "ucb", "off")
 KEYS = (
-    "enabled", "examples", "trials", "batch", "rungs", "patience", "minutes", "sampler", "objective", "target",
+    "enabled", "share", "trials", "batch", "rungs", "patience", "minutes", "sampler", "objective", "target",
     "weight", "variants", "floor", "schedules", "rivals", "bandit",
 )  # fmt: skip
 
 
 def parse_tuning(value: Any, tasks: Mapping[str, Task], variants: Mapping[str, Variant]) -> Tuning:
-    """Raises `SettingsError`, also where the space is empty or a split would be."""
+    """Raises `SettingsError`, also where the space would be empty."""
     section = checks.mapping("tune", value)
     checks.keys("tune", section, KEYS)
     trials = checks.integer("tune.trials", section["trials"], 2)
     batch = checks.integer("tune.batch", section["batch"], 1, trials)
-    enabled = checks.boolean("tune.enabled", section["enabled"])
-    examples = checks.integer("tune.examples", section["examples"], 2)
-    for name, task in tasks.items():
-        if enabled and examples > task.examples - 2:
-            raise fail(
-                "tune.examples", examples,
-                f"must leave at least 2 of tasks.{name}.examples = {task.examples} for the test split",
-            )  # fmt: skip
     sampler = checks.choice("tune.sampler", section["sampler"], tuple(SAMPLERS))
     objective = checks.choice("tune.objective", section["objective"], ("reward", "front"))
     if objective not in SAMPLERS[sampler]:
@@ -40,8 +32,8 @@ def parse_tuning(value: Any, tasks: Mapping[str, Task], variants: Mapping[str, V
     weights = checks.mapping("tune.weight", section["weight"])
     checks.keys("tune.weight", weights, tasks, ("textgen", "dialogue", "translation"))
     return Tuning(
-        enabled=enabled,
-        examples=examples,
+        enabled=checks.boolean("tune.enabled", section["enabled"]),
+        share=checks.number("tune.share", section["share"], 0.1, 0.9),
         trials=trials,
         batch=batch,
         rungs=checks.integer("tune.rungs", section["rungs"], 1, 6),
@@ -51,7 +43,9 @@ def parse_tuning(value: Any, tasks: Mapping[str, Task], variants: Mapping[str, V
         objective=objective,
         target=_target(section["target"]),
         weight={name: checks.number(f"tune.weight.{name}", weights[name], 0, 1e9) for name in tasks},
-        variants=_listed("variants", section["variants"], tuple(variants)),
+        variants=tuple(variants)
+        if section["variants"] == "all"
+        else _listed("variants", section["variants"], tuple(variants)),
         floor=checks.number("tune.floor", section["floor"], 1e-6, 0.5),
         schedules=_listed("schedules", section["schedules"], SCHEDULES),
         rivals=_listed("rivals", section["rivals"], RIVALS, empty_ok=True),
