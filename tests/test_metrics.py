@@ -175,7 +175,7 @@ def test_order_of_examples_does_not_matter(name: str) -> None:
 @pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.name)
 def test_every_metric_says_what_it_is(metric: Metric) -> None:
     assert metric.label and metric.unit and metric.source and metric.undefined
-    assert metric.signature.format(judge="j", model="m", embedder="e", dtype="d") != ""
+    assert metric.signature.format(judge="j", given="g", model="m", embedder="e", dtype="d") != ""
     assert metric.missing(10**6, 10**6) is None
     if metric.needs:
         assert "needs" in str(metric.missing(1, 1))
