@@ -62,6 +62,7 @@ def _tuned(found: dict[str, Any] | None) -> str:
         f"{_interval(record)} in reward."
         for record in found["differences"]
     ]
+    lines.append(_reached(found))
     bandit = found["bandit"]
     if bandit is not None:
         lines.append(
@@ -70,6 +71,19 @@ def _tuned(found: dict[str, Any] | None) -> str:
             f"{bandit['regret']:.3g} ({bandit['lo']:.3g} to {bandit['hi']:.3g}) above it in reward."
         )
     return "\n".join(lines)
+
+
+def _reached(found: dict[str, Any]) -> str:
+    """The best of all families beside the best of the grid, both on the examples that were tuned on."""
+    winners = {family: own["winner"]["tune"] for family, own in found["families"].items()}
+    family = max(winners, key=lambda name: winners[name]["reward"])
+    best = max((c for c in found["grid"]["cells"] if c["reward"] is not None), key=lambda c: c["reward"])
+    own, texts = winners[family], (found["texts"], found["grid"]["texts"])
+    return (
+        f"- On the examples that were tuned on, the best of all families, {_setting(family, found)}, has a reward of "
+        f"{own['reward']:.3g} ({own['lo']:.3g} to {own['hi']:.3g}) after {texts[0]} texts; the best of the grid, "
+        f"`{best['cell']}`, {best['reward']:.3g} after {texts[1]}."
+    )
 
 
 def _setting(family: str, found: dict[str, Any]) -> str:

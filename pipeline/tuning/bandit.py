@@ -50,7 +50,8 @@ def run_bandit(
         if all(ends[name][1] < ends[best][0] for name in found if name != best):
             why = "the best is separated"
             break
-        if sum(pulls.values()) >= budget:
+        room = (budget - sum(pulls.values())) // PULL  # pulls that are left
+        if room < 1:
             why = "the budget is spent"
             break
         if policy == "ucb":
@@ -58,7 +59,7 @@ def run_bandit(
         else:
             index = {name: float(draw.choice(score.reward.resamples)) for name, score in found.items()}
         order = sorted(found, key=lambda name: -np.nan_to_num(index[name], nan=-np.inf))
-        chosen = [name for name in order if pulls[name] < examples][:ARMS]
+        chosen = [name for name in order if pulls[name] < examples][: min(ARMS, room)]
         if not chosen:
             break
         if (
