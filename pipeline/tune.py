@@ -24,7 +24,7 @@ from pipeline.settings import Settings, Task, load_settings
 from pipeline.tuning.bandit import run_bandit
 from pipeline.tuning.records import importance, score_record, trial_records
 from pipeline.tuning.scorer import Score, Scorer
-from pipeline.tuning.space import PLAIN, families, suggest
+from pipeline.tuning.space import families, plain, suggest
 from pipeline.tuning.study import open_study, search, seed_of, winner
 
 
@@ -85,7 +85,7 @@ def tuned(
 
                 study = open_study(path, family, settings.tune)
                 why = search(
-                    study, settings.tune, settings.seed, PLAIN[family], cell_of, scored, len(tune),
+                    study, settings.tune, settings.seed, plain(family, settings), cell_of, scored, len(tune),
                     lambda: time.perf_counter() - started < 60 * settings.tune.minutes, on_trial,
                 )  # fmt: skip
                 best = winner(study)

@@ -18,7 +18,7 @@ from pipeline.settings import Base, Settings, parse_settings
 from pipeline.tune import differences, split
 from pipeline.tuning.bandit import run_bandit
 from pipeline.tuning.scorer import Score
-from pipeline.tuning.space import PLAIN, families, suggest
+from pipeline.tuning.space import families, plain, suggest
 from pipeline.tuning.study import batches, open_study, rungs, search, winner
 from tests import synthetic
 
@@ -69,7 +69,7 @@ def run(
     def cell_of(trial: Any, name: str) -> Cell:
         return suggest(trial, family, made, 48, name)
 
-    why = search(study, made.tune, made.seed, PLAIN[family], cell_of, fake, EXAMPLES, lambda: True)
+    why = search(study, made.tune, made.seed, plain(family, made), cell_of, fake, EXAMPLES, lambda: True)
     return study, why, fake
 
 
@@ -87,7 +87,7 @@ def test_the_best_setting_is_found(tmp_path: Path) -> None:
     assert why == "all 40 trials"
     cell = suggest(optuna.trial.FixedTrial(best.params), "routing", settings(variants=["uniform"]), 48, "x")
     assert cell.lam == 0 and cell.q is not None and 0.05 < cell.q < 0.2
-    assert study.get_trials()[0].params == PLAIN["routing"]
+    assert study.get_trials()[0].params == plain("routing", settings(variants=["uniform"]))
     study, _, _ = run(tmp_path / "a", family="temperature", trials=40)
     assert winner(study).params["temperature"] == pytest.approx(0.8, abs=0.1)
 
@@ -100,7 +100,7 @@ def test_the_same_seed_gives_the_same_trials(tmp_path: Path, sampler: str) -> No
     other = parse_settings(values | {"seed": 5, "tune": values["tune"] | {"trials": 12, "batch": 4}})
     study = open_study(tmp_path / "c", "routing", other.tune)
     cell_of: Callable[[Any, str], Cell] = lambda trial, name: suggest(trial, "routing", other, 48, name)  # noqa: E731
-    search(study, other.tune, other.seed, PLAIN["routing"], cell_of, Fake(), EXAMPLES, lambda: True)
+    search(study, other.tune, other.seed, plain("routing", other), cell_of, Fake(), EXAMPLES, lambda: True)
     assert trials(study) != one
 
 
@@ -148,7 +148,7 @@ def test_budget_patience_and_time(tmp_path: Path) -> None:
     study = open_study(tmp_path / "b", "routing", made.tune)
     left = iter([True, False])
     cell_of: Callable[[Any, str], Cell] = lambda trial, name: suggest(trial, "routing", made, 48, name)  # noqa: E731
-    why = search(study, made.tune, 1, PLAIN["routing"], cell_of, Fake(), EXAMPLES, lambda: next(left))
+    why = search(study, made.tune, 1, plain("routing", made), cell_of, Fake(), EXAMPLES, lambda: next(left))
     assert why == "5 minutes are over" and len(trials(study)) == 4
 
 
@@ -166,9 +166,9 @@ def test_spaces(tmp_path: Path) -> None:
         "routing",
         "scheduled",
     ]
-    for family, params in PLAIN.items():  # every family begins with plain sampling
-        extra = {"variant": "uniform", "end": 0.0}
-        cell = suggest(optuna.trial.FixedTrial(params | extra), family, made, 48, "x")
+    for family in ("routing", "scheduled", "temperature", "top_p"):  # every one begins with plain sampling
+        first = plain(family, made) | {"end": 0.0}
+        cell = suggest(optuna.trial.FixedTrial(first), family, made, 48, "x")
         assert cell.decoder == Decoder(Base())
     falling = {"variant": "uniform", "place of q": 1.0, "place of λ": 0.1, "end": 0.0}
     cell = suggest(optuna.trial.FixedTrial(falling), "scheduled", made, 48, "x")

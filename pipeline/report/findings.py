@@ -45,16 +45,16 @@ def sentences(found: dict[str, Any], settings: Settings) -> list[str]:
         *(_curve(family, compared["matched"], settings) for family in CURVES),
         _volume(compared["hypervolume"]),
         *(_likelihood(record) for record in found["likelihood"]),
-        _tuned(found["tune"]),
+        *_tuned(found["tune"]),
         _missing(found["cells"]),
     ]
     return [line for line in lines if line]
 
 
-def _tuned(found: dict[str, Any] | None) -> str:
+def _tuned(found: dict[str, Any] | None) -> list[str]:
     """Families tuned alike, on the examples that the search never saw."""
     if found is None:
-        return ""
+        return []
     tune, test = (len(found["split"][name]) for name in ("tune", "test"))
     lines = [
         f"- Tuned alike on {tune} examples and measured on the other {test}, {_setting(record['family'], found)}: "
@@ -70,7 +70,7 @@ def _tuned(found: dict[str, Any] | None) -> str:
             f"{bandit['whole']} texts ({bandit['why']}); the grid's best, `{bandit['grid_best']}`, is "
             f"{bandit['regret']:.3g} ({bandit['lo']:.3g} to {bandit['hi']:.3g}) above it in reward."
         )
-    return "\n".join(lines)
+    return lines
 
 
 def _reached(found: dict[str, Any]) -> str:

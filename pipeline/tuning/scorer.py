@@ -68,7 +68,7 @@ class Scorer:
         if not enough:
             raise PipelineError(
                 f"params.yaml: comparison.quality.{self.task.name} = {asked[0].name}: "
-                f"{asked[0].missing(examples, self.task.samples)} to tune on (tune.examples)"
+                f"{asked[0].missing(examples, self.task.samples)} in the smaller split (tune.share)"
             )
         return enough[0]
 

@@ -8,12 +8,6 @@ from typing import Any, Protocol
 from pipeline.routing.cells import Cell, Decoder, distinct_decoder, mean_rate
 from pipeline.settings import Base, Schedule, Settings
 
-PLAIN: dict[str, dict[str, Any]] = {  # plain sampling, where every family begins
-    "routing": {"place of q": 0.0, "place of λ": 0.0},
-    "scheduled": {"place of q": 0.0, "place of λ": 0.0},
-    "temperature": {"temperature": 1.0},
-    "top_p": {"top_p": 1.0},
-}
 ZERO = 1 / 8
 TEMPERATURES, TOP_P = (0.3, 1.5), (0.5, 1.0)
 
@@ -26,6 +20,14 @@ class Suggests(Protocol):
     def suggest_categorical(self, name: str, choices: list[Any]) -> Any: ...
 
 
+def plain(family: str, settings: Settings) -> dict[str, Any]:
+    """Where a family begins: plain sampling; with routes, the base of the first variant without any."""
+    if family in ("temperature", "top_p"):
+        return {family: 1.0}
+    variants = settings.tune.variants
+    return {"place of q": 0.0, "place of λ": 0.0} | ({"variant": variants[0]} if len(variants) > 1 else {})
+
+
 def families(settings: Settings) -> list[str]:
     """routing; scheduled, where schedules are asked for; the rivals. Each gets the same budget."""
     scheduled = ["scheduled"] if set(settings.tune.schedules) != {"constant"} else []
@@ -33,7 +35,7 @@ def families(settings: Settings) -> list[str]:
 
 
 def suggest(trial: Suggests, family: str, settings: Settings, steps: int, name: str) -> Cell:
-    """A cell of the family. steps: of the task's texts; λ is a weight of the random route here."""
+    """A cell of the family. steps: of the task's texts; λ weighs the random route, whatever lambda_means says."""
     if family == "temperature":
         value = trial.suggest_float("temperature", *TEMPERATURES)
         return Cell(name, family, Decoder(Base(temperature=value)), setting=value)
