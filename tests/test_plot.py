@@ -90,7 +90,9 @@ def test_one_cell_and_no_baselines(
     grid: dict[str, list[float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variants = {name: synthetic.raw_params()["variants"][name] for name in ("uniform", "plausible")}
-    found = run(tmp_path, only("textgen", grid=grid, baselines={}, variants=variants), monkeypatch)
+    tune = synthetic.raw_params()["tune"] | {"variants": "all"}
+    raw = only("textgen", grid=grid, baselines={}, variants=variants, tune=tune)
+    found = run(tmp_path, raw, monkeypatch)
     assert len(found) == (7 if grid["q"] == [0.1] else 5)  # nothing to say of routes that no cell takes
 
 
