@@ -48,8 +48,9 @@ def main(argv: list[str]) -> None:
     result = tuned(settings, task, rows, tune, test)
     write_json(whole, without_nan(result))
     best = result["families"]["routing"]["winner"]
+    numbers = {"tuned": best["tune"]["reward"], "held_out": best["test"]["reward"]}
     write_json(
-        short, without_nan({"tuned": best["tune"]["reward"], "held_out": best["test"]["reward"]}), indent=2
+        short, {task.name: {name: float(f"{value:.6g}") for name, value in numbers.items()}}, indent=2
     )
 
 

@@ -77,7 +77,9 @@ def test_what_it_finds(work: Path) -> None:
     assert len(set(plain.values())) == 1  # all begin with plain sampling, which is one decoder
     best = found["families"]["routing"]["winner"]
     short = read_json(work / f"reports/tune/{TASK}.json")
-    assert short == {"tuned": best["tune"]["reward"], "held_out": best["test"]["reward"]}
+    assert short == {
+        TASK: pytest.approx({"tuned": best["tune"]["reward"], "held_out": best["test"]["reward"]}, rel=1e-5)
+    }
     grid = {cell["cell"]: cell["reward"] for cell in found["grid"]["cells"]}
     assert grid["temperature-1"] == pytest.approx(plain["routing"])
     assert found["bandit"]["texts"] <= found["bandit"]["whole"]
