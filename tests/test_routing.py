@@ -128,7 +128,7 @@ def test_a_variant_may_have_a_grid_of_its_own() -> None:
 
 def test_default_grid_counts() -> None:
     cells = all_cells(SETTINGS, SETTINGS.tasks["textgen"])
-    assert len(cells) == 75 + 6 + 14 and len({c.name for c in cells}) == len(cells)
+    assert len(cells) == 75 + 6 + 15 and len({c.name for c in cells}) == len(cells)
     # 15 rates uniform (temperature 1 is its r = 0) + 15 ε-greedy (greedy is its r = 0) + 20 plausible
     # (its λ = 0 column is uniform's) + 2 heads + 2 entropy + 5 temperatures + 2 top-k + 3 top-p + 2 min-p
     assert len(representatives(cells)) == 15 + 15 + 20 + 2 + 2 + 5 + 2 + 3 + 2
