@@ -130,8 +130,8 @@ def test_default_grid_counts() -> None:
     cells = all_cells(SETTINGS, SETTINGS.tasks["textgen"])
     assert len(cells) == 75 + 6 + 15 and len({c.name for c in cells}) == len(cells)
     # 15 rates uniform (temperature 1 is its r = 0) + 15 ε-greedy (greedy is its r = 0) + 20 plausible
-    # (its λ = 0 column is uniform's) + 2 heads + 2 entropy + 5 temperatures + 2 top-k + 3 top-p + 2 min-p
-    assert len(representatives(cells)) == 15 + 15 + 20 + 2 + 2 + 5 + 2 + 3 + 2
+    # (its λ = 0 column is uniform's) + 2 heads + 2 entropy + 5 temperatures + 2 top-k + 4 top-p + 2 min-p
+    assert len(representatives(cells)) == 15 + 15 + 20 + 2 + 2 + 5 + 2 + 4 + 2
     assert "beam-4" in {c.name for c in all_cells(SETTINGS, SETTINGS.tasks["translation"])}
 
 
