@@ -7,6 +7,7 @@ take another routine for 2 to 4 rows. So fewer than 8 rows are multiplied beside
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from transformers.pytorch_utils import Conv1D
+
+# AMX tiles are filled differently for different batches, so bf16 rows would depend on the batch; AVX-512's
+# bf16 products do not. Read by oneDNN at its first product.
+os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 
 FEW = 8
 PACKED_FOR = 128  # rows; the layout is good for other numbers too
