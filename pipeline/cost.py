@@ -9,6 +9,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pipeline.decoding.forest import Work
 from pipeline.files import read_json, write_json
 
 
@@ -29,13 +30,22 @@ def path(stage: str, task: str) -> Path:
     return Path("data/cost") / f"{stage}-{task}.json"
 
 
-def write_cost(task: str, cost: Cost | None, stage: str) -> None:
-    """Nothing computed (None): what an earlier run took stays; before any, the file says that nothing was."""
+def write_cost(stage: str, task: str, work: Work, seconds: float, dtype: str, stored: Path) -> Cost | None:
+    """Nothing computed: what an earlier run took stays; before any, the file says that nothing was.
+
+    stored: the file or folder that the stage has written.
+    """
     place = path(stage, task)
-    if cost is not None:
-        write_json(place, asdict(cost), indent=2)
-    elif not place.exists():
-        write_json(place, None)
+    if not work.texts:
+        if not place.exists():
+            write_json(place, None)
+        return None
+    cost = Cost(
+        stage=stage, texts=work.texts, tokens=work.delivered, rows=work.rows, seconds=seconds, peak_gib=peak_gib(),
+        stored_mib=mib(stored), dtype=dtype, machine=machine(),
+    )  # fmt: skip
+    write_json(place, asdict(cost), indent=2)
+    return cost
 
 
 def read_costs(task: str) -> list[Cost]:
@@ -52,8 +62,9 @@ def peak_gib() -> float:
     )
 
 
-def folder_mib(folder: Path) -> float:
-    return sum(file.stat().st_size for file in folder.iterdir()) / 2**20
+def mib(stored: Path) -> float:
+    files = stored.iterdir() if stored.is_dir() else [stored]
+    return sum(file.stat().st_size for file in files) / 2**20
 
 
 def machine() -> str:

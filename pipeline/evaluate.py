@@ -14,8 +14,7 @@ from tqdm import tqdm
 
 from pipeline import stage
 from pipeline.checks import PipelineError, choice
-from pipeline.cost import Cost, machine, peak_gib, write_cost
-from pipeline.decoding.forest import Work
+from pipeline.cost import write_cost
 from pipeline.decoding.model import load_model, load_tokenizer
 from pipeline.decoding.prepared import plan_rows
 from pipeline.decoding.store import Store, content_key, open_store
@@ -72,31 +71,20 @@ def main(argv: list[str]) -> None:
     )
     halves = task_resamples(settings, task, sorted(ids)[1::2], "half")
     result["comparison"] = compared.result(weights, halves)
-    write_stats(f"data/metrics/{task.name}.stats.parquet", ids, stats)
+    stored = Path(f"data/metrics/{task.name}.stats.parquet")
+    write_stats(stored, ids, stats)
     write_json(f"data/metrics/{task.name}.json", without_nan(result))
     with events(settings, "evaluate", task.name) as log:
         for record in result["cells"]:
             for name, found in record["metrics"].items():
                 if "missing" not in found:
                     log(f"{name}/{record['cell']}", found["value"], 0)
-    write_cost(task.name, cost(settings, task, work, judged), "evaluate")
+    write_cost("evaluate", task.name, work, judged.seconds, settings.dtype, stored)
     stage.say(
         "evaluate",
         f"{task.name}: {len(metrics)} metrics of {len(cells)} cells and the human texts "
         f"in data/metrics/{task.name}.json; judge: {judged.summary()}",
     )
-
-
-def cost(settings: Settings, task: Task, work: Work, judged: Progress) -> Cost | None:
-    """Of the judge: its distinct texts, their tokens, and the rows that it took to score them."""
-    if not work.rows:
-        return None
-    return Cost(
-        stage="evaluate", texts=work.texts, tokens=work.delivered, rows=work.rows, seconds=judged.seconds,
-        peak_gib=peak_gib(),
-        stored_mib=Path(f"data/metrics/{task.name}.stats.parquet").stat().st_size / 2**20,
-        dtype=settings.dtype, machine=machine(),
-    )  # fmt: skip
 
 
 def likelihoods(

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from pipeline import stage
 from pipeline.checks import choice
-from pipeline.cost import Cost, folder_mib, machine, peak_gib, write_cost
+from pipeline.cost import Cost, write_cost
 from pipeline.decoding.cellfile import write_cell
 from pipeline.decoding.forest import Work
 from pipeline.decoding.members import Trajectory
@@ -53,23 +53,14 @@ def main(argv: list[str]) -> None:
         work += more
         write_cells(plan, store, tokenizer, Path("data/generations") / task.name, log)
     texts += first
-    spent = cost(settings, len(texts), work, seconds + longer, task.name)
-    write_cost(task.name, spent, "generate")
+    made = Path("data/generations") / task.name
+    spent = write_cost("generate", task.name, work, seconds + longer, settings.dtype, made)
     distinct, said = len(plan.jobs()), summary(spent, len({text.job for text in texts}))
     stage.say(
         "generate",
         f"{task.name}: {len(cells)} cells ({distinct} distinct decoders) of "
         f"{len(plan.examples) * task.samples} texts in data/generations/{task.name}; {said}",
     )
-
-
-def cost(settings: Settings, texts: int, work: Work, seconds: float, task: str) -> Cost | None:
-    if not texts:
-        return None
-    return Cost(
-        stage="generate", texts=texts, tokens=work.delivered, rows=work.rows, seconds=seconds, peak_gib=peak_gib(),
-        stored_mib=folder_mib(Path("data/generations") / task), dtype=settings.dtype, machine=machine(),
-    )  # fmt: skip
 
 
 def summary(spent: Cost | None, decoders: int) -> str:

@@ -60,11 +60,10 @@ def tuned(
     """Contents of `data/tune/<task>.json`. tune, test: numbers of the rows of the two splits."""
     started = time.perf_counter()
     with open_store("tune") as store, events(settings, "tune", task.name) as log:
-        scorer = Scorer(settings, task, rows, store)
-        quality = scorer.quality(min(len(tune), len(test)))
+        scorer = Scorer(settings, task, rows, store, min(len(tune), len(test)))
 
         def scored(cells: Sequence[Cell], examples: int) -> dict[str, Score]:
-            return scorer.scores(cells, tune[:examples], quality, lambda count: None)
+            return scorer.scores(cells, tune[:examples])
 
         path = default_folder() / "tune" / f"{task.name}-{study_key(settings, task, rows)}.journal"
         found: dict[str, Any] = {}
@@ -97,9 +96,7 @@ def tuned(
                     "importance": importance(study, settings.tune.objective),
                 }
         cells = list(winners.values())
-        at_tune, at_test = (
-            scorer.scores(cells, examples, quality, lambda count: None) for examples in (tune, test)
-        )
+        at_tune, at_test = (scorer.scores(cells, examples) for examples in (tune, test))
         for family, cell in winners.items():
             scores = {"tune": at_tune[cell.name], "test": at_test[cell.name]}
             found[family]["winner"] = {
@@ -111,7 +108,7 @@ def tuned(
         return {
             "task": task.name,
             "split": {"tune": [rows[i]["id"] for i in tune], "test": [rows[i]["id"] for i in test]},
-            "quality": quality.name,
+            "quality": scorer.quality.name,
             "diversity": scorer.diversity.name,
             "texts": sum(t["examples"] for own in found.values() for t in own["trials"]) * task.samples,
             "families": found,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.metrics import METRICS, CellTexts
-from pipeline.metrics.mauve import MIXTURES, clustered, mauve, mauve_stats
+from pipeline.metrics.mauve import MIXTURES, clustered, mauve, mauve_stats, prepared
 from pipeline.metrics.statistics import by_example, resample_weights, resampled
 from pipeline.metrics.vendi import vendi_stats
 from tests.test_metrics import cell, value
@@ -100,7 +100,9 @@ def test_mauve_by_hand() -> None:
 
 def test_mauve_influences_are_those_of_leaving_an_example_out() -> None:
     texts = two_clouds(1.0)
-    labels = clustered(texts.text_embeddings, texts.reference_embeddings, 24, seed=0)
+    points, place = prepared(texts.reference_embeddings, texts.text_embeddings)
+    label = clustered(points, 24, seed=0)[place]
+    labels = label[EXAMPLES:], label[:EXAMPLES]
     p, q = (np.bincount(own, minlength=24) for own in labels)
     whole, without = mauve(p[None], q[None])[0], []
     for a, b in zip(*labels, strict=True):

@@ -46,7 +46,8 @@ class Chooser(Protocol):
 @dataclass
 class Work:
     """Rows computed by the model, those run again along random paths among them, and tokens delivered
-    to members (what a loop would compute). texts: for those who count them."""
+    to members (what a loop would compute). texts: whole ones, counted by who asked
+    for them."""
 
     texts: int = 0
     rows: int = 0

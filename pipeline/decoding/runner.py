@@ -189,5 +189,6 @@ def run_missing(
     ):
         store.put({key: pack(trajectory) for key, trajectory in found.items()})
         total += work
+        total.texts += len(found)
         on_unit(len(found))
     return total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,6 +78,11 @@ class Metric:
         if samples < self.minimum_samples:
             return f"needs {self.minimum_samples} texts an example; there is {samples}"
         return None
+
+
+def first_with_enough(metrics: Sequence[Metric], examples: int, samples: int) -> Metric | None:
+    """The first metric that so many texts are enough for."""
+    return next((metric for metric in metrics if metric.missing(examples, samples) is None), None)
 
 
 def ratio(sums: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.metrics.base import Metric
+from pipeline.metrics.base import Metric, first_with_enough
 from pipeline.metrics.compare import (
     Point,
     adjusted,
@@ -17,7 +17,7 @@ from pipeline.metrics.compare import (
     front_shares,
     matched_difference,
 )
-from pipeline.metrics.statistics import Sampled, missing, resampled
+from pipeline.metrics.statistics import Sampled, missing, more_is_better, resampled
 from pipeline.routing.cells import Cell, Decoder
 from pipeline.settings import CURVES, Base, Settings, Task
 
@@ -44,8 +44,7 @@ class Comparison:
         self.settings, self.cells, self.stats = settings, list(cells), stats
         self.diversity = metrics[settings.comparison.diversity]
         asked = [metrics[name] for name in settings.comparison.quality[task.name]]
-        enough = [metric for metric in asked if metric.missing(len(ids), task.samples) is None]
-        self.quality = (enough or asked)[0]
+        self.quality = first_with_enough(asked, len(ids), task.samples) or asked[0]
         few = {m.name: m.missing(len(ids), task.samples) for m in (self.diversity, self.quality)}
         self.missing = "; ".join(f"{name} {why}" for name, why in few.items() if why)
         self.order = np.argsort(np.array(ids))
@@ -61,7 +60,7 @@ class Comparison:
             if metric.name not in self.stats[decoder]:  # too few texts for it
                 return missing(len(examples), len(weights))
             found = resampled(self.stats[decoder][metric.name][examples], weights, metric.aggregate)
-            return -found if metric.higher_is_better is False else found
+            return more_is_better(found, metric.higher_is_better)
 
         return {
             cell.name: Point(sampled(cell.name, self.diversity), sampled(cell.name, self.quality))

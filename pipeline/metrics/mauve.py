@@ -32,9 +32,11 @@ def mauve_stats(cell: CellTexts) -> np.ndarray:
     numbers, first, own = np.unique(cell.example, return_index=True, return_inverse=True)
     human, count = cell.reference_embeddings[first], len(numbers)
     clusters = min(max(2, round(count / 10)), MOST_CLUSTERS)
-    labels = [clustered(cell.text_embeddings, human, clusters, seed) for seed in range(SEEDS)]
+    points, place = prepared(human, cell.text_embeddings)
+    labels = [clustered(points, clusters, seed)[place] for seed in range(SEEDS)]
     whole, without = [], []
-    for texts, people in labels:
+    for label in labels:
+        people, texts = label[:count], label[count:]
         p, q = np.zeros((2, count, clusters))  # how often each example is in each cluster
         np.add.at(p, (own, texts), 1)
         q[np.arange(count), people] = 1
@@ -43,34 +45,38 @@ def mauve_stats(cell: CellTexts) -> np.ndarray:
     return pseudo_values(np.array(whole), np.stack(without, axis=1), cell.example)
 
 
-def clustered(
-    texts: np.ndarray, human: np.ndarray, clusters: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cluster of each text, (R,), and of each human text, (E,), by k-means over both together.
+def prepared(human: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What k-means runs on, which no seed changes: (E + R, d) float32, and in which of its rows each text is.
 
-    texts, human: (R, D) and (E, D). Rows are sorted first, because k-means starts from the first ones it sees.
+    human, texts: (E, D) and (R, D). Unit vectors in the directions that hold 90 % of their variance; the human
+    ones come first and each group is sorted, because k-means starts from the first rows that it sees.
     """
-    import faiss  # these take seconds to import, and a small study never needs them
-    from sklearn.decomposition import PCA
+    from sklearn.decomposition import PCA  # takes seconds to import, and a small study never needs it
     from sklearn.preprocessing import normalize
 
-    both = np.vstack([human[_sorted(human)], texts[_sorted(texts)]])
+    order = np.concatenate([_sorted(human), len(human) + _sorted(texts)])
+    both = np.vstack([human, texts])[order]
     if (both == both[0]).all():  # nothing to tell apart
-        return np.zeros(len(texts), dtype=int), np.zeros(len(human), dtype=int)
+        return np.zeros((len(both), 1), dtype=np.float32), np.argsort(order)
     unit = normalize(both, norm="l2", axis=1)
-    pca = PCA(n_components=None, whiten=False, random_state=seed + 1).fit(unit)
+    pca = PCA(n_components=None, whiten=False).fit(unit)
     dimensions = int(np.argmax(np.cumsum(pca.explained_variance_ratio_) >= KEPT)) + 1
     points = np.ascontiguousarray(pca.transform(unit)[:, :dimensions], dtype=np.float32)
+    return points, np.argsort(order)
+
+
+def clustered(points: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+    """Cluster of each point, (N,), by k-means."""
+    import faiss  # takes seconds to import, and a small study never needs it
+
+    if (points == points[0]).all():
+        return np.zeros(len(points), dtype=int)
     means = faiss.Kmeans(
-        dimensions, clusters, niter=ITERATIONS, nredo=RESTARTS, update_index=True, seed=seed + 2,
+        points.shape[1], clusters, niter=ITERATIONS, nredo=RESTARTS, update_index=True, seed=seed + 2,
         min_points_per_centroid=1,
     )  # fmt: skip
     means.train(points)
-    found = means.index.search(points, 1)[1][:, 0]
-    of_human, of_texts = np.empty(len(human), dtype=int), np.empty(len(texts), dtype=int)
-    of_human[_sorted(human)] = found[: len(human)]
-    of_texts[_sorted(texts)] = found[len(human) :]
-    return of_texts, of_human
+    return np.asarray(means.index.search(points, 1)[1][:, 0])
 
 
 def _sorted(rows: np.ndarray) -> np.ndarray:

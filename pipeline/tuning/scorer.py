@@ -22,10 +22,11 @@ from pipeline.decoding.store import Store
 from pipeline.evaluate import embed
 from pipeline.generate import absent, calibrate, to_row
 from pipeline.metrics import METRICS, CellTexts, Metric
+from pipeline.metrics.base import first_with_enough
 from pipeline.metrics.collect import Judge, add_embeddings, add_judge, cell_texts, human_texts, text_order
 from pipeline.metrics.embedding import Embedder
 from pipeline.metrics.measure import task_resamples
-from pipeline.metrics.statistics import Sampled, by_example, resampled
+from pipeline.metrics.statistics import Sampled, by_example, more_is_better, resampled
 from pipeline.routing.cells import Cell, Decoder
 from pipeline.settings import Base, Settings, Task
 
@@ -42,14 +43,20 @@ class Score:
 
 
 class Scorer:
-    """The cells of a task, scored. rows: all prepared examples."""
+    """The cells of a task, scored.
 
-    def __init__(self, settings: Settings, task: Task, rows: list[dict[str, Any]], store: Store) -> None:
+    rows: all prepared examples; fewest: the smallest number of them that a quality must be enough for.
+    """
+
+    def __init__(
+        self, settings: Settings, task: Task, rows: list[dict[str, Any]], store: Store, fewest: int
+    ) -> None:
         self.settings, self.task, self.rows = settings, task, rows
         self.store = store
         self.folder = Path("data/assets") / task.model
         self.tokenizer = load_tokenizer(self.folder, task.source_code)
         self.diversity = METRICS[settings.comparison.diversity]
+        self.quality = self._quality(fewest)
         self.judge = Judge(settings, task)
         self.computed = 0  # texts
 
@@ -61,34 +68,31 @@ class Scorer:
     def _embedder(self) -> Embedder:
         return Embedder(Path("data/assets") / self.settings.embedder)
 
-    def quality(self, examples: int) -> Metric:
-        """The first of the task's qualities that so many examples are enough for."""
+    def _quality(self, examples: int) -> Metric:
         asked = [METRICS[name] for name in self.settings.comparison.quality[self.task.name]]
-        enough = [metric for metric in asked if metric.missing(examples, self.task.samples) is None]
-        if not enough:
+        found = first_with_enough(asked, examples, self.task.samples)
+        if found is None:
             raise PipelineError(
                 f"params.yaml: comparison.quality.{self.task.name} = {asked[0].name}: "
                 f"{asked[0].missing(examples, self.task.samples)} in the smaller split (tune.share)"
             )
-        return enough[0]
+        return found
 
-    def scores(
-        self, cells: Sequence[Cell], examples: np.ndarray, quality: Metric, on_texts: Callable[[int], None]
-    ) -> dict[str, Score]:
+    def scores(self, cells: Sequence[Cell], examples: np.ndarray) -> dict[str, Score]:
         """Cell → score on the rows `examples`, (N,) numbers. Cells have different names."""
         rows = [self.rows[i] for i in examples]
-        texts = self._texts([*cells, PLAIN], examples, rows, (quality, self.diversity), on_texts)
+        texts = self._texts([*cells, PLAIN], examples, rows)
         weights = task_resamples(self.settings, self.task, [row["id"] for row in rows], "tune")
 
         def sampled(name: str, metric: Metric) -> Sampled:
             stats = by_example(metric.stats(texts[name]), texts[name].example, len(rows))
             found = resampled(stats, weights, metric.aggregate)
-            return -found if metric.higher_is_better is False else found
+            return more_is_better(found, metric.higher_is_better)
 
         target = self._target(sampled, weights)
         found = {}
         for cell in cells:
-            how_good, how_diverse = sampled(cell.name, quality), sampled(cell.name, self.diversity)
+            how_good, how_diverse = sampled(cell.name, self.quality), sampled(cell.name, self.diversity)
             found[cell.name] = Score(how_good, how_diverse, self._reward(how_good, how_diverse, target))
         return found
 
@@ -108,12 +112,7 @@ class Scorer:
         )
 
     def _texts(
-        self,
-        cells: Sequence[Cell],
-        examples: np.ndarray,
-        rows: list[dict[str, Any]],
-        metrics: Sequence[Metric],
-        on_texts: Callable[[int], None],
+        self, cells: Sequence[Cell], examples: np.ndarray, rows: list[dict[str, Any]]
     ) -> dict[str, CellTexts]:
         """Cell, and "human" → its texts with what the metrics need."""
         settings, task = self.settings, self.task
@@ -127,7 +126,7 @@ class Scorer:
         if missing:
             run_missing(
                 lambda: self._model, plan, missing, self.store, settings.batch_size, settings.max_rows,
-                1, lambda count: None, on_texts,
+                1, lambda count: None, lambda count: None,
             )  # fmt: skip
         order = text_order(settings, task, rows, task.samples)
         found: dict[str, CellTexts] = {}
@@ -138,7 +137,7 @@ class Scorer:
             columns["model_logprobs"] = [np.array(logs) for logs in columns["model_logprobs"]]
             found[name] = cell_texts(columns, rows, task.samples, len(self.tokenizer), order)
         found["human"] = human_texts(rows, self.tokenizer, text_order(settings, task, rows, 1))
-        needs = "".join(metric.signature for metric in metrics)
+        needs = self.quality.signature + self.diversity.signature
         if "{judge}" in needs:
             found, _ = add_judge(self.judge, rows, found, self.store, lambda done, total: None, self.rows)
         if "{embedder}" in needs:
