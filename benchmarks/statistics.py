@@ -22,12 +22,12 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.workload import ASSETS, prepared
+from pipeline.decoding.compute import missing_texts
 from pipeline.decoding.model import load_model
 from pipeline.decoding.prepared import plan_rows
 from pipeline.decoding.runner import run_missing, unpack
 from pipeline.decoding.store import Store
 from pipeline.files import write_json
-from pipeline.generate import missing_texts
 from pipeline.metrics import METRICS, CellTexts
 from pipeline.metrics.compare import Point, matched_difference
 from pipeline.metrics.statistics import Sampled, resample_weights, resampled

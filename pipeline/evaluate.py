@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from pipeline import stage
 from pipeline.checks import PipelineError, choice
 from pipeline.cost import write_cost
 from pipeline.decoding.model import load_model, load_tokenizer
 from pipeline.decoding.prepared import plan_rows
-from pipeline.decoding.store import Store, content_key, open_store
+from pipeline.decoding.store import Store, open_store
 from pipeline.events import events
 from pipeline.files import read_json, read_jsonl, write_json
 from pipeline.metrics import METRICS, CellTexts
 from pipeline.metrics.collect import Judge, add_embeddings, add_judge, human_texts, read_texts, text_order
 from pipeline.metrics.comparison import Comparison
-from pipeline.metrics.embedding import CODE_VERSION, Embedder
+from pipeline.metrics.embedding import embed
 from pipeline.metrics.likelihood import human_likelihood
 from pipeline.metrics.measure import measure, task_resamples, without_nan
 from pipeline.metrics.recovery import Judged, recovery
 from pipeline.metrics.routing import gate_rates, identity
 from pipeline.metrics.statfile import write_stats
+from pipeline.progress import Progress
 from pipeline.routing.cells import Cell, all_cells
 from pipeline.settings import METRIC_TASKS, Settings, Task, load_settings
 
@@ -114,57 +111,6 @@ def likelihoods(
         store,
         settings.confidence,
     )
-
-
-class Progress:
-    """A bar that is told (done, total); nothing is drawn where there is nothing to do."""
-
-    def __init__(self, description: str, unit: str) -> None:
-        self.description, self.unit = description, unit
-        self.bar: tqdm | None = None
-        self.started = time.perf_counter()
-        self.seconds = 0.0
-
-    def summary(self) -> str:
-        """A phrase on what was done and how fast."""
-        if self.bar is None:
-            return "all was there already"
-        return f"{self.bar.n} {self.unit} in {self.seconds:.0f} s, {self.bar.n / self.seconds:.0f} {self.unit}/s"
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        return self.show
-
-    def show(self, done: int, total: int) -> None:
-        if self.bar is None:
-            interval = 1 if sys.stderr.isatty() else 15
-            self.bar = tqdm(total=total, desc=self.description, unit=self.unit, mininterval=interval)
-        self.bar.update(done - self.bar.n)
-        self.seconds = time.perf_counter() - self.started
-
-    def __exit__(self, *error: Any) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-
-def embed(
-    settings: Settings,
-    texts: list[str],
-    store: Store,
-    show: Callable[[int, int], None],
-    load: Callable[[Path], Embedder] = Embedder,
-) -> np.ndarray:
-    """Unit vectors (texts, D) float32; those in the store are not computed again."""
-    folder = Path("data/assets") / settings.embedder
-    address = {"embedder": read_json(folder / "asset.json")["files"], "code": CODE_VERSION}
-    keys = {text: content_key([address, text]) for text in texts}
-    there = store.get(list(keys.values()))
-    missing = [text for text in texts if keys[text] not in there]
-    if missing:
-        vectors = load(folder)(missing, on_texts=lambda done: show(done, len(missing)))
-        found = {keys[text]: vector.tobytes() for text, vector in zip(missing, vectors, strict=True)}
-        store.put(found)
-        there |= found
-    return np.stack([np.frombuffer(there[keys[text]], dtype=np.float32) for text in texts])
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ from pipeline import stage
 from pipeline.checks import choice
 from pipeline.decoding.plan import CODE_VERSION
 from pipeline.decoding.store import content_key, default_folder, open_store
-from pipeline.evaluate import Progress
 from pipeline.events import events
 from pipeline.files import read_json, read_jsonl, write_json
 from pipeline.metrics.measure import without_nan
+from pipeline.progress import Progress
 from pipeline.routing.cells import Cell, all_cells, representatives
 from pipeline.settings import Settings, Task, load_settings
 from pipeline.tuning.bandit import run_bandit

@@ -13,6 +13,9 @@ from transformers import AutoModel, AutoTokenizer
 from pipeline.checks import PipelineError
 from pipeline.decoding.forest import spans
 from pipeline.decoding.invariant import make_invariant
+from pipeline.decoding.store import Store, content_key
+from pipeline.files import read_json
+from pipeline.settings import Settings
 
 CODE_VERSION = 1  # raise it when a change of code changes vectors
 MAX_TOKENS, STEP, BATCH = 256, 16, 64
@@ -71,3 +74,24 @@ class Embedder:
         weights = mask[:, :, None].float()
         mean = (states * weights).sum(1) / weights.sum(1)  # (B, D)
         return torch.nn.functional.normalize(mean, dim=1)
+
+
+def embed(
+    settings: Settings,
+    texts: list[str],
+    store: Store,
+    show: Callable[[int, int], None],
+    load: Callable[[Path], Embedder] = Embedder,
+) -> np.ndarray:
+    """Unit vectors (texts, D) float32; those in the store are not computed again."""
+    folder = Path("data/assets") / settings.embedder
+    address = {"embedder": read_json(folder / "asset.json")["files"], "code": CODE_VERSION}
+    keys = {text: content_key([address, text]) for text in texts}
+    there = store.get(list(keys.values()))
+    missing = [text for text in texts if keys[text] not in there]
+    if missing:
+        vectors = load(folder)(missing, on_texts=lambda done: show(done, len(missing)))
+        found = {keys[text]: vector.tobytes() for text, vector in zip(missing, vectors, strict=True)}
+        store.put(found)
+        there |= found
+    return np.stack([np.frombuffer(there[keys[text]], dtype=np.float32) for text in texts])

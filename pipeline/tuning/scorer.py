@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 
 from pipeline.checks import PipelineError
+from pipeline.decoding.compute import absent, calibrate
 from pipeline.decoding.model import load_model, load_tokenizer
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.prepared import plan_rows
+from pipeline.decoding.rows import cell_row
 from pipeline.decoding.runner import run_missing, unpack
 from pipeline.decoding.store import Store
-from pipeline.evaluate import embed
-from pipeline.generate import absent, calibrate, to_row
 from pipeline.metrics import METRICS, CellTexts, Metric
 from pipeline.metrics.base import first_with_enough
 from pipeline.metrics.collect import Judge, add_embeddings, add_judge, cell_texts, human_texts, text_order
-from pipeline.metrics.embedding import Embedder
+from pipeline.metrics.embedding import Embedder, embed
 from pipeline.metrics.measure import task_resamples
 from pipeline.metrics.statistics import Sampled, by_example, more_is_better, resampled
 from pipeline.routing.cells import Cell, Decoder
@@ -132,7 +132,7 @@ class Scorer:
         found: dict[str, CellTexts] = {}
         for name, texts in wanted.items():
             values = self.store.get([text.key for text in texts])
-            records = [to_row(text, unpack(values[text.key]), self.tokenizer, plan) for text in texts]
+            records = [cell_row(text, unpack(values[text.key]), self.tokenizer, plan) for text in texts]
             columns = {key: [record[key] for record in records] for key in records[0]}
             columns["model_logprobs"] = [np.array(logs) for logs in columns["model_logprobs"]]
             found[name] = cell_texts(columns, rows, task.samples, len(self.tokenizer), order)
