@@ -21,7 +21,7 @@ from pipeline.metrics.measure import without_nan
 from pipeline.progress import Progress
 from pipeline.routing.cells import Cell, all_cells, representatives
 from pipeline.settings import Settings, Task, load_settings
-from pipeline.tuning.bandit import run_bandit
+from pipeline.tuning.bandit import confidence_in, run_bandit
 from pipeline.tuning.records import importance, score_record, trial_records
 from pipeline.tuning.scorer import Score, Scorer
 from pipeline.tuning.space import families, plain, suggest
@@ -45,19 +45,29 @@ def main(argv: list[str]) -> None:
         )
         stage.say("tune", f"{task.name}: {why}")
         return
-    result = tuned(settings, task, rows, tune, test)
+    result, computed = tuned(settings, task, rows, tune, test)
     write_json(whole, without_nan(result))
     best = result["families"]["routing"]["winner"]
     numbers = {"tuned": best["tune"]["reward"], "held_out": best["test"]["reward"]}
     write_json(
         short, {task.name: {name: float(f"{value:.6g}") for name, value in numbers.items()}}, indent=2
     )
+    trials = sum(len(own["trials"]) for own in result["families"].values())
+    stage.say(
+        "tune",
+        f"{task.name}: {trials} trials of {', '.join(result['families'])} in {whole}; computed {computed} texts; "
+        f"routing's winner: reward {numbers['tuned']:.4g} on {len(tune)} examples, {numbers['held_out']:.4g} on the "
+        f"{len(test)} others",
+    )
 
 
 def tuned(
     settings: Settings, task: Task, rows: list[dict[str, Any]], tune: np.ndarray, test: np.ndarray
-) -> dict[str, Any]:
-    """Contents of `data/tune/<task>.json`. tune, test: numbers of the rows of the two splits."""
+) -> tuple[dict[str, Any], int]:
+    """Contents of `data/tune/<task>.json`, and how many texts were computed.
+
+    tune, test: numbers of the rows of the two splits.
+    """
     started = time.perf_counter()
     with open_store("tune") as store, events(settings, "tune", task.name) as log:
         scorer = Scorer(settings, task, rows, store, min(len(tune), len(test)))
@@ -105,7 +115,7 @@ def tuned(
             }
         arms = grid_arms(settings, task)
         grid = scored(arms, len(tune))
-        return {
+        result = {
             "task": task.name,
             "split": {"tune": [rows[i]["id"] for i in tune], "test": [rows[i]["id"] for i in test]},
             "quality": scorer.quality.name,
@@ -123,6 +133,7 @@ def tuned(
             },
             "bandit": bandit(settings, task, arms, scored, len(tune), grid),
         }  # fmt: skip
+        return result, scorer.computed
 
 
 def split(rows: Sequence[dict[str, Any]], share: float) -> tuple[np.ndarray, np.ndarray]:
@@ -171,20 +182,33 @@ def grid_arms(settings: Settings, task: Task) -> list[Cell]:
 def bandit(
     settings: Settings, task: Task, arms: list[Cell], scored: Any, examples: int, grid: dict[str, Score]
 ) -> dict[str, Any] | None:
-    """What the bandit found with at most half of the grid's texts, and how far from the grid's best that is."""
+    """The bandit's choice after half of the grid's texts and how far from the grid's best that is, and after how many
+    texts it was as sure as the whole grid.
+    """
     if settings.tune.bandit == "off":
         return None
-    seed = seed_of(settings.seed, task.name, "bandit")
-    outcome = run_bandit(
-        arms, scored, examples, len(arms) * examples // 2, settings.tune.bandit, settings.confidence, seed
-    )
+    seed, whole = seed_of(settings.seed, task.name, "bandit"), len(arms) * examples
+    outcome = run_bandit(arms, scored, examples, whole, settings.tune.bandit, settings.confidence, seed)
+    half = max((one for one in outcome.rounds if one[0] <= whole // 2), default=outcome.rounds[0])
     best = max(grid, key=lambda name: grid[name].reward.value)
-    regret = grid[best].reward - grid[outcome.best].reward
+    of_grid = confidence_in(grid, best)
+    regret = grid[best].reward - grid[half[1]].reward
     low, high = regret.interval(settings.confidence)
     return {
-        "policy": settings.tune.bandit, "best": outcome.best, "texts": outcome.texts, "whole": outcome.whole,
-        "why": outcome.why, "grid_best": best, "regret": regret.value, "lo": low, "hi": high, "pulls": outcome.pulls,
+        "policy": settings.tune.bandit, "whole": whole, "texts": half[0], "best": half[1], "confidence": half[2],
+        "regret": regret.value, "lo": low, "hi": high, "grid_best": best, "grid_confidence": of_grid,
+        "texts_to_grid_confidence": reached(outcome.rounds, of_grid), "ended": outcome.why, "rounds": outcome.rounds,
     }  # fmt: skip
+
+
+def reached(rounds: Sequence[tuple[int, str, float]], confidence: float) -> int | None:
+    """Texts from which on the bandit was as sure of its best arm as `confidence`; None: not at its end."""
+    texts = None
+    for spent, _, sure in reversed(rounds):
+        if sure < confidence:
+            break
+        texts = spent
+    return texts
 
 
 if __name__ == "__main__":

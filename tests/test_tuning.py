@@ -15,8 +15,8 @@ from pipeline.checks import PipelineError, SettingsError
 from pipeline.metrics.statistics import Sampled
 from pipeline.routing.cells import Cell, Decoder
 from pipeline.settings import Base, Settings, parse_settings
-from pipeline.tune import differences, split
-from pipeline.tuning.bandit import run_bandit
+from pipeline.tune import differences, reached, split
+from pipeline.tuning.bandit import confidence_in, run_bandit
 from pipeline.tuning.scorer import Score
 from pipeline.tuning.space import families, plain, suggest
 from pipeline.tuning.study import batches, open_study, rungs, search, winner
@@ -161,11 +161,8 @@ def test_the_front_is_searched(tmp_path: Path, sampler: str) -> None:
 
 def test_spaces(tmp_path: Path) -> None:
     made = settings()
-    assert families(made) == ["routing", "temperature", "top_p"]
-    assert families(settings(schedules=["constant", "explore_first"], rivals=[])) == [
-        "routing",
-        "scheduled",
-    ]
+    assert families(made) == ["routing", "scheduled", "temperature", "top_p"]
+    assert families(settings(schedules=["constant"], rivals=["top_p"])) == ["routing", "top_p"]
     for family in ("routing", "scheduled", "temperature", "top_p"):  # every one begins with plain sampling
         first = plain(family, made) | {"end": 0.0}
         cell = suggest(optuna.trial.FixedTrial(first), family, made, 48, "x")
@@ -201,16 +198,34 @@ def test_the_bandit_finds_the_best_arm_with_less(policy: str) -> None:
     found = run_bandit(arms, fake, EXAMPLES, budget, policy, 0.95, 1)
     assert abs(truth(next(arm for arm in arms if arm.name == found.best)) - 1) < 0.06
     assert found.texts <= budget and found.whole == 41 * EXAMPLES
-    assert max(found.pulls.values()) == EXAMPLES > min(found.pulls.values())
+    assert found.why == "the confidence is reached" and found.rounds[-1][2] >= 0.95
+    assert found.pulls[found.best] == max(found.pulls.values()) > min(found.pulls.values())
     again = run_bandit(arms, Fake(noise=0.1), EXAMPLES, budget, policy, 0.95, 1)
     assert (again.best, again.pulls) == (found.best, found.pulls)
 
 
-def test_a_bandit_stops_when_the_best_is_separated() -> None:
+def test_a_bandit_stops_when_it_is_sure() -> None:
     arms = [Cell("good", "routing", Decoder(Base(), 0.1), "v", 0.1, 0.0, 0.1),
             Cell("bad", "routing", Decoder(Base(), 0.9), "v", 0.9, 0.0, 0.9)]  # fmt: skip
     found = run_bandit(arms, Fake(noise=0.01), EXAMPLES, 1000, "ucb", 0.95, 1)
-    assert (found.best, found.why, found.texts) == ("good", "the best is separated", 8)
+    assert (found.best, found.why, found.texts) == ("good", "the confidence is reached", 8)
+    assert found.rounds == [(8, "good", 1.0)]
+
+
+def test_confidence_is_the_share_of_resamples_without_a_better_arm() -> None:
+    rewards = {"one": [1.0, 1.0, 3.0, np.nan], "other": [0.0, 2.0, 3.0, 1.0]}
+    found = {}
+    for name, resamples in rewards.items():
+        reward = Sampled(float(np.nanmean(resamples)), np.array(resamples), 4)
+        found[name] = Score(reward, reward, reward)
+    assert confidence_in(found, "one") == 0.5  # the first, and the tie
+    assert confidence_in(found, "other") == 0.75
+
+
+def test_the_same_confidence_holds_to_the_end() -> None:
+    """An early lucky round does not count."""
+    rounds = [(8, "a", 0.9), (12, "b", 0.3), (16, "a", 0.5), (20, "a", 0.6)]
+    assert reached(rounds, 0.5) == 16 and reached(rounds, 0.6) == 20 and reached(rounds, 0.7) is None
 
 
 def test_the_splits_share_no_example() -> None:

@@ -44,7 +44,7 @@ def params(examples: int = 4, steps: int = 8) -> dict[str, Any]:
     values["variants"] = {name: values["variants"][name] for name in kept}
     values["baselines"] = {"greedy": True, "temperature": [0.7, 1.0], "top_p": [0.9]}
     values["bootstrap"]["resamples"] = 100
-    values["tune"] |= {"trials": 4, "batch": 2, "variants": ["uniform"]}
+    values["tune"] |= {"trials": 4, "batch": 2, "variants": ["uniform"], "schedules": ["constant"]}
     values["assets"] = {
         "one": {"kind": "model", "source": "file:models/one"},
         "two": {"kind": "model", "source": "file:models/two"},

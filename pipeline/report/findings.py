@@ -65,10 +65,17 @@ def _tuned(found: dict[str, Any] | None) -> list[str]:
     lines.append(_reached(found))
     bandit = found["bandit"]
     if bandit is not None:
+        needed = bandit["texts_to_grid_confidence"]
         lines.append(
-            f"- The bandit ({bandit['policy']}) chose `{bandit['best']}` after {bandit['texts']} of the grid's "
-            f"{bandit['whole']} texts ({bandit['why']}); the grid's best, `{bandit['grid_best']}`, is "
-            f"{bandit['regret']:.3g} ({bandit['lo']:.3g} to {bandit['hi']:.3g}) above it in reward."
+            f"- After {bandit['texts']} of the grid's {bandit['whole']} texts the bandit ({bandit['policy']}) chose "
+            f"`{bandit['best']}`, {bandit['confidence']:.0%} sure (share of resamples in which none is better); the "
+            f"grid's best, `{bandit['grid_best']}`, is {bandit['regret']:.3g} ({bandit['lo']:.3g} to "
+            f"{bandit['hi']:.3g}) above it in reward. "
+            + (
+                f"As sure as the whole grid ({bandit['grid_confidence']:.0%}) it was from {needed} texts on."
+                if needed is not None
+                else f"It never was as sure as the whole grid ({bandit['grid_confidence']:.0%})."
+            )
         )
     return lines
 
