@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.workload import without_beam, workload
 from pipeline.decoding.members import Trajectory
 from pipeline.decoding.model import load_model
-from pipeline.decoding.runner import blocks, make_ready, run_block
+from pipeline.decoding.runner import grouped, make_ready, run_block, units
 from pipeline.settings import load_settings
 
 SETS = {
@@ -42,7 +42,7 @@ def texts(task: str, dtype: str) -> list[list[list[int]]]:
         ([work.texts[i] for i in order][: len(order) // 2], 3, False),
     ):
         found: dict[bytes, Trajectory] = {}
-        for block in blocks(some, settings.max_rows):
+        for block in units(grouped(some), settings.max_rows):
             found |= run_block(ready, work.plan, block, batch_size, share)[0]
         ways.append([found[t.key].token_ids.tolist() if t.key in found else [] for t in work.texts])
     return ways

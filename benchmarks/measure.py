@@ -14,7 +14,7 @@ from benchmarks.workload import Workload, routing_only, without_beam, workload
 from pipeline.decoding.forest import Work
 from pipeline.decoding.model import load_model
 from pipeline.decoding.network import LanguageModel, pad
-from pipeline.decoding.runner import blocks, make_ready, run_block
+from pipeline.decoding.runner import grouped, make_ready, run_block, units
 from pipeline.settings import Settings, load_settings
 
 LIBRARY_BATCHES = (32, 64, 128)
@@ -71,7 +71,7 @@ def decode(model: LanguageModel, work: Workload, settings: Settings, share: bool
     ready = make_ready(lambda: model, work.plan)
     total, tokens = Work(), 0
     started = time.perf_counter()
-    for block in blocks(work.texts, settings.max_rows):
+    for block in units(grouped(work.texts), settings.max_rows):
         found, done = run_block(ready, work.plan, block, settings.batch_size, share)
         total += done
         tokens += sum(work.weight[text] * len(found[text.key].token_ids) for text in block)

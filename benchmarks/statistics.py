@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,9 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.workload import ASSETS, prepared
-from pipeline.decoding.compute import missing_texts
-from pipeline.decoding.model import load_model
+from pipeline.decoding.compute import compute, missing_texts
 from pipeline.decoding.prepared import plan_rows
-from pipeline.decoding.runner import run_missing, unpack
+from pipeline.decoding.runner import unpack
 from pipeline.decoding.store import Store
 from pipeline.files import write_json
 from pipeline.metrics import METRICS, CellTexts
@@ -65,14 +63,7 @@ def make_pool(seed: int, cells: tuple[Cell, ...], store: Store) -> dict[str, Cel
     tokenizer, rows = prepared(TASK, POOL)
     folder = ASSETS / task.model
     plan = plan_rows(settings, task, list(cells), rows, folder, tokenizer)
-    missing = missing_texts(plan, store)
-    with tqdm(total=len(missing) * task.max_new_tokens, desc=f"pool, seed {seed}", unit="tok") as bar:
-        if missing:
-            load = partial(load_model, folder, settings.dtype)
-            run_missing(
-                load, plan, missing, store, settings.batch_size, settings.max_rows, 1, bar.update,
-                lambda count: None,
-            )  # fmt: skip
+    compute(settings, plan, lambda: missing_texts(plan, store), folder, store, lambda *event: None)
     found = {}
     for cell in cells:
         of_cell = plan.texts_of(plan.job_of(cell))

@@ -36,15 +36,12 @@ def main(argv: list[str]) -> None:
     cells = all_cells(settings, task)
     plan = plan_task(settings, task, cells, folder, tokenizer)
     with open_store("generate") as store, events(settings, "generate", task.name) as log:
-        plan, first, work, seconds = calibrate(settings, plan, folder, store, log)
-        texts = missing_texts(plan, store)
-        more, longer = compute(settings, plan, texts, folder, store, log)
-        work += more
+        plan, spent = calibrate(settings, plan, folder, store, log)
+        spent += compute(settings, plan, lambda: missing_texts(plan, store), folder, store, log)
         write_cells(plan, store, tokenizer, Path("data/generations") / task.name, log)
-    texts += first
     made = Path("data/generations") / task.name
-    spent = write_cost("generate", task.name, work, seconds + longer, settings.dtype, made)
-    distinct, said = len(plan.jobs()), summary(spent, len({text.job for text in texts}))
+    cost = write_cost("generate", task.name, spent.work, spent.seconds, settings.dtype, made)
+    distinct, said = len(plan.jobs()), summary(cost, len(spent.decoders))
     stage.say(
         "generate",
         f"{task.name}: {len(cells)} cells ({distinct} distinct decoders) of "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import torch
 from pipeline.checks import PipelineError
 from pipeline.decoding import network
 from pipeline.decoding.examples import Example, shared_prefix
+from pipeline.decoding.execute import run_units
 from pipeline.decoding.model import load_model, read_shape
 from pipeline.decoding.network import Shape
 from pipeline.decoding.plan import Plan, make_plan
-from pipeline.decoding.runner import run_missing
+from pipeline.decoding.runner import grouped, units
 from pipeline.decoding.store import Store
+from pipeline.decoding.workers import in_processes
 from pipeline.routing.cells import routing_cells
 from pipeline.routing.vocabulary import Vocabulary
 from pipeline.settings import Settings, Task, parse_settings
@@ -102,9 +105,10 @@ def test_memory_is_bounded_by_max_rows_not_by_the_grid(
         # a sample of the jobs of the large plan, all of its examples
         texts = [text for job in jobs[:: max(1, len(jobs) // 40)] for text in small.texts_of(job)]
         store = Store(tmp_path / f"{side}.sqlite")
-        run_missing(
-            lambda: load_model(folder), small, texts, store, 64, 128, 1, lambda n: None, lambda n: None
-        )
+        run_units(
+            lambda: load_model(folder), small, units(grouped(texts), 128), store, 64,
+            partial(in_processes, workers=1),
+        )  # fmt: skip
         assert len(store.present([text.key for text in texts])) == len(texts)
     assert max(slots[20]) <= 128 and max(slots[3]) <= 128
 

@@ -18,7 +18,7 @@ import pytest
 from pipeline import evaluate, fetch, generate, plot, prepare, summarize, tune
 from pipeline.decoding.examples import Example
 from pipeline.decoding.plan import Job, Text
-from pipeline.decoding.runner import blocks
+from pipeline.decoding.runner import grouped, units
 from pipeline.files import read_json, read_jsonl
 from pipeline.routing.cells import Decoder
 from pipeline.settings import Base
@@ -127,9 +127,9 @@ def test_kill_in_the_middle_loses_no_finished_block(finished: Path, tmp_path: Pa
     folder = make_workspace(tmp_path)
     write_params(folder, params() | {"max_rows": 15})  # a block an example
     code = (
-        "import time; from pipeline import generate; from pipeline.decoding import runner\n"
-        "put = runner.Store.put\n"
-        "runner.Store.put = lambda *a: (put(*a), print('block', flush=True), time.sleep(0.5))\n"
+        "import time; from pipeline import generate; from pipeline.decoding import execute\n"
+        "put = execute.Store.put\n"
+        "execute.Store.put = lambda *a: (put(*a), print('block', flush=True), time.sleep(0.5))\n"
         "generate.main(['textgen'])\n"
     )
     process = subprocess.Popen(
@@ -277,6 +277,6 @@ def test_blocks_keep_examples_together_and_bound_the_rows() -> None:
         return [Text(Example(str(e), (e,)), s, job, b"") for e, n in enumerate(counts) for s in range(n)]
 
     every = texts(3, 3, 3, 9, 1)
-    packed = list(blocks(every, 7))
+    packed = list(units(grouped(every), 7))
     assert [len(block) for block in packed] == [6, 3, 7, 3]  # 3+3 | 3 | 7 of 9 | 2+1
     assert [text for block in packed for text in block] == every

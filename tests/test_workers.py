@@ -34,24 +34,24 @@ def run(loaded: int, unit: int, on_step: Callable[[int], None]) -> int:
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_every_unit_once(workers: int) -> None:
     steps: list[int] = []
-    found = list(in_processes(load, run, range(7), workers, steps.append))
+    found = list(in_processes(load, run, range(7), steps.append, workers))
     assert sorted(found) == [10 * i for i in range(7)] and sum(steps) == 7
 
 
 def test_more_workers_than_units() -> None:
-    assert list(in_processes(load, run, [4], 2, lambda count: None)) == [40]
+    assert list(in_processes(load, run, [4], lambda count: None, 2)) == [40]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_in_a_unit_arrives(workers: int) -> None:
     with pytest.raises(PipelineError, match="unit 66 is bad"):
-        list(in_processes(load, run, [1, 66, 2], workers, lambda count: None))
+        list(in_processes(load, run, [1, 66, 2], lambda count: None, workers))
 
 
 def test_a_worker_that_dies_is_reported_and_finished_units_are_kept() -> None:
     kept = []
     with pytest.raises(PipelineError, match="a worker process was stopped"):
-        for result in in_processes(load, run, [1, 2, 3, 99, 4], 2, lambda count: None):
+        for result in in_processes(load, run, [1, 2, 3, 99, 4], lambda count: None, 2):
             kept.append(result)
     assert len(kept) >= 2 and set(kept) <= {10, 20, 30, 40}
 
@@ -63,7 +63,7 @@ def test_workers_end_with_their_parent() -> None:
         "from pipeline.decoding.workers import in_processes\n"
         "from tests.test_workers import load, run\n"
         "if __name__ == '__main__':\n"
-        "    results = in_processes(load, run, iter([1, 2, 3, 4]), 2, lambda count: None)\n"
+        "    results = in_processes(load, run, iter([1, 2, 3, 4]), lambda count: None, 2)\n"
         "    next(results)\n"
         "    import multiprocessing\n"
         "    print(*[p.pid for p in multiprocessing.active_children()], flush=True)\n"

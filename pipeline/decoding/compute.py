@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from pipeline.decoding.execute import executor_of, run_units
 from pipeline.decoding.forest import Work
 from pipeline.decoding.model import load_model
 from pipeline.decoding.plan import Job, Plan, Text
 from pipeline.decoding.resolve import CALIBRATION_PROMPTS, bases_to_calibrate, with_scales
-from pipeline.decoding.runner import run_missing, unpack
+from pipeline.decoding.runner import grouped, units, unpack
 from pipeline.decoding.store import Store
 from pipeline.events import Log
 from pipeline.routing.cells import Decoder
@@ -24,31 +26,34 @@ from pipeline.settings import Settings
 
 def calibrate(
     settings: Settings, plan: Plan, folder: Path, store: Store, log: Log
-) -> tuple[Plan, list[Text], Work, float]:
+) -> tuple[Plan, Computed]:
     """The plan with calibrated entropy gates; what that takes is computed, or is there already.
-
-    Also the texts that were computed for it, the model's work and the seconds.
 
     It takes texts without routes after the first prompts, which are cells of most grids anyway.
     """
     jobs = {base: Job(Decoder(base), "") for base in bases_to_calibrate(plan.cells)}
     if not jobs:
-        return plan, [], Work(), 0.0
+        return plan, Computed()
     examples = plan.examples[:CALIBRATION_PROMPTS]
     texts = {base: plan.texts(job, examples, samples=1) for base, job in jobs.items()}
     missing = absent([text for some in texts.values() for text in some], store)
-    work, seconds = compute(settings, plan, missing, folder, store, log)
+    spent = compute(settings, plan, lambda: grouped(missing), folder, store, log)
 
     entropies = {}
     for base, some in texts.items():
         values = store.get([text.key for text in some])
         entropies[base] = np.concatenate([unpack(values[text.key]).entropies for text in some])
     cells = with_scales(plan.cells, entropies, plan.vocabulary)
-    return replace(plan, cells=tuple(cells)), missing, work, seconds
+    return replace(plan, cells=tuple(cells)), spent
 
 
-def missing_texts(plan: Plan, store: Store) -> list[Text]:
-    return absent([text for job in plan.jobs() for text in plan.texts_of(job)], store)
+def missing_texts(plan: Plan, store: Store) -> Iterator[list[Text]]:
+    """The texts of each example that are not in the store; examples without any are left out."""
+    jobs, at_once = plan.jobs(), 64  # examples: a bounded number of texts in memory
+    for start in range(0, len(plan.examples), at_once):
+        examples = plan.examples[start : start + at_once]
+        by_job = [plan.texts(job, examples, plan.task.samples) for job in jobs]
+        yield from grouped(absent([text for texts in by_job for text in texts], store))
 
 
 def absent(texts: list[Text], store: Store) -> list[Text]:
@@ -56,17 +61,40 @@ def absent(texts: list[Text], store: Store) -> list[Text]:
     return [text for text in texts if text.key not in there]
 
 
+@dataclass(frozen=True)
+class Computed:
+    """What a call of `compute` took."""
+
+    work: Work = field(default_factory=Work)
+    seconds: float = 0.0
+    decoders: frozenset[Job] = frozenset()
+
+    def __add__(self, other: Computed) -> Computed:
+        work = Work()
+        work += self.work
+        work += other.work
+        return Computed(work, self.seconds + other.seconds, self.decoders | other.decoders)
+
+
 def compute(
-    settings: Settings, plan: Plan, texts: list[Text], folder: Path, store: Store, log: Log
-) -> tuple[Work, float]:
-    """Put texts into the store; returns the model's work and the seconds that it took."""
-    if not texts:
-        return Work(), 0.0
+    settings: Settings,
+    plan: Plan,
+    groups: Callable[[], Iterable[list[Text]]],
+    folder: Path,
+    store: Store,
+    log: Log,
+) -> Computed:
+    """Put texts into the store. groups: as of `missing_texts`; asked twice, to count and to run."""
     started, steps = time.perf_counter(), plan.task.max_new_tokens
-    jobs = len({text.job for text in texts})
+    total, decoders = 0, set[Job]()
+    for group in groups():
+        total += len(group)
+        decoders |= {text.job for text in group}
+    if not total:
+        return Computed()
     bar = tqdm(
-        total=len(texts) * steps,
-        desc=f"{plan.task.name}, {jobs} decoders",
+        total=total * steps,
+        desc=f"{plan.task.name}, {len(decoders)} decoders",
         unit="tok",
         mininterval=1 if sys.stderr.isatty() else 15,
     )
@@ -78,17 +106,11 @@ def compute(
         bar.update(done * steps - bar.n)
         log("tokens_per_second", done * steps / (time.perf_counter() - started), done)
 
-    work = run_missing(
-        load=partial(load_model, folder, settings.dtype, settings.device, plan.task.target_code),
-        plan=plan,
-        texts=texts,
-        store=store,
-        batch_size=settings.batch_size,
-        max_rows=settings.max_rows,
-        workers=settings.workers,
-        on_step=bar.update,
-        on_unit=on_unit,
-    )
-    bar.close()
+    with bar:
+        work = run_units(
+            partial(load_model, folder.resolve(), settings.dtype, settings.device, plan.task.target_code),
+            plan, units(groups(), settings.max_rows), store, settings.batch_size, executor_of(settings),
+            bar.update, on_unit,
+        )  # fmt: skip
     log("tokens_per_model_row", work.delivered / work.rows, done)
-    return work, time.perf_counter() - started
+    return Computed(work, time.perf_counter() - started, frozenset(decoders))

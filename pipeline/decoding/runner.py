@@ -1,11 +1,10 @@
-"""Runs the texts of a plan that are not in the store, in blocks of bounded memory."""
+"""Runs texts of a plan in units of bounded memory: blocks of examples, or texts of one beam width."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -16,10 +15,8 @@ from pipeline.decoding.examples import Example, padded_length
 from pipeline.decoding.forest import Work, decode
 from pipeline.decoding.members import Trajectory
 from pipeline.decoding.network import LanguageModel
-from pipeline.decoding.plan import Plan, Text
+from pipeline.decoding.plan import Job, Plan, Text
 from pipeline.decoding.sampler import Sampler
-from pipeline.decoding.store import Store
-from pipeline.decoding.workers import in_processes
 from pipeline.routing.paths import parts_of
 
 
@@ -51,32 +48,37 @@ def unpack(value: bytes) -> Trajectory:
         )
 
 
-def blocks(texts: list[Text], max_rows: int) -> Iterator[list[Text]]:
-    """Texts of one example together, at most `max_rows` at once (so memory is bounded)."""
+def grouped(texts: Iterable[Text]) -> Iterator[list[Text]]:
+    """The texts of an example each."""
     by_example: dict[Example, list[Text]] = {}
     for text in texts:
         by_example.setdefault(text.example, []).append(text)
+    yield from by_example.values()
+
+
+def units(groups: Iterable[list[Text]], max_rows: int) -> Iterator[list[Text]]:
+    """What is run at once: blocks of whole examples with all their texts, so that cells share all that they can, at
+    most `max_rows` of them, so that memory is bounded; or texts of one beam width. groups: as of `grouped`.
+    """
     block: list[Text] = []
-    for group in by_example.values():
-        if len(block) + len(group) > max_rows and block:
+    searched: dict[Job, list[Text]] = {}
+    for group in groups:
+        for text in (text for text in group if text.job.decoder.beams):
+            own = searched.setdefault(text.job, [])
+            own.append(text)
+            if len(own) == max(1, max_rows // text.job.decoder.beams):
+                yield searched.pop(text.job)
+        sampled = [text for text in group if not text.job.decoder.beams]
+        if len(block) + len(sampled) > max_rows and block:
             yield block
             block = []
-        block = block + group
+        block = block + sampled
         while len(block) > max_rows:  # a single example with more texts than fit
             yield block[:max_rows]
             block = block[max_rows:]
     if block:
         yield block
-
-
-def units(texts: list[Text], max_rows: int) -> Iterator[list[Text]]:
-    """What is run at once: a block of the forest, or texts of one beam width."""
-    yield from blocks([text for text in texts if not text.job.decoder.beams], max_rows)
-    searched = [text for text in texts if text.job.decoder.beams]
-    for job in dict.fromkeys(text.job for text in searched):
-        own = [text for text in searched if text.job == job]
-        at_once = max(1, max_rows // job.decoder.beams)
-        yield from (own[start : start + at_once] for start in range(0, len(own), at_once))
+    yield from searched.values()
 
 
 @dataclass(frozen=True)
@@ -168,27 +170,3 @@ def run_beam(
     delivered = sum(len(t.token_ids) for t in trajectories)
     work = Work(rows=delivered * beams, delivered=delivered)
     return {text.key: t for text, t in zip(texts, trajectories, strict=True)}, work
-
-
-def run_missing(
-    load: Callable[[], LanguageModel],
-    plan: Plan,
-    texts: list[Text],
-    store: Store,
-    batch_size: int,
-    max_rows: int,
-    workers: int,
-    on_step: Callable[[int], None],
-    on_unit: Callable[[int], None],
-) -> Work:
-    """Run `texts` and put them into the store unit by unit; an interruption loses one a worker."""
-    total = Work()
-    run = partial(run_unit, plan=plan, batch_size=batch_size)
-    for found, work in in_processes(
-        partial(make_ready, load, plan), run, units(texts, max_rows), workers, on_step
-    ):
-        store.put({key: pack(trajectory) for key, trajectory in found.items()})
-        total += work
-        total.texts += len(found)
-        on_unit(len(found))
-    return total

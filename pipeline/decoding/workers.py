@@ -24,8 +24,8 @@ def in_processes(
     load: Callable[[], Loaded],
     run: Callable[[Loaded, Unit, Callable[[int], None]], Result],
     units: Iterable[Unit],
-    workers: int,
     on_step: Callable[[int], None],
+    workers: int,
 ) -> Iterator[Result]:
     """run(load(), unit, on_step) of every unit, in the order in which they finish.
 

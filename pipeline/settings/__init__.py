@@ -9,6 +9,7 @@ from pipeline.settings.parse import load_settings, parse_settings
 from pipeline.settings.schema import (
     Asset,
     Base,
+    Cluster,
     Comparison,
     Gate,
     Route,
@@ -25,6 +26,7 @@ __all__ = [
     "METRIC_TASKS",
     "Asset",
     "Base",
+    "Cluster",
     "Comparison",
     "Gate",
     "Route",

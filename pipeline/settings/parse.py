@@ -10,6 +10,7 @@ import yaml
 from pipeline import checks
 from pipeline.checks import SettingsError
 from pipeline.settings.assets import parse_asset
+from pipeline.settings.cluster import parse_cluster
 from pipeline.settings.decoders import parse_baselines, parse_grid
 from pipeline.settings.metrics import parse_comparison, parse_metrics
 from pipeline.settings.schema import Settings
@@ -34,8 +35,8 @@ def parse_settings(raw: Any) -> Settings:
     if not isinstance(raw, dict):
         raise SettingsError("params.yaml: must hold a mapping (key: value lines)")
     sections = (
-        "seed", "dtype", "device", "workers", "batch_size", "max_rows", "grid", "lambda_means", "coupling", "variants",
-        "include_eos", "baselines", "tasks", "embedder", "metrics", "comparison", "bootstrap",
+        "seed", "dtype", "device", "executor", "workers", "ray", "batch_size", "max_rows", "grid", "lambda_means",
+        "coupling", "variants", "include_eos", "baselines", "tasks", "embedder", "metrics", "comparison", "bootstrap",
         "tune", "report", "tensorboard", "assets",
     )  # fmt: skip
     checks.keys("", raw, sections)
@@ -53,7 +54,9 @@ def parse_settings(raw: Any) -> Settings:
         seed=checks.integer("seed", raw["seed"], 0),
         dtype=checks.choice("dtype", raw["dtype"], ("float32", "bfloat16")),
         device=checks.choice("device", raw["device"], ("cpu", "cuda")),
+        executor=checks.choice("executor", raw["executor"], ("local", "ray")),
         workers=checks.integer("workers", raw["workers"], 1, 256),
+        ray=parse_cluster(raw["ray"]),
         batch_size=checks.integer("batch_size", raw["batch_size"], 1),
         max_rows=checks.integer("max_rows", raw["max_rows"], 2),
         q=parse_grid("grid.q", grid["q"]),

@@ -157,11 +157,23 @@ class Tuning:
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """Where `executor: ray` runs. One worker is one actor that holds a model."""
+
+    address: str  # empty: Ray is started on this machine | auto | host:port
+    workers: int
+    cpus_per_worker: int
+    gpus_per_worker: float  # a fraction shares a GPU
+
+
+@dataclass(frozen=True)
 class Settings:
     seed: int
     dtype: str
     device: str  # cpu | cuda
-    workers: int  # processes that generate
+    executor: str  # local | ray
+    workers: int  # processes that generate, of the local executor
+    ray: Cluster
     batch_size: int
     max_rows: int
     q: tuple[float, ...]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ import numpy as np
 
 from pipeline.checks import PipelineError
 from pipeline.decoding.compute import absent, calibrate
+from pipeline.decoding.execute import run_units
 from pipeline.decoding.model import load_model, load_tokenizer
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.prepared import plan_rows
 from pipeline.decoding.rows import cell_row
-from pipeline.decoding.runner import run_missing, unpack
+from pipeline.decoding.runner import grouped, units, unpack
 from pipeline.decoding.store import Store
+from pipeline.decoding.workers import in_processes
 from pipeline.metrics import METRICS, CellTexts, Metric
 from pipeline.metrics.base import first_with_enough
 from pipeline.metrics.collect import Judge, add_embeddings, add_judge, cell_texts, human_texts, text_order
@@ -124,9 +126,9 @@ class Scorer:
         missing = absent(distinct, self.store)
         self.computed += len(missing)
         if missing:
-            run_missing(
-                lambda: self._model, plan, missing, self.store, settings.batch_size, settings.max_rows,
-                1, lambda count: None, lambda count: None,
+            run_units(
+                lambda: self._model, plan, units(grouped(missing), settings.max_rows), self.store,
+                settings.batch_size, partial(in_processes, workers=1),
             )  # fmt: skip
         order = text_order(settings, task, rows, task.samples)
         found: dict[str, CellTexts] = {}

@@ -1,0 +1,231 @@
+"""Work on a Ray cluster (Moritz et al. 2018): actors that hold a model take a unit each, and the next when it is done.
+
+What a unit yields does not depend on where it ran. A unit whose worker or node is lost goes to another worker.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+
+from pipeline.checks import PipelineError
+from pipeline.settings import Cluster
+from pipeline.stage import say
+
+POLL, PATIENCE = (
+    1.0,
+    300.0,
+)  # seconds between two looks at the progress; without any worker before giving up
+MOST_DEATHS = 3  # workers that one unit may cost
+
+
+class Worker:
+    """The life of an actor. Two methods run at a time, so that it tells its progress while it works."""
+
+    def __init__(self, cpus: int) -> None:
+        self.cpus, self.steps = cpus, 0
+        self.loaded: Any = None
+        self.work: Callable[..., Any] | None = None
+
+    def start(self, load: Callable[[], Any], run: Callable[..., Any]) -> None:
+        torch.set_num_threads(self.cpus)
+        self.loaded, self.work = load(), run
+
+    def run(self, unit: Any) -> Any:
+        assert self.work is not None
+        torch.set_num_threads(self.cpus)  # this may be another thread than the one that loaded
+        return self.work(self.loaded, unit, self._count)
+
+    def _count(self, steps: int) -> None:
+        self.steps += steps
+
+    def take_steps(self) -> int:
+        """Those since it was asked last."""
+        taken = self.steps
+        self.steps -= taken
+        return taken
+
+
+def on_ray(
+    load: Callable[[], Any],
+    run: Callable[..., Any],
+    units: Iterable[Any],
+    on_step: Callable[[int], None],
+    cluster: Cluster,
+) -> Iterator[Any]:
+    """As `workers.in_processes`, on a cluster.
+
+    Raises `PipelineError` where Ray is not installed or not reached, no worker can be had, or a unit has cost three
+    workers.
+    """
+    ray = connect(cluster)
+    try:
+        pool = Pool(ray, cluster, ray.put(load), ray.put(run))
+        try:
+            yield from pool.results(iter(units), on_step)
+        finally:
+            pool.stop()
+    finally:
+        ray.shutdown()
+
+
+def connect(cluster: Cluster) -> Any:
+    """The module ray, connected. Raises `PipelineError`."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError:
+        raise PipelineError(
+            "params.yaml: executor = 'ray': Ray is not installed; pip install -r requirements-scale.txt"
+        ) from None
+    cores = len(os.sched_getaffinity(0))
+    if not cluster.address and cluster.cpus_per_worker > cores:
+        raise PipelineError(
+            f"params.yaml: ray.cpus_per_worker = {cluster.cpus_per_worker}: this machine has {cores} cores"
+        )
+    where = cluster.address or "local"
+    if ":" in where:
+        _knock(where)
+    here: dict[str, Any] = {"address": cluster.address} if cluster.address else {"num_cpus": cores}
+    try:
+        ray.init(**here, include_dashboard=None if cluster.address else False, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
+        raise _nobody(where, error) from None
+    return ray
+
+
+def _knock(address: str) -> None:
+    """Ray itself tries a dead address for minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise _nobody(address, error) from None
+
+
+def _nobody(where: str, error: Exception) -> PipelineError:
+    reason = " ".join(str(error).split())[:200]
+    return PipelineError(f"params.yaml: ray.address = {where!r}: no Ray there ({reason})")
+
+
+class Pool:
+    """Actors, what each is at, and units that wait for a second try. load, run: references to objects in Ray."""
+
+    def __init__(self, ray: Any, cluster: Cluster, load: Any, run: Any) -> None:
+        self.ray, self.cluster, self.load, self.work = ray, cluster, load, run
+        self.starting: dict[Any, Any] = {}  # reference → actor
+        self.idle: list[Any] = []
+        self.busy: dict[Any, tuple[Any, Any, int]] = {}  # reference → actor, unit, deaths so far
+        self.again: list[tuple[Any, int]] = []  # units whose worker was lost, deaths
+        for _ in range(cluster.workers):
+            self.add()
+
+    def add(self) -> None:
+        options = {"num_cpus": self.cluster.cpus_per_worker, "num_gpus": self.cluster.gpus_per_worker}
+        actor = (
+            self.ray.remote(Worker)
+            .options(max_concurrency=2, **options)
+            .remote(self.cluster.cpus_per_worker)
+        )
+        self.starting[actor.start.remote(self.load, self.work)] = actor
+
+    def results(self, units: Iterator[Any], on_step: Callable[[int], None]) -> Iterator[Any]:
+        alive, looked = time.monotonic(), 0.0
+        while self.hand_out(units):
+            done, _ = self.ray.wait([*self.busy, *self.starting], timeout=POLL)
+            for reference in done:
+                if reference in self.starting:
+                    self.started(reference)
+                else:
+                    yield from self.finished(reference)
+            now = time.monotonic()
+            if self.busy or self.idle:
+                alive = now
+            elif now - alive > PATIENCE:
+                raise PipelineError(self.lack())
+            if now - looked > POLL:
+                looked = now
+                on_step(self.steps())
+
+    def hand_out(self, units: Iterator[Any]) -> bool:
+        """Give units to idle actors. False when all is done."""
+        while self.idle:
+            unit, deaths = self.again.pop() if self.again else (next(units, None), 0)
+            if unit is None:
+                return bool(self.busy)
+            actor = self.idle.pop()
+            self.busy[actor.run.remote(unit)] = (actor, unit, deaths)
+        return True
+
+    def started(self, reference: Any) -> None:
+        actor = self.starting.pop(reference)
+        if self._value(reference, "a worker could not load the model") is LOST:
+            self.add()
+        else:
+            self.idle.append(actor)
+
+    def finished(self, reference: Any) -> Iterator[Any]:
+        actor, unit, deaths = self.busy.pop(reference)
+        value = self._value(reference, "a unit of work failed")
+        if value is not LOST:
+            self.idle.append(actor)
+            yield value
+            return
+        say("generate", "warning: a worker was lost; its unit goes to another one")
+        if deaths + 1 == MOST_DEATHS:
+            raise PipelineError(
+                f"a unit of work has cost {MOST_DEATHS} workers (out of memory? lower max_rows); "
+                "what is finished is kept, run it again"
+            )
+        self.again.append((unit, deaths + 1))
+        self.add()
+
+    def _value(self, reference: Any, what: str) -> Any:
+        """LOST where the actor or its node is gone. Raises `PipelineError` for what the code raised."""
+        errors = self.ray.exceptions
+        try:
+            return self.ray.get(reference)
+        except errors.RayTaskError as error:
+            if isinstance(error.cause, PipelineError):
+                raise error.cause from None
+            raise PipelineError(f"{what}: {type(error.cause).__name__}: {error.cause}") from None
+        except (
+            errors.RayActorError,
+            errors.WorkerCrashedError,
+            errors.ObjectLostError,
+            errors.NodeDiedError,
+        ):
+            return LOST
+
+    def steps(self) -> int:
+        """Of all busy workers since they were asked last; of those that do not answer, later."""
+        asked = [actor.take_steps.remote() for actor, _, _ in self.busy.values()]
+        answered, _ = self.ray.wait(asked, num_returns=len(asked), timeout=POLL) if asked else ([], [])
+        total = 0
+        for reference in answered:
+            try:
+                total += self.ray.get(reference)
+            except self.ray.exceptions.RayError:
+                continue  # it was lost; its unit says so
+        return total
+
+    def lack(self) -> str:
+        there = self.ray.cluster_resources()
+        return (
+            f"params.yaml: ray: no worker in {PATIENCE:.0f} s: one needs {self.cluster.cpus_per_worker} CPUs and "
+            f"{self.cluster.gpus_per_worker:g} GPUs, the cluster has {there.get('CPU', 0):g} and "
+            f"{there.get('GPU', 0):g} in all"
+        )
+
+    def stop(self) -> None:
+        for actor in [*self.idle, *self.starting.values(), *(actor for actor, _, _ in self.busy.values())]:
+            self.ray.kill(actor)
+
+
+LOST = object()

@@ -1,0 +1,71 @@
+"""Units → store, by the executor that `params.yaml` names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+from pipeline.checks import PipelineError
+from pipeline.decoding.cluster import on_ray
+from pipeline.decoding.forest import Work
+from pipeline.decoding.guard import Done, run_guarded
+from pipeline.decoding.network import LanguageModel
+from pipeline.decoding.plan import Plan, Text
+from pipeline.decoding.runner import make_ready, pack
+from pipeline.decoding.store import Store
+from pipeline.decoding.workers import in_processes
+from pipeline.settings import Settings
+from pipeline.stage import say
+
+# (load, run, units, on_step) → results in the order in which they are done, as `in_processes` says
+Executor = Callable[
+    [Callable[[], Any], Callable[..., Any], Iterable[Any], Callable[[int], None]], Iterator[Any]
+]
+MOST_FAILED = 20  # examples; with more of them something else is wrong
+
+
+def executor_of(settings: Settings) -> Executor:
+    if settings.executor == "ray":
+        return partial(on_ray, cluster=settings.ray)
+    return partial(in_processes, workers=settings.workers)
+
+
+def run_units(
+    load: Callable[[], LanguageModel],
+    plan: Plan,
+    units: Iterable[list[Text]],
+    store: Store,
+    batch_size: int,
+    execute: Executor,
+    on_step: Callable[[int], None] = lambda count: None,
+    on_unit: Callable[[int], None] = lambda count: None,
+) -> Work:
+    """Put the texts of `units` into the store, unit by unit; an interruption loses one a worker.
+
+    Raises `PipelineError` at the end that names the examples which could not be run; all others are kept.
+    """
+    total, failed, smallest = Work(), dict[str, str](), batch_size
+    run = partial(run_guarded, plan=plan, batch_size=batch_size)
+    done: Done
+    for done in execute(partial(make_ready, load, plan), run, units, on_step):
+        store.put({key: pack(trajectory) for key, trajectory in done.found.items()})
+        total += done.work
+        total.texts += len(done.found)
+        on_unit(len(done.found))
+        failed |= done.failed
+        if done.batch_size < smallest:
+            smallest = done.batch_size
+            say(
+                "generate",
+                f"warning: not enough memory for batch_size {batch_size}; went on with {smallest} rows",
+            )
+        if len(failed) > MOST_FAILED:
+            break
+    if failed:
+        some = "; ".join(f"{name} ({why})" for name, why in list(failed.items())[:5])
+        raise PipelineError(
+            f"data/prepared/{plan.task.name}.jsonl: {len(failed)} examples could not be run: {some}"
+            f"{'; …' if len(failed) > 5 else ''}; the texts of the others are kept"
+        )
+    return total

@@ -1,0 +1,132 @@
+"""Too little memory and examples that raise: all other texts are made, to the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pipeline.checks import PipelineError
+from pipeline.decoding import guard
+from pipeline.decoding.execute import run_units
+from pipeline.decoding.guard import out_of_memory, run_guarded
+from pipeline.decoding.model import load_model
+from pipeline.decoding.plan import Plan, Text
+from pipeline.decoding.runner import Ready, grouped, make_ready, units
+from pipeline.decoding.store import Store
+from pipeline.decoding.workers import in_processes
+from tests.test_plan import plan
+from tests.tiny import tiny_model_folder
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Plan, list[Text], Ready]:
+    folder = tiny_model_folder(tmp_path_factory.mktemp("model"))
+    made = plan(6, 2)
+    texts = [text for job in made.jobs() for text in made.texts_of(job)]
+    return folder, made, texts, make_ready(lambda: load_model(folder), made)
+
+
+def bytes_of(found: dict[bytes, Any]) -> dict[bytes, tuple[bytes, bytes]]:
+    return {key: (t.token_ids.tobytes(), t.logprobs.tobytes()) for key, t in found.items()}
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, fails: Any) -> list[tuple[int, int]]:
+    """run_unit raises what `fails(texts, batch_size)` returns; the list gets the size of every attempt."""
+    attempts: list[tuple[int, int]] = []
+    real = guard.run_unit
+
+    def run(ready: Any, texts: list[Text], on_step: Any, made: Plan, batch_size: int) -> Any:
+        attempts.append((len(texts), batch_size))
+        if error := fails(texts, batch_size):
+            raise error
+        return real(ready, texts, on_step, made, batch_size)
+
+    monkeypatch.setattr(guard, "run_unit", run)
+    return attempts
+
+
+def test_a_batch_too_large_is_halved(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory for 5 rows a call: 16 → 8 → 4, the same bytes, and the size that was needed is told."""
+    _, made, texts, ready = case
+    expected = run_guarded(ready, texts, lambda n: None, made, 16)
+    lack = RuntimeError(
+        "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+    )
+    attempts = failing(monkeypatch, lambda texts, batch: lack if batch > 5 else None)
+    found = run_guarded(ready, texts, lambda n: None, made, 16)
+    assert bytes_of(found.found) == bytes_of(expected.found) and len(found.found) == len(texts)
+    assert (found.batch_size, found.failed) == (4, {}) and {batch for _, batch in attempts} == {16, 8, 4}
+
+
+def test_an_example_that_raises_is_found(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, made, texts, ready = case
+    poisoned = made.examples[3].id
+    expected = run_guarded(ready, texts, lambda n: None, made, 16)
+    failing(
+        monkeypatch,
+        lambda some, batch: next((IndexError("token\n7") for t in some if t.example.id == poisoned), None),
+    )
+    found = run_guarded(ready, texts, lambda n: None, made, 16)
+    others = {t.key for t in texts if t.example.id != poisoned}
+    assert bytes_of(found.found) == {k: v for k, v in bytes_of(expected.found).items() if k in others}
+    assert found.failed == {poisoned: "IndexError: token 7"}
+
+
+def test_bad_settings_are_not_tried_again(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, made, texts, ready = case
+    attempts = failing(monkeypatch, lambda texts, batch: PipelineError("no such part"))
+    with pytest.raises(PipelineError, match="no such part"):
+        run_guarded(ready, texts, lambda n: None, made, 16)
+    assert len(attempts) == 1
+
+
+def test_never_fewer_than_two_rows(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where two rows are too many, every example is named."""
+    _, made, texts, ready = case
+    attempts = failing(monkeypatch, lambda texts, batch: MemoryError())
+    found = run_guarded(ready, texts, lambda n: None, made, 16)
+    assert set(found.failed) == {example.id for example in made.examples} and not found.found
+    assert min(batch for _, batch in attempts) == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_run_ends_with_one_line_that_names_the_example(
+    case: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    """All others are in the store."""
+    folder, made, texts, _ = case
+    poisoned = made.examples[2].id
+    store = Store(tmp_path / "rows.sqlite")
+    with pytest.raises(PipelineError, match=f"1 examples could not be run: {poisoned} ") as error:
+        run_units(
+            partial(load_poisoned, folder, made.examples[2].prompt), made, units(grouped(texts), 8), store, 4,
+            partial(in_processes, workers=workers),
+        )  # fmt: skip
+    assert "\n" not in str(error.value) and "poison" in str(error.value)
+    there = store.present([text.key for text in texts])
+    assert there == {text.key for text in texts if text.example.id != poisoned}
+
+
+def load_poisoned(folder: Path, poison: tuple[int, ...]) -> Any:
+    """A model that raises where one of the prompts is `poison`."""
+    model = load_model(folder)
+    pad = model.pad
+
+    def poisoned(prompts: Sequence[Sequence[int]], length: int) -> Any:
+        if any(tuple(prompt) == poison[-len(prompt) :] for prompt in prompts):
+            raise ValueError("poison")
+        return pad(prompts, length)
+
+    object.__setattr__(model, "pad", poisoned)
+    return model
+
+
+def test_what_counts_as_too_little_memory() -> None:
+    assert out_of_memory(MemoryError()) and out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
+    assert not out_of_memory(RuntimeError("shape mismatch")) and not out_of_memory(ValueError("memory"))

@@ -1,0 +1,208 @@
+"""The Ray executor on real Ray, two nodes on this machine: the same bytes, also when workers and nodes are lost."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import generate
+from pipeline.checks import PipelineError, SettingsError
+from pipeline.decoding import cluster as executor
+from pipeline.decoding.cluster import on_ray
+from pipeline.decoding.execute import run_units
+from pipeline.decoding.runner import grouped, units
+from pipeline.decoding.store import Store
+from pipeline.settings import Cluster, parse_settings
+from tests.test_guard import load_poisoned
+from tests.test_plan import plan
+from tests.test_stages import columns
+from tests.tiny import tiny_model_folder
+from tests.workspace import ROOT, inside, params, write_params
+
+needs_ray = pytest.mark.skipif(
+    subprocess.run([sys.executable, "-c", "import ray"], capture_output=True).returncode != 0,
+    reason="Ray is not installed: pip install -r requirements-scale.txt",
+)
+
+
+@pytest.fixture
+def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Two raylets on loopback of one CPU each; all that they start is stopped at the end."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    from ray.cluster_utils import Cluster as Nodes
+
+    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    nodes.add_node(num_cpus=1)
+    nodes.wait_for_nodes()
+    yield nodes
+    nodes.shutdown()
+
+
+def at(nodes: Any, workers: int = 2) -> Cluster:
+    return Cluster(nodes.address, workers, 1, 0)
+
+
+def load() -> int:
+    return os.getpid()
+
+
+def slow(loaded: int, unit: int, on_step: Callable[[int], None], folder: Path) -> tuple[int, int]:
+    """Says who it is, works for a while, and gives ten times the unit."""
+    (folder / f"{unit}-{loaded}").touch()
+    for _ in range(4):
+        time.sleep(0.15)
+        on_step(1)
+    return 10 * unit, loaded
+
+
+def pids(folder: Path) -> set[int]:
+    return {int(path.name.split("-")[1]) for path in folder.iterdir()}
+
+
+@needs_ray
+def test_the_same_bytes_on_two_nodes(finished: Path, work: Path, two_nodes: Any) -> None:
+    """The whole stage, in small blocks, on an empty store."""
+    for path in [*(work / ".dvc/cache/rows").glob("rows*"), *(work / "data/generations").glob("*/*")]:
+        path.unlink()
+    values = params() | {"executor": "ray", "max_rows": 20, "batch_size": 3}
+    values["ray"] |= {"address": two_nodes.address, "workers": 2}
+    write_params(work, values)
+    with inside(work):
+        for task in ("textgen", "translation"):
+            generate.main([task])
+    made = columns(work)
+    assert made == {name: cell for name, cell in columns(finished).items() if name in made}
+    assert len(made) == 2 * 22 + 1
+
+
+@needs_ray
+def test_a_killed_worker_and_a_stopped_node_lose_nothing(
+    tmp_path: Path, two_nodes: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """kill -9 of a worker when both have worked, and a node stopped when a third has; every unit arrives once."""
+    steps: list[int] = []
+    found: list[tuple[int, int]] = []
+    given: list[int] = []
+    left = 8  # units after the node is gone
+
+    def numbers() -> Iterator[int]:
+        while left > 0:
+            given.append(len(given))
+            yield given[-1]
+
+    killed = False
+    for result in on_ray(load, partial(slow, folder=tmp_path), numbers(), steps.append, at(two_nodes)):
+        found.append(result)
+        if not killed and len(pids(tmp_path)) == 2:
+            os.kill(result[1], signal.SIGKILL)
+            killed = True
+        if two_nodes.worker_nodes:
+            if len(pids(tmp_path)) == 3:
+                two_nodes.remove_node(next(iter(two_nodes.worker_nodes)), allow_graceful=False)
+        else:
+            left -= 1
+        assert len(found) < 300
+    assert sorted(value for value, _ in found) == [10 * i for i in given] and len(given) >= 8
+    assert capsys.readouterr().out.count("a worker was lost") == 2
+    assert len(given) < sum(steps) <= 4 * len(given) + 8  # told while units were at work
+
+
+@needs_ray
+def test_a_poisoned_prompt_is_named_and_all_others_are_made(tmp_path: Path, two_nodes: Any) -> None:
+    folder, made = tiny_model_folder(tmp_path / "model"), plan(6, 2)
+    texts = [text for job in made.jobs() for text in made.texts_of(job)]
+    poisoned, store = made.examples[2], Store(tmp_path / "rows.sqlite")
+    with pytest.raises(PipelineError, match=f"1 examples could not be run: {poisoned.id} .*poison"):
+        run_units(
+            partial(load_poisoned, folder, poisoned.prompt), made, units(grouped(texts), 8), store, 4,
+            partial(on_ray, cluster=at(two_nodes)),
+        )  # fmt: skip
+    there = store.present([text.key for text in texts])
+    assert there == {text.key for text in texts if text.example != poisoned}
+
+
+def deadly(loaded: int, unit: int, on_step: Callable[[int], None]) -> int:
+    if unit == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return unit
+
+
+@needs_ray
+def test_a_unit_that_kills_its_workers_ends_the_run(two_nodes: Any) -> None:
+    kept = []
+    with pytest.raises(PipelineError, match="has cost 3 workers") as error:
+        for value in on_ray(load, deadly, range(5), lambda n: None, at(two_nodes)):
+            kept.append(value)
+    assert set(kept) <= {0, 1, 2, 4} and "\n" not in str(error.value)
+
+
+@needs_ray
+def test_what_the_cluster_cannot_give(two_nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "PATIENCE", 3.0)
+    large = Cluster(two_nodes.address, 1, 7, 0)
+    with pytest.raises(
+        PipelineError, match=r"no worker in 3 s: one needs 7 CPUs and 0 GPUs, the cluster has 2 and 0"
+    ):
+        list(on_ray(load, deadly, [1], lambda n: None, large))
+
+
+@needs_ray
+def test_ray_started_on_this_machine(work: Path) -> None:
+    """As a user runs it; in a process of its own."""
+    for path in (work / ".dvc/cache/rows").glob("rows*"):
+        path.unlink()
+    before = columns(work)
+    write_params(work, params() | {"executor": "ray"})
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.generate", "dialogue"], cwd=work, text=True, capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"computed 15 decoders, 60 texts", done.stdout) and columns(work) == before
+
+
+@needs_ray
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "auto", "no-such-host.invalid:6379"])
+def test_no_ray_at_the_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(PipelineError, match=f"ray.address = '{address}': no Ray there") as error:
+        list(on_ray(load, deadly, [1], lambda n: None, Cluster(address, 1, 1, 0)))
+    assert "\n" not in str(error.value)
+
+
+def test_without_ray_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(
+        PipelineError, match=r"Ray is not installed; pip install -r requirements-scale\.txt"
+    ):
+        list(on_ray(load, deadly, [1], lambda n: None, Cluster("", 1, 1, 0)))
+
+
+WRONG = [
+    ({"address": "here"}, "ray.address = 'here': must be local"),
+    ({"address": "host:99999"}, "ray.address = 'host:99999'"),
+    ({"workers": 0}, "ray.workers = 0"),
+    ({"cpus_per_worker": 0.5}, "ray.cpus_per_worker = 0.5"),
+    ({"gpus_per_worker": 1.5}, "ray.gpus_per_worker = 1.5: above 1 it must be a whole number"),
+    ({"gpus": 1}, "ray.gpus = 1: unknown key"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG, ids=str)
+def test_wrong_values_are_named(change: dict[str, Any], message: str) -> None:
+    values = params()
+    values["ray"] |= change
+    with pytest.raises(SettingsError) as error:
+        parse_settings(values)
+    assert message in str(error.value)
