@@ -1,0 +1,195 @@
+"""What more workers, other blocks and larger grids cost: `python -m benchmarks.scale_out`, 15 minutes on two cores.
+
+Writes reports/scale_out.json; docs/scale.md shows its tables and builds its estimate on them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.workload import Workload, routing_only, workload
+from pipeline.cost import machine
+from pipeline.decoding.cluster import on_ray
+from pipeline.decoding.execute import Executor, run_units
+from pipeline.decoding.model import load_model
+from pipeline.decoding.runner import Ready, grouped, make_ready, pack, run_block, units
+from pipeline.decoding.store import Store
+from pipeline.decoding.workers import in_processes
+from pipeline.files import write_json
+from pipeline.settings import Cluster, Settings, load_settings
+
+TASK, STEPS, SIDE = "textgen", 16, 20
+FEW, MANY = 4, 12  # blocks; the difference of two runs is free of set-up
+PARTS = (1, 2, 4, 8)  # in how many units an example's cells are cut
+BLOCKS = (1, 2, 4, 8, 16)  # examples
+
+
+def main() -> None:
+    settings = load_settings()
+    cells = [c for c in routing_only(settings, TASK) if not c.decoder.q_route.structural]
+    result = {
+        "machine": machine(), "task": TASK, "dtype": settings.dtype, "steps": STEPS,
+        "executors": executors(settings, workload(settings, TASK, cells, MANY, max_new_tokens=STEPS)),
+        **in_pieces(settings, workload(settings, TASK, cells, max(BLOCKS), max_new_tokens=STEPS)),
+        "grid": large_grid(settings),
+    }  # fmt: skip
+    write_json("reports/scale_out.json", result, indent=2)
+    print(executor_table(result), piece_table(result), estimate_table(result), sep="\n\n")
+
+
+def executors(settings: Settings, work: Workload) -> list[dict[str, Any]]:
+    """Of each executor with one CPU a worker: seconds = set-up + blocks · cost / workers."""
+    ways: list[tuple[str, int, Executor]] = [
+        ("local", 1, partial(in_processes, workers=1)),
+        ("local", 2, partial(in_processes, workers=2)),
+        ("ray", 1, partial(on_ray, cluster=Cluster("", 1, 1, 0))),
+        ("ray", 2, partial(on_ray, cluster=Cluster("", 2, 1, 0))),
+    ]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # of the one local worker, which is this process
+    found = []
+    for name, workers, execute in ways:
+        few, many = (seconds(settings, work, blocks, execute) for blocks in (FEW, MANY))
+        slope = (many - few) / (MANY - FEW)
+        found.append({
+            "executor": name, "workers": workers, "few": few, "many": many, "block": slope,
+            "set_up": many - MANY * slope,
+        })  # fmt: skip
+    torch.set_num_threads(threads)
+    return found
+
+
+def seconds(settings: Settings, work: Workload, blocks: int, execute: Executor) -> float:
+    """Of a run with a block an example."""
+    groups = list(grouped(work.texts))[:blocks]
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        load = partial(load_model, work.folder.resolve(), settings.dtype)
+        store = Store(Path(folder) / "rows.sqlite")
+        run_units(load, work.plan, units(groups, len(groups[0])), store, settings.batch_size, execute)
+        spent = time.perf_counter() - started
+        store.close()
+    return spent
+
+
+def in_pieces(settings: Settings, work: Workload) -> dict[str, list[dict[str, Any]]]:
+    """Blocks of more examples, and an example's cells cut into several units."""
+    ready = make_ready(lambda: load_model(work.folder, settings.dtype), work.plan)
+    groups = list(grouped(work.texts))
+    blocks = []
+    for count in BLOCKS:
+        texts = [text for group in groups[:count] for text in group]
+        spent, rows = timed(ready, work, [texts], settings.batch_size)
+        blocks.append({"examples": count, "texts": len(texts), "seconds": spent, "rows": rows})
+    pieces = []
+    for parts in PARTS:
+        # neighbours in the grid stay together
+        cut = [g[i * len(g) // parts : (i + 1) * len(g) // parts] for g in groups[:4] for i in range(parts)]
+        spent, rows = timed(ready, work, cut, settings.batch_size)
+        pieces.append({"parts": parts, "seconds": spent, "rows": rows})
+    return {"blocks": blocks, "pieces": pieces}
+
+
+def timed(ready: Ready, work: Workload, parts: list[Any], batch_size: int) -> tuple[float, int]:
+    started, rows = time.perf_counter(), 0
+    for texts in parts:
+        rows += run_block(ready, work.plan, texts, batch_size)[1].rows
+    return time.perf_counter() - started, rows
+
+
+def large_grid(settings: Settings) -> dict[str, Any]:
+    """400 cells of two different routes, whole texts: rows of the model, tokens of the cells, bytes of the store."""
+    rates = (0.0, *(0.001 * 300 ** (i / (SIDE - 2)) for i in range(SIDE - 1)))
+    name = "plausible"
+    large = replace(settings, q=rates, lambdas=rates, variants={name: settings.variants[name]})
+    work = workload(large, TASK, routing_only(large, TASK), 4)
+    ready = make_ready(lambda: load_model(work.folder, settings.dtype), work.plan)
+    with tempfile.TemporaryDirectory() as folder:
+        store, found = Store(Path(folder) / "rows.sqlite"), {"rows": 0, "tokens": 0}
+        for texts in grouped(work.texts):
+            trajectories, done = run_block(ready, work.plan, texts, settings.batch_size)
+            store.put({key: pack(trajectory) for key, trajectory in trajectories.items()})
+            found["rows"] += done.rows
+            found["tokens"] += sum(work.weight[t] * len(trajectories[t.key].token_ids) for t in texts)
+        store.close()
+        size = (Path(folder) / "rows.sqlite").stat().st_size
+    return {
+        **found, "cells": work.cells, "examples": 4, "tokens_a_row": found["tokens"] / found["rows"],
+        "distinct_texts": len(work.texts), "bytes_a_text": size / len(work.texts),
+    }  # fmt: skip
+
+
+PROMPTS, WEIGHTS = (
+    1_000_000,
+    7e9,
+)  # of the run that is estimated, with the cells and text length of `large_grid`
+PEAK, REACHED = (
+    989e12,
+    0.4,
+)  # FLOP/s of an H100 in bf16 (its data sheet), and the share that decoding reaches
+
+
+def estimate_table(result: dict[str, Any]) -> str:
+    """A run of a million prompts on a model of 7 billion weights; two FLOP a weight and row, attention left out."""
+    grid = result["grid"]
+    texts = PROMPTS * grid["cells"]
+    tokens = texts * grid["tokens"] / (grid["cells"] * grid["examples"])
+    rows = tokens / grid["tokens_a_row"]
+    hours = {
+        name: count * 2 * WEIGHTS / (PEAK * REACHED) / 3600
+        for name, count in (("loop", tokens), ("here", rows))
+    }
+    units = PROMPTS * grid["cells"] / load_settings().max_rows
+    lines = [
+        ("texts", f"{texts:.3g}"),
+        ("tokens of all cells", f"{tokens:.3g}"),
+        (f"model rows (measured: {grid['tokens_a_row']:.2f} tokens a row)", f"{rows:.3g}"),
+        ("GPU hours, sharing", f"{hours['here']:.0f}"),
+        ("GPU hours, a loop over cells at the same speed a row", f"{hours['loop']:.0f}"),
+        (
+            f"store (measured: {grid['bytes_a_text']:.0f} bytes a text)",
+            f"{texts * grid['bytes_a_text'] / 1e12:.2f} TB",
+        ),
+        (f"units of {load_settings().max_rows} texts", f"{units:.3g}"),
+        ("seconds of one unit on one GPU", f"{hours['here'] * 3600 / units:.1f}"),
+    ]
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in lines)])
+
+
+def executor_table(result: dict[str, Any]) -> str:
+    lines = [
+        "| executor | workers | 4 blocks | 12 blocks | a block | set-up |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in result["executors"]:
+        lines.append(
+            f"| {one['executor']} | {one['workers']} | {one['few']:.1f} s | {one['many']:.1f} s | "
+            f"{one['block']:.2f} s | {one['set_up']:.1f} s |"
+        )
+    return "\n".join(lines)
+
+
+def piece_table(result: dict[str, Any]) -> str:
+    lines = ["| examples in a block | texts | ms a text | rows a text |", "|---|---|---|---|"]
+    for one in result["blocks"]:
+        texts = one["texts"]
+        lines.append(
+            f"| {one['examples']} | {texts} | {1000 * one['seconds'] / texts:.1f} | {one['rows'] / texts:.2f} |"
+        )
+    first = result["pieces"][0]
+    lines += ["", "| units an example is cut into | rows | sharing lost | seconds |", "|---|---|---|---|"]
+    for one in result["pieces"]:
+        lost = one["rows"] / first["rows"] - 1
+        lines.append(f"| {one['parts']} | {one['rows']} | {lost:.0%} | {one['seconds']:.1f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
