@@ -15,7 +15,7 @@ from pipeline.decoding.model import load_model, load_tokenizer
 from pipeline.decoding.prepared import plan_rows
 from pipeline.decoding.store import Store, open_store
 from pipeline.events import events
-from pipeline.files import read_json, read_jsonl, write_json
+from pipeline.files import read_json, read_jsonl, sealed, write_json
 from pipeline.metrics import METRICS, CellTexts
 from pipeline.metrics.collect import Judge, add_embeddings, add_judge, human_texts, read_texts, text_order
 from pipeline.metrics.comparison import Comparison
@@ -70,7 +70,7 @@ def main(argv: list[str]) -> None:
     result["comparison"] = compared.result(weights, halves)
     stored = Path(f"data/metrics/{task.name}.stats.parquet")
     write_stats(stored, ids, stats)
-    write_json(f"data/metrics/{task.name}.json", without_nan(result))
+    write_json(f"data/metrics/{task.name}.json", sealed(without_nan(result)))
     with events(settings, "evaluate", task.name) as log:
         for record in result["cells"]:
             for name, found in record["metrics"].items():

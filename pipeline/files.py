@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,28 @@ def write_json(path: str | Path, value: Any, indent: int | None = None) -> None:
     write_text(path, json.dumps(value, indent=indent, sort_keys=True, allow_nan=False) + "\n")
 
 
+SEAL = "sha256 of the rest"  # the key under which an object holds the hash of its other keys
+
+
+def sealed(value: dict[str, Any]) -> dict[str, Any]:
+    """`value` with its own hash: what reads it then sees a changed digit, which leaves JSON well formed."""
+    return {**value, SEAL: sha256_json(json.loads(json.dumps(value)))}
+
+
+def unsealed(where: str, value: Any) -> Any:
+    """Without the hash, if there is one. Raises `PipelineError` naming `where` when it is another's."""
+    if not isinstance(value, dict) or SEAL not in value:
+        return value
+    plain = {key: item for key, item in value.items() if key != SEAL}
+    if value[SEAL] != sha256_json(plain):
+        raise PipelineError(f"{where}: damaged or edited (its hash is another); dvc repro makes it anew")
+    return plain
+
+
 def read_json(path: str | Path) -> Any:
-    """Raises `PipelineError` with the file's name when it is missing or broken."""
+    """Raises `PipelineError` with the file's name when it is missing, broken or not as it was sealed."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return unsealed(str(path), json.loads(Path(path).read_text(encoding="utf-8")))
     except OSError as error:
         raise PipelineError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
@@ -52,12 +71,12 @@ def write_jsonl(path: str | Path, rows: list[dict[str, Any]]) -> None:
 
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
-    """Raises `PipelineError` with file and line number when a line is broken."""
+    """Raises `PipelineError` with file and line number when a line is broken, or not as it was sealed."""
     rows: list[dict[str, Any]] = []
     try:
         with open(path, encoding="utf-8") as lines:
             for line in lines:
-                rows.append(json.loads(line))
+                rows.append(unsealed(f"{path}, line {len(rows) + 1}", json.loads(line)))
     except OSError as error:
         raise PipelineError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
@@ -68,6 +87,31 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
 def sha256_file(path: str | Path) -> str:
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+@cache
+def _sha256_unchanged(path: Path, changed: int) -> str:
+    return sha256_file(path)
+
+
+def check_asset(folder: str | Path, weights: bool) -> None:
+    """Compare an asset's files with the hashes that fetch wrote: the weights, or all others.
+
+    Once a process and file: 1 GB takes about a second. Raises `PipelineError` naming the file. A folder
+    without `asset.json` was not fetched and is taken as it is.
+    """
+    folder = Path(folder).resolve()
+    if not (folder / "asset.json").exists():
+        return
+    for name, digest in read_json(folder / "asset.json")["files"].items():
+        path = folder / name
+        if (path.suffix == ".safetensors") != weights:
+            continue
+        if not path.is_file() or _sha256_unchanged(path, path.stat().st_ctime_ns) != digest:
+            raise PipelineError(
+                f"data/assets/{folder.name}/{name}: damaged, edited or missing (asset.json has another hash); "
+                f"run dvc repro fetch@{folder.name}"
+            )
 
 
 def sha256_json(value: Any) -> str:

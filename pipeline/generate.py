@@ -65,7 +65,7 @@ def write_cells(plan: Plan, store: Store, tokenizer: Any, folder: Path, log: Log
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
     for cell in plan.cells:
         texts = plan.texts_of(plan.job_of(cell))
-        values = store.get([text.key for text in texts])
+        values = store.take([text.key for text in texts])
         rows = [cell_row(text, unpack(values[text.key]), tokenizer, plan) for text in texts]
         metadata = {
             "task": plan.task.name,

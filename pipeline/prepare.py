@@ -9,7 +9,7 @@ from pipeline import stage
 from pipeline.checks import PipelineError, choice
 from pipeline.decoding.examples import check_context, tokenize_prompts
 from pipeline.decoding.model import load_tokenizer, read_shape
-from pipeline.files import write_jsonl
+from pipeline.files import check_asset, sealed, write_jsonl
 from pipeline.settings import Asset, Task, load_settings
 from pipeline.tasks import TASKS
 from pipeline.tasks.examples import Generator
@@ -25,6 +25,7 @@ def main(argv: list[str]) -> None:
     for name in (task.data, task.model):
         if not (ASSETS / name).is_dir():
             raise PipelineError(f"{ASSETS / name}: missing; run dvc repro fetch@{name}")
+    check_asset(ASSETS / task.data, weights=False)
     shape = read_shape(ASSETS / task.model, task.target_code)
     generator = Generator(
         task.model, load_tokenizer(ASSETS / task.model, task.source_code), shape.is_encoder_decoder
@@ -34,7 +35,7 @@ def main(argv: list[str]) -> None:
     examples = tokenize_prompts(rows, generator.tokenizer, special)
     check_context(f"tasks.{task.name}", examples, task, shape)
     path = Path("data/prepared") / f"{task.name}.jsonl"
-    write_jsonl(path, rows)
+    write_jsonl(path, [sealed(row) for row in rows])
     stage.say("prepare", f"{task.name}: {len(rows)} examples in {path}")
 
 

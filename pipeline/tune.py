@@ -16,7 +16,7 @@ from pipeline.checks import choice
 from pipeline.decoding.plan import CODE_VERSION
 from pipeline.decoding.store import content_key, default_folder, open_store
 from pipeline.events import events
-from pipeline.files import read_json, read_jsonl, write_json
+from pipeline.files import read_json, read_jsonl, sealed, write_json
 from pipeline.metrics.measure import without_nan
 from pipeline.progress import Progress
 from pipeline.routing.cells import Cell, all_cells, representatives
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
         stage.say("tune", f"{task.name}: {why}")
         return
     result, computed = tuned(settings, task, rows, tune, test)
-    write_json(whole, without_nan(result))
+    write_json(whole, sealed(without_nan(result)))
     best = result["families"]["routing"]["winner"]
     numbers = {"tuned": best["tune"]["reward"], "held_out": best["test"]["reward"]}
     write_json(

@@ -14,6 +14,7 @@ from pipeline import prepare
 from pipeline.checks import PipelineError
 from pipeline.decoding.examples import check_context, tokenize_prompts
 from pipeline.decoding.network import Shape
+from pipeline.files import SEAL
 from pipeline.settings import Asset, Task, load_settings
 from pipeline.tasks import TASKS, dialogue, textgen, translation
 from pipeline.tasks.examples import Generator, in_stable_order
@@ -204,4 +205,4 @@ def test_the_stage(
     prepare.main(["textgen"])
     assert Path("data/prepared/textgen.jsonl").read_bytes() == first
     assert "prepare: textgen: 3 examples in data/prepared/textgen.jsonl" in capsys.readouterr().out
-    assert set(json.loads(first.splitlines()[0])) == {"id", "prompt", "source", "references", "meta"}
+    assert set(json.loads(first.splitlines()[0])) == {"id", "prompt", "source", "references", "meta", SEAL}

@@ -33,13 +33,13 @@ def write_cell(path: Path, rows: list[dict[str, Any]], metadata: dict[str, Any])
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
     table = table.replace_schema_metadata({"cell": json.dumps(metadata, sort_keys=True)})
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_cell(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     """Table and metadata. Raises `PipelineError` naming the file when it is missing or damaged."""
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, page_checksum_verification=True)
         metadata = json.loads((table.schema.metadata or {})[b"cell"])
     except FileNotFoundError:
         raise PipelineError(f"{path}: missing; run dvc repro generate@{path.parent.name}") from None
@@ -47,6 +47,6 @@ def read_cell(path: Path) -> tuple[pa.Table, dict[str, Any]]:
         reason = " ".join(str(error).split())[:200]
         hint = f"run dvc repro --force generate@{path.parent.name} (finished texts are kept)"
         raise PipelineError(f"{path}: damaged or truncated ({reason}); {hint}") from None
-    if table.schema.names != SCHEMA.names:
-        raise PipelineError(f"{path}: has columns {table.schema.names}, expected {SCHEMA.names}")
+    if table.schema.remove_metadata() != SCHEMA:  # the footer, unlike the pages, has no checksum
+        raise PipelineError(f"{path}: has columns {table.schema.names}, or other types than {SCHEMA.names}")
     return table, metadata

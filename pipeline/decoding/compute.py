@@ -41,7 +41,7 @@ def calibrate(
 
     entropies = {}
     for base, some in texts.items():
-        values = store.get([text.key for text in some])
+        values = store.take([text.key for text in some])
         entropies[base] = np.concatenate([unpack(values[text.key]).entropies for text in some])
     cells = with_scales(plan.cells, entropies, plan.vocabulary)
     return replace(plan, cells=tuple(cells)), spent

@@ -26,6 +26,7 @@ from pipeline.decoding.network import (
     experts_of,
     heads_of,
 )
+from pipeline.files import check_asset
 
 
 def read_shape(folder: str | Path, target_code: str = "") -> Shape:
@@ -33,6 +34,7 @@ def read_shape(folder: str | Path, target_code: str = "") -> Shape:
 
     Raises `PipelineError` when the folder holds no model configuration, or no such language.
     """
+    check_asset(folder, weights=False)
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
@@ -84,6 +86,7 @@ def load_tokenizer(folder: str | Path, source_code: str = "") -> Any:
 
     Raises `PipelineError` when the folder is missing or holds no tokenizer.
     """
+    check_asset(folder, weights=False)
     languages = {"src_lang": source_code} if source_code else {}
     try:
         return AutoTokenizer.from_pretrained(
@@ -107,7 +110,7 @@ def load_model(
     target_code: str = "",
     invariant: bool = True,
 ) -> LanguageModel:
-    """Load safetensors and tokenizer from a folder.
+    """Load safetensors and tokenizer from a folder; those of an asset are what was fetched.
 
     `invariant=False` leaves the multiplications to the default library, whose fp32 results change
     with the batch; it exists so that tests can see the difference. Raises `PipelineError`.
@@ -120,6 +123,7 @@ def load_model(
             "results would change with the batch; use float32"
         )
     shape, tokenizer = read_shape(folder, target_code), load_tokenizer(folder)
+    check_asset(folder, weights=True)
     loader = AutoModelForSeq2SeqLM if shape.is_encoder_decoder else AutoModelForCausalLM
     try:
         network = loader.from_pretrained(

@@ -20,6 +20,12 @@ from filelock import FileLock, Timeout
 from pipeline.checks import PipelineError
 from pipeline.stage import say
 
+DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)  # the latter: a message that quotes broken bytes
+SOUND = {  # disk full, no permission, …: the file's content is as it was
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY,
+}  # fmt: skip
+
 
 def content_key(address: Any) -> bytes:
     """32 bytes: the SHA-256 of a JSON value, independent of the order of keys."""
@@ -46,14 +52,15 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.database = sqlite3.connect(path, timeout=600)
+            self.database.text_factory = bytes  # a value whose type is damaged is judged by its checksum
             self.database.execute(
                 "CREATE TABLE IF NOT EXISTS items (key BLOB PRIMARY KEY, crc INTEGER, value BLOB) WITHOUT ROWID"
             )
-        except sqlite3.DatabaseError as error:
+        except DAMAGE as error:
             raise self._damaged(error) from None
 
     def _damaged(self, error: Exception) -> PipelineError:
-        if isinstance(error, sqlite3.OperationalError):  # disk full, no permission: the content is sound
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in SOUND:
             return PipelineError(f"{self.path}: {error}")
         return PipelineError(f"{self.path}: not usable ({error}); delete it, its content is recomputed")
 
@@ -63,10 +70,17 @@ class Store:
         try:
             for key in keys:
                 row = self.database.execute("SELECT crc, value FROM items WHERE key = ?", (key,)).fetchone()
-                if row is not None and zlib.crc32(row[1]) == row[0]:
+                if row and isinstance(row[1], bytes) and zlib.crc32(row[1]) == row[0]:
                     found[key] = row[1]
-        except sqlite3.DatabaseError as error:
+        except DAMAGE as error:
             raise self._damaged(error) from None
+        return found
+
+    def take(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The values of keys that were all there. Raises `PipelineError` where a damaged tree has lost one."""
+        found = self.get(keys)
+        if len(found) < len(set(keys)):
+            raise self._damaged(ValueError("values that were there are lost"))
         return found
 
     def present(self, keys: Sequence[bytes]) -> set[bytes]:
@@ -83,7 +97,7 @@ class Store:
                     "INSERT OR REPLACE INTO items VALUES (?, ?, ?)",
                     [(key, zlib.crc32(value), value) for key, value in items.items()],
                 )
-        except sqlite3.DatabaseError as error:
+        except DAMAGE as error:
             raise self._damaged(error) from None
 
     def close(self) -> None:

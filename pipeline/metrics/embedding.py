@@ -14,7 +14,7 @@ from pipeline.checks import PipelineError
 from pipeline.decoding.forest import spans
 from pipeline.decoding.invariant import make_invariant
 from pipeline.decoding.store import Store, content_key
-from pipeline.files import read_json
+from pipeline.files import check_asset, read_json
 from pipeline.settings import Settings
 
 CODE_VERSION = 1  # raise it when a change of code changes vectors
@@ -29,6 +29,8 @@ class Embedder:
     """
 
     def __init__(self, folder: Path) -> None:
+        for weights in (False, True):
+            check_asset(folder, weights)
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False

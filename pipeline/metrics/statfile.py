@@ -33,13 +33,13 @@ def write_stats(path: str | Path, ids: Sequence[str], stats: Statistics) -> None
     ]
     table = pa.Table.from_pylist(rows, schema=SCHEMA.with_metadata({"examples": json.dumps(list(ids))}))
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_stats(path: str | Path) -> tuple[list[str], Statistics]:
     """Ids of the examples, and what was written. Raises `PipelineError` naming the file."""
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, page_checksum_verification=True)
         ids = json.loads((table.schema.metadata or {})[b"examples"])
         found: Statistics = {}
         for row in range(table.num_rows):

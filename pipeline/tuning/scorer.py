@@ -133,7 +133,7 @@ class Scorer:
         order = text_order(settings, task, rows, task.samples)
         found: dict[str, CellTexts] = {}
         for name, texts in wanted.items():
-            values = self.store.get([text.key for text in texts])
+            values = self.store.take([text.key for text in texts])
             records = [cell_row(text, unpack(values[text.key]), self.tokenizer, plan) for text in texts]
             columns = {key: [record[key] for record in records] for key in records[0]}
             columns["model_logprobs"] = [np.array(logs) for logs in columns["model_logprobs"]]

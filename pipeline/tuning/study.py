@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.checks import PipelineError
 from pipeline.routing.cells import Cell
 from pipeline.settings import Tuning
+from pipeline.tuning.journal import Journal
 from pipeline.tuning.scorer import Score
 
 Scored = Callable[[Sequence[Cell], int], dict[str, Score]]  # cells, number of examples → scores
@@ -35,22 +34,10 @@ def seed_of(*address: Any) -> int:
 
 
 def open_study(path: Path, name: str, tune: Tuning) -> optuna.Study:
-    """Raises `PipelineError` that names the file where it is damaged."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    path.parent.mkdir(parents=True, exist_ok=True)
     directions = [optuna.study.StudyDirection.MAXIMIZE] * (1 if tune.objective == "reward" else 2)
-    try:
-        storage = JournalStorage(JournalFileBackend(str(path)))
-        study = optuna.create_study(
-            storage=storage, study_name=name, directions=directions, load_if_exists=True
-        )
-        study.get_trials()
-        return study
-    except (ValueError, KeyError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise PipelineError(
-            f"{path}: damaged ({reason}); delete it: the trials' texts and scores are kept, so they are fast to repeat"
-        ) from None
+    storage = JournalStorage(Journal(path))
+    return optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
 
 
 def sampler(tune: Tuning, seed: int) -> optuna.samplers.BaseSampler:
