@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from pipeline import stage
 from pipeline.checks import PipelineError, choice
 from pipeline.convert import convert_gguf
-from pipeline.files import sha256_file, write_json
+from pipeline.files import sha256_file, temporary_beside, write_json
 from pipeline.settings import Asset, load_settings
 from pipeline.sources import SOURCES
 
@@ -23,18 +22,21 @@ TOKENIZER_FILES = (
 def main(argv: list[str]) -> None:
     assets = load_settings().assets
     asset = assets[choice("fetch", stage.argument(argv, "an asset"), assets)]
+    target = ASSETS / asset.name
     ASSETS.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=ASSETS, prefix=f".{asset.name}-") as temporary:
-        folder = Path(temporary) / asset.name
-        folder.mkdir()
+    temporary = temporary_beside(target)
+    try:
+        folder = temporary / asset.name
+        folder.mkdir(parents=True)
         SOURCES[asset.sources[0].partition(":")[0]](asset, folder)
         if asset.kind in ("model", "embedder"):
             finish_model(asset, folder)
         files = seal(asset, folder)
-        target = ASSETS / asset.name
         if target.exists():
             shutil.rmtree(target)
         os.replace(folder, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     stage.say("fetch", f"{asset.name}: {len(files)} files, {size / 1e6:.1f} MB in {target}")
 

@@ -116,11 +116,11 @@ def test_an_interrupted_search_goes_on_where_it_was(tmp_path: Path, calls: int) 
 
 
 def test_stopped_while_asking_or_telling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kill between any two writes of the file, here at every 31st of them."""
+    """A kill between any two writes of the file, here at every 31st of them and where the first trial waits."""
     whole = trials(run(tmp_path / "whole")[0])
     lines = (tmp_path / "whole").read_bytes().splitlines(keepends=True)
     assert len(lines) > 100
-    for kept in range(1, len(lines), 31):
+    for kept in (2, *range(1, len(lines), 31)):
         (tmp_path / "cut").write_bytes(b"".join(lines[:kept]))
         study, _, _ = run(tmp_path / "cut")
         assert trials(study) == whole, kept

