@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline import stage
 from pipeline.checks import PipelineError, choice
 from pipeline.convert import convert_gguf
-from pipeline.files import sha256_file, temporary_beside, write_json
+from pipeline.files import sealed, sha256_file, temporary_beside, write_json
 from pipeline.settings import Asset, load_settings
 from pipeline.sources import SOURCES
 
@@ -81,7 +81,7 @@ def seal(asset: Asset, folder: Path) -> dict[str, str]:
     }
     write_json(
         folder / "asset.json",
-        {"name": asset.name, "kind": asset.kind, "sources": asset.sources, "files": files},
+        sealed({"name": asset.name, "kind": asset.kind, "sources": asset.sources, "files": files}),
         indent=1,
     )
     return files
