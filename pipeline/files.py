@@ -43,6 +43,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:  # a full disk, whose error names no file
+        if error.filename is None:
+            raise PipelineError(f"{path}: cannot be written ({error.strerror or error})") from None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
