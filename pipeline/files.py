@@ -64,17 +64,23 @@ def write_json(path: str | Path, value: Any, indent: int | None = None) -> None:
 SEAL = "sha256 of the rest"  # the key under which an object holds the hash of its other keys
 
 
-def sealed(value: dict[str, Any]) -> dict[str, Any]:
-    """`value` with its own hash: what reads it then sees a changed digit, which leaves JSON well formed."""
-    return {**value, SEAL: sha256_json(json.loads(json.dumps(value)))}
+def sealed(value: dict[str, Any], inside: str = "") -> dict[str, Any]:
+    """`value` with its own hash: what reads it then sees a changed digit, which leaves JSON well formed.
+
+    inside: the key of a mapping in `value` that takes the hash, where the keys of `value` itself are fixed.
+    """
+    seal = {SEAL: sha256_json(json.loads(json.dumps(value)))}
+    return {**value, inside: {**value[inside], **seal}} if inside else {**value, **seal}
 
 
-def unsealed(where: str, value: Any) -> Any:
+def unsealed(where: str, value: Any, inside: str = "") -> Any:
     """Without the hash, if there is one. Raises `PipelineError` naming `where` when it is another's."""
-    if not isinstance(value, dict) or SEAL not in value:
+    holder = value.get(inside) if inside and isinstance(value, dict) else value
+    if not isinstance(holder, dict) or SEAL not in holder:
         return value
-    plain = {key: item for key, item in value.items() if key != SEAL}
-    if value[SEAL] != sha256_json(plain):
+    rest = {key: item for key, item in holder.items() if key != SEAL}
+    plain = {**value, inside: rest} if inside else rest
+    if holder[SEAL] != sha256_json(plain):
         raise PipelineError(f"{where}: damaged or edited (its hash is another); dvc repro makes it anew")
     return plain
 
@@ -100,7 +106,7 @@ def read_jsonl(path: str | Path) -> list[dict[str, Any]]:
     try:
         with open(path, encoding="utf-8") as lines:
             for line in lines:
-                rows.append(unsealed(f"{path}, line {len(rows) + 1}", json.loads(line)))
+                rows.append(unsealed(f"{path}, line {len(rows) + 1}", json.loads(line), "meta"))
     except OSError as error:
         raise PipelineError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:

@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     examples = tokenize_prompts(rows, generator.tokenizer, special)
     check_context(f"tasks.{task.name}", examples, task, shape)
     path = Path("data/prepared") / f"{task.name}.jsonl"
-    write_jsonl(path, [sealed(row) for row in rows])
+    write_jsonl(path, [sealed(row, inside="meta") for row in rows])
     stage.say("prepare", f"{task.name}: {len(rows)} examples in {path}")
 
 

@@ -54,6 +54,10 @@ class Store:
             self.database = sqlite3.connect(path, timeout=600)
             self.database.text_factory = bytes  # a value whose type is damaged is judged by its checksum
             self.database.execute(
+                "PRAGMA page_size = 16384"
+            )  # of a new file: a text fits into its tree's pages
+            self.database.execute("PRAGMA cache_size = -65536")  # KiB
+            self.database.execute(
                 "CREATE TABLE IF NOT EXISTS items (key BLOB PRIMARY KEY, crc INTEGER, value BLOB) WITHOUT ROWID"
             )
         except DAMAGE as error:
