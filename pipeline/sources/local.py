@@ -34,9 +34,10 @@ def _load_records(asset: Asset, path: Path, target: Path) -> None:
 
     builder, files = data_files(asset, path)
     cache = target / ".cache"
+    marked = {"encoding": "utf-8-sig"} if builder == "text" else {}  # the others know the mark themselves
     try:
         rows = load_dataset(
-            builder, data_files=[str(file) for file in files], split="train", cache_dir=str(cache)
+            builder, data_files=[str(file) for file in files], split="train", cache_dir=str(cache), **marked
         )
         write_records(asset, rows, target)
     except (DatasetsError, ValueError) as error:

@@ -22,7 +22,7 @@ def read_sotu(folder: Path, asset: Asset, task: Task) -> Records:
     """Paragraphs of at least 130 words, white space normalised."""
     for path in sorted(folder.rglob("*.txt")):
         try:
-            speech = path.read_text(encoding="utf-8")
+            speech = path.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             raise PipelineError(f"{path}: is not UTF-8 text ({error})") from None
         for paragraph in re.split(r"\n\s*\n", speech):
