@@ -87,7 +87,7 @@ def _run(folder: Path, module: str, argv: tuple[str, ...], first: tuple[Prepare,
     stage.run(import_module(f"pipeline.{module}").main)
 
 
-def events(on_event: Callable[[str], None]) -> None:
+def events(on_event: Callable[[str], object]) -> None:
     """Tell of every write of this process that could be cut off: a file opened to be written, moved, removed;
     a folder made; a statement that changes the store. From now on, for good.
     """
@@ -145,7 +145,7 @@ class Counted:
             put(store, items)
             os.write(file, "".join(f"{key.hex()}\n" for key in items).encode())
 
-        Store.put = counted  # type: ignore[method-assign]
+        Store.put = counted  # type: ignore[assignment, method-assign]
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Listed:
 
     def __call__(self) -> None:
         file = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        events(lambda kind: os.write(file, f"{kind}\n".encode()) and None)
+        events(lambda kind: os.write(file, f"{kind}\n".encode()))
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class Slow:
             time.sleep(self.pause)
             put(store, items)
 
-        Store.put = slow  # type: ignore[method-assign]
+        Store.put = slow  # type: ignore[assignment, method-assign]
 
 
 @dataclass(frozen=True)

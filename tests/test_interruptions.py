@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.attempts import Counted, Killed, Listed, Slow, attempt, outputs, start
+from tests.attempts import Counted, Killed, Listed, Prepare, Slow, attempt, outputs, start
 from tests.workspace import ROOT, make_workspace, params, write_params
 
 TASK = "textgen"
@@ -42,7 +42,10 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     before = {}
     for stage in STAGES:
         before[stage] = Path(shutil.copytree(folder, folder.parent / stage / "work"))
-        watched = [Counted(folder.parent / f"{stage}.keys"), Listed(folder.parent / f"{stage}.kinds")]
+        watched: list[Prepare] = [
+            Counted(folder.parent / f"{stage}.keys"),
+            Listed(folder.parent / f"{stage}.kinds"),
+        ]
         assert attempt(folder, stage, TASK, first=watched).status == 0
     return before | {"end": folder}
 
