@@ -179,9 +179,7 @@ def test_a_damaged_value_of_the_store_alone_is_made_again(work: Path, puts: list
     with sqlite3.connect(path) as database:
         values = [value for (value,) in database.execute("SELECT value FROM items ORDER BY key")]
     data, key = bytearray(path.read_bytes()), random.Random(12)
-    texts = [
-        value for value in values if value.startswith(b"PK") and data.find(value[-300:]) > 0
-    ]  # of numpy
+    texts = [value for value in values if value.startswith(b"PK") and value in data]  # of numpy
     with inside(work):
         tokenizer = load_tokenizer("data/assets/one")
         settings = load_settings()
