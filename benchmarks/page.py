@@ -40,7 +40,7 @@ def main() -> None:
     prepared = [{"id": f"e{i}", "source": "a prompt", "references": ["a text"]} for i in range(EXAMPLES)]
     with tempfile.TemporaryDirectory() as folder:
         for number, name in enumerate(decoders):
-            write_cell(Path(folder) / f"{name}.parquet", rows(number, len(tokenizer)), {})
+            write_cell(Path(folder) / f"{name}.parquet", [rows(number, len(tokenizer))], {})
         started = time.perf_counter()
         count = shown(settings.page_examples, EXAMPLES, len(decoders), 1)
         texts = task_samples(Path(folder), decoders, prepared[:count], 1, tokenizer.decode)

@@ -19,9 +19,10 @@ from pipeline.files import read_json, read_jsonl, sealed, write_json
 from pipeline.metrics import METRICS, CellTexts
 from pipeline.metrics.collect import Judge, add_embeddings, add_judge, human_texts, read_texts, text_order
 from pipeline.metrics.comparison import Comparison
-from pipeline.metrics.embedding import embed
+from pipeline.metrics.embedding import Embeddings
 from pipeline.metrics.likelihood import human_likelihood
 from pipeline.metrics.measure import measure, task_resamples, without_nan
+from pipeline.metrics.portions import Lazy
 from pipeline.metrics.recovery import Judged, recovery
 from pipeline.metrics.routing import gate_rates, identity
 from pipeline.metrics.statfile import write_stats
@@ -39,29 +40,26 @@ def main(argv: list[str]) -> None:
             raise PipelineError(f"data/prepared/{task.name}.jsonl: example {row['id']} has no references")
     cells = all_cells(settings, task)
     tokenizer = load_tokenizer(Path("data/assets") / task.model)
-    order = text_order(settings, task, rows, task.samples)
-    texts = {cell.name: read_texts(task, cell.name, rows, len(tokenizer), order) for cell in cells}
-    texts["human"] = human_texts(rows, tokenizer, text_order(settings, task, rows, 1))
     ids = [row["id"] for row in rows]
+    weights = task_resamples(settings, task, ids)
+    texts = task_texts(settings, task, rows, cells, tokenizer)
+    metrics = [METRICS[name] for name in settings.metrics if task.name in METRIC_TASKS[name]]
     with open_store("evaluate") as store:
-        judged = Progress(f"{task.name}, judge", "tok")
+        judge, judged = Judge(settings, task), Progress(f"{task.name}, judge", "tok")
         with judged as show:
-            judge = Judge(settings, task)
-            texts, work = add_judge(judge, rows, texts, store, show)
-        weights = task_resamples(settings, task, ids)
+            scored, work = add_judge(judge, rows, texts, store, show)
         likelihood = likelihoods(settings, task, cells, rows, texts["human"], tokenizer, weights, store)
         with Progress(f"{task.name}, embeddings", "text") as show:
-            texts = add_embeddings(rows, texts, lambda distinct: embed(settings, distinct, store, show))
-    metrics = [METRICS[name] for name in settings.metrics if task.name in METRIC_TASKS[name]]
-    with Progress(f"{task.name}, metrics", "cell") as show:
-        counter = iter(range(1, len(cells) + 1))
-        result, stats = measure(
-            settings, task, ids, cells, texts, metrics, weights, lambda: show(next(counter), len(cells))
-        )
-    by_token = Judged(tokenizer, judge.tokenizer, judge.kind.judge_text)
+            whole = add_embeddings(rows, scored, Embeddings(settings, store, show))
+        with Progress(f"{task.name}, metrics", "cell") as show:
+            counter = iter(range(1, len(cells) + 1))
+            result, stats = measure(
+                settings, task, ids, cells, whole, metrics, weights, lambda: show(next(counter), len(cells))
+            )
+        by_token = Judged(tokenizer, judge.tokenizer, judge.kind.judge_text)
+        result["recovery"] = recovery(cells, scored, by_token, weights, settings.confidence)
     result["identity"] = identity(settings, cells, texts)
     result["gates"] = gate_rates(cells, texts, task.max_new_tokens, settings.confidence)
-    result["recovery"] = recovery(cells, texts, by_token, weights, settings.confidence)
     result["likelihood"] = likelihood
     compared = Comparison(
         settings, task, ids, [cell for cell in cells if cell.name in stats], stats, METRICS
@@ -82,6 +80,19 @@ def main(argv: list[str]) -> None:
         f"{task.name}: {len(metrics)} metrics of {len(cells)} cells and the human texts "
         f"in data/metrics/{task.name}.json; judge: {judged.summary()}",
     )
+
+
+def task_texts(
+    settings: Settings, task: Task, rows: list[dict[str, Any]], cells: list[Cell], tokenizer: Any
+) -> Lazy:
+    """Cell, and "human" → its texts, read from its file whenever they are asked for."""
+    order = text_order(settings, task, rows, task.samples)
+    human = human_texts(rows, tokenizer, text_order(settings, task, rows, 1))
+
+    def read(name: str) -> CellTexts:
+        return human if name == "human" else read_texts(task, name, rows, len(tokenizer), order)
+
+    return Lazy([*(cell.name for cell in cells), "human"], read)
 
 
 def likelihoods(

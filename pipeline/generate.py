@@ -74,7 +74,7 @@ def write_cells(plan: Plan, store: Store, tokenizer: Any, folder: Path, log: Log
             "key": plan.cell_key(cell),
             "versions": versions,
         }
-        write_cell(folder / f"{cell.name}.parquet", rows, metadata)
+        write_cell(folder / f"{cell.name}.parquet", [rows], metadata)
         routes, entropies = ([x for row in rows for x in row[name]] for name in ("routes", "entropies"))
         if routes:
             log(f"gate_rate/{cell.name}", float(np.mean(np.array(routes) > 0)), 0)

@@ -174,7 +174,7 @@ def test_nothing_is_stored_of_a_damaged_model(work: Path, puts: list[bytes]) -> 
 
 
 def test_a_damaged_value_of_the_store_alone_is_made_again(work: Path, puts: list[bytes]) -> None:
-    """12 of the stored texts, a bit each: 12 texts are computed, and the cells are the same bytes."""
+    """A bit in 12 of the stored texts (which several keys may hold): those alone are computed, to the same bytes."""
     path, expected = work / ".dvc/cache/rows/rows.sqlite", outputs(work)
     with sqlite3.connect(path) as database:
         values = [value for (value,) in database.execute("SELECT value FROM items ORDER BY key")]
@@ -197,7 +197,7 @@ def test_a_damaged_value_of_the_store_alone_is_made_again(work: Path, puts: list
             data = data.replace(value[-300:], damaged)
         path.write_bytes(data)
         generate.main([TASK])
-        assert len(puts) == 12 and {own[k] for k in puts} == set(texts)
+        assert sorted(puts) == sorted(k for k, value in own.items() if value in texts)
         evaluate.main([TASK])
     assert outputs(work) == expected
 

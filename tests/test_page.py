@@ -95,7 +95,7 @@ def test_equal_texts_of_two_examples_keep_their_own_numbers(tmp_path: Path) -> N
         for name, log, rank in (("e0", -1.0, 5), ("e1", -2.0, 6))
     ]  # fmt: skip
     for decoder in ("one", "two"):
-        write_cell(tmp_path / f"{decoder}.parquet", rows, {})
+        write_cell(tmp_path / f"{decoder}.parquet", [rows], {})
     prepared = [{"id": row["example_id"], "source": "p", "references": ["r"]} for row in rows]
     found = samples.task_samples(tmp_path, ["one", "two"], prepared, 1, decode)
     assert found["cells"] == {"one": [0, 1], "two": [0, 1]} and found["pieces"] == ["a", "b"]

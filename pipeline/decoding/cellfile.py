@@ -1,8 +1,14 @@
-"""A cell's Parquet file: a row a text, the cell's settings in the metadata."""
+"""A cell's Parquet file: a row a text, the cell's settings in the metadata.
+
+Written and read in batches, so that a cell may have more texts than memory holds. Every page has a checksum,
+which is compared when it is read: a flipped byte is found.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,25 +34,47 @@ SCHEMA = pa.schema(
 )
 
 
-def write_cell(path: Path, rows: list[dict[str, Any]], metadata: dict[str, Any]) -> None:
-    """rows: dictionaries with SCHEMA's fields; metadata: JSON, stored under the key `cell`."""
-    table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    table = table.replace_schema_metadata({"cell": json.dumps(metadata, sort_keys=True)})
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+def write_cell(path: Path, batches: Iterable[Sequence[dict[str, Any]]], metadata: dict[str, Any]) -> None:
+    """batches: of dictionaries with SCHEMA's fields, each a row group of the file and in memory by itself.
+
+    metadata: JSON, stored under the key `cell`.
+    """
+    schema = SCHEMA.with_metadata({"cell": json.dumps(metadata, sort_keys=True)})
+    options = {"compression": "zstd", "write_page_checksum": True}
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
+        for rows in batches:
+            writer.write_table(pa.Table.from_pylist(list(rows), schema=schema))
 
 
-def read_cell(path: Path) -> tuple[pa.Table, dict[str, Any]]:
-    """Table and metadata. Raises `PipelineError` naming the file when it is missing or damaged."""
+def read_cell(path: Path, columns: Sequence[str] | None = None) -> tuple[pa.Table, dict[str, Any]]:
+    """Table, of some columns or of all, and metadata.
+
+    Raises `PipelineError` naming the file when it is missing or damaged.
+    """
+    with _opened(path) as file:
+        return file.read(columns), json.loads(file.schema_arrow.metadata[b"cell"])
+
+
+def read_batches(path: Path, columns: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
+    """The rows of some columns in order, at most `size` at a time. Raises as `read_cell` does."""
+    with _opened(path) as file:
+        yield from file.iter_batches(size, columns=columns)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """Errors while the file is open name it; those of whoever takes a batch do not pass through here."""
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
-        metadata = json.loads((table.schema.metadata or {})[b"cell"])
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            if b"cell" not in (file.schema_arrow.metadata or {}):
+                raise ValueError("no metadata")
+            names = file.schema_arrow.names
+            if file.schema_arrow.remove_metadata() != SCHEMA:  # the footer, unlike the pages, has no checksum
+                raise PipelineError(f"{path}: has columns {names}, or other types than {SCHEMA.names}")
+            yield file
     except FileNotFoundError:
         raise PipelineError(f"{path}: missing; run dvc repro generate@{path.parent.name}") from None
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         hint = f"run dvc repro --force generate@{path.parent.name} (finished texts are kept)"
         raise PipelineError(f"{path}: damaged or truncated ({reason}); {hint}") from None
-    if table.schema.remove_metadata() != SCHEMA:  # the footer, unlike the pages, has no checksum
-        raise PipelineError(f"{path}: has columns {table.schema.names}, or other types than {SCHEMA.names}")
-    return table, metadata

@@ -1,10 +1,11 @@
-"""Everything the metrics need of a task's cells: texts, judge scores, embeddings."""
+"""Everything the metrics need of a task's cells: texts, judge scores, embeddings; a cell at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.store import Store
 from pipeline.files import read_json
 from pipeline.metrics.base import CellTexts
-from pipeline.metrics.judge import Scored, score_texts, tokenize
+from pipeline.metrics.embedding import Embeddings
+from pipeline.metrics.judge import Scored, Scores, tokenize
+from pipeline.metrics.portions import Lazy, cut, in_portions
 from pipeline.routing.noise import SUBSAMPLE, uniforms
 from pipeline.settings import Settings, Task
 from pipeline.tasks import TASKS
 
 NOTHING = np.empty(0)
+COLUMNS = ("example_id", "text", "token_ids", "routes", "model_logprobs", "finish")
 
 
 def text_order(settings: Settings, task: Task, rows: list[dict[str, Any]], samples: int) -> np.ndarray:
@@ -43,7 +47,7 @@ def read_texts(
     vocabulary: size of the generator's; order: `text_order`.
     """
     path = Path("data/generations") / task.name / f"{cell}.parquet"
-    columns = read_cell(path)[0].to_pydict()
+    columns = read_cell(path, COLUMNS)[0].to_pydict()
     if columns["example_id"] != [row["id"] for row in rows for _ in range(task.samples)]:
         raise PipelineError(f"{path}: its examples are not those of data/prepared/{task.name}.jsonl")
     return cell_texts(columns, rows, task.samples, vocabulary, order)
@@ -117,62 +121,78 @@ class Judge:
     def model(self) -> LanguageModel:
         return load_model(self.folder, self.settings.dtype, self.settings.device)
 
-    def pairs(self, rows: Sequence[dict[str, Any]], texts: Sequence[str]) -> list[Scored]:
-        """Each text after the context of its row."""
+    def pairs(self, rows: Sequence[dict[str, Any]], texts: Sequence[str], longest: int = 0) -> list[Scored]:
+        """Each text after the context of its row; longest: tokens of the task's longest context."""
         contexts = [self.kind.judge_context(row) for row in rows]
         judged = [self.kind.judge_text(text) for text in texts]
-        return tokenize(self.tokenizer, contexts, judged, read_shape(self.folder).context, self.name)
+        return tokenize(
+            self.tokenizer, contexts, judged, read_shape(self.folder).context, self.name, longest
+        )
+
+    def scores(self, rows: Sequence[dict[str, Any]], store: Store) -> Scores:
+        """The judge's scores in the store. rows: all of the task, whose contexts are padded alike."""
+        address = {
+            "judge": read_json(self.folder / "asset.json")["files"],
+            "dtype": self.settings.dtype,
+            "device": self.settings.device,
+        }
+        longest = max(len(pair.context) for few in cut(rows) for pair in self.pairs(few, [""] * len(few)))
+        return Scores(address, store, longest)
 
 
 def add_judge(
     judge: Judge,
     rows: list[dict[str, Any]],
-    cells: dict[str, CellTexts],
+    cells: Mapping[str, CellTexts],
     store: Store,
     on_tokens: Callable[[int, int], None],
     among: Sequence[dict[str, Any]] = (),
-) -> tuple[dict[str, CellTexts], Work]:
-    """Judge scores of all texts, and the judge's work; equal texts of one example are scored once.
+) -> tuple[Lazy, Work]:
+    """Cells with judge scores, and the judge's work. Equal texts of one example are scored once, a portion of
+    all cells' texts at a time; a cell has its scores from the store whenever it is asked for.
 
     among: all rows of the task, where `rows` are some of them: prompts are padded alike then, and what was
     scored for all is there already.
     """
-    settings = judge.settings
-    wanted = list(
-        dict.fromkeys((i, t) for c in cells.values() for i, t in zip(c.example, c.texts, strict=True))
+    settings, scores = judge.settings, judge.scores(among or rows, store)
+    work = Work()
+
+    def compute(portion: list[Scored]) -> None:
+        nonlocal work
+        before = work.delivered
+        work += scores.compute(
+            judge.model, portion, settings.batch_size, settings.max_rows,
+            lambda done, total: on_tokens(before + done, before + total),
+        )  # fmt: skip
+
+    in_portions(
+        (few for cell in cells.values() for few in _pairs(judge, rows, cell, scores)),
+        scores.absent,
+        compute,
     )
-    pairs = judge.pairs([rows[i] for i, _ in wanted], [text for _, text in wanted])
-    whole = judge.pairs(among, [""] * len(among)) if among else []
-    address = {
-        "judge": read_json(judge.folder / "asset.json")["files"],
-        "dtype": settings.dtype,
-        "device": settings.device,
-    }
-    log_probs, work = score_texts(
-        lambda: judge.model,
-        address,
-        pairs,
-        store,
-        settings.batch_size,
-        settings.max_rows,
-        on_tokens,
-        longest=max((len(pair.context) for pair in whole), default=0),
-    )
-    of_text = dict(zip(wanted, log_probs, strict=True))
-    judged = {name: _judged(cell, of_text) for name, cell in cells.items()}
-    human = judged["human"]  # a text an example, in the order of the examples
-    return {
-        name: replace(
-            cell,
-            human_nll=human.judge_nll[cell.example],
-            human_tokens=human.judge_tokens[cell.example],
+    human = _judged(judge, rows, cells["human"], scores)  # a text an example, in the order of the examples
+
+    def judged(name: str) -> CellTexts:
+        cell = _judged(judge, rows, cells[name], scores)
+        return replace(
+            cell, human_nll=human.judge_nll[cell.example], human_tokens=human.judge_tokens[cell.example]
         )
-        for name, cell in judged.items()
-    }, work
+
+    return Lazy(cells, judged), work
 
 
-def _judged(cell: CellTexts, of_text: dict[tuple[int, str], np.ndarray]) -> CellTexts:
-    log_probs = [of_text[item] for item in zip(cell.example, cell.texts, strict=True)]
+def _pairs(
+    judge: Judge, rows: list[dict[str, Any]], cell: CellTexts, scores: Scores
+) -> Iterator[list[Scored]]:
+    """A cell's texts after their contexts, a portion at a time."""
+    for few in cut(range(len(cell.texts))):
+        yield judge.pairs(
+            [rows[cell.example[i]] for i in few], [cell.texts[i] for i in few], scores.longest
+        )
+
+
+def _judged(judge: Judge, rows: list[dict[str, Any]], cell: CellTexts, scores: Scores) -> CellTexts:
+    log_probs = [values for few in _pairs(judge, rows, cell, scores) for values in scores.read(few)]
     return replace(
         cell,
         judge_logprobs=log_probs,
@@ -182,22 +202,24 @@ def _judged(cell: CellTexts, of_text: dict[tuple[int, str], np.ndarray]) -> Cell
 
 
 def add_embeddings(
-    rows: list[dict[str, Any]],
-    cells: dict[str, CellTexts],
-    embed: Callable[[list[str]], np.ndarray],
-) -> dict[str, CellTexts]:
-    """Unit vectors of texts, sources and first references; equal texts are embedded once."""
+    rows: list[dict[str, Any]], cells: Mapping[str, CellTexts], embeddings: Embeddings
+) -> Lazy:
+    """Cells with unit vectors of texts, sources and first references. Equal texts are embedded once, a portion
+    of all cells' texts at a time; a cell has its vectors from the store whenever it is asked for.
+    """
     sources = [row["source"] for row in rows]
     references = [row["references"][0] for row in rows]
-    texts = list(dict.fromkeys([*sources, *references, *(t for c in cells.values() for t in c.texts)]))
-    vectors = embed(texts)  # (texts, D)
-    place = {text: n for n, text in enumerate(texts)}
-    return {
-        name: replace(
+    texts = chain([sources, references], (cell.texts for cell in cells.values()))
+    in_portions((few for own in texts for few in cut(own)), embeddings.absent, embeddings.compute)
+    source_vectors, reference_vectors = embeddings.read(sources), embeddings.read(references)  # (E, D)
+
+    def embedded(name: str) -> CellTexts:
+        cell = cells[name]
+        return replace(
             cell,
-            text_embeddings=vectors[[place[text] for text in cell.texts]],
-            source_embeddings=vectors[[place[sources[i]] for i in cell.example]],
-            reference_embeddings=vectors[[place[references[i]] for i in cell.example]],
+            text_embeddings=embeddings.read(cell.texts),
+            source_embeddings=source_vectors[cell.example],
+            reference_embeddings=reference_vectors[cell.example],
         )
-        for name, cell in cells.items()
-    }
+
+    return Lazy(cells, embedded)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,22 +80,49 @@ class Embedder:
         return torch.nn.functional.normalize(mean, dim=1)
 
 
-def embed(
-    settings: Settings,
-    texts: list[str],
-    store: Store,
-    show: Callable[[int, int], None],
-    load: Callable[[Path], Embedder] = Embedder,
-) -> np.ndarray:
-    """Unit vectors (texts, D) float32; those in the store are not computed again."""
-    folder = Path("data/assets") / settings.embedder
-    address = {"embedder": read_json(folder / "asset.json")["files"], "code": CODE_VERSION}
-    keys = {text: content_key([address, text]) for text in texts}
-    there = store.get(list(keys.values()))
-    missing = [text for text in texts if keys[text] not in there]
-    if missing:
-        vectors = load(folder)(missing, on_texts=lambda done: show(done, len(missing)))
-        found = {keys[text]: vector.tobytes() for text, vector in zip(missing, vectors, strict=True)}
-        store.put(found)
-        there |= found
-    return np.stack([np.frombuffer(there[keys[text]], dtype=np.float32) for text in texts])
+class Embeddings:
+    """Unit vectors of texts, kept in the store. show(done, total) is told of texts as they are embedded."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        show: Callable[[int, int], None] = lambda done, total: None,
+        load: Callable[[Path], Embedder] = Embedder,
+    ) -> None:
+        self.folder = Path("data/assets") / settings.embedder
+        self.store, self.show, self.load, self.done = store, show, load, 0
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        return self.load(self.folder)
+
+    @cached_property
+    def address(self) -> dict[str, Any]:
+        return {"embedder": read_json(self.folder / "asset.json")["files"], "code": CODE_VERSION}
+
+    def keys(self, texts: Iterable[str]) -> dict[str, bytes]:
+        """Distinct text → its key in the store."""
+        return {text: content_key([self.address, text]) for text in dict.fromkeys(texts)}
+
+    def absent(self, texts: Iterable[str]) -> list[str]:
+        """Those without a vector, distinct."""
+        keys = self.keys(texts)
+        there = self.store.present(list(keys.values()))
+        return [text for text, key in keys.items() if key not in there]
+
+    def compute(self, texts: Sequence[str]) -> None:
+        """Embed distinct texts into the store."""
+        keys, before = self.keys(texts), self.done
+        total = before + len(texts)
+        vectors = self.embedder(texts, on_texts=lambda done: self.show(before + done, total))
+        self.store.put({keys[text]: vector.tobytes() for text, vector in zip(texts, vectors, strict=True)})
+        self.done = total
+
+    def read(self, texts: Sequence[str]) -> np.ndarray:
+        """(texts, D) float32, of texts of which none is absent."""
+        keys = self.keys(texts)
+        there = self.store.get(list(keys.values()))
+        if len(there) < len(keys):
+            raise PipelineError(f"{self.store.path}: vectors have been lost; run dvc repro again")
+        return np.stack([np.frombuffer(there[keys[text]], dtype=np.float32) for text in texts])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,11 +27,12 @@ class Scored:
 
 
 def tokenize(
-    tokenizer: Any, contexts: Sequence[str], texts: Sequence[str], context: int, name: str
+    tokenizer: Any, contexts: Sequence[str], texts: Sequence[str], context: int, name: str, longest: int = 0
 ) -> list[Scored]:
     """Contexts get the tokenizer's own beginning; an empty one becomes the begin (or end) token alone.
 
-    Raises `PipelineError` when a pair does not fit into the judge's `context` positions.
+    longest: tokens of a context that all are padded for, where it is not among these. Raises `PipelineError`
+    when a pair does not fit into the judge's `context` positions.
     """
     opening = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     before = tokenizer(list(contexts))["input_ids"]
@@ -39,7 +40,7 @@ def tokenize(
     pairs = [
         Scored(tuple(head) or (opening,), tuple(tail)) for head, tail in zip(before, after, strict=True)
     ]
-    longest = max(len(pair.context) for pair in pairs)
+    longest = max(longest, *(len(pair.context) for pair in pairs))
     for pair in pairs:
         if padded_length(longest) + len(pair.text) > context:
             raise PipelineError(
@@ -49,55 +50,75 @@ def tokenize(
     return pairs
 
 
-def score_texts(
-    load: Callable[[], LanguageModel],
-    address: dict[str, Any],
-    pairs: Sequence[Scored],
-    store: Store,
-    batch_size: int,
-    max_rows: int,
-    on_tokens: Callable[[int, int], None],
-    longest: int = 0,
-) -> tuple[list[np.ndarray], Work]:
-    """Log-probabilities (nats) of the tokens of every pair's text, (T,) float32 each, and the judge's work.
+@dataclass(frozen=True)
+class Scores:
+    """Log-probabilities (nats) of the tokens of texts under a judge, kept in the store.
 
-    address: what identifies the judge. Scores are kept in the store; an empty text has no tokens.
-    on_tokens(done, total) reports progress. longest: tokens of the longest context, where the pairs are not
-    all of a task's; scores are the same bytes only at equal padding.
+    address: what identifies the judge. longest: tokens of the longest context of the task, for which all are
+    padded: scores are the same bytes only at equal padding. An empty text has no tokens, and is always there.
     """
-    prompt_length = padded_length(max(longest, *(len(pair.context) for pair in pairs)))
-    shared = {**address, "code": CODE_VERSION, "prompt_length": prompt_length}
-    keys = {
-        pair: content_key([shared, pair.context, pair.text]) for pair in dict.fromkeys(pairs) if pair.text
-    }
-    there = store.get(list(keys.values()))
-    missing = [pair for pair, key in keys.items() if key not in there]
-    missing.sort(key=lambda pair: pair.context)  # equal contexts side by side, so that they share rows
-    total, done = sum(len(pair.text) for pair in missing), 0
-    model, work = load() if missing else None, Work()
 
-    def on_step(delivered: int) -> None:
-        nonlocal done
-        done += delivered
-        on_tokens(done, total)
+    address: dict[str, Any]
+    store: Store
+    longest: int
 
-    for start in range(0, len(missing), max_rows):
-        block = missing[start : start + max_rows]
-        contexts = list(dict.fromkeys(pair.context for pair in block))
-        number = {head: i for i, head in enumerate(contexts)}
-        assert model is not None
-        log_probs, of_block = score(
-            model,
-            contexts,
-            np.array([number[pair.context] for pair in block]),
-            [pair.text for pair in block],
-            prompt_length,
-            batch_size,
-            on_step,
-        )
-        found = {keys[pair]: values.tobytes() for pair, values in zip(block, log_probs, strict=True)}
-        store.put(found)
-        there |= found
-        work += of_block
-        work.texts += len(block)
-    return [np.frombuffer(there[keys[pair]] if pair.text else b"", np.float32) for pair in pairs], work
+    def keys(self, pairs: Iterable[Scored]) -> dict[Scored, bytes]:
+        """Distinct pair with a text → its key in the store."""
+        about = {**self.address, "code": CODE_VERSION, "prompt_length": padded_length(self.longest)}
+        return {
+            pair: content_key([about, pair.context, pair.text])
+            for pair in dict.fromkeys(pairs)
+            if pair.text
+        }
+
+    def absent(self, pairs: Iterable[Scored]) -> list[Scored]:
+        """Those without a score, distinct."""
+        keys = self.keys(pairs)
+        there = self.store.present(list(keys.values()))
+        return [pair for pair, key in keys.items() if key not in there]
+
+    def read(self, pairs: Sequence[Scored]) -> list[np.ndarray]:
+        """(T,) float32 each, of pairs of which none is absent."""
+        keys = self.keys(pairs)
+        there = self.store.get(list(keys.values()))
+        if len(there) < len(set(keys.values())):
+            raise PipelineError(f"{self.store.path}: scores have been lost; run dvc repro again")
+        return [np.frombuffer(there[keys[pair]] if pair.text else b"", np.float32) for pair in pairs]
+
+    def compute(
+        self,
+        model: LanguageModel,
+        pairs: Sequence[Scored],
+        batch_size: int,
+        max_rows: int,
+        on_tokens: Callable[[int, int], None],
+    ) -> Work:
+        """Score distinct pairs into the store. on_tokens(done, total) reports progress."""
+        ordered = sorted(pairs, key=lambda pair: pair.context)  # equal ones side by side share rows
+        total, done, work = sum(len(pair.text) for pair in pairs), 0, Work()
+
+        def on_step(delivered: int) -> None:
+            nonlocal done
+            done += delivered
+            on_tokens(done, total)
+
+        for start in range(0, len(ordered), max_rows):
+            block = ordered[start : start + max_rows]
+            contexts = list(dict.fromkeys(pair.context for pair in block))
+            number = {head: i for i, head in enumerate(contexts)}
+            log_probs, of_block = score(
+                model,
+                contexts,
+                np.array([number[pair.context] for pair in block]),
+                [pair.text for pair in block],
+                padded_length(self.longest),
+                batch_size,
+                on_step,
+            )
+            keys = self.keys(block)
+            self.store.put(
+                {keys[pair]: values.tobytes() for pair, values in zip(block, log_probs, strict=True)}
+            )
+            work += of_block
+            work.texts += len(block)
+        return work

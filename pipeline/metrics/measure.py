@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,14 +35,15 @@ def measure(
     task: Task,
     ids: Sequence[str],
     cells: list[Cell],
-    texts: dict[str, CellTexts],
+    texts: Mapping[str, CellTexts],
     metrics: list[Metric],
     weights: np.ndarray,
     on_cell: Callable[[], None] = lambda: None,
 ) -> tuple[dict[str, Any], Statistics]:
     """Values and intervals of every cell and of the human texts, and the statistics behind them.
 
-    weights: `task_resamples`; all cells share them, so that differences between them are paired.
+    texts: each taken once and dropped after its statistics, so that a mapping may make them when they are asked
+    for. weights: `task_resamples`; all cells share them, so that differences between them are paired.
     """
     first = {} if settings.coupling == "independent" else representatives(cells)
     done: dict[str, dict[str, Any]] = {}  # cells of one decoder hold the same texts
@@ -50,12 +51,10 @@ def measure(
     records = []
 
     def values(decoder: str, samples: int) -> dict[str, Any]:
-        found = [
-            _measured(m, texts[decoder], samples, task.samples, weights, settings.confidence)
-            for m in metrics
-        ]
+        own = texts[decoder]
+        found = [_measured(m, own, samples, task.samples, weights, settings.confidence) for m in metrics]
         stats[decoder] = {
-            m.name: own for m, (_, own) in zip(metrics, found, strict=True) if own is not None
+            m.name: sums for m, (_, sums) in zip(metrics, found, strict=True) if sums is not None
         }
         return {m.name: record for m, (record, _) in zip(metrics, found, strict=True)}
 

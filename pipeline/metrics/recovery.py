@@ -10,7 +10,7 @@ its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from pipeline.metrics.statistics import interval, paired_difference
 from pipeline.routing.cells import Cell
 
 LAGS = (1, 2, 4, 8)
+MOST_KNOWN = 100_000  # texts whose values are kept: some tens of MiB
 
 
 def token_ends(tokenizer: Any, ids: Sequence[int]) -> np.ndarray:
@@ -69,7 +70,7 @@ def isolated(routes: np.ndarray) -> np.ndarray:
 
 
 class Judged:
-    """Judge log-probabilities by generator token, each text once."""
+    """Judge log-probabilities by generator token, each text once while few are known."""
 
     def __init__(self, tokenizer: Any, judge_tokenizer: Any, judge_text: Any) -> None:
         self.tokenizer, self.judge_tokenizer, self.judge_text = tokenizer, judge_tokenizer, judge_text
@@ -78,6 +79,8 @@ class Judged:
     def __call__(self, cell: CellTexts, row: int) -> np.ndarray:
         """(T,) of text `row`, NaN where a token has no characters."""
         key = (int(cell.example[row]), tuple(cell.token_ids[row]))
+        if len(self.known) >= MOST_KNOWN:
+            self.known.clear()
         if key not in self.known:
             self.known[key] = self._values(cell.texts[row], key[1], cell.judge_logprobs[row])
         return self.known[key]
@@ -94,7 +97,7 @@ class Judged:
 
 def recovery(
     cells: Sequence[Cell],
-    texts: dict[str, CellTexts],
+    texts: Mapping[str, CellTexts],
     judged: Judged,
     weights: np.ndarray,
     confidence: float,
@@ -110,9 +113,10 @@ def recovery(
         routed = {cell.decoder: cell.name for cell in reversed(own) if cell.decoder.q or cell.decoder.lam}
         if plain is None:
             continue
+        control_texts = texts[plain]  # two cells in memory: this one, and each other in turn
         sums = sum(
-            (_stats(texts[name], texts[plain], judged) for name in routed.values()),
-            np.zeros((texts[plain].examples, len(LAGS), 3)),
+            (_stats(texts[name], control_texts, judged) for name in routed.values()),
+            np.zeros((control_texts.examples, len(LAGS), 3)),
         )
         for number, lag in enumerate(LAGS):
             stats = sums[:, number]  # (E, 3)

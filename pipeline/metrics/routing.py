@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from pipeline.settings import Settings, Variant
 
 
 def gate_rates(
-    cells: Sequence[Cell], texts: dict[str, CellTexts], steps: int, confidence: float
+    cells: Sequence[Cell], texts: Mapping[str, CellTexts], steps: int, confidence: float
 ) -> list[dict[str, Any]]:
     """A record for each route of each decoder with routes: steps, how many took it, expected share.
 
@@ -83,7 +83,7 @@ def _expected(
 
 
 def identity(
-    settings: Settings, cells: Sequence[Cell], texts: dict[str, CellTexts]
+    settings: Settings, cells: Sequence[Cell], texts: Mapping[str, CellTexts]
 ) -> list[dict[str, Any]]:
     """Cells of equal r: under common noise the same bytes, under independent noise the same in law.
 
@@ -112,7 +112,7 @@ def identity(
                 _same_bytes(group, texts)
                 record["same_bytes"] = True
             else:
-                record["p_value"] = _same_law([texts[cell] for cell in group])
+                record["p_value"] = _same_law(texts[cell] for cell in group)
             records.append(record)
     return records
 
@@ -130,7 +130,7 @@ def _why(variant: Variant) -> str:
     return ", ".join(reasons)
 
 
-def _same_bytes(group: Sequence[str], texts: dict[str, CellTexts]) -> None:
+def _same_bytes(group: Sequence[str], texts: Mapping[str, CellTexts]) -> None:
     first = texts[group[0]]
     for name in group[1:]:
         other = texts[name]
@@ -144,6 +144,6 @@ def _same_bytes(group: Sequence[str], texts: dict[str, CellTexts]) -> None:
             )
 
 
-def _same_law(group: Sequence[CellTexts]) -> float:
+def _same_law(group: Iterable[CellTexts]) -> float:
     means = [[float(np.mean(values)) for values in cell.model_logprobs if len(values)] for cell in group]
     return float(stats.kruskal(*means).pvalue)

@@ -26,7 +26,7 @@ from pipeline.decoding.workers import in_processes
 from pipeline.metrics import METRICS, CellTexts, Metric
 from pipeline.metrics.base import first_with_enough
 from pipeline.metrics.collect import Judge, add_embeddings, add_judge, cell_texts, human_texts, text_order
-from pipeline.metrics.embedding import Embedder, embed
+from pipeline.metrics.embedding import Embeddings
 from pipeline.metrics.measure import task_resamples
 from pipeline.metrics.statistics import Sampled, by_example, more_is_better, resampled
 from pipeline.routing.cells import Cell, Decoder
@@ -60,15 +60,12 @@ class Scorer:
         self.diversity = METRICS[settings.comparison.diversity]
         self.quality = self._quality(fewest)
         self.judge = Judge(settings, task)
+        self.embeddings = Embeddings(settings, store)
         self.computed = 0  # texts
 
     @cached_property
     def _model(self) -> LanguageModel:
         return load_model(self.folder, self.settings.dtype, self.settings.device, self.task.target_code)
-
-    @cached_property
-    def _embedder(self) -> Embedder:
-        return Embedder(Path("data/assets") / self.settings.embedder)
 
     def _quality(self, examples: int) -> Metric:
         asked = [METRICS[name] for name in self.settings.comparison.quality[self.task.name]]
@@ -141,12 +138,8 @@ class Scorer:
         found["human"] = human_texts(rows, self.tokenizer, text_order(settings, task, rows, 1))
         needs = self.quality.signature + self.diversity.signature
         if "{judge}" in needs:
-            found, _ = add_judge(self.judge, rows, found, self.store, lambda done, total: None, self.rows)
+            judged, _ = add_judge(self.judge, rows, found, self.store, lambda done, total: None, self.rows)
+            found = dict(judged)
         if "{embedder}" in needs:
-            found = add_embeddings(rows, found, self._embed)
+            found = dict(add_embeddings(rows, found, self.embeddings))
         return found
-
-    def _embed(self, texts: list[str]) -> np.ndarray:
-        return embed(
-            self.settings, texts, self.store, lambda done, total: None, lambda folder: self._embedder
-        )

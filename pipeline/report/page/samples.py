@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.decoding.cellfile import read_cell
+from pipeline.decoding.cellfile import read_batches
 
 MOST_TEXTS = 4000  # a task's, so that a page of many cells stays usable
+COLUMNS = ("example_id", "sample", "token_ids", "routes", "model_logprobs", "ranks", "entropies")
 MOST_SAMPLES = 2  # texts of one prompt
 MOST_BYTES = 4  # of a character in UTF-8
 LONGEST = 200  # characters of one token
@@ -38,9 +40,8 @@ def task_samples(
     cells: dict[str, list[int]] = {}
     kept = min(samples, MOST_SAMPLES)
     for decoder in decoders:
-        table = read_cell(folder / f"{decoder}.parquet")[0].slice(0, len(prepared) * samples)
         cells[decoder] = []
-        for record in table.to_pylist():
+        for record in first_rows(folder / f"{decoder}.parquet", len(prepared) * samples):
             if record["sample"] >= kept:
                 continue
             ids = record["token_ids"]
@@ -60,6 +61,12 @@ def task_samples(
             {"id": row["id"], "prompt": row["source"], "references": row["references"]} for row in prepared
         ],
     }  # fmt: skip
+
+
+def first_rows(path: Path, count: int) -> Iterator[dict[str, Any]]:
+    """The first texts of a cell's file, which may have a million more: those are not decoded."""
+    batches = read_batches(path, COLUMNS, count)
+    return islice((record for batch in batches for record in batch.to_pylist()), count)
 
 
 def pieces_of(ids: Sequence[int], decode: Callable[[list[int]], str]) -> list[str]:
