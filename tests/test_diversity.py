@@ -15,8 +15,9 @@ from scipy.stats import linregress
 
 from pipeline.metrics import METRICS
 from pipeline.metrics.compression import compression_stats
-from pipeline.metrics.ngrams import distinct_stats, entropy_stats, seq_rep_stats, words
+from pipeline.metrics.ngrams import distinct_stats, entropy_stats, seq_rep_stats
 from pipeline.metrics.selfbleu import self_bleu_stats
+from pipeline.metrics.words import words
 from pipeline.metrics.zipf import zipf_stats
 from tests.test_metrics import cell, nltk_self_bleu, value
 

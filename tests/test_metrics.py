@@ -14,8 +14,8 @@ from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from pipeline.metrics import METRICS, CellTexts, Metric
 from pipeline.metrics.base import ratio
-from pipeline.metrics.ngrams import words
 from pipeline.metrics.selfbleu import self_bleu_stats
+from pipeline.metrics.words import words
 from pipeline.settings import METRIC_TASKS
 
 TEXTS = [

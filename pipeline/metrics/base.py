@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+
+from pipeline.metrics.ragged import Ragged
+from pipeline.metrics.words import word_ids
 
 
 @dataclass(frozen=True)
 class CellTexts:
-    """What the metrics of one cell need, a row a text (R rows; several samples an example are allowed)."""
+    """What the metrics of one cell need, a row a text (R rows; several samples an example are allowed).
+
+    Rows of numbers are `Ragged` where they come from a file: a cell may have a million.
+    """
 
     texts: list[str]
-    token_ids: list[list[int]]  # the generator's tokens
-    model_logprobs: list[np.ndarray]  # the generator's log-probabilities, nats; empty for human texts
+    token_ids: Sequence[Any]  # (R,) rows: the generator's tokens
+    model_logprobs: Sequence[np.ndarray]  # the generator's log-probabilities, nats; empty for human texts
     example: np.ndarray  # (R,) row → example
     examples: int
     references: list[list[str]]  # a row's human references
@@ -23,7 +31,9 @@ class CellTexts:
     text_embeddings: np.ndarray  # (R, D) unit vectors
     source_embeddings: np.ndarray  # (R, D)
     reference_embeddings: np.ndarray  # (R, D), of the first reference
-    routes: list[np.ndarray] = field(default_factory=list)  # which tokens were random; none: human texts
+    routes: Sequence[np.ndarray] = field(
+        default_factory=list
+    )  # which tokens were random; none: human texts
     judge_logprobs: list[np.ndarray] = field(default_factory=list)  # of the judge's tokens, nats
     human_nll: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,) of the example's human text
     human_tokens: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,)
@@ -32,11 +42,18 @@ class CellTexts:
     ended: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,) does the last token only end it?
 
     @property
-    def written_ids(self) -> list[list[int]]:
+    def written_ids(self) -> Sequence[Any]:
         """The tokens without one that only ends the text: human texts have none either."""
         if not len(self.ended):
             return self.token_ids
+        if isinstance(self.token_ids, Ragged):
+            return self.token_ids.shortened(self.ended & (self.token_ids.lengths > 0))
         return [ids[:-1] if over else ids for ids, over in zip(self.token_ids, self.ended, strict=True)]
+
+    @cached_property
+    def word_ids(self) -> Ragged:
+        """The words of the texts as numbers."""
+        return word_ids(self.texts)
 
 
 @dataclass(frozen=True)

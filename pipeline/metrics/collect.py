@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.checks import PipelineError
-from pipeline.decoding.cellfile import read_cell
+from pipeline.decoding.cellfile import read_batches
 from pipeline.decoding.forest import Work
 from pipeline.decoding.model import load_model, load_tokenizer, read_shape
 from pipeline.decoding.network import LanguageModel
@@ -21,13 +21,15 @@ from pipeline.files import read_json
 from pipeline.metrics.base import CellTexts
 from pipeline.metrics.embedding import Embeddings
 from pipeline.metrics.judge import Scored, Scores, tokenize
-from pipeline.metrics.portions import Lazy, cut, in_portions
+from pipeline.metrics.portions import PORTION, Lazy, cut, in_portions
+from pipeline.metrics.ragged import Ragged, concatenated, from_lists
 from pipeline.routing.noise import SUBSAMPLE, uniforms
 from pipeline.settings import Settings, Task
 from pipeline.tasks import TASKS
 
 NOTHING = np.empty(0)
-COLUMNS = ("example_id", "text", "token_ids", "routes", "model_logprobs", "finish")
+LISTS = ("token_ids", "routes", "model_logprobs")
+COLUMNS = ("example_id", "text", "finish", *LISTS)
 
 
 def text_order(settings: Settings, task: Task, rows: list[dict[str, Any]], samples: int) -> np.ndarray:
@@ -47,24 +49,40 @@ def read_texts(
     vocabulary: size of the generator's; order: `text_order`.
     """
     path = Path("data/generations") / task.name / f"{cell}.parquet"
-    columns = read_cell(path, COLUMNS)[0].to_pydict()
-    if columns["example_id"] != [row["id"] for row in rows for _ in range(task.samples)]:
+    ids = [row["id"] for row in rows]
+    texts: list[str] = []
+    finish: list[str] = []
+    lists: list[list[Any]] = []
+    for batch in read_batches(path, COLUMNS, PORTION):
+        here = range(len(texts), len(texts) + batch.num_rows)
+        if len(texts) + batch.num_rows > len(order) or batch["example_id"].to_pylist() != [
+            ids[i // task.samples] for i in here
+        ]:
+            raise PipelineError(f"{path}: its examples are not those of data/prepared/{task.name}.jsonl")
+        texts += batch["text"].to_pylist()
+        finish += batch["finish"].to_pylist()
+        lists.append([batch[name] for name in LISTS])
+    if len(texts) != len(order):
         raise PipelineError(f"{path}: its examples are not those of data/prepared/{task.name}.jsonl")
-    return cell_texts(columns, rows, task.samples, vocabulary, order)
+    ragged = {name: from_lists([few[n] for few in lists]) for n, name in enumerate(LISTS)}
+    return cell_texts({"text": texts, "finish": finish, **ragged}, rows, task.samples, vocabulary, order)
 
 
 def cell_texts(
-    columns: dict[str, list[Any]],
+    columns: Mapping[str, Sequence[Any]],
     rows: list[dict[str, Any]],
     samples: int,
     vocabulary: int,
     order: np.ndarray,
 ) -> CellTexts:
-    """columns: those of a cell's file, the rows of `rows` in their order, `samples` of each."""
+    """columns: those of a cell's file, lists and `Ragged`; the rows of `rows` in their order, `samples` of each."""
     example = np.repeat(np.arange(len(rows)), samples)
-    log_probs = [np.array(values) for values in columns["model_logprobs"]]
-    texts = _unscored(columns["text"], columns["token_ids"], log_probs, example, rows, vocabulary)
-    routes = [np.array(values, dtype=np.int8) for values in columns["routes"]]
+    texts = _unscored(
+        columns["text"], columns["token_ids"], columns["model_logprobs"], example, rows, vocabulary
+    )
+    routes = columns["routes"]
+    if not isinstance(routes, Ragged):
+        routes = concatenated(routes, np.int8)
     ended = np.array([finish == "eos" for finish in columns["finish"]])
     return replace(texts, routes=routes, order=order, ended=ended)
 
@@ -81,15 +99,15 @@ def human_texts(rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray) -
 
 
 def _unscored(
-    texts: list[str],
-    token_ids: list[list[int]],
-    log_probs: list[np.ndarray],
+    texts: Sequence[str],
+    token_ids: Sequence[Any],
+    log_probs: Sequence[np.ndarray],
     example: np.ndarray,
     rows: list[dict[str, Any]],
     vocabulary: int,
 ) -> CellTexts:
     return CellTexts(
-        texts=texts,
+        texts=list(texts),
         token_ids=token_ids,
         model_logprobs=log_probs,
         example=example,

@@ -12,25 +12,27 @@ from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
-SHARED = -1  # the owner of what several examples have
+from pipeline.metrics.grams import changes, pairs
 
 
-def unique(rows: Sequence[Iterable[Hashable]], example: np.ndarray) -> np.ndarray:
+def unique(numbers: np.ndarray, bound: int, lengths: np.ndarray, example: np.ndarray) -> np.ndarray:
     """Numbers a row, (R,), whose sum is how many distinct items all rows have.
 
-    Each example gets N/E + (e − mean e), with N all items and e those that it alone has, N − N without
-    it. It stands in the example's first row.
+    numbers: (T,) of the items, row after row, below `bound`; lengths: (R,) items of each row. Each example gets
+    N/E + (e − mean e), with N all distinct items and e those that it alone has, N − N without it. It stands in
+    the example's first row.
     """
-    owner: dict[Hashable, int] = {}
-    for row, number in zip(rows, example.tolist(), strict=True):
-        for item in row:
-            owner[item] = number if owner.get(item, number) == number else SHARED
-    names, first = np.unique(example, return_index=True)
-    alone = Counter(owner.values())
-    return centred(len(owner), [alone[name] for name in names.tolist()], first, len(rows))
+    names, first, own = np.unique(example, return_index=True, return_inverse=True)
+    item, owner = pairs(numbers, bound, np.repeat(own, lengths), len(names))
+    new = changes(item)
+    alone = np.append(new[1:], True) & new  # neither the one before nor the one after is the same item
+    influence = np.bincount(owner[alone], minlength=len(names))
+    return centred(int(new.sum()), influence, first, len(lengths))
 
 
-def centred(whole: float, influence: Sequence[float], first: np.ndarray, rows: int) -> np.ndarray:
+def centred(
+    whole: float, influence: Sequence[float] | np.ndarray, first: np.ndarray, rows: int
+) -> np.ndarray:
     """(rows,): whole/E + (influence − its mean) at the rows `first` of the E examples; their sum is whole."""
     found, own = np.zeros(rows), np.asarray(influence, dtype=np.float64)
     found[first] = whole / len(first) + own - own.mean()

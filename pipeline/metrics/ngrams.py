@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from importlib.metadata import version
+from itertools import chain, pairwise
 
 import numpy as np
-from nltk.tokenize import wordpunct_tokenize
 
 from pipeline.metrics.base import CellTexts, Metric, columns, ratio
-from pipeline.metrics.jackknife import counted, pseudo_values, unique
+from pipeline.metrics.grams import changes, first_places, numbered, pairs, ranked
+from pipeline.metrics.jackknife import pseudo_values, unique
+from pipeline.metrics.ragged import as_ragged
+from pipeline.metrics.words import WORDS
 
-WORDS = f"tok:wordpunct|case:mixed|nltk:{version('nltk')}"
 NO_WORDS = "no text has so many words"
-
-
-@functools.lru_cache(maxsize=65536)
-def words(text: str) -> tuple[str, ...]:
-    """Words and runs of punctuation (nltk's wordpunct_tokenize), case kept."""
-    return tuple(wordpunct_tokenize(text))
+TOKENS = 2**20  # n-grams that are at work at once
 
 
 def ngrams(tokens: Sequence, n: int) -> list[tuple]:
@@ -34,8 +28,8 @@ def distinct_stats(cell: CellTexts, n: int) -> np.ndarray:
 
     Returns (R, 2): the row's part of the unique n-grams (`jackknife.unique`), and its number of n-grams.
     """
-    rows = [ngrams(words(text), n) for text in cell.texts]
-    return columns(unique(rows, cell.example), [len(row) for row in rows])
+    numbers, bound, lengths = numbered(cell.word_ids, n)
+    return columns(unique(numbers, bound, lengths, cell.example), lengths)
 
 
 def ead_stats(cell: CellTexts, n: int) -> np.ndarray:
@@ -43,9 +37,9 @@ def ead_stats(cell: CellTexts, n: int) -> np.ndarray:
 
     Returns (R, 4): part of the unique n-grams (`jackknife.unique`), n-grams, size of the vocabulary, 1.
     """
-    rows = [ngrams(ids, n) for ids in cell.written_ids]
-    one = np.ones(len(rows))
-    return columns(unique(rows, cell.example), [len(row) for row in rows], one * cell.vocabulary, one)
+    numbers, bound, lengths = numbered(as_ragged(cell.written_ids), n)
+    one = np.ones(len(lengths))
+    return columns(unique(numbers, bound, lengths, cell.example), lengths, one * cell.vocabulary, one)
 
 
 def ead(sums: np.ndarray) -> np.ndarray:
@@ -65,23 +59,58 @@ def entropy_stats(cell: CellTexts, n: int) -> np.ndarray:
 
     Returns (R, 2): jackknife pseudo-values and 1.
     """
-    own = counted(cell.example, [ngrams(words(text), n) for text in cell.texts])
-    counts: Counter = Counter()
-    for grams in own:
-        counts.update(grams)
-    total, weighted = counts.total(), sum(map(_weighted, counts.values()))
+    order = np.argsort(cell.example, kind="stable")
+    rising = np.array_equal(order, np.arange(len(order)))
+    numbers, _, lengths = numbered(cell.word_ids if rising else cell.word_ids.take(order), n)
+    grams, distinct = ranked(numbers)  # (T,), example after example
+    counts = np.bincount(grams, minlength=distinct)
+    weighted = _weighted(counts)
+    whole = _sum(weighted[grams[first_places(grams, distinct)]])
+    own = np.bincount(np.unique(cell.example[order], return_inverse=True)[1], weights=lengths).astype(int)
+    losses = _losses(grams, counts, weighted, own)
     without = [
-        _entropy(
-            total - grams.total(),
-            weighted - sum(_weighted(counts[g]) - _weighted(counts[g] - c) for g, c in grams.items()),
-        )
-        for grams in own
+        _entropy(len(grams) - lost, whole - loss) for lost, loss in zip(own.tolist(), losses, strict=True)
     ]
-    return pseudo_values(_entropy(total, weighted), np.array(without), cell.example)
+    return pseudo_values(_entropy(len(grams), whole), np.array(without), cell.example)
 
 
-def _weighted(count: int) -> float:
-    return count * math.log(count) if count else 0.0
+def _losses(
+    grams: np.ndarray, counts: np.ndarray, weighted: np.ndarray, own: np.ndarray
+) -> Iterator[float]:
+    """What leaving each example out takes from Σ c·log c, summed as its n-grams are first seen.
+
+    grams: (T,) ranks, example after example, own: (E,) of each; counts, weighted: c and c·log c of each rank.
+    """
+    edges = np.concatenate([[0], np.cumsum(own)])
+    start = 0
+    while start < len(own):  # some examples at a time
+        stop = max(start + 1, int(np.searchsorted(edges, edges[start] + TOKENS, "right")) - 1)
+        here = grams[edges[start] : edges[stop]]
+        owner = np.repeat(np.arange(stop - start), own[start:stop])
+        keys = owner * len(counts) + here
+        order = np.argsort(keys, kind="stable")
+        begins = np.flatnonzero(changes(keys[order]))  # of each pair of an example and an n-gram
+        times = np.diff(begins, append=len(keys))
+        places = order[begins]  # where each pair is first seen
+        gram = here[places]
+        loss = weighted[gram] - _weighted(counts[gram] - times)
+        turn = np.argsort(places)
+        values, ends = loss[turn].tolist(), np.cumsum(np.bincount(owner[places], minlength=stop - start))
+        for begin, end in pairwise([0, *ends.tolist()]):
+            yield sum(values[begin:end])
+        start = stop
+
+
+def _sum(values: np.ndarray) -> float:
+    """One after the other, as Python sums."""
+    pieces = (values[start : start + TOKENS] for start in range(0, len(values), TOKENS))
+    return sum(chain.from_iterable(few.tolist() for few in pieces))
+
+
+def _weighted(counts: np.ndarray) -> np.ndarray:
+    """c·log c of each count; 0 of 0."""
+    values, place = np.unique(counts, return_inverse=True)
+    return np.array([count * math.log(count) if count else 0.0 for count in values.tolist()])[place]
 
 
 def _entropy(total: int, weighted: float) -> float:
@@ -93,8 +122,10 @@ def seq_rep_stats(cell: CellTexts, n: int = 4) -> np.ndarray:
 
     Returns (R, 2): (repeated, total) n-grams; their ratio of sums weighs texts by length.
     """
-    rows = [ngrams(ids, n) for ids in cell.written_ids]
-    return columns([len(row) - len(set(row)) for row in rows], [len(row) for row in rows])
+    numbers, bound, lengths = numbered(as_ragged(cell.written_ids), n)
+    rows = np.arange(len(lengths))
+    _, row = pairs(numbers, bound, np.repeat(rows, lengths), len(rows))
+    return columns(lengths - np.bincount(row, minlength=len(rows)), lengths)
 
 
 METRICS = (

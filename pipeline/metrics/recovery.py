@@ -78,7 +78,7 @@ class Judged:
 
     def __call__(self, cell: CellTexts, row: int) -> np.ndarray:
         """(T,) of text `row`, NaN where a token has no characters."""
-        key = (int(cell.example[row]), tuple(cell.token_ids[row]))
+        key = (int(cell.example[row]), tuple(np.asarray(cell.token_ids[row]).tolist()))
         if len(self.known) >= MOST_KNOWN:
             self.known.clear()
         if key not in self.known:

@@ -10,6 +10,7 @@ from scipy import stats
 
 from pipeline.checks import PipelineError
 from pipeline.metrics.base import CellTexts
+from pipeline.metrics.ragged import equal
 from pipeline.routing.cells import Cell, Decoder, step_rates
 from pipeline.settings import Settings, Variant
 
@@ -134,10 +135,7 @@ def _same_bytes(group: Sequence[str], texts: Mapping[str, CellTexts]) -> None:
     first = texts[group[0]]
     for name in group[1:]:
         other = texts[name]
-        equal = first.token_ids == other.token_ids and all(
-            np.array_equal(a, b) for a, b in zip(first.routes, other.routes, strict=True)
-        )
-        if not equal:
+        if not (equal(first.token_ids, other.token_ids) and equal(first.routes, other.routes)):
             raise PipelineError(
                 f"cells {group[0]} and {name} have the same law and the same noise, but not the same texts: "
                 "please report this"
@@ -145,5 +143,12 @@ def _same_bytes(group: Sequence[str], texts: Mapping[str, CellTexts]) -> None:
 
 
 def _same_law(group: Iterable[CellTexts]) -> float:
-    means = [[float(np.mean(values)) for values in cell.model_logprobs if len(values)] for cell in group]
+    means = [
+        [
+            float(np.asarray(values, dtype=np.float64).mean())
+            for values in cell.model_logprobs
+            if len(values)
+        ]
+        for cell in group
+    ]
     return float(stats.kruskal(*means).pvalue)

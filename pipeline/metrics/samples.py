@@ -9,7 +9,8 @@ from sacrebleu.metrics import BLEU
 
 from pipeline.metrics import relevance, translation
 from pipeline.metrics.base import CellTexts, Metric, columns, ratio
-from pipeline.metrics.ngrams import WORDS, ngrams, words
+from pipeline.metrics.ngrams import ngrams
+from pipeline.metrics.words import WORDS, words
 
 BEST = "best of an example's texts by the sentence's score|"
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.metrics.base import CellTexts, Metric, columns, ratio
-from pipeline.metrics.ngrams import WORDS, ngrams, words
+from pipeline.metrics.ngrams import ngrams
+from pipeline.metrics.words import WORDS, words
 
 MAX_N = 4
 MOST_TEXTS = 1000  # a text's score falls as others join, so cells are compared at equal numbers

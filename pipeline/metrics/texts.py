@@ -6,12 +6,13 @@ import numpy as np
 
 from pipeline.metrics.base import CellTexts, Metric, columns, ratio
 from pipeline.metrics.jackknife import unique
+from pipeline.metrics.ragged import as_ragged
 
 BROKEN = "\ufffd"  # what a tokenizer writes for bytes that are no UTF-8
 
 
 def length_stats(cell: CellTexts) -> np.ndarray:
-    return columns([len(ids) for ids in cell.written_ids], [1] * len(cell.texts))
+    return columns(as_ragged(cell.written_ids).lengths, [1] * len(cell.texts))
 
 
 def empty_stats(cell: CellTexts) -> np.ndarray:
@@ -25,7 +26,10 @@ def broken_stats(cell: CellTexts) -> np.ndarray:
 
 def distinct_texts_stats(cell: CellTexts) -> np.ndarray:
     """(R, 2): the text's part of the number of different texts (`jackknife.unique`), and 1."""
-    return columns(unique([[text.strip()] for text in cell.texts], cell.example), [1] * len(cell.texts))
+    known: dict[str, int] = {}
+    numbers = np.array([known.setdefault(text.strip(), len(known)) for text in cell.texts], dtype=np.int64)
+    one = np.ones(len(numbers), dtype=np.int64)
+    return columns(unique(numbers, max(1, len(known)), one, cell.example), one)
 
 
 METRICS = (

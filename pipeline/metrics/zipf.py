@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.metrics.base import CellTexts, Metric, ratio
 from pipeline.metrics.jackknife import counted, pseudo_values
-from pipeline.metrics.ngrams import WORDS, words
+from pipeline.metrics.words import WORDS, words
 
 RANKS = 5000
 
