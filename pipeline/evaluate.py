@@ -6,8 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline import stage
 from pipeline.checks import PipelineError, choice
 from pipeline.cost import write_cost
@@ -24,6 +22,7 @@ from pipeline.metrics.likelihood import human_likelihood
 from pipeline.metrics.measure import measure, task_resamples, without_nan
 from pipeline.metrics.portions import Lazy
 from pipeline.metrics.recovery import Judged, recovery
+from pipeline.metrics.resamples import Weights
 from pipeline.metrics.routing import gate_rates, identity
 from pipeline.metrics.statfile import write_stats
 from pipeline.progress import Progress
@@ -102,7 +101,7 @@ def likelihoods(
     rows: list[dict[str, Any]],
     human: CellTexts,
     tokenizer: Any,
-    weights: np.ndarray,
+    weights: Weights,
     store: Store,
 ) -> list[dict[str, Any]]:
     """Of the human texts under the laws of the grid, by the generator."""

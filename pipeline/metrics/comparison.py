@@ -17,7 +17,8 @@ from pipeline.metrics.compare import (
     front_shares,
     matched_difference,
 )
-from pipeline.metrics.statistics import Sampled, missing, more_is_better, resampled
+from pipeline.metrics.resamples import Weights, resampled_sums
+from pipeline.metrics.statistics import Sampled, missing, more_is_better, sampled
 from pipeline.routing.cells import Cell, Decoder
 from pipeline.settings import CURVES, Base, Settings, Task
 
@@ -50,20 +51,25 @@ class Comparison:
         self.order = np.argsort(np.array(ids))
         self.routed = [c for c in cells if c.decoder.q or c.decoder.lam]
 
-    def points(self, examples: np.ndarray, weights: np.ndarray) -> dict[str, Point]:
+    def points(self, examples: np.ndarray, weights: Weights) -> dict[str, Point]:
         """Decoder → point over some examples, (N,) indices, both coordinates turned so that more is better.
 
         weights: (B, N) resamples of them.
         """
 
-        def sampled(decoder: str, metric: Metric) -> Sampled:
-            if metric.name not in self.stats[decoder]:  # too few texts for it
-                return missing(len(examples), len(weights))
-            found = resampled(self.stats[decoder][metric.name][examples], weights, metric.aggregate)
-            return more_is_better(found, metric.higher_is_better)
+        def coordinate(metric: Metric) -> dict[str, Sampled]:
+            """Of every decoder that has not too few texts for it."""
+            known = [cell.name for cell in self.cells if metric.name in self.stats[cell.name]]
+            own = {name: self.stats[name][metric.name][examples] for name in known}
+            return {
+                name: more_is_better(sampled(own[name], sums, metric.aggregate), metric.higher_is_better)
+                for name, sums in zip(own, resampled_sums(weights, list(own.values())), strict=True)
+            }
 
+        diversity, quality = coordinate(self.diversity), coordinate(self.quality)
+        nothing = missing(len(examples), len(weights))
         return {
-            cell.name: Point(sampled(cell.name, self.diversity), sampled(cell.name, self.quality))
+            cell.name: Point(diversity.get(cell.name, nothing), quality.get(cell.name, nothing))
             for cell in self.cells
         }
 
@@ -73,7 +79,7 @@ class Comparison:
         own = [c.name for c in self.cells if c.family == family and c.name not in plain]
         return [points[name] for name in (*own, *plain[:1])]
 
-    def result(self, weights: np.ndarray, half_weights: np.ndarray) -> dict[str, Any]:
+    def result(self, weights: Weights, half_weights: Weights) -> dict[str, Any]:
         """What `data/metrics/<task>.json` holds under `comparison`.
 
         weights: (B, E) resamples of all examples; half_weights: (B, E // 2) of every second one, in the
@@ -184,7 +190,7 @@ class Comparison:
             records.append(record)
         return records
 
-    def _best(self, weights: np.ndarray) -> dict[str, Any] | None:
+    def _best(self, weights: Weights) -> dict[str, Any] | None:
         """The decoder with the best matched difference from the temperature curve on one half of the
         examples, measured on the other half: the gain of a winner holds the luck that made it win.
 
@@ -203,7 +209,7 @@ class Comparison:
         name = max(both, key=lambda cell: on_even[cell].value)
         return {"cell": name, **self._record(on_odd[name])}
 
-    def _matched_to_temperature(self, examples: np.ndarray, weights: np.ndarray) -> dict[str, Sampled]:
+    def _matched_to_temperature(self, examples: np.ndarray, weights: Weights) -> dict[str, Sampled]:
         """Decoder with routes → its matched difference, where it has one."""
         points = self.points(examples, weights)
         curve = self.curve("temperature", points)

@@ -23,7 +23,8 @@ from pipeline.decoding.sampling import distribution
 from pipeline.decoding.scorer import Forced, force
 from pipeline.decoding.store import Store, content_key
 from pipeline.metrics.base import CellTexts, ratio
-from pipeline.metrics.statistics import interval, percentile_interval
+from pipeline.metrics.resamples import Weights, resampled_sums
+from pipeline.metrics.statistics import percentile_interval, sampled
 from pipeline.routing.routes import delta
 from pipeline.routing.vocabulary import Vocabulary
 from pipeline.settings import Base, Route, Variant
@@ -118,7 +119,7 @@ def human_probabilities(
 
 
 def likelihood_curve(
-    p: np.ndarray, mass: np.ndarray, lengths: np.ndarray, weights: np.ndarray, confidence: float
+    p: np.ndarray, mass: np.ndarray, lengths: np.ndarray, weights: Weights, confidence: float
 ) -> dict[str, Any]:
     """Mean log-likelihood of a token (nats) at every rate of `RATES`, and the rate that maximises it.
 
@@ -129,11 +130,13 @@ def likelihood_curve(
         sums = np.stack(
             [np.where(real, np.log(r * mass + (1 - r) * p), 0.0).sum(1) for r in RATES], axis=1
         )  # (texts, rates)
+    known = np.flatnonzero(np.isfinite(sums).all(0))
+    stats = [np.stack([sums[:, i], lengths], axis=1) for i in known]
     curve = []
-    for i, rate in enumerate(RATES):
-        if np.isfinite(sums[:, i]).all():
-            value, low, high = interval(np.stack([sums[:, i], lengths], axis=1), weights, ratio, confidence)
-            curve.append({"r": float(rate), "value": value, "lo": low, "hi": high})
+    for i, own, drawn_sums in zip(known, stats, resampled_sums(weights, stats), strict=True):
+        found = sampled(own, drawn_sums, ratio)
+        low, high = found.interval(confidence)
+        curve.append({"r": float(RATES[i]), "value": found.value, "lo": low, "hi": high})
     drawn = np.where(np.isfinite(sums), sums, -1e9)
     best = RATES[np.argmax(weights @ drawn, axis=1)]
     low, high = percentile_interval(best, confidence, len(p))
@@ -146,7 +149,7 @@ def human_likelihood(
     plan: Plan,
     human: CellTexts,
     variants: dict[str, Variant],
-    weights: np.ndarray,
+    weights: Weights,
     batch_size: int,
     store: Store,
     confidence: float,

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.metrics.base import CellTexts, Metric
+from pipeline.metrics.resamples import Weights, resampled_sums, weights_of
 from pipeline.metrics.statfile import Statistics
-from pipeline.metrics.statistics import by_example, interval, resample_weights
+from pipeline.metrics.statistics import by_example, sampled
 from pipeline.routing.cells import Cell, representatives
 from pipeline.settings import Settings, Task
 from pipeline.tasks import TASKS
@@ -20,13 +21,13 @@ from pipeline.tasks import TASKS
 
 def task_resamples(
     settings: Settings, task: Task, ids: Sequence[str], purpose: str = "bootstrap"
-) -> np.ndarray:
+) -> Weights:
     """The bootstrap's weights of a task, (B, E), the same for all that is measured of it.
 
     An example's weights follow the rank of its id, so that the order of the file does not matter.
     """
     digest = hashlib.sha256(json.dumps([settings.seed, purpose, task.name]).encode()).digest()
-    weights = resample_weights(len(ids), settings.resamples, int.from_bytes(digest[:8], "little"))
+    weights = weights_of(len(ids), settings.resamples, int.from_bytes(digest[:8], "little"))
     return weights[:, np.argsort(np.argsort(np.array(ids)))]
 
 
@@ -37,7 +38,7 @@ def measure(
     cells: list[Cell],
     texts: Mapping[str, CellTexts],
     metrics: list[Metric],
-    weights: np.ndarray,
+    weights: Weights,
     on_cell: Callable[[], None] = lambda: None,
 ) -> tuple[dict[str, Any], Statistics]:
     """Values and intervals of every cell and of the human texts, and the statistics behind them.
@@ -52,11 +53,16 @@ def measure(
 
     def values(decoder: str, samples: int) -> dict[str, Any]:
         own = texts[decoder]
-        found = [_measured(m, own, samples, task.samples, weights, settings.confidence) for m in metrics]
-        stats[decoder] = {
-            m.name: sums for m, (_, sums) in zip(metrics, found, strict=True) if sums is not None
+        why = {m.name: _missing(m, own.examples, samples, task.samples) for m in metrics}
+        made = [m for m in metrics if why[m.name] is None]
+        stats[decoder] = {m.name: by_example(m.stats(own), own.example, own.examples) for m in made}
+        sums = resampled_sums(weights, list(stats[decoder].values()))
+        found = {
+            m.name: _measured(m, own, stats[decoder][m.name], of_metric, settings.confidence)
+            for m, of_metric in zip(made, sums, strict=True)
         }
-        return {m.name: record for m, (record, _) in zip(metrics, found, strict=True)}
+        nothing = {"value": None, "lo": None, "hi": None}
+        return {m.name: found.get(m.name) or {**nothing, "missing": why[m.name]} for m in metrics}
 
     for cell in cells:
         decoder = first.get(cell.decoder, cell.name)
@@ -111,25 +117,24 @@ def _record(cell: Cell, decoder: str, task: Task, values: dict[str, Any], exampl
     }
 
 
-def _measured(
-    metric: Metric, texts: CellTexts, samples: int, others: int, weights: np.ndarray, confidence: float
-) -> tuple[dict[str, Any], np.ndarray | None]:
-    """A value with its interval, or why it is missing; and the statistics of each example, (E, k).
-
-    samples: texts an example; others: of the cells that it stands beside.
-    """
-    reason = metric.missing(texts.examples, samples)
+def _missing(metric: Metric, examples: int, samples: int, others: int) -> str | None:
+    """Why a metric is missing. samples: texts an example; others: of the cells that it stands beside."""
     if metric.over_all and samples != others:
-        reason = f"depends on the number of texts: {samples} an example here, {others} in the cells"
-    if reason:
-        return {"value": None, "lo": None, "hi": None, "missing": reason}, None
-    stats = by_example(metric.stats(texts), texts.example, texts.examples)
-    value, low, high = interval(stats, weights, metric.aggregate, confidence)
-    record: dict[str, Any] = {"value": value, "lo": low, "hi": high}
-    if not math.isfinite(value):
+        return f"depends on the number of texts: {samples} an example here, {others} in the cells"
+    return metric.missing(examples, samples)
+
+
+def _measured(
+    metric: Metric, texts: CellTexts, stats: np.ndarray, sums: np.ndarray, confidence: float
+) -> dict[str, Any]:
+    """A value with its interval, or why it is undefined. stats: (E, k); sums: (B, k), of every resample."""
+    found = sampled(stats, sums, metric.aggregate)
+    low, high = found.interval(confidence)
+    record: dict[str, Any] = {"value": found.value, "lo": low, "hi": high}
+    if not math.isfinite(found.value):
         empty = not any(text.strip() for text in texts.texts)
         record["missing"] = "every text is empty" if empty else metric.undefined
-    return record, stats
+    return record
 
 
 def without_nan(value: Any) -> Any:

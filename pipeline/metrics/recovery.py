@@ -17,7 +17,7 @@ import numpy as np
 from tokenizers.decoders import DecodeStream
 
 from pipeline.metrics.base import CellTexts, ratio
-from pipeline.metrics.statistics import interval, paired_difference
+from pipeline.metrics.statistics import Weights, interval, paired_difference
 from pipeline.routing.cells import Cell
 
 LAGS = (1, 2, 4, 8)
@@ -99,7 +99,7 @@ def recovery(
     cells: Sequence[Cell],
     texts: Mapping[str, CellTexts],
     judged: Judged,
-    weights: np.ndarray,
+    weights: Weights,
     confidence: float,
 ) -> list[dict[str, Any]]:
     """A record for each variant and lag, over all its decoders with routes; weights: (B, E) resamples.

@@ -11,12 +11,9 @@ import numpy as np
 from scipy.stats import norm as normal
 from scipy.stats import t as student
 
+from pipeline.metrics.resamples import Weights, resample_weights
 
-def resample_weights(examples: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each example is drawn in each resample: (B, E) float64, rows sum to E."""
-    generator = np.random.Generator(np.random.Philox(seed))
-    even = np.full(examples, 1 / examples)
-    return generator.multinomial(examples, even, size=resamples).astype(np.float64)
+__all__ = ["Weights", "resample_weights"]
 
 
 def by_example(stats: np.ndarray, example: np.ndarray, examples: int) -> np.ndarray:
@@ -66,14 +63,19 @@ def _widening(examples: int) -> float:
 
 
 def resampled(
-    stats: np.ndarray, weights: np.ndarray, aggregate: Callable[[np.ndarray], np.ndarray]
+    stats: np.ndarray, weights: Weights, aggregate: Callable[[np.ndarray], np.ndarray]
 ) -> Sampled:
-    """aggregate of the sums of stats (E, k), and of those of every resample, weights (B, E).
+    """aggregate of the sums of stats (E, k), and of those of every resample, weights (B, E)."""
+    return sampled(stats, weights @ stats, aggregate)
+
+
+def sampled(stats: np.ndarray, sums: np.ndarray, aggregate: Callable[[np.ndarray], np.ndarray]) -> Sampled:
+    """aggregate of the sums of stats (E, k), and of their sums in every resample, (B, k).
 
     Where aggregate gives S values, (..., S), the metric is itself random: the value is their mean, and
     resample b takes the (b mod S)-th, so that their spread is a part of the interval.
     """
-    value, found = np.asarray(aggregate(stats.sum(0))), aggregate(weights @ stats)
+    value, found = np.asarray(aggregate(stats.sum(0))), aggregate(sums)
     if found.ndim == 2:
         draw = np.arange(len(found))
         found = found[draw, draw % found.shape[1]]
@@ -91,7 +93,7 @@ def missing(examples: int, resamples: int) -> Sampled:
 
 def interval(
     stats: np.ndarray,
-    weights: np.ndarray,
+    weights: Weights,
     aggregate: Callable[[np.ndarray], np.ndarray],
     confidence: float,
 ) -> tuple[float, float, float]:
@@ -106,7 +108,7 @@ def interval(
 def paired_difference(
     stats: np.ndarray,
     other: np.ndarray,
-    weights: np.ndarray,
+    weights: Weights,
     aggregate: Callable[[np.ndarray], np.ndarray],
     confidence: float,
 ) -> tuple[float, float, float]:

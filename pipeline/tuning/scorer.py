@@ -28,6 +28,7 @@ from pipeline.metrics.base import first_with_enough
 from pipeline.metrics.collect import Judge, add_embeddings, add_judge, cell_texts, human_texts, text_order
 from pipeline.metrics.embedding import Embeddings
 from pipeline.metrics.measure import task_resamples
+from pipeline.metrics.resamples import Weights
 from pipeline.metrics.statistics import Sampled, by_example, more_is_better, resampled
 from pipeline.routing.cells import Cell, Decoder
 from pipeline.settings import Base, Settings, Task
@@ -95,7 +96,7 @@ class Scorer:
             found[cell.name] = Score(how_good, how_diverse, self._reward(how_good, how_diverse, target))
         return found
 
-    def _target(self, sampled: Callable[[str, Metric], Sampled], weights: np.ndarray) -> Sampled:
+    def _target(self, sampled: Callable[[str, Metric], Sampled], weights: Weights) -> Sampled:
         wanted = self.settings.tune.target
         if isinstance(wanted, str):
             return sampled("human" if wanted == "human" else PLAIN.name, self.diversity)

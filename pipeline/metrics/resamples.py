@@ -1,0 +1,87 @@
+"""The weights of a bootstrap: how often each example is drawn in each resample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+MOST = 2**25  # weights in memory: 256 MiB
+BLOCK = 2**23  # weights of the resamples that are drawn at once: 64 MiB
+
+
+def resample_weights(examples: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each example is drawn in each resample: (B, E) float64, rows sum to E."""
+    generator = np.random.Generator(np.random.Philox(seed))
+    even = np.full(examples, 1 / examples)
+    return generator.multinomial(examples, even, size=resamples).astype(np.float64)
+
+
+class Drawn:
+    """Weights (B, E) too many to be held: each product draws them anew, some resamples at a time.
+
+    Every resample has a generator of its own (key: seed and its number), and counts E uniform draws, which is the
+    law of `resample_weights`, though not its numbers. chosen: the examples that the columns are, (N,).
+    """
+
+    def __init__(
+        self, examples: int, resamples: int, seed: int, chosen: Sequence[int] | np.ndarray | None = None
+    ) -> None:
+        self.examples, self.resamples, self.seed = examples, resamples, seed
+        self.chosen = None if chosen is None else np.asarray(chosen)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.resamples, self.examples if self.chosen is None else len(self.chosen)
+
+    def __len__(self) -> int:
+        return self.resamples
+
+    def __getitem__(self, index: tuple[slice, Any]) -> Drawn:
+        """weights[:, examples], as of an array."""
+        rows, columns = index
+        if rows != slice(None):
+            raise TypeError("only whole columns of weights can be chosen")
+        chosen = np.arange(self.examples) if self.chosen is None else self.chosen
+        return Drawn(self.examples, self.resamples, self.seed, chosen[columns])
+
+    def row(self, number: int) -> np.ndarray:
+        """(E,) int64: the weights of one resample."""
+        generator = np.random.Generator(
+            np.random.Philox(key=np.array([self.seed, number], dtype=np.uint64))
+        )
+        drawn = generator.integers(0, self.examples, self.examples, dtype=np.int32)
+        counts = np.bincount(drawn, minlength=self.examples)
+        return counts if self.chosen is None else counts[self.chosen]
+
+    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Some resamples, and their weights (b, E) float64."""
+        step = max(1, BLOCK // self.examples)
+        for start in range(0, self.resamples, step):
+            rows = range(start, min(start + step, self.resamples))
+            yield slice(rows.start, rows.stop), np.stack([self.row(i) for i in rows]).astype(np.float64)
+
+    def __matmul__(self, stats: np.ndarray) -> np.ndarray:
+        """(B, E) @ (E, k)."""
+        return np.concatenate([weights @ stats for _, weights in self.blocks()])
+
+
+Weights = np.ndarray | Drawn
+
+
+def weights_of(examples: int, resamples: int, seed: int) -> Weights:
+    """An array, or where it would be large what is drawn anew."""
+    if examples * resamples > MOST:
+        return Drawn(examples, resamples, seed)
+    return resample_weights(examples, resamples, seed)
+
+
+def resampled_sums(weights: Weights, stats: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """weights (B, E) @ each of the statistics (E, k); those that are drawn anew are so once for all."""
+    if isinstance(weights, np.ndarray):
+        return [weights @ one for one in stats]
+    if not stats:
+        return []
+    edges = np.cumsum([one.shape[1] for one in stats])[:-1]
+    return np.split(weights @ np.concatenate(stats, axis=1), edges, axis=1)
