@@ -6,6 +6,7 @@ summed statistics to the score, is written for arrays. Tests hold it to sacreble
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -14,16 +15,23 @@ from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric as SacrebleuMetric
 
 from pipeline.metrics.base import CellTexts, Metric
+from pipeline.metrics.portions import cut
 
 
 def statistics(metric: SacrebleuMetric, cell: CellTexts) -> np.ndarray:
     """(R, k): sacrebleu's sufficient statistics of every text; texts may differ in references."""
-    most = max(len(references) for references in cell.references)
+    pairs = zip(cut(cell.texts), cut(cell.references), strict=True)
+    return np.concatenate([_statistics(metric, texts, references) for texts, references in pairs])
+
+
+def _statistics(
+    metric: SacrebleuMetric, texts: Sequence[str], references: Sequence[Sequence[str]]
+) -> np.ndarray:
+    most = max(map(len, references))
     streams: Any = [  # sacrebleu skips None, though its annotation says str
-        [references[i] if i < len(references) else None for references in cell.references]
-        for i in range(most)
+        [own[i] if i < len(own) else None for own in references] for i in range(most)
     ]
-    return np.array(metric._extract_corpus_statistics(cell.texts, streams), dtype=np.float64)
+    return np.array(metric._extract_corpus_statistics(texts, streams), dtype=np.float64)
 
 
 def bleu_stats(cell: CellTexts, n: int = 4) -> np.ndarray:

@@ -1,0 +1,205 @@
+"""A million texts on one core: `python -m benchmarks.scale` writes `reports/scale.json`.
+
+Made-up texts (words by Zipf's law, each a damaged copy of its reference) are written as `generate` writes them,
+a row group at a time, then read, counted and resampled as `evaluate` does it: 10 cells of 100,000 texts, and one
+of a million. Judge and embedder are left out: their cost is a model's, a portion of texts at a time. Writing and
+evaluation run in a process each, so that the peaks of memory are their own.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.decoding.cellfile import write_cell
+from pipeline.files import read_json, read_jsonl, write_json, write_jsonl
+from pipeline.metrics import METRICS
+from pipeline.metrics.base import CellTexts
+from pipeline.metrics.collect import read_texts, text_order
+from pipeline.metrics.measure import measure, task_resamples
+from pipeline.metrics.portions import Lazy
+from pipeline.metrics.statfile import write_stats
+from pipeline.routing.cells import Cell, Decoder
+from pipeline.settings import Base, Settings, load_settings
+
+STUDIES = ((10, 100_000), (1, 1_000_000))  # cells, texts a cell
+RESAMPLES, GROUP = 1000, 10_000  # resamples of the bootstrap; texts of a row group
+VOCABULARY, SHORTEST, LONGEST = 50_000, 20, 48  # words; words of a text
+NAMES = ("length", "distinct_1", "distinct_2", "ead_2", "entropy_2", "bleu", "chrf")
+TASK, HUMAN = "translation", "human"
+Timed = Callable[[str, Callable[..., Any]], Callable[..., Any]]
+
+
+def main() -> None:
+    if len(sys.argv) > 1:
+        child(*sys.argv[1:])
+        return
+    found = {}
+    for cells, texts in STUDIES:
+        with tempfile.TemporaryDirectory() as folder:
+            found[f"{cells} x {texts}"] = study(Path(folder), cells, texts, RESAMPLES)
+        print(table(found), flush=True)
+    write_json("reports/scale.json", {"resamples": RESAMPLES, "metrics": NAMES, "studies": found}, indent=2)
+
+
+def study(folder: Path, cells: int, texts: int, resamples: int) -> dict[str, Any]:
+    """Write and evaluate in a process each: seconds, peaks and what is on disk."""
+    root = str(Path(__file__).parents[1])
+    for what in ("write", "evaluate"):
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.scale",
+            what,
+            str(folder),
+            *map(str, (cells, texts, resamples)),
+        ]
+        subprocess.run(command, check=True, cwd=root)
+    made = list((folder / "data/generations" / TASK).iterdir())
+    return {
+        "write": read_json(folder / "write.json"), "evaluate": read_json(folder / "evaluate.json"),
+        "generations_mib": sum(path.stat().st_size for path in made) / 2**20,
+        "stats_mib": (folder / "stats.parquet").stat().st_size / 2**20,
+    }  # fmt: skip
+
+
+def child(what: str, folder: str, *numbers: str) -> None:
+    cells, texts, resamples = map(int, numbers)
+    settings = replace(load_settings(), resamples=resamples)
+    os.chdir(folder)
+    started = time.perf_counter()
+    seconds = write(cells, texts) if what == "write" else evaluate(settings, cells)
+    write_json(f"{what}.json", {
+        "seconds": time.perf_counter() - started, "phases": seconds,
+        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    })  # fmt: skip
+
+
+def grid(cells: int) -> list[Cell]:
+    return [Cell(f"cell-{i}", "temperature", Decoder(Base(temperature=1 + i / 100))) for i in range(cells)]
+
+
+def word(rank: int) -> str:
+    """Syllables, more of them the rarer the word is."""
+    text = ""
+    while not text or rank:
+        rank, syllable = divmod(rank, 80)
+        text += "bcdfghklmnprstvz"[syllable % 16] + "aeiou"[syllable // 16]
+    return text
+
+
+WORDS = [word(rank) for rank in range(VOCABULARY)]
+
+
+def drawn(noise: np.random.Generator, size: int) -> np.ndarray:
+    """(size,) ranks by Zipf's law."""
+    law = np.cumsum(1 / np.arange(1, VOCABULARY + 1))
+    return np.searchsorted(law, noise.random(size) * law[-1])
+
+
+def group(number: int, start: int, count: int) -> list[np.ndarray]:
+    """Word ranks of a cell's texts start … start + count; number 0: the references, which others damage."""
+    shared = np.random.Generator(np.random.Philox(key=[0, start]))
+    lengths = shared.integers(SHORTEST, LONGEST + 1, count)
+    ranks = drawn(shared, int(lengths.sum()))
+    if number:
+        own = np.random.Generator(np.random.Philox(key=[number, start]))
+        ranks = np.where(own.random(len(ranks)) < 0.3, drawn(own, len(ranks)), ranks)
+    return np.split(ranks, np.cumsum(lengths)[:-1])
+
+
+def row(example: int, ranks: np.ndarray) -> dict[str, Any]:
+    logs = -np.log1p(ranks)
+    return {
+        "example_id": f"e{example:07}", "sample": 0, "text": " ".join([WORDS[i] for i in ranks.tolist()]),
+        "token_ids": ranks, "routes": ranks % 8 == 1, "logprobs": logs, "model_logprobs": logs, "ranks": ranks,
+        "entropies": -logs, "finish": "length",
+    }  # fmt: skip
+
+
+def groups(number: int, texts: int) -> Iterator[list[dict[str, Any]]]:
+    for start in range(0, texts, GROUP):
+        found = group(number, start, min(GROUP, texts - start))
+        yield [row(start + i, ranks) for i, ranks in enumerate(found)]
+
+
+def write(cells: int, texts: int) -> dict[str, float]:
+    """The cells' files, the human texts as one of them, and the prepared examples with their references."""
+    folder = Path("data/generations") / TASK
+    for number, name in enumerate([HUMAN, *(cell.name for cell in grid(cells))]):
+        write_cell(folder / f"{name}.parquet", groups(number, texts), {"cell": name})
+    rows = (one for found in groups(0, texts) for one in found)
+    prepared = [{"id": one["example_id"], "references": [one["text"]]} for one in rows]
+    write_jsonl(f"data/prepared/{TASK}.jsonl", prepared)
+    return {}
+
+
+def evaluate(settings: Settings, cells: int) -> dict[str, float]:
+    """Seconds of each phase of what the stage evaluate does with these metrics."""
+    seconds: dict[str, float] = {}
+
+    def timed(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def inner(*given: Any) -> Any:
+            started = time.perf_counter()
+            result = call(*given)
+            seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
+            return result
+
+        return inner
+
+    task = replace(settings.tasks[TASK], samples=1)
+    rows = timed("prepared", read_jsonl)(f"data/prepared/{TASK}.jsonl")
+    order = timed("order", text_order)(settings, task, rows, 1)
+
+    def read(name: str) -> CellTexts:
+        texts = read_texts(task, name, rows, VOCABULARY, order)
+        timed("words", lambda: texts.word_ids)()  # counted once for all metrics of words
+        return texts
+
+    made, ids = grid(cells), [one["id"] for one in rows]
+    texts = Lazy([HUMAN, *(cell.name for cell in made)], timed("read", read))
+    metrics = [replace(METRICS[name], stats=timed(name, METRICS[name].stats)) for name in NAMES]
+    weights = timed("weights", task_resamples)(settings, task, ids)
+    started = time.perf_counter()
+    before = sum(seconds.values())
+    result, stats = measure(settings, task, ids, made, texts, metrics, weights)
+    words = seconds["words"]
+    seconds["read"] -= words
+    seconds["bootstrap"] = time.perf_counter() - started - (sum(seconds.values()) - before)
+    timed("stats file", write_stats)("stats.parquet", ids, stats)
+    write_json("result.json", result["cells"])
+    return seconds
+
+
+def table(found: dict[str, Any]) -> str:
+    """Markdown."""
+    lines = [
+        "| cells x texts | phase | seconds | peak memory | on disk |",
+        "|---|---|---|---|---|",
+    ]
+    for name, one in found.items():
+        spent = one["evaluate"]
+        phases = ", ".join(f"{phase} {seconds:.0f}" for phase, seconds in spent["phases"].items())
+        lines.append(
+            f"| {name} | write | {one['write']['seconds']:.0f} | {one['write']['peak_gib']:.1f} GiB | "
+            f"{one['generations_mib']:.0f} MiB |"
+        )
+        lines.append(
+            f"| {name} | evaluate ({phases}) | {spent['seconds']:.0f} | {spent['peak_gib']:.1f} GiB | "
+            f"{one['stats_mib']:.0f} MiB |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
