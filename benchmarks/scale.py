@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,6 @@ RESAMPLES, GROUP = 1000, 10_000  # resamples of the bootstrap; texts of a row gr
 VOCABULARY, SHORTEST, LONGEST = 50_000, 20, 48  # words; words of a text
 NAMES = ("length", "distinct_1", "distinct_2", "ead_2", "entropy_2", "bleu", "chrf")
 TASK, HUMAN = "translation", "human"
-Timed = Callable[[str, Callable[..., Any]], Callable[..., Any]]
 
 
 def main() -> None:
@@ -52,19 +51,18 @@ def main() -> None:
     write_json("reports/scale.json", {"resamples": RESAMPLES, "metrics": NAMES, "studies": found}, indent=2)
 
 
-def study(folder: Path, cells: int, texts: int, resamples: int) -> dict[str, Any]:
+def study(
+    folder: Path, cells: int, texts: int, resamples: int, names: Sequence[str] = NAMES
+) -> dict[str, Any]:
     """Write and evaluate in a process each: seconds, peaks and what is on disk."""
-    root = str(Path(__file__).parents[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    root, numbers = str(Path(__file__).parents[1]), map(str, (cells, texts, resamples))
+    one_core = {**os.environ, "OMP_NUM_THREADS": "1"}
+    given = [str(folder), *numbers, ",".join(names)]
     for what in ("write", "evaluate"):
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.scale",
-            what,
-            str(folder),
-            *map(str, (cells, texts, resamples)),
-        ]
-        subprocess.run(command, check=True, cwd=root)
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks.scale", what, *given], check=True, cwd=root, env=one_core
+        )
     made = list((folder / "data/generations" / TASK).iterdir())
     return {
         "write": read_json(folder / "write.json"), "evaluate": read_json(folder / "evaluate.json"),
@@ -73,14 +71,16 @@ def study(folder: Path, cells: int, texts: int, resamples: int) -> dict[str, Any
     }  # fmt: skip
 
 
-def child(what: str, folder: str, *numbers: str) -> None:
-    cells, texts, resamples = map(int, numbers)
-    settings = replace(load_settings(), resamples=resamples)
+def child(
+    what: str, folder: str, cells: str, texts: str, resamples: str, names: str = ",".join(NAMES)
+) -> None:
+    settings = replace(load_settings(), resamples=int(resamples))
     os.chdir(folder)
     started = time.perf_counter()
-    seconds = write(cells, texts) if what == "write" else evaluate(settings, cells)
+    call = write if what == "write" else evaluate
+    seconds = call(settings, int(cells), int(texts), names.split(","))
     write_json(f"{what}.json", {
-        "seconds": time.perf_counter() - started, "phases": seconds,
+        "seconds": time.perf_counter() - started, "cpu_seconds": time.process_time(), "phases": seconds,
         "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     })  # fmt: skip
 
@@ -133,7 +133,7 @@ def groups(number: int, texts: int) -> Iterator[list[dict[str, Any]]]:
         yield [row(start + i, ranks) for i, ranks in enumerate(found)]
 
 
-def write(cells: int, texts: int) -> dict[str, float]:
+def write(settings: Settings, cells: int, texts: int, names: Sequence[str]) -> dict[str, float]:
     """The cells' files, the human texts as one of them, and the prepared examples with their references."""
     folder = Path("data/generations") / TASK
     for number, name in enumerate([HUMAN, *(cell.name for cell in grid(cells))]):
@@ -144,15 +144,15 @@ def write(cells: int, texts: int) -> dict[str, float]:
     return {}
 
 
-def evaluate(settings: Settings, cells: int) -> dict[str, float]:
-    """Seconds of each phase of what the stage evaluate does with these metrics."""
+def evaluate(settings: Settings, cells: int, texts: int, names: Sequence[str]) -> dict[str, float]:
+    """CPU seconds of each phase of what the stage evaluate does with these metrics."""
     seconds: dict[str, float] = {}
 
     def timed(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def inner(*given: Any) -> Any:
-            started = time.perf_counter()
+            started = time.process_time()
             result = call(*given)
-            seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
+            seconds[name] = seconds.get(name, 0.0) + time.process_time() - started
             return result
 
         return inner
@@ -162,20 +162,20 @@ def evaluate(settings: Settings, cells: int) -> dict[str, float]:
     order = timed("order", text_order)(settings, task, rows, 1)
 
     def read(name: str) -> CellTexts:
-        texts = read_texts(task, name, rows, VOCABULARY, order)
-        timed("words", lambda: texts.word_ids)()  # counted once for all metrics of words
-        return texts
+        cell = read_texts(task, name, rows, VOCABULARY, order)
+        timed("words", lambda: cell.word_ids)()  # counted once for all metrics of words
+        return cell
 
     made, ids = grid(cells), [one["id"] for one in rows]
-    texts = Lazy([HUMAN, *(cell.name for cell in made)], timed("read", read))
-    metrics = [replace(METRICS[name], stats=timed(name, METRICS[name].stats)) for name in NAMES]
+    lazy = Lazy([HUMAN, *(cell.name for cell in made)], timed("read", read))
+    metrics = [replace(METRICS[name], stats=timed(name, METRICS[name].stats)) for name in names]
     weights = timed("weights", task_resamples)(settings, task, ids)
-    started = time.perf_counter()
+    started = time.process_time()
     before = sum(seconds.values())
-    result, stats = measure(settings, task, ids, made, texts, metrics, weights)
+    result, stats = measure(settings, task, ids, made, lazy, metrics, weights)
     words = seconds["words"]
     seconds["read"] -= words
-    seconds["bootstrap"] = time.perf_counter() - started - (sum(seconds.values()) - before)
+    seconds["bootstrap"] = time.process_time() - started - (sum(seconds.values()) - before)
     timed("stats file", write_stats)("stats.parquet", ids, stats)
     write_json("result.json", result["cells"])
     return seconds
@@ -184,20 +184,20 @@ def evaluate(settings: Settings, cells: int) -> dict[str, float]:
 def table(found: dict[str, Any]) -> str:
     """Markdown."""
     lines = [
-        "| cells x texts | phase | seconds | peak memory | on disk |",
-        "|---|---|---|---|---|",
+        "| cells x texts | phase | seconds | of one core | peak memory | on disk |",
+        "|---|---|---|---|---|---|",
     ]
     for name, one in found.items():
         spent = one["evaluate"]
         phases = ", ".join(f"{phase} {seconds:.0f}" for phase, seconds in spent["phases"].items())
-        lines.append(
-            f"| {name} | write | {one['write']['seconds']:.0f} | {one['write']['peak_gib']:.1f} GiB | "
-            f"{one['generations_mib']:.0f} MiB |"
-        )
-        lines.append(
-            f"| {name} | evaluate ({phases}) | {spent['seconds']:.0f} | {spent['peak_gib']:.1f} GiB | "
-            f"{one['stats_mib']:.0f} MiB |"
-        )
+        for phase, part, disk in (
+            ("write", one["write"], one["generations_mib"]),
+            (f"evaluate ({phases})", spent, one["stats_mib"]),
+        ):
+            lines.append(
+                f"| {name} | {phase} | {part['seconds']:.0f} | {part['cpu_seconds']:.0f} | "
+                f"{part['peak_gib']:.1f} GiB | {disk:.0f} MiB |"
+            )
     return "\n".join(lines)
 
 
