@@ -6,6 +6,7 @@ import functools
 from collections import defaultdict
 from collections.abc import Sequence
 from importlib.metadata import version
+from itertools import count
 
 import numpy as np
 from nltk.tokenize import wordpunct_tokenize
@@ -23,8 +24,6 @@ def words(text: str) -> tuple[str, ...]:
 
 def word_ids(texts: Sequence[str]) -> Ragged:
     """The words of each text as numbers, equal ones for equal words, counted from 0 as they are first seen."""
-    known: defaultdict[str, int] = defaultdict()
-    known.default_factory = known.__len__
-    number = known.__getitem__
+    number = defaultdict[str, int](count().__next__).__getitem__
     rows = [np.fromiter(map(number, wordpunct_tokenize(text)), dtype=np.int32) for text in texts]
     return concatenated(rows, np.int32)
