@@ -261,3 +261,20 @@ def test_a_token_that_ends_a_text_is_not_counted() -> None:
 
 def test_nan_is_never_written() -> None:
     assert without_nan({"a": [math.nan, 1.0, {"b": math.inf}]}) == {"a": [None, 1.0, {"b": None}]}
+
+
+def test_weights_that_are_drawn_anew_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 1,000 resamples: other draws of the same law, whose interval ends differ by little of their distance."""
+    made, ids = settings(), [f"{i:02}" for i in range(EXAMPLES)]
+    held, _ = evaluated(made, ids, made_up(made))
+    monkeypatch.setattr("pipeline.metrics.resamples.MOST", 0)
+    drawn, _ = evaluated(made, ids, made_up(made))
+    for one, other in zip(held["cells"], drawn["cells"], strict=True):
+        for name, found in one["metrics"].items():
+            assert found["value"] == other["metrics"][name]["value"], name
+            if found["value"] is not None and found["lo"] is not None:
+                width = found["hi"] - found["lo"]
+                for end in ("lo", "hi"):
+                    assert abs(found[end] - other["metrics"][name][end]) <= 0.2 * width + 1e-9, name
+    for one, other in zip(held["comparison"]["matched"], drawn["comparison"]["matched"], strict=True):
+        assert one.get("difference") == other.get("difference")

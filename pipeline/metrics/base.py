@@ -34,7 +34,7 @@ class CellTexts:
     routes: Sequence[np.ndarray] = field(
         default_factory=list
     )  # which tokens were random; none: human texts
-    judge_logprobs: list[np.ndarray] = field(default_factory=list)  # of the judge's tokens, nats
+    judge_logprobs: Sequence[np.ndarray] = field(default_factory=list)  # of the judge's tokens, nats
     human_nll: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,) of the example's human text
     human_tokens: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,)
     vocabulary: int = 0  # size of the generator's

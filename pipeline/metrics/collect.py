@@ -210,12 +210,14 @@ def _pairs(
 
 
 def _judged(judge: Judge, rows: list[dict[str, Any]], cell: CellTexts, scores: Scores) -> CellTexts:
-    log_probs = [values for few in _pairs(judge, rows, cell, scores) for values in scores.read(few)]
+    log_probs = concatenated(
+        [values for few in _pairs(judge, rows, cell, scores) for values in scores.read(few)], np.float32
+    )
     return replace(
         cell,
         judge_logprobs=log_probs,
         judge_nll=np.array([-values.astype(np.float64).sum() for values in log_probs]),
-        judge_tokens=np.array([len(values) for values in log_probs]),
+        judge_tokens=log_probs.lengths,
     )
 
 

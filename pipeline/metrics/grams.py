@@ -1,7 +1,7 @@
 """n-grams as numbers in arrays, so that those of millions of texts are counted by sorting.
 
-Numbers take 8 bytes an n-gram, and at most three times as much again while they are counted: the word pairs of
-a million texts of 40 words peak near 1.3 GiB.
+Numbers take 8 bytes an n-gram, and at most four times as much again while they are counted: about 1.3 GiB for
+the word pairs of a million texts of 34 words (`benchmarks.scale` measures the whole).
 """
 
 from __future__ import annotations

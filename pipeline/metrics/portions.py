@@ -30,8 +30,9 @@ class Lazy(Mapping[str, CellTexts]):
         return len(self.names)
 
 
-def cut(items: Sequence[One], size: int = PORTION) -> Iterator[Sequence[One]]:
-    """Pieces of at most `size`, in order."""
+def cut(items: Sequence[One], size: int | None = None) -> Iterator[Sequence[One]]:
+    """Pieces of at most `size`, by default a portion, in order."""
+    size = size or PORTION
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
@@ -39,16 +40,16 @@ def in_portions(
     batches: Iterable[Sequence[Item]],
     absent: Callable[[Sequence[Item]], Iterable[Item]],
     compute: Callable[[list[Item]], None],
-    size: int = PORTION,
+    size: int | None = None,
 ) -> None:
-    """Compute what is absent of all batches, distinct items, as soon as `size` of them are together.
+    """Compute what is absent of all batches, distinct items, as soon as `size` of them (a portion) are together.
 
     compute must make them present, so that a later batch does not bring them again.
     """
     portion: dict[Item, None] = {}
     for batch in batches:
         portion |= dict.fromkeys(absent(batch))
-        if len(portion) >= size:
+        if len(portion) >= (size or PORTION):
             compute(list(portion))
             portion.clear()
     if portion:
