@@ -69,7 +69,9 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
             if b"cell" not in (file.schema_arrow.metadata or {}):
                 raise ValueError("no metadata")
             names = file.schema_arrow.names
-            if file.schema_arrow.remove_metadata() != SCHEMA:  # the footer, unlike the pages, has no checksum
+            if (
+                file.schema_arrow.remove_metadata() != SCHEMA
+            ):  # the footer, unlike the pages, has no checksum
                 raise PipelineError(f"{path}: has columns {names}, or other types than {SCHEMA.names}")
             yield file
     except FileNotFoundError:
