@@ -5,6 +5,8 @@ Only texts that are not in the store are computed; cells that left the grid are 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,10 @@ from pipeline.decoding.rows import cell_row
 from pipeline.decoding.runner import unpack
 from pipeline.decoding.store import Store, open_store
 from pipeline.events import Log, events
-from pipeline.routing.cells import all_cells
+from pipeline.routing.cells import Cell, all_cells
 from pipeline.settings import load_settings
+
+ROW_GROUP = 4096  # texts of a cell in memory at once
 
 
 def main(argv: list[str]) -> None:
@@ -60,13 +64,19 @@ def summary(spent: Cost | None, decoders: int) -> str:
     )
 
 
+def cell_rows(plan: Plan, cell: Cell, store: Store, tokenizer: Any) -> Iterator[list[dict[str, Any]]]:
+    """A cell's rows, as many at a time as a row group of its file has."""
+    job, at_once = plan.job_of(cell), max(1, ROW_GROUP // plan.task.samples)  # examples
+    for start in range(0, len(plan.examples), at_once):
+        texts = plan.texts(job, plan.examples[start : start + at_once], plan.task.samples)
+        values = store.take([text.key for text in texts])
+        yield [cell_row(text, unpack(values[text.key]), tokenizer, plan) for text in texts]
+
+
 def write_cells(plan: Plan, store: Store, tokenizer: Any, folder: Path, log: Log) -> None:
     """Assemble every cell from the store; remove files of cells that left the grid."""
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
     for cell in plan.cells:
-        texts = plan.texts_of(plan.job_of(cell))
-        values = store.take([text.key for text in texts])
-        rows = [cell_row(text, unpack(values[text.key]), tokenizer, plan) for text in texts]
         metadata = {
             "task": plan.task.name,
             "cell": cell.describe(),
@@ -74,11 +84,20 @@ def write_cells(plan: Plan, store: Store, tokenizer: Any, folder: Path, log: Log
             "key": plan.cell_key(cell),
             "versions": versions,
         }
-        write_cell(folder / f"{cell.name}.parquet", [rows], metadata)
-        routes, entropies = ([x for row in rows for x in row[name]] for name in ("routes", "entropies"))
-        if routes:
-            log(f"gate_rate/{cell.name}", float(np.mean(np.array(routes) > 0)), 0)
-            log(f"mean_entropy/{cell.name}", float(np.mean(entropies)), 0)
+        tokens, routed, entropy = 0, 0, 0.0
+
+        def counted(cell: Cell = cell) -> Iterator[list[dict[str, Any]]]:
+            nonlocal tokens, routed, entropy
+            for rows in cell_rows(plan, cell, store, tokenizer):
+                tokens += sum(len(row["routes"]) for row in rows)
+                routed += sum(int(np.count_nonzero(row["routes"])) for row in rows)
+                entropy += sum(math.fsum(row["entropies"]) for row in rows)
+                yield rows
+
+        write_cell(folder / f"{cell.name}.parquet", counted(), metadata)
+        if tokens:
+            log(f"gate_rate/{cell.name}", routed / tokens, 0)
+            log(f"mean_entropy/{cell.name}", entropy / tokens, 0)
     wanted = {f"{cell.name}.parquet" for cell in plan.cells}
     for path in folder.iterdir():
         if path.name not in wanted:
