@@ -7,12 +7,21 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
+import reprlib
 from collections.abc import Iterable
 from typing import Any
 
 
 class PipelineError(Exception):
-    """Bad input of any kind; a stage prints the message as one line and ends with status 2."""
+    """Bad input of any kind; a stage prints the message as one line and ends with status 2.
+
+    The message may quote untrusted text: its line breaks become blanks, its control characters are spelt out.
+    """
+
+    def __init__(self, message: str) -> None:
+        line = " ".join(message.split())
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
 
 
 class SettingsError(PipelineError):
@@ -20,7 +29,24 @@ class SettingsError(PipelineError):
 
 
 def fail(key: str, value: Any, allowed: str) -> SettingsError:
-    return SettingsError(f"params.yaml: {key} = {value!r}: {allowed}")
+    return SettingsError(f"params.yaml: {key} = {SHORT.repr(value)}: {allowed}")
+
+
+class _Short(reprlib.Repr):
+    """A repr that is cut after a few entries and levels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlist = self.maxdict = 8
+        self.maxlevel, self.maxstring, self.maxother = 3, 120, 120
+
+    def repr_int(self, value: int, level: int) -> str:
+        if abs(value) < 10**40:
+            return repr(value)
+        return "10^40 or more" if value > 0 else "-10^40 or less"  # Python refuses to write 5,000 digits
+
+
+SHORT = _Short()
 
 
 def number(key: str, value: Any, low: float, high: float = math.inf, open_low: bool = False) -> float:
@@ -31,7 +57,7 @@ def number(key: str, value: Any, low: float, high: float = math.inf, open_low: b
         raise fail(key, value, f"{allowed}, not text (write 0.001, not 1e-3)")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise fail(key, value, allowed)
-    if not (low <= value <= high) or (open_low and value == low) or math.isinf(value):
+    if not (low <= value <= min(high, 1e300)) or (open_low and value == low):  # nor NaN
         raise fail(key, value, allowed)
     return float(value)
 
@@ -55,10 +81,17 @@ def text(key: str, value: Any) -> str:
     return value
 
 
+def name(section: str, value: str) -> str:
+    """The key of an entry whose name becomes a part of file names."""
+    if not re.fullmatch(r"[\w-]+", value):
+        raise fail(f"{section}.{value}", value, "a name may hold letters, digits, - and _ (it names files)")
+    return f"{section}.{value}"
+
+
 def choice(key: str, value: Any, allowed: Iterable[str]) -> str:
     options = sorted(allowed)
     if value not in options:
-        close = difflib.get_close_matches(str(value), options, n=1)
+        close = difflib.get_close_matches(value, options, n=1) if isinstance(value, str) else []
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise fail(key, value, f"must be one of {', '.join(options)}{hint}")
     return str(value)
@@ -77,7 +110,7 @@ def sequence(key: str, value: Any, empty_ok: bool = False) -> list[Any]:
     if not isinstance(value, list) or not (value or empty_ok):
         raise fail(key, value, "must be a list" + ("" if empty_ok else " with at least one value"))
     for position, item in enumerate(value):
-        if item in value[:position]:
+        if not isinstance(item, (list, dict)) and item in value[:position]:
             raise fail(f"{key}[{position}]", item, "stands in the list twice; each value once")
     return value
 

@@ -6,6 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from pipeline import stage
 from pipeline.checks import PipelineError, choice
 from pipeline.convert import convert_gguf
@@ -56,6 +58,14 @@ def finish_model(asset: Asset, folder: Path) -> None:
         missing.append(f"a tokenizer ({' or '.join(TOKENIZER_FILES)})")
     if missing:
         raise PipelineError(f"assets.{asset.name}: {', '.join(asset.sources)} lacks {', '.join(missing)}")
+    for weights in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(weights, framework="np"):
+                pass
+        except SafetensorError as error:  # a pickle under that name, or half a file
+            raise PipelineError(
+                f"assets.{asset.name}: {weights.name} is no safetensors file ({error})"
+            ) from None
 
 
 def convert_weights(asset: Asset, folder: Path) -> None:

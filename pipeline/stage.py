@@ -13,7 +13,7 @@ def run(main: Callable[[list[str]], None]) -> None:
     try:
         main(sys.argv[1:])
     except PipelineError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # disk full, permission, …
         print(f"error: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -134,7 +135,7 @@ def load_model(
             local_files_only=True,
             trust_remote_code=False,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise PipelineError(f"{folder}: no usable language model ({error})") from None
     if hasattr(network.config, "_experts_implementation"):
         network.set_experts_implementation("eager")  # each expert's rows by themselves

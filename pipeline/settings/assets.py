@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pipeline import checks
 from pipeline.checks import fail
 from pipeline.settings.schema import Asset
 
+FORMS = "must be pypi:name==version, hf:repo@revision or file:path"
 READERS = ("sotu", "chitchat", "homeassistant", "records")
 
 
 def parse_asset(name: str, value: Any) -> Asset:
-    key = f"assets.{name}"
+    key = checks.name("assets", name)
     section = checks.mapping(key, value)
     optional = ("sha256", "member", "joined_sha256", "reader", "fields", "split", "licence")
     checks.keys(key, section, ("kind", "source"), optional)
     kind = checks.choice(f"{key}.kind", section["kind"], ("model", "embedder", "data"))
     sources = _texts(f"{key}.source", section["source"])
+    if not sources:
+        raise fail(f"{key}.source", section["source"], FORMS)
     for source in sources:
         _check_source(f"{key}.source", source)
     hashes = _texts(f"{key}.sha256", section["sha256"]) if "sha256" in section else ()
-    for digest in (*hashes, *_texts(f"{key}.joined_sha256", section.get("joined_sha256", []))):
+    joined = (
+        checks.text(f"{key}.joined_sha256", section["joined_sha256"]) if "joined_sha256" in section else ""
+    )
+    for digest in (*hashes, *([joined] if joined else [])):
         if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
             raise fail(f"{key}.sha256", digest, "must be 64 hexadecimal digits")
     pinned = sum(s.startswith("pypi:") for s in sources)
@@ -40,7 +47,7 @@ def parse_asset(name: str, value: Any) -> Asset:
         sources=sources,
         sha256=hashes,
         members=_texts(f"{key}.member", section.get("member", [])),
-        joined_sha256=str(section.get("joined_sha256", "")),
+        joined_sha256=joined,
         reader=str(section.get("reader", "")),
         fields={k: checks.text(f"{key}.fields.{k}", v) for k, v in fields.items()},
         split=checks.text(f"{key}.split", section.get("split", "test")),
@@ -55,6 +62,9 @@ def _texts(key: str, value: Any) -> tuple[str, ...]:
 
 def _check_source(key: str, source: str) -> None:
     scheme, _, rest = source.partition(":")
-    good = {"pypi": "==" in rest, "hf": "@" in rest.strip("@"), "file": bool(rest)}.get(scheme, False)
-    if not good:
-        raise fail(key, source, "must be pypi:name==version, hf:repo@revision or file:path")
+    pinned = bool(
+        re.fullmatch(r"[\w.-]+==[\w.+!-]+", rest, re.ASCII)
+    )  # pip is given this as a line of a file
+    good = {"pypi": pinned, "hf": "@" in rest.strip("@"), "file": bool(rest) and "\0" not in rest}
+    if not good.get(scheme, False):
+        raise fail(key, source, FORMS)

@@ -19,14 +19,26 @@ from pipeline.settings.tuning import parse_tuning
 from pipeline.settings.variants import check_gates, parse_variant
 
 
+class PlainLoader(yaml.SafeLoader):
+    """YAML's plain types, and no aliases: a few nested ones make a small file billions of values."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.YAMLError(
+                f"line {event.start_mark.line + 1}: alias *{event.anchor}; write the value out"
+            )
+        return super().compose_node(parent, index)
+
+
 def load_settings(path: str | Path = "params.yaml") -> Settings:
     """Read and check the parameters file. Raises `SettingsError`."""
     try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        raw = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=PlainLoader)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # 5,000 digits, month 13, 1,000 brackets
+        raise SettingsError(f"{path}: is not YAML: {error}") from None
     return parse_settings(raw)
 
 

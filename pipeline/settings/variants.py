@@ -33,9 +33,7 @@ OPTIONAL = ("q_gate", "lambda_gate", "q_schedule", "lambda_schedule", "mix", "gr
 
 
 def parse_variant(name: str, value: Any) -> Variant:
-    key = f"variants.{name}"
-    if not name.replace("-", "").replace("_", "").isalnum():
-        raise fail(key, name, "a name may hold letters, digits, - and _ (it names files)")
+    key = checks.name("variants", name)
     section = checks.mapping(key, value)
     checks.keys(key, section, ("base", "q_route", "lambda_route"), OPTIONAL)
     grid = checks.mapping(f"{key}.grid", section["grid"]) if "grid" in section else {}

@@ -9,7 +9,12 @@ from jinja2 import TemplateError
 
 from pipeline.checks import PipelineError
 from pipeline.settings import Task
-from pipeline.tasks.examples import Generator, carries_control, field, in_stable_order
+from pipeline.tasks.examples import Generator, field, in_stable_order
+
+# A template is untrusted: it runs in Jinja's sandbox, and whatever it fails with is its fault.
+TEMPLATE_ERRORS = (
+    TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
 
 
 def build(records: Iterable[dict[str, Any]], task: Task, generator: Generator) -> list[dict[str, Any]]:
@@ -19,7 +24,6 @@ def build(records: Iterable[dict[str, Any]], task: Task, generator: Generator) -
             f"data/assets/{generator.name}: its tokenizer has no chat template; "
             "tasks.dialogue.model must be an instruction model that has one"
         )
-    control = generator.control_tokens()
     pairs = ((field(r, "context", list), field(r, "reply", str)) for r in records)
     ordered = in_stable_order(
         ([context, reply], {"context": context, "reply": reply}) for context, reply in pairs
@@ -29,7 +33,7 @@ def build(records: Iterable[dict[str, Any]], task: Task, generator: Generator) -
         if len(rows) == task.examples:
             break
         turns, reply = record["context"], record["reply"]
-        if len(turns) != task.turns or carries_control([*turns, reply], control):
+        if len(turns) != task.turns or generator.carries_control([*turns, reply]):
             continue
         rows.append(
             {
@@ -49,7 +53,7 @@ def chat_prompt(generator: Generator, turns: list[str]) -> str:
         return generator.tokenizer.apply_chat_template(
             messages(turns), tokenize=False, add_generation_prompt=True
         )
-    except TemplateError as error:
+    except TEMPLATE_ERRORS as error:
         raise PipelineError(
             f"data/assets/{generator.name}: its chat template refuses {len(turns)} turns ({error})"
         ) from None

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pipeline.checks import PipelineError
+
+HALF = re.compile("[\ud800-\udfff]")  # what no UTF-8 file can hold
 
 
 @dataclass(frozen=True)
@@ -19,10 +23,22 @@ class Generator:
     tokenizer: Any
     is_encoder_decoder: bool = False
 
-    def control_tokens(self) -> list[str]:
-        added = self.tokenizer.added_tokens_decoder.values()
-        special = {str(token) for token in added if token.special}
-        return sorted(special | set(self.tokenizer.all_special_tokens))
+    @cached_property
+    def _control(self) -> tuple[set[str], set[int]]:
+        added = {id_: str(t) for id_, t in self.tokenizer.added_tokens_decoder.items() if t.special}
+        ids = {*added, *self.tokenizer.all_special_ids} - {self.tokenizer.unk_token_id}
+        return {*added.values(), *self.tokenizer.all_special_tokens}, ids
+
+    def carries_control(self, texts: list[str]) -> bool:
+        """Whether a part of an untrusted text would be read as a control token.
+
+        The tokenizer is asked too: some make </s> of a full-width ＜/s＞ first. <unk> alone is no control token.
+        """
+        tokens, control = self._control
+        if any(token in text for text in texts for token in tokens):
+            return True
+        ids = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        return any(not control.isdisjoint(row) for row in ids)
 
 
 def content_id(content: Any) -> str:
@@ -35,18 +51,21 @@ def in_stable_order(items: Iterable[tuple[Any, dict[str, Any]]]) -> list[tuple[s
     return sorted({content_id(content): record for content, record in items}.items())
 
 
-def carries_control(texts: Iterable[str], control: Iterable[str]) -> bool:
-    """Whether untrusted text would be read as a control token."""
-    return any(token in text for text in texts for token in control)
-
-
 def field(record: dict[str, Any], name: str, kind: type) -> Any:
     """A text, or a list of texts. Raises `PipelineError` when a user's record has no such field."""
+    if not isinstance(record, dict):
+        raise PipelineError(
+            f"a record of the data set is no mapping of columns, but {type(record).__name__}"
+        )
     value = record.get(name)
     texts = value if isinstance(value, list) else [value]
     if not isinstance(value, kind) or not all(isinstance(text, str) for text in texts):
         raise PipelineError(
             f"a record of the data set has {sorted(record)}; the task needs {name} ({kind.__name__}); "
             "map its columns with `fields` in params.yaml"
+        )
+    if any(HALF.search(text) for text in texts):
+        raise PipelineError(
+            f"a record of the data set has half a character (a lone surrogate) in its {name}"
         )
     return value

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.checks import PipelineError
 from pipeline.settings import Task
-from pipeline.tasks.examples import Generator, carries_control, field, in_stable_order
+from pipeline.tasks.examples import Generator, field, in_stable_order
 
 
 def build(records: Iterable[dict[str, Any]], task: Task, generator: Generator) -> list[dict[str, Any]]:
@@ -16,7 +16,6 @@ def build(records: Iterable[dict[str, Any]], task: Task, generator: Generator) -
     """
     if not generator.tokenizer.is_fast:  # only those know where in the text a token lies
         raise PipelineError(f"data/assets/{generator.name}: textgen needs a model with a fast tokenizer")
-    control = generator.control_tokens()
     texts = (field(record, "text", str) for record in records)
     ordered = in_stable_order((text, {"text": text}) for text in texts)
     rows: list[dict[str, Any]] = []
@@ -24,7 +23,7 @@ def build(records: Iterable[dict[str, Any]], task: Task, generator: Generator) -
         if len(rows) == task.examples:
             break
         text = record["text"]
-        if carries_control([text], control):
+        if generator.carries_control([text]):
             continue
         encoded = generator.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         ends = [end for _, end in encoded["offset_mapping"]]

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.checks import PipelineError
 from pipeline.settings import Task
-from pipeline.tasks.examples import Generator, carries_control, field, in_stable_order
+from pipeline.tasks.examples import Generator, field, in_stable_order
 
 LANGUAGES = {
     "de": "German", "en": "English", "es": "Spanish", "fr": "French", "it": "Italian", "nl": "Dutch",
@@ -19,12 +19,11 @@ def build(records: Iterable[dict[str, Any]], task: Task, generator: Generator) -
     """records: {source, references}. The in-context pairs are the shortest of all, which makes the
     prompts short, and are never tested.
     """
-    control = generator.control_tokens()
     pairs = ((field(r, "source", str), field(r, "references", list)) for r in records)
     ordered = [
         (id_, record["source"], record["references"])
         for id_, record in in_stable_order((s, {"source": s, "references": r}) for s, r in pairs)
-        if not carries_control([record["source"], *record["references"]], control)
+        if not generator.carries_control([record["source"], *record["references"]])
     ]
     shots = 0 if generator.is_encoder_decoder else task.shots
     if len(ordered) <= shots:
