@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from pipeline import stage
 from pipeline.checks import PipelineError, choice
 from pipeline.convert import convert_gguf
-from pipeline.files import sealed, sha256_file, temporary_beside, write_json
+from pipeline.files import read_json, sealed, sha256_file, temporary_beside, write_json
 from pipeline.settings import Asset, load_settings
 from pipeline.sources import SOURCES
 
@@ -54,6 +54,7 @@ def finish_model(asset: Asset, folder: Path) -> None:
         missing.append("config.json")
     if not any(folder.glob("*.safetensors")):
         missing.append("weights (*.safetensors or *.gguf)")
+    missing += missing_shards(folder)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         missing.append(f"a tokenizer ({' or '.join(TOKENIZER_FILES)})")
     if missing:
@@ -66,6 +67,13 @@ def finish_model(asset: Asset, folder: Path) -> None:
             raise PipelineError(
                 f"assets.{asset.name}: {weights.name} is no safetensors file ({error})"
             ) from None
+
+
+def missing_shards(folder: Path) -> list[str]:
+    """Weight files that the model's index names and that are not there, such as after half a download."""
+    index = folder / "model.safetensors.index.json"
+    shards = read_json(index).get("weight_map", {}).values() if index.is_file() else ()
+    return sorted({str(shard) for shard in shards if not (folder / str(shard)).is_file()})
 
 
 def convert_weights(asset: Asset, folder: Path) -> None:

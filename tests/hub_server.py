@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -15,14 +16,23 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 Repositories = dict[str, dict[str, bytes]]  # models/owner/name or datasets/owner/name → files
 
 
+@dataclass
+class Faults:
+    """What goes wrong, by a file's path; `asked` collects (path, Range) of every request for content."""
+
+    cut: dict[str, int] = field(default_factory=dict)  # the connection breaks after these bytes, once
+    sent: dict[str, bytes] = field(default_factory=dict)  # other content than the hashes are of
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+
 @contextmanager
-def hub(repositories: Repositories, gated: set[str]) -> Iterator[str]:
+def hub(repositories: Repositories, gated: set[str], faults: Faults | None = None) -> Iterator[str]:
     """Serve `repositories` at revision `main` (or its commit); yields the server's address."""
 
     class Handler(_Handler):
         pass
 
-    Handler.repositories, Handler.gated = repositories, gated
+    Handler.repositories, Handler.gated, Handler.faults = repositories, gated, faults or Faults()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -37,6 +47,7 @@ def hub(repositories: Repositories, gated: set[str]) -> Iterator[str]:
 class _Handler(BaseHTTPRequestHandler):
     repositories: Repositories
     gated: set[str]
+    faults: Faults
 
     def do_GET(self) -> None:
         parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
@@ -56,9 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif revision not in ("main", COMMIT):
             self._answer(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
         elif rest and rest[0] == "tree":
-            self._json(
-                [{"type": "file", "path": p, "size": len(d), "oid": _oid(d)} for p, d in files.items()]
-            )
+            self._json([_entry(path, data) for path, data in files.items()])
         else:
             siblings = [{"rfilename": path} for path in files]
             self._json(
@@ -69,9 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path).path.strip("/").split("/")
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["paths"]
         files = self.repositories["/".join(parts[1:4])]
-        self._json(
-            [{"type": "file", "path": p, "size": len(files[p]), "oid": "0"} for p in asked if p in files]
-        )
+        self._json([_entry(path, files[path]) for path in asked if path in files])
 
     def _file(self, name: str, revision: str, path: str) -> None:
         files = self.repositories.get(name, {})
@@ -80,22 +87,56 @@ class _Handler(BaseHTTPRequestHandler):
         elif path not in files:
             self._answer(404, b"", {"X-Error-Code": "EntryNotFound"})
         else:
-            self._answer(200, files[path], {"ETag": f'"{_oid(files[path])}"', "X-Repo-Commit": COMMIT})
+            self._content(path, files[path])
+
+    def _content(self, path: str, data: bytes) -> None:
+        headers = {
+            "ETag": f'"{_etag(path, data)}"',
+            "X-Repo-Commit": COMMIT,
+            "X-Linked-Size": str(len(data)),
+        }
+        data = self.faults.sent.get(path, data)
+        first = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0])
+        if self.command == "GET":
+            self.faults.asked.append((path, self.headers.get("Range", "")))
+            if path in self.faults.cut:
+                self._answer(200, data, headers, self.faults.cut.pop(path))
+                self.close_connection = True
+                return
+        if first:
+            headers["Content-Range"] = f"bytes {first}-{len(data) - 1}/{len(data)}"
+        self._answer(206 if first else 200, data[first:], headers)
 
     def _json(self, value: Any) -> None:
         self._answer(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
-    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+    def _answer(self, status: int, body: bytes, headers: dict[str, str], sent: int | None = None) -> None:
         self.send_response(status)
         for key, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(key, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            self.wfile.write(body[:sent])
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
 
-def _oid(data: bytes) -> str:
-    return hashlib.sha1(data).hexdigest()
+def _entry(path: str, data: bytes) -> dict[str, Any]:
+    entry = {"type": "file", "path": path, "size": len(data), "oid": _etag("", data)}
+    if _is_large(path):
+        entry["lfs"] = {"oid": _etag(path, data), "size": len(data), "pointerSize": 100}
+    return entry
+
+
+def _is_large(path: str) -> bool:
+    return path.endswith((".safetensors", ".parquet", ".gguf"))
+
+
+def _etag(path: str, data: bytes) -> str:
+    """As the hub has it: the SHA-256 of a large file, git's hash of another."""
+    return (
+        hashlib.sha256(data).hexdigest()
+        if _is_large(path)
+        else hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+    )

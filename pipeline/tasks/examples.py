@@ -58,7 +58,7 @@ def field(record: dict[str, Any], name: str, kind: type) -> Any:
             f"a record of the data set is no mapping of columns, but {type(record).__name__}"
         )
     value = record.get(name)
-    texts = value if isinstance(value, list) else [value]
+    texts: list[Any] = value if isinstance(value, list) else [value]
     if not isinstance(value, kind) or not all(isinstance(text, str) for text in texts):
         raise PipelineError(
             f"a record of the data set has {sorted(record)}; the task needs {name} ({kind.__name__}); "
