@@ -29,7 +29,7 @@ class SettingsError(PipelineError):
 
 
 def fail(key: str, value: Any, allowed: str) -> SettingsError:
-    return SettingsError(f"params.yaml: {key} = {SHORT.repr(value)}: {allowed}")
+    return SettingsError(f"params.yaml: {key:.300} = {SHORT.repr(value)}: {allowed}")
 
 
 class _Short(reprlib.Repr):
@@ -100,17 +100,23 @@ def choice(key: str, value: Any, allowed: Iterable[str]) -> str:
 def mapping(key: str, value: Any, empty_ok: bool = False) -> dict[str, Any]:
     if not isinstance(value, dict) or not (value or empty_ok):
         raise fail(key, value, "must be a mapping (key: value lines) that is not empty")
-    if odd := [name for name in value if not isinstance(name, str)]:
-        raise fail(key, odd[0], "keys must be text")
+    for name in value:
+        if not isinstance(name, str):
+            raise fail(key, name, "keys must be text")
     return value
 
 
+def _named(item: Any) -> Any:
+    """A number as `routing.cells` writes it into the names of cells, other values as they are."""
+    return f"{item:.12g}" if isinstance(item, (int, float)) and abs(item) < 1e300 else item
+
+
 def sequence(key: str, value: Any, empty_ok: bool = False) -> list[Any]:
-    """A list without equal values."""
+    """A list without equal values. Numbers count as equal where they would name the same cell."""
     if not isinstance(value, list) or not (value or empty_ok):
         raise fail(key, value, "must be a list" + ("" if empty_ok else " with at least one value"))
     for position, item in enumerate(value):
-        if not isinstance(item, (list, dict)) and item in value[:position]:
+        if not isinstance(item, (list, dict)) and _named(item) in map(_named, value[:position]):
             raise fail(f"{key}[{position}]", item, "stands in the list twice; each value once")
     return value
 
@@ -119,6 +125,8 @@ def keys(key: str, value: dict[str, Any], required: Iterable[str], optional: Ite
     """Unknown and missing keys are errors."""
     required, known = set(required), set(required) | set(optional)
     for name in value:
+        if not isinstance(name, str):
+            raise fail(key or "a key", name, "keys must be text")
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f" (did you mean {close[0]}?)" if close else ""

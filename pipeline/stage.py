@@ -16,7 +16,8 @@ def run(main: Callable[[list[str]], None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # disk full, permission, …
-        print(f"error: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
+        line = PipelineError(f"{error.filename or 'file system'}: {error.strerror or error}")
+        print(f"error: {line}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept", file=sys.stderr)
