@@ -15,7 +15,7 @@ test: check assets
 assets: $(BIN)/ready
 	dvc repro --glob "fetch@*" "prepare@*"
 
-check: $(BIN)/ready
+check: $(BIN)/scale
 	ruff check
 	ruff format --check
 	mypy
@@ -24,6 +24,10 @@ check: $(BIN)/ready
 $(BIN)/ready: requirements.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement requirements.txt
+	touch $@
+
+$(BIN)/scale: $(BIN)/ready requirements-scale.txt  # what only executor: ray needs, for its tests
+	$(BIN)/pip install --quiet --requirement requirements-scale.txt
 	touch $@
 
 clean:

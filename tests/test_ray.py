@@ -35,11 +35,12 @@ needs_ray = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def two_nodes() -> Iterator[Any]:
     """Two raylets on loopback of one CPU each; all that they start is stopped at the end."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTHONPATH", str(ROOT))
+    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster as Nodes
 
     nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
@@ -47,6 +48,7 @@ def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     nodes.wait_for_nodes()
     yield nodes
     nodes.shutdown()
+    patch.undo()
 
 
 def at(nodes: Any, workers: int = 2) -> Cluster:
@@ -87,38 +89,6 @@ def test_the_same_bytes_on_two_nodes(finished: Path, work: Path, two_nodes: Any)
 
 
 @needs_ray
-def test_a_killed_worker_and_a_stopped_node_lose_nothing(
-    tmp_path: Path, two_nodes: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """kill -9 of a worker when both have worked, and a node stopped when a third has; every unit arrives once."""
-    steps: list[int] = []
-    found: list[tuple[int, int]] = []
-    given: list[int] = []
-    left = 8  # units after the node is gone
-
-    def numbers() -> Iterator[int]:
-        while left > 0:
-            given.append(len(given))
-            yield given[-1]
-
-    killed = False
-    for result in on_ray(load, partial(slow, folder=tmp_path), numbers(), steps.append, at(two_nodes)):
-        found.append(result)
-        if not killed and len(pids(tmp_path)) == 2:
-            os.kill(result[1], signal.SIGKILL)
-            killed = True
-        if two_nodes.worker_nodes:
-            if len(pids(tmp_path)) == 3:
-                two_nodes.remove_node(next(iter(two_nodes.worker_nodes)), allow_graceful=False)
-        else:
-            left -= 1
-        assert len(found) < 300
-    assert sorted(value for value, _ in found) == [10 * i for i in given] and len(given) >= 8
-    assert capsys.readouterr().out.count("a worker was lost") == 2
-    assert len(given) < sum(steps) <= 4 * len(given) + 8  # told while units were at work
-
-
-@needs_ray
 def test_a_poisoned_prompt_is_named_and_all_others_are_made(tmp_path: Path, two_nodes: Any) -> None:
     folder, made = tiny_model_folder(tmp_path / "model"), plan(6, 2)
     texts = [text for job in made.jobs() for text in made.texts_of(job)]
@@ -155,6 +125,38 @@ def test_what_the_cluster_cannot_give(two_nodes: Any, monkeypatch: pytest.Monkey
         PipelineError, match=r"no worker in 3 s: one needs 7 CPUs and 0 GPUs, the cluster has 2 and 0"
     ):
         list(on_ray(load, deadly, [1], lambda n: None, large))
+
+
+@needs_ray
+def test_a_killed_worker_and_a_stopped_node_lose_nothing(
+    tmp_path: Path, two_nodes: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Last of those on two nodes, of which one is left: kill -9 of a worker when both have worked, and a node stopped when a third has; every unit arrives once."""
+    steps: list[int] = []
+    found: list[tuple[int, int]] = []
+    given: list[int] = []
+    left = 8  # units after the node is gone
+
+    def numbers() -> Iterator[int]:
+        while left > 0:
+            given.append(len(given))
+            yield given[-1]
+
+    killed = False
+    for result in on_ray(load, partial(slow, folder=tmp_path), numbers(), steps.append, at(two_nodes)):
+        found.append(result)
+        if not killed and len(pids(tmp_path)) == 2:
+            os.kill(result[1], signal.SIGKILL)
+            killed = True
+        if two_nodes.worker_nodes:
+            if len(pids(tmp_path)) == 3:
+                two_nodes.remove_node(next(iter(two_nodes.worker_nodes)), allow_graceful=False)
+        else:
+            left -= 1
+        assert len(found) < 300
+    assert sorted(value for value, _ in found) == [10 * i for i in given] and len(given) >= 8
+    assert capsys.readouterr().out.count("a worker was lost") == 2
+    assert len(given) < sum(steps) <= 4 * len(given) + 8  # told while units were at work
 
 
 @needs_ray
