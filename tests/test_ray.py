@@ -131,7 +131,10 @@ def test_what_the_cluster_cannot_give(two_nodes: Any, monkeypatch: pytest.Monkey
 def test_a_killed_worker_and_a_stopped_node_lose_nothing(
     tmp_path: Path, two_nodes: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Last of those on two nodes, of which one is left: kill -9 of a worker when both have worked, and a node stopped when a third has; every unit arrives once."""
+    """kill -9 of a worker when both have worked, and a node stopped when a third has; every unit arrives once.
+
+    The last test on two nodes: one is left.
+    """
     steps: list[int] = []
     found: list[tuple[int, int]] = []
     given: list[int] = []
