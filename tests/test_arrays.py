@@ -8,16 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sacrebleu.metrics import BLEU, CHRF
 
 from pipeline.metrics import ngrams as counting
 from pipeline.metrics.base import CellTexts
 from pipeline.metrics.grams import numbered
 from pipeline.metrics.jackknife import centred, counted, pseudo_values
 from pipeline.metrics.ngrams import distinct_stats, entropy_stats, ngrams, seq_rep_stats
-from pipeline.metrics.overlap import bleu_statistics, chrf_statistics, streams
 from pipeline.metrics.portions import Lazy, in_portions
 from pipeline.metrics.ragged import Ragged, as_ragged, concatenated, equal
 from pipeline.metrics.resamples import Drawn, resampled_sums
@@ -90,25 +86,6 @@ def test_numbers_of_ngrams_never_overflow() -> None:
     found, bound, lengths = numbered(tokens, 3)
     assert lengths.tolist() == [2, 1] and found.max() < bound < 2**62
     assert found[1] == found[2] != found[0]
-
-
-LINE = st.text(alphabet="ab1.,-&;'\"() \n\t<é漢\u00a0_", max_size=20)
-TRICKY = st.sampled_from([" &quot;x&amp;lt; ", "<skipped>", "a-\nb", "1.5, x", "...", "\U0001f600"])
-TEXT = st.lists(LINE | TRICKY, max_size=4).map("".join)
-PAIR = st.tuples(TEXT, st.lists(TEXT, min_size=1, max_size=3))
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.lists(PAIR, min_size=1, max_size=6))
-def test_bleu_and_chrf_count_as_sacrebleu(pairs: list[tuple[str, list[str]]]) -> None:
-    texts, references = [text for text, _ in pairs], [[*own, text][: len(own)] for text, own in pairs]
-    sides: Any = streams(references)
-    for n in (2, 4):
-        bleu = BLEU(max_ngram_order=n, force=True)
-        expected = np.array(bleu._extract_corpus_statistics(texts, sides), dtype=np.float64)
-        assert np.array_equal(bleu_statistics(bleu, texts, references), expected)
-    expected = np.array(CHRF()._extract_corpus_statistics(texts, sides), dtype=np.float64)
-    assert np.array_equal(chrf_statistics(CHRF(), texts, references), expected)
 
 
 def test_rows_in_one_array() -> None:

@@ -39,11 +39,10 @@ class Ragged(Sequence[np.ndarray]):
         """Each row without its last `by` (R,) values."""
         kept = self.lengths - by
         offset = np.arange(len(self.values)) - np.repeat(self.edges[:-1], self.lengths)
-        return Ragged(self.values[offset < np.repeat(kept, self.lengths)], edges_of(kept))
+        return Ragged(self.values[offset < np.repeat(kept, self.lengths)], _edges(kept))
 
 
-def edges_of(lengths: np.ndarray) -> np.ndarray:
-    """(R + 1,) int64 of rows with these lengths."""
+def _edges(lengths: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
 
 
@@ -51,7 +50,7 @@ def concatenated(rows: Sequence[Any], dtype: Any) -> Ragged:
     """Rows, sequences of numbers, as one."""
     arrays = [np.asarray(row, dtype=dtype) for row in rows]
     values = np.concatenate(arrays) if arrays else np.empty(0, dtype)
-    return Ragged(values, edges_of(np.array([len(row) for row in arrays], dtype=np.int64)))
+    return Ragged(values, _edges(np.array([len(row) for row in arrays], dtype=np.int64)))
 
 
 def as_ragged(rows: Sequence[Any]) -> Ragged:
@@ -66,7 +65,7 @@ def from_lists(columns: Iterable[pa.ListArray]) -> Ragged:
         values.append(column.flatten().to_numpy(zero_copy_only=False))
         lengths.append(column.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64))
     return Ragged(
-        np.concatenate(values) if values else np.empty(0, np.int32), edges_of(np.concatenate(lengths))
+        np.concatenate(values) if values else np.empty(0, np.int32), _edges(np.concatenate(lengths))
     )
 
 

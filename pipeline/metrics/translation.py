@@ -15,12 +15,27 @@ from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric as SacrebleuMetric
 
 from pipeline.metrics.base import CellTexts, Metric
-from pipeline.metrics.overlap import bleu_statistics, chrf_statistics, streams
 from pipeline.metrics.portions import cut
 
 
+def statistics(metric: SacrebleuMetric, cell: CellTexts) -> np.ndarray:
+    """(R, k): sacrebleu's sufficient statistics of every text; texts may differ in references."""
+    pairs = zip(cut(cell.texts), cut(cell.references), strict=True)
+    return np.concatenate([_statistics(metric, texts, references) for texts, references in pairs])
+
+
+def _statistics(
+    metric: SacrebleuMetric, texts: Sequence[str], references: Sequence[Sequence[str]]
+) -> np.ndarray:
+    most = max(map(len, references))
+    streams: Any = [  # sacrebleu skips None, though its annotation says str
+        [own[i] if i < len(own) else None for own in references] for i in range(most)
+    ]
+    return np.array(metric._extract_corpus_statistics(texts, streams), dtype=np.float64)
+
+
 def bleu_stats(cell: CellTexts, n: int = 4) -> np.ndarray:
-    return bleu_statistics(scorer(n), cell.texts, cell.references)
+    return statistics(scorer(n), cell)
 
 
 def scorer(n: int = 4) -> BLEU:
@@ -29,18 +44,11 @@ def scorer(n: int = 4) -> BLEU:
 
 
 def chrf_stats(cell: CellTexts) -> np.ndarray:
-    return chrf_statistics(CHRF(), cell.texts, cell.references)
+    return statistics(CHRF(), cell)
 
 
 def ter_stats(cell: CellTexts) -> np.ndarray:
-    """(R, 2): edits and reference words, by sacrebleu; texts may differ in the number of references."""
-    pieces = zip(cut(cell.texts), cut(cell.references), strict=True)
-    found = [TER()._extract_corpus_statistics(few, _streams(own)) for few, own in pieces]
-    return np.concatenate([np.array(few, dtype=np.float64) for few in found])
-
-
-def _streams(references: Sequence[Sequence[str]]) -> Any:
-    return streams(references)  # sacrebleu skips None, though its annotation says str
+    return statistics(TER(), cell)
 
 
 def bleu(sums: np.ndarray) -> np.ndarray:
