@@ -70,10 +70,11 @@ def finish_model(asset: Asset, folder: Path) -> None:
 
 
 def missing_shards(folder: Path) -> list[str]:
-    """Weight files that the model's index names and that are not there, such as after half a download."""
+    """What the model's index names that is no safetensors file here, such as after half a download."""
     index = folder / "model.safetensors.index.json"
     shards = read_json(index).get("weight_map", {}).values() if index.is_file() else ()
-    return sorted({str(shard) for shard in shards if not (folder / str(shard)).is_file()})
+    there = {path.name for path in folder.glob("*.safetensors")}
+    return sorted({str(shard) for shard in shards} - there)
 
 
 def convert_weights(asset: Asset, folder: Path) -> None:

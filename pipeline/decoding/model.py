@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -135,7 +136,7 @@ def load_model(
             local_files_only=True,
             trust_remote_code=False,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, UnpicklingError) as error:
         raise PipelineError(f"{folder}: no usable language model ({error})") from None
     if hasattr(network.config, "_experts_implementation"):
         network.set_experts_implementation("eager")  # each expert's rows by themselves

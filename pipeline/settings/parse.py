@@ -20,15 +20,22 @@ from pipeline.settings.variants import check_gates, parse_variant
 
 
 class PlainLoader(yaml.SafeLoader):
-    """YAML's plain types, and no aliases: a few nested ones make a small file billions of values."""
+    """YAML's plain types. An alias may not stand for what holds aliases: a few levels make billions of values."""
+
+    anchors_open = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
+        event = self.peek_event()
+        alias = isinstance(event, yaml.AliasEvent)
+        if alias and self.anchors_open:
             raise yaml.YAMLError(
-                f"line {event.start_mark.line + 1}: alias *{event.anchor}; write the value out"
+                f"line {event.start_mark.line + 1}: alias *{event.anchor} inside of another anchor"
             )
-        return super().compose_node(parent, index)
+        anchored = not alias and event.anchor is not None
+        self.anchors_open += anchored
+        node = super().compose_node(parent, index)
+        self.anchors_open -= anchored
+        return node
 
 
 def load_settings(path: str | Path = "params.yaml") -> Settings:
