@@ -39,14 +39,16 @@ def ranked(numbers: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def pairs(numbers: np.ndarray, bound: int, owner: np.ndarray, owners: int) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct pairs (number, owner), sorted: two arrays. owner: (T,), below `owners`."""
+    """The distinct pairs (number, owner), sorted: two arrays. owner: (T,), below `owners`.
+
+    numbers: int64, overwritten, so that there is one such array at a time.
+    """
     if bound * owners > MOST:
         numbers, bound = ranked(numbers)
-    keys = numbers * owners
-    keys += owner
-    keys.sort()
-    keys = keys[changes(keys)]
-    return np.divmod(keys, owners)
+    numbers *= owners
+    numbers += owner
+    numbers.sort()
+    return np.divmod(numbers[changes(numbers)], owners)
 
 
 def changes(values: np.ndarray) -> np.ndarray:

@@ -18,12 +18,12 @@ from pipeline.metrics.grams import changes, pairs
 def unique(numbers: np.ndarray, bound: int, lengths: np.ndarray, example: np.ndarray) -> np.ndarray:
     """Numbers a row, (R,), whose sum is how many distinct items all rows have.
 
-    numbers: (T,) of the items, row after row, below `bound`; lengths: (R,) items of each row. Each example gets
+    numbers: (T,) of the items, row after row, below `bound`, overwritten; lengths: (R,) of each row. Each example gets
     N/E + (e − mean e), with N all distinct items and e those that it alone has, N − N without it. It stands in
     the example's first row.
     """
     names, first, own = np.unique(example, return_index=True, return_inverse=True)
-    item, owner = pairs(numbers, bound, np.repeat(own, lengths), len(names))
+    item, owner = pairs(numbers, bound, np.repeat(own.astype(np.int32), lengths), len(names))
     new = changes(item)
     alone = np.append(new[1:], True) & new  # neither the one before nor the one after is the same item
     influence = np.bincount(owner[alone], minlength=len(names))

@@ -62,7 +62,9 @@ def entropy_stats(cell: CellTexts, n: int) -> np.ndarray:
     order = np.argsort(cell.example, kind="stable")
     rising = np.array_equal(order, np.arange(len(order)))
     numbers, _, lengths = numbered(cell.word_ids if rising else cell.word_ids.take(order), n)
-    grams, distinct = ranked(numbers)  # (T,), example after example
+    ranks, distinct = ranked(numbers)
+    grams = ranks.astype(np.int32)  # (T,), example after example
+    del numbers, ranks  # of a large cell, hundreds of MiB each
     counts = np.bincount(grams, minlength=distinct)
     weighted = _weighted(counts)
     whole = _sum(weighted[grams[first_places(grams, distinct)]])
