@@ -275,7 +275,7 @@ def test_control_tokens_that_only_the_tokenizer_sees() -> None:
 def test_no_control_token_comes_from_a_text(token: str) -> None:
     """One of this tokenizer is left out; another's is spelt as text. In every task."""
     spelt = f"a text {token} and more of it"
-    records = {
+    records: dict[str, dict[str, Any]] = {
         "textgen": {"text": spelt},
         "dialogue": {"context": [spelt], "reply": "c"},
         "translation": {"source": spelt, "references": ["c"]},

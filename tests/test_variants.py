@@ -12,6 +12,7 @@ import pytest
 
 from pipeline import generate, prepare
 from pipeline.checks import PipelineError
+from pipeline.decoding import compute
 from pipeline.decoding.model import load_tokenizer
 from pipeline.decoding.resolve import with_frequencies
 from pipeline.files import read_jsonl
@@ -101,7 +102,7 @@ def test_more_examples_leave_earlier_texts_as_they_were(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also under an entropy gate, once there are as many prompts as it is calibrated on."""
-    monkeypatch.setattr(generate, "CALIBRATION_PROMPTS", 4)
+    monkeypatch.setattr(compute, "CALIBRATION_PROMPTS", 4)
     some = {name: VARIANTS[name] for name in ("entropy", "span", "sequence", "heads")}
     first = run(work, values(some))
     write_params(work, values(some, examples=6))
@@ -134,7 +135,7 @@ def test_one_variant_alone_gives_the_same_bytes(work: Path) -> None:
 def test_what_a_model_has_not_is_refused_before_any_work(
     variant: dict[str, Any], message: str, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(generate, "load_model", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(compute, "load_model", lambda *_: pytest.fail("a model was loaded"))
     (work / "empty.txt").touch()
     with pytest.raises(PipelineError, match=message):
         run(work, values({"odd": {"lambda_route": "uniform", **variant}}))
