@@ -35,7 +35,7 @@ from pipeline.settings import Base, Settings, load_settings
 STUDIES = ((10, 100_000), (1, 1_000_000))  # cells, texts a cell
 RESAMPLES, GROUP = 1000, 10_000  # resamples of the bootstrap; texts of a row group
 VOCABULARY, SHORTEST, LONGEST = 50_000, 20, 48  # words; words of a text
-NAMES = ("length", "distinct_1", "distinct_2", "ead_2", "entropy_2", "bleu", "chrf")
+NAMES = ("length", "distinct_1", "distinct_2", "ead_2", "entropy_2", "bleu")
 TASK, HUMAN = "translation", "human"
 
 
