@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks import evaluation, statistics
-from benchmarks.decode import table
+from benchmarks import evaluation, scale, scale_out, statistics
+from benchmarks.decode import table as decode_table
 from pipeline.files import read_json
 from pipeline.metrics import METRICS
 
 ROOT = Path(__file__).parent.parent
 
 
-def shown(name: str) -> str:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def shown(name: str, file: str = "README.md") -> str:
+    text = (ROOT / file).read_text(encoding="utf-8")
     return text.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0].strip()
 
 
 def test_the_tables_are_those_of_the_last_runs() -> None:
-    assert shown("benchmark") == table(read_json(ROOT / "reports/benchmark.json")).strip()
+    assert shown("benchmark") == decode_table(read_json(ROOT / "reports/benchmark.json")).strip()
     assert shown("statistics") == statistics.table(read_json(ROOT / "reports/statistics.json")).strip()
 
 
@@ -43,3 +43,14 @@ def metric_table() -> str:
 def test_the_table_of_metrics_is_that_of_the_code() -> None:
     assert shown("metrics") == metric_table()
     assert shown("evaluation") == evaluation.table(read_json(ROOT / "reports/evaluation.json")).strip()
+
+
+def test_the_tables_of_scale_are_those_of_the_last_runs() -> None:
+    found = read_json(ROOT / "reports/scale_out.json")
+    for name, table in (
+        ("executors", scale_out.executor_table(found)),
+        ("pieces", scale_out.piece_table(found)),
+        ("estimate", scale_out.estimate_table(found)),
+        ("storage", scale.table(read_json(ROOT / "reports/scale.json")["studies"])),
+    ):
+        assert shown(name, "docs/scale.md") == table.strip(), name
