@@ -27,7 +27,7 @@ class Faults:
 
 @contextmanager
 def hub(repositories: Repositories, gated: set[str], faults: Faults | None = None) -> Iterator[str]:
-    """Serve `repositories` at revision `main` (or its commit); yields the server's address."""
+    """Serve `repositories` at revision `main`, a pull request's, or the commit; yields the server's address."""
 
     class Handler(_Handler):
         pass
@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
         revision = rest[1] if len(rest) > 1 else "main"
         if files is None:
             self._answer(404, b"{}", {"X-Error-Code": "RepoNotFound"})
-        elif revision not in ("main", COMMIT):
+        elif revision not in ("main", "refs/pr/45", COMMIT):
             self._answer(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
         elif rest and rest[0] == "tree":
             self._json([_entry(path, data) for path, data in files.items()])
