@@ -140,22 +140,23 @@ def estimate_table(result: dict[str, Any]) -> str:
     """A run of a million prompts on a model of 7 billion weights; two FLOP a weight and row, attention left out."""
     grid = result["grid"]
     texts = PROMPTS * grid["cells"]
+    distinct = PROMPTS * grid["distinct_texts"] / grid["examples"]  # of equal laws one is made
     tokens = texts * grid["tokens"] / (grid["cells"] * grid["examples"])
     rows = tokens / grid["tokens_a_row"]
     hours = {
         name: count * 2 * WEIGHTS / (PEAK * REACHED) / 3600
         for name, count in (("loop", tokens), ("here", rows))
     }
-    units = PROMPTS * grid["cells"] / load_settings().max_rows
+    units = distinct / load_settings().max_rows
     lines = [
-        ("texts", f"{texts:.3g}"),
+        ("texts, and those of distinct decoders", f"{texts:.3g}, {distinct:.3g}"),
         ("tokens of all cells", f"{tokens:.3g}"),
         (f"model rows (measured: {grid['tokens_a_row']:.2f} tokens a row)", f"{rows:.3g}"),
         ("GPU hours, sharing", f"{hours['here']:.0f}"),
         ("GPU hours, a loop over cells at the same speed a row", f"{hours['loop']:.0f}"),
         (
             f"store (measured: {grid['bytes_a_text']:.0f} bytes a text)",
-            f"{texts * grid['bytes_a_text'] / 1e12:.2f} TB",
+            f"{distinct * grid['bytes_a_text'] / 1e12:.2f} TB",
         ),
         (f"units of {load_settings().max_rows} texts", f"{units:.3g}"),
         ("seconds of one unit on one GPU", f"{hours['here'] * 3600 / units:.1f}"),

@@ -23,9 +23,9 @@ from tests.test_plan import plan
 from tests.tiny import tiny_model_folder
 
 
-@pytest.fixture(scope="module")
-def case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Plan, list[Text], Ready]:
-    folder = tiny_model_folder(tmp_path_factory.mktemp("model"))
+@pytest.fixture
+def case(tmp_path: Path) -> tuple[Path, Plan, list[Text], Ready]:
+    folder = tiny_model_folder(tmp_path / "model")
     made = plan(6, 2)
     texts = [text for job in made.jobs() for text in made.texts_of(job)]
     return folder, made, texts, make_ready(lambda: load_model(folder), made)
@@ -61,6 +61,20 @@ def test_a_batch_too_large_is_halved(case: Any, monkeypatch: pytest.MonkeyPatch)
     found = run_guarded(ready, texts, lambda n: None, made, 16)
     assert bytes_of(found.found) == bytes_of(expected.found) and len(found.found) == len(texts)
     assert (found.batch_size, found.failed) == (4, {}) and {batch for _, batch in attempts} == {16, 8, 4}
+    attempts.clear()
+    again = run_guarded(ready, texts, lambda n: None, made, 16)  # the next unit begins with what sufficed
+    assert attempts == [(len(texts), 4)] and bytes_of(again.found) == bytes_of(expected.found)
+
+
+def test_the_texts_of_one_example_are_parted(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory for the caches of two rows."""
+    _, made, texts, ready = case
+    one = [text for text in texts if text.example == made.examples[0]]
+    expected = run_guarded(ready, one, lambda n: None, made, 16)
+    attempts = failing(monkeypatch, lambda some, batch: MemoryError() if len(some) > 2 else None)
+    found = run_guarded(ready, one, lambda n: None, made, 16)
+    assert bytes_of(found.found) == bytes_of(expected.found) and not found.failed
+    assert max(size for size, _ in attempts) == len(one) > 2
 
 
 def test_an_example_that_raises_is_found(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:

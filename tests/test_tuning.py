@@ -213,6 +213,13 @@ def test_a_bandit_stops_when_it_is_sure() -> None:
     assert found.rounds == [(8, "good", 1.0)]
 
 
+def test_a_bandit_may_see_everything() -> None:
+    """Where examples are no multiple of a pull: with the whole grid as budget no arm misses one."""
+    arms = [Cell(f"arm-{i}", "routing", Decoder(Base(), i / 9), "v", i / 9, 0.0, i / 9) for i in range(3)]
+    found = run_bandit(arms, Fake(noise=1.0), 6, 18, "thompson", 1.1, 1)
+    assert set(found.pulls.values()) == {6} and found.texts == 18
+
+
 def test_confidence_is_the_share_of_resamples_without_a_better_arm() -> None:
     rewards = {"one": [1.0, 1.0, 3.0, np.nan], "other": [0.0, 2.0, 3.0, 1.0]}
     found = {}

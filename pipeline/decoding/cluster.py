@@ -17,11 +17,9 @@ from pipeline.checks import PipelineError
 from pipeline.settings import Cluster
 from pipeline.stage import say
 
-POLL, PATIENCE = (
-    1.0,
-    300.0,
-)  # seconds between two looks at the progress; without any worker before giving up
-MOST_DEATHS = 3  # workers that one unit may cost
+POLL = 1.0  # seconds between two looks at the progress
+PATIENCE = 900.0  # seconds without any worker that is ready
+MOST_DEATHS = 3  # workers that one unit, or loading the model, may cost
 
 
 class Worker:
@@ -44,11 +42,8 @@ class Worker:
     def _count(self, steps: int) -> None:
         self.steps += steps
 
-    def take_steps(self) -> int:
-        """Those since it was asked last."""
-        taken = self.steps
-        self.steps -= taken
-        return taken
+    def steps_so_far(self) -> int:
+        return self.steps
 
 
 def on_ray(
@@ -92,9 +87,11 @@ def connect(cluster: Cluster) -> Any:
     where = cluster.address or "local"
     if ":" in where:
         _knock(where)
-    here: dict[str, Any] = {"address": cluster.address} if cluster.address else {"num_cpus": cores}
+    here: dict[str, Any] = {} if cluster.address else {"num_cpus": cores, "include_dashboard": False}
     try:
-        ray.init(**here, include_dashboard=None if cluster.address else False, log_to_driver=False)
+        ray.init(
+            address=where, log_to_driver=False, **here
+        )  # local: never a cluster that happens to run here
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
         raise _nobody(where, error) from None
     return ray
@@ -123,6 +120,8 @@ class Pool:
         self.idle: list[Any] = []
         self.busy: dict[Any, tuple[Any, Any, int]] = {}  # reference → actor, unit, deaths so far
         self.again: list[tuple[Any, int]] = []  # units whose worker was lost, deaths
+        self.never_ready = 0  # workers that were lost while they loaded
+        self.told: dict[Any, int] = {}  # actor → steps that it has answered
         for _ in range(cluster.workers):
             self.add()
 
@@ -166,6 +165,11 @@ class Pool:
     def started(self, reference: Any) -> None:
         actor = self.starting.pop(reference)
         if self._value(reference, "a worker could not load the model") is LOST:
+            self.never_ready += 1
+            if self.never_ready == MOST_DEATHS:
+                raise PipelineError(
+                    f"{MOST_DEATHS} workers were lost while they loaded the model (out of memory?)"
+                )
             self.add()
         else:
             self.idle.append(actor)
@@ -177,7 +181,8 @@ class Pool:
             self.idle.append(actor)
             yield value
             return
-        say("generate", "warning: a worker was lost; its unit goes to another one")
+        say("ray", "warning: a worker was lost; its unit goes to another one")
+        self.look_after_idle()
         if deaths + 1 == MOST_DEATHS:
             raise PipelineError(
                 f"a unit of work has cost {MOST_DEATHS} workers (out of memory? lower max_rows); "
@@ -200,26 +205,46 @@ class Pool:
             errors.WorkerCrashedError,
             errors.ObjectLostError,
             errors.NodeDiedError,
+            errors.OutOfMemoryError,
         ):
             return LOST
+        except errors.RayError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise PipelineError(f"{what}: {type(error).__name__}: {reason}") from None
+
+    def look_after_idle(self) -> None:
+        """A lost node takes its idle workers with it: they must not get a unit, nor count as its victims."""
+        asked = {actor.steps_so_far.remote(): actor for actor in self.idle}
+        answered, _ = (
+            self.ray.wait(list(asked), num_returns=len(asked), timeout=5 * POLL) if asked else ([], [])
+        )
+        for reference, actor in asked.items():
+            if reference not in answered or self._value(reference, "an idle worker failed") is LOST:
+                self.idle.remove(actor)
+                self.ray.kill(actor)
+                self.add()
 
     def steps(self) -> int:
-        """Of all busy workers since they were asked last; of those that do not answer, later."""
-        asked = [actor.take_steps.remote() for actor, _, _ in self.busy.values()]
-        answered, _ = self.ray.wait(asked, num_returns=len(asked), timeout=POLL) if asked else ([], [])
+        """Of all busy workers since they answered last."""
+        asked = {actor.steps_so_far.remote(): actor for actor, _, _ in self.busy.values()}
+        answered, _ = (
+            self.ray.wait(list(asked), num_returns=len(asked), timeout=POLL) if asked else ([], [])
+        )
         total = 0
         for reference in answered:
             try:
-                total += self.ray.get(reference)
+                steps = self.ray.get(reference)
             except self.ray.exceptions.RayError:
                 continue  # it was lost; its unit says so
+            total += steps - self.told.get(asked[reference], 0)
+            self.told[asked[reference]] = steps
         return total
 
     def lack(self) -> str:
         there = self.ray.cluster_resources()
         return (
-            f"params.yaml: ray: no worker in {PATIENCE:.0f} s: one needs {self.cluster.cpus_per_worker} CPUs and "
-            f"{self.cluster.gpus_per_worker:g} GPUs, the cluster has {there.get('CPU', 0):g} and "
+            f"params.yaml: ray: no worker was ready in {PATIENCE:.0f} s: one needs "
+            f"{self.cluster.cpus_per_worker} CPUs and {self.cluster.gpus_per_worker:g} GPUs, the cluster has {there.get('CPU', 0):g} and "
             f"{there.get('GPU', 0):g} in all"
         )
 

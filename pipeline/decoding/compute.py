@@ -103,7 +103,7 @@ def compute(
     def on_unit(count: int) -> None:  # texts that ended early count as whole
         nonlocal done
         done += count
-        bar.update(done * steps - bar.n)
+        bar.update(max(0, done * steps - bar.n))  # workers have told of units that are not done yet
         log("tokens_per_second", done * steps / (time.perf_counter() - started), done)
 
     with bar:

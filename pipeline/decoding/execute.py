@@ -57,15 +57,20 @@ def run_units(
         if done.batch_size < smallest:
             smallest = done.batch_size
             say(
-                "generate",
-                f"warning: not enough memory for batch_size {batch_size}; went on with {smallest} rows",
+                "model",
+                f"warning: not enough memory for batch_size {batch_size}; going on with {smallest} rows",
             )
         if len(failed) > MOST_FAILED:
             break
     if failed:
         some = "; ".join(f"{name} ({why})" for name, why in list(failed.items())[:5])
+        rest = (
+            "; stopped there, what was made is kept"
+            if len(failed) > MOST_FAILED
+            else "; the texts of all others are made"
+        )
         raise PipelineError(
             f"data/prepared/{plan.task.name}.jsonl: {len(failed)} examples could not be run: {some}"
-            f"{'; …' if len(failed) > 5 else ''}; the texts of the others are kept"
+            f"{'; …' if len(failed) > 5 else ''}{rest}"
         )
     return total

@@ -22,7 +22,7 @@ SMALLEST = 2  # rows of a model call; one alone would be rounded otherwise
 
 @dataclass
 class Done:
-    """What came of a unit."""
+    """What came of a unit. The work of attempts that failed is not counted."""
 
     found: dict[bytes, Trajectory] = field(default_factory=dict)
     work: Work = field(default_factory=Work)
@@ -41,6 +41,7 @@ def run_guarded(
     ready: Ready, texts: list[Text], on_step: Callable[[int], None], plan: Plan, batch_size: int
 ) -> Done:
     """Texts of a unit. Raises `PipelineError` alone: bad settings are bad for all texts."""
+    batch_size = min(batch_size, ready.most_rows or batch_size)  # what an earlier unit has found out
     try:
         found, work = run_unit(ready, texts, on_step, plan, batch_size)
         return Done(found, work, {}, batch_size)
@@ -50,8 +51,9 @@ def run_guarded(
         lack = out_of_memory(error)
         why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     # Outside of the handler, so that the traceback no longer holds the tensors of the attempt.
-    if lack and batch_size > SMALLEST:
-        return _in_halves(ready, texts, on_step, plan, max(SMALLEST, batch_size // 2))
+    if lack and (batch_size > SMALLEST or len(texts) > 1):
+        ready.most_rows = max(SMALLEST, batch_size // 2)
+        return _in_halves(ready, texts, on_step, plan, ready.most_rows)
     if len({text.example for text in texts}) == 1:
         return Done({}, Work(), {texts[0].example.id: why}, batch_size)
     return _in_halves(ready, texts, on_step, plan, batch_size)
@@ -60,11 +62,14 @@ def run_guarded(
 def _in_halves(
     ready: Ready, texts: list[Text], on_step: Callable[[int], None], plan: Plan, batch_size: int
 ) -> Done:
-    """With half of the examples at a time, and so half of the cache; an example is not split."""
+    """Half of the examples at a time, or of the texts of one, and so half of the cache."""
     examples = list(dict.fromkeys(text.example for text in texts))
-    first = set(examples[: -(-len(examples) // 2)])
+    first = set(examples[: len(examples) // 2])
+    halves = [[t for t in texts if t.example in first], [t for t in texts if t.example not in first]]
+    if len(examples) == 1:
+        halves = [texts[: len(texts) // 2], texts[len(texts) // 2 :]]
     done = Done()
-    for half in ([t for t in texts if t.example in first], [t for t in texts if t.example not in first]):
+    for half in halves:
         if half:
             done += run_guarded(ready, half, on_step, plan, batch_size)
     return done

@@ -81,12 +81,13 @@ def units(groups: Iterable[list[Text]], max_rows: int) -> Iterator[list[Text]]:
     yield from searched.values()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ready:
     """A loaded model, with the keys and values of the prefix that all prompts of the plan share."""
 
     model: LanguageModel
     prefix: RowStates | None
+    most_rows: int | None = None  # of a model call, where memory was too little for more
 
 
 def make_ready(load: Callable[[], LanguageModel], plan: Plan) -> Ready:

@@ -68,12 +68,15 @@ def _hand_out(
             pipe.send(unit)
             busy.add(pipe)
     while busy:
-        for pipe in [pipe for pipe in pipes if pipe in wait(list(busy))]:
+        heard = wait(list(busy))
+        for pipe in [pipe for pipe in pipes if pipe in heard]:
             kind, value = pipe.recv()
             if kind == "step":
                 on_step(value)
             elif kind == "error":
-                raise value
+                if isinstance(value, PipelineError):
+                    raise value
+                raise PipelineError(f"a worker failed: {type(value).__name__}: {value}") from value
             else:
                 if (unit := next(units, None)) is not None:
                     pipe.send(unit)

@@ -60,17 +60,18 @@ def run_bandit(
         if rounds[-1][2] >= confidence:
             why = "the confidence is reached"
             break
-        room = (budget - sum(pulls.values())) // PULL  # pulls that are left
-        if room < 1:
-            why = "the budget is spent"
-            break
         if policy == "ucb":
             index = {name: score.reward.interval(confidence)[1] for name, score in found.items()}
         else:
             index = {name: float(draw.choice(score.reward.resamples)) for name, score in found.items()}
         order = sorted(found, key=lambda name: -np.nan_to_num(index[name], nan=-np.inf))
-        chosen = [name for name in order if pulls[name] < examples][: min(ARMS, room)]
+        left = [name for name in order if pulls[name] < examples][:ARMS]
+        if not left:
+            break
+        costs = np.cumsum([min(PULL, examples - pulls[name]) for name in left])
+        chosen = left[: int(np.searchsorted(costs, budget - sum(pulls.values()), side="right"))]
         if not chosen:
+            why = "the budget is spent"
             break
         if (
             policy == "ucb"
