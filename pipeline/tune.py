@@ -152,7 +152,8 @@ def study_key(settings: Settings, task: Task, rows: Sequence[dict[str, Any]]) ->
         for name in (task.model, task.judge, settings.embedder)
     }
     return content_key([
-        CODE_VERSION, tune, asdict(task), [row["id"] for row in rows], models, settings.seed, settings.dtype, settings.device,
+        CODE_VERSION, tune, asdict(task), [row["id"] for row in rows], models, settings.seed,
+        settings.dtype, settings.device,
         {name: repr(variant) for name, variant in settings.variants.items()}, settings.resamples,
         settings.comparison.diversity, settings.comparison.quality[task.name], settings.include_eos, settings.coupling,
     ]).hex()[:16]  # fmt: skip

@@ -244,8 +244,8 @@ class Pool:
         there = self.ray.cluster_resources()
         return (
             f"params.yaml: ray: no worker was ready in {PATIENCE:.0f} s: one needs "
-            f"{self.cluster.cpus_per_worker} CPUs and {self.cluster.gpus_per_worker:g} GPUs, the cluster has {there.get('CPU', 0):g} and "
-            f"{there.get('GPU', 0):g} in all"
+            f"{self.cluster.cpus_per_worker} CPUs and {self.cluster.gpus_per_worker:g} GPUs, the cluster has "
+            f"{there.get('CPU', 0):g} and {there.get('GPU', 0):g} in all"
         )
 
     def stop(self) -> None:
