@@ -117,6 +117,16 @@ def test_a_unit_that_kills_its_workers_ends_the_run(two_nodes: Any) -> None:
     assert sorted(kept) == [0, 1, 2, 4] and "\n" not in str(error.value)
 
 
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@needs_ray
+def test_workers_that_die_while_they_load_end_the_run(two_nodes: Any) -> None:
+    with pytest.raises(PipelineError, match="3 workers were lost while they loaded the model"):
+        list(on_ray(die, deadly, [1], lambda n: None, at(two_nodes)))
+
+
 @needs_ray
 def test_what_the_cluster_cannot_give(two_nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "PATIENCE", 3.0)
