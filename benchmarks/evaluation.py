@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.phases import Phases
 from pipeline.files import read_json, write_json
 from pipeline.metrics import METRICS, CellTexts
 from pipeline.metrics.comparison import Comparison
@@ -94,19 +95,9 @@ def run(examples: int) -> dict[str, Any]:
         cell.name: made_up(i, examples)
         for i, cell in enumerate([*cells, Cell("human", "", cells[0].decoder)])
     }
-    seconds: dict[str, float] = {}
-
-    def timed(name: str, call: Any) -> Any:
-        def inner(*args: Any) -> Any:
-            started = time.perf_counter()
-            result = call(*args)
-            seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
-            return result
-
-        return inner
-
+    seconds = Phases(time.perf_counter)
     metrics = [
-        replace(METRICS[name], stats=timed(name, METRICS[name].stats))
+        replace(METRICS[name], stats=seconds.timed(name, METRICS[name].stats))
         for name in METRIC_TASKS
         if TASK in METRIC_TASKS[name]
     ]

@@ -14,13 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.phases import Phases
 from pipeline.decoding.cellfile import write_cell
 from pipeline.files import read_json, read_jsonl, write_json, write_jsonl
 from pipeline.metrics import METRICS
@@ -146,17 +147,8 @@ def write(settings: Settings, cells: int, texts: int, names: Sequence[str]) -> d
 
 def evaluate(settings: Settings, cells: int, texts: int, names: Sequence[str]) -> dict[str, float]:
     """CPU seconds of each phase of what the stage evaluate does with these metrics."""
-    seconds: dict[str, float] = {}
-
-    def timed(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def inner(*given: Any) -> Any:
-            started = time.process_time()
-            result = call(*given)
-            seconds[name] = seconds.get(name, 0.0) + time.process_time() - started
-            return result
-
-        return inner
-
+    seconds = Phases(time.process_time)
+    timed = seconds.timed
     task = replace(settings.tasks[TASK], samples=1)
     rows = timed("prepared", read_jsonl)(f"data/prepared/{TASK}.jsonl")
     order = timed("order", text_order)(settings, task, rows, 1)

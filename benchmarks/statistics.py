@@ -28,7 +28,8 @@ from pipeline.decoding.store import Store
 from pipeline.files import write_json
 from pipeline.metrics import METRICS, CellTexts
 from pipeline.metrics.compare import Point, matched_difference
-from pipeline.metrics.statistics import Sampled, resample_weights, resampled
+from pipeline.metrics.resamples import resample_weights
+from pipeline.metrics.statistics import Sampled, resampled
 from pipeline.routing.cells import Cell, Decoder
 from pipeline.settings import Base, Route, load_settings
 

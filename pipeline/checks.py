@@ -24,6 +24,11 @@ class PipelineError(Exception):
         super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
 
 
+def short(error: object, most: int = 200) -> str:
+    """The beginning of another library's message, in one line."""
+    return " ".join(str(error).split())[:most]
+
+
 class SettingsError(PipelineError):
     """A wrong key or value in the parameters file."""
 

@@ -190,14 +190,15 @@ def bandit(
         return None
     seed, whole = seed_of(settings.seed, task.name, "bandit"), len(arms) * examples
     outcome = run_bandit(arms, scored, examples, whole, settings.tune.bandit, settings.confidence, seed)
-    half = max((one for one in outcome.rounds if one[0] <= whole // 2), default=outcome.rounds[0])
+    half = max((one for one in outcome.rounds if one[0] <= outcome.whole // 2), default=outcome.rounds[0])
     best = max(grid, key=lambda name: grid[name].reward.value)
     of_grid = confidence_in(grid, best)
     regret = grid[best].reward - grid[half[1]].reward
     low, high = regret.interval(settings.confidence)
     return {
-        "policy": settings.tune.bandit, "whole": whole, "texts": half[0], "best": half[1], "confidence": half[2],
-        "regret": regret.value, "lo": low, "hi": high, "grid_best": best, "grid_confidence": of_grid,
+        "policy": settings.tune.bandit, "whole": outcome.whole, "texts": half[0], "best": half[1],
+        "confidence": half[2], "regret": regret.value, "lo": low, "hi": high, "grid_best": best,
+        "grid_confidence": of_grid,
         "texts_to_grid_confidence": reached(outcome.rounds, of_grid), "ended": outcome.why, "rounds": outcome.rounds,
     }  # fmt: skip
 

@@ -19,7 +19,8 @@ from pipeline.metrics.compare import (
     matched_difference,
 )
 from pipeline.metrics.comparison import Comparison
-from pipeline.metrics.statistics import Sampled, resample_weights
+from pipeline.metrics.resamples import resample_weights
+from pipeline.metrics.statistics import Sampled
 from pipeline.routing.cells import Cell, all_cells, representatives
 from pipeline.settings import parse_settings
 from tests.workspace import params

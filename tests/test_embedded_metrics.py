@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.metrics import METRICS, CellTexts
 from pipeline.metrics.mauve import MIXTURES, clustered, mauve, mauve_stats, prepared
-from pipeline.metrics.statistics import by_example, resample_weights, resampled
+from pipeline.metrics.resamples import resample_weights
+from pipeline.metrics.statistics import by_example, resampled
 from pipeline.metrics.vendi import vendi_stats
 from tests.test_metrics import cell, value
 

@@ -13,7 +13,7 @@ import torch
 from pipeline.decoding.model import load_model
 from pipeline.decoding.store import Store
 from pipeline.metrics.likelihood import RATES, Law, human_probabilities, laws_of, likelihood_curve
-from pipeline.metrics.statistics import resample_weights
+from pipeline.metrics.resamples import resample_weights
 from pipeline.routing.routes import unigram
 from pipeline.routing.vocabulary import Vocabulary
 from pipeline.settings import Base, Route, Variant

@@ -11,8 +11,8 @@ import pytest
 from pipeline.checks import PipelineError
 from pipeline.metrics.base import CellTexts
 from pipeline.metrics.recovery import LAGS, Judged, by_character, by_token, isolated, recovery, token_ends
+from pipeline.metrics.resamples import resample_weights
 from pipeline.metrics.routing import gate_rates, identity
-from pipeline.metrics.statistics import resample_weights
 from pipeline.routing.cells import Cell, routing_cells
 from pipeline.settings import Settings, parse_settings
 from tests.test_metrics import cell

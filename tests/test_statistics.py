@@ -9,13 +9,13 @@ import pytest
 from scipy import stats
 
 from pipeline.metrics.base import ratio
+from pipeline.metrics.resamples import resample_weights
 from pipeline.metrics.statistics import (
     Sampled,
     by_example,
     interval,
     paired_difference,
     percentile_interval,
-    resample_weights,
 )
 
 

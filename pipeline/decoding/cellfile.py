@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.checks import PipelineError
+from pipeline.checks import PipelineError, short
 from pipeline.files import replacing
 
 SCHEMA = pa.schema(
@@ -69,14 +69,12 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
             if b"cell" not in (file.schema_arrow.metadata or {}):
                 raise ValueError("no metadata")
             names = file.schema_arrow.names
-            if (
-                file.schema_arrow.remove_metadata() != SCHEMA
-            ):  # the footer, unlike the pages, has no checksum
+            # The footer, unlike the pages, has no checksum.
+            if file.schema_arrow.remove_metadata() != SCHEMA:
                 raise PipelineError(f"{path}: has columns {names}, or other types than {SCHEMA.names}")
             yield file
     except FileNotFoundError:
         raise PipelineError(f"{path}: missing; run dvc repro generate@{path.parent.name}") from None
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
         hint = f"run dvc repro --force generate@{path.parent.name} (finished texts are kept)"
-        raise PipelineError(f"{path}: damaged or truncated ({reason}); {hint}") from None
+        raise PipelineError(f"{path}: damaged or truncated ({short(error)}); {hint}") from None

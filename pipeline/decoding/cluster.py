@@ -5,15 +5,14 @@ What a unit yields does not depend on where it ran. A unit whose worker or node 
 
 from __future__ import annotations
 
-import os
-import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 
-from pipeline.checks import PipelineError
+from pipeline.checks import PipelineError, short
+from pipeline.decoding.connection import connect
 from pipeline.settings import Cluster
 from pipeline.stage import say
 
@@ -69,48 +68,6 @@ def on_ray(
         ray.shutdown()
 
 
-def connect(cluster: Cluster) -> Any:
-    """The module ray, connected. Raises `PipelineError`."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import ray
-    except ImportError:
-        raise PipelineError(
-            "params.yaml: executor = 'ray': Ray is not installed; pip install -r requirements-scale.txt"
-        ) from None
-    cores = len(os.sched_getaffinity(0))
-    if not cluster.address and cluster.cpus_per_worker > cores:
-        raise PipelineError(
-            f"params.yaml: ray.cpus_per_worker = {cluster.cpus_per_worker}: this machine has {cores} cores"
-        )
-    where = cluster.address or "local"
-    if ":" in where:
-        _knock(where)
-    here: dict[str, Any] = {} if cluster.address else {"num_cpus": cores, "include_dashboard": False}
-    try:
-        ray.init(
-            address=where, log_to_driver=False, **here
-        )  # local: never a cluster that happens to run here
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
-        raise _nobody(where, error) from None
-    return ray
-
-
-def _knock(address: str) -> None:
-    """Ray itself tries a dead address for minutes."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=10).close()
-    except OSError as error:
-        raise _nobody(address, error) from None
-
-
-def _nobody(where: str, error: Exception) -> PipelineError:
-    reason = " ".join(str(error).split())[:200]
-    return PipelineError(f"params.yaml: ray.address = {where!r}: no Ray there ({reason})")
-
-
 class Pool:
     """Actors, what each is at, and units that wait for a second try. load, run: references to objects in Ray."""
 
@@ -127,11 +84,8 @@ class Pool:
 
     def add(self) -> None:
         options = {"num_cpus": self.cluster.cpus_per_worker, "num_gpus": self.cluster.gpus_per_worker}
-        actor = (
-            self.ray.remote(Worker)
-            .options(max_concurrency=2, **options)
-            .remote(self.cluster.cpus_per_worker)
-        )
+        remote = self.ray.remote(Worker).options(max_concurrency=2, **options)
+        actor = remote.remote(self.cluster.cpus_per_worker)
         self.starting[actor.start.remote(self.load, self.work)] = actor
 
     def results(self, units: Iterator[Any], on_step: Callable[[int], None]) -> Iterator[Any]:
@@ -209,36 +163,33 @@ class Pool:
         ):
             return LOST
         except errors.RayError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise PipelineError(f"{what}: {type(error).__name__}: {reason}") from None
+            raise PipelineError(f"{what}: {type(error).__name__}: {short(error)}") from None
 
     def look_after_idle(self) -> None:
         """A lost node takes its idle workers with it: they must not get a unit, nor count as its victims."""
-        asked = {actor.steps_so_far.remote(): actor for actor in self.idle}
-        answered, _ = (
-            self.ray.wait(list(asked), num_returns=len(asked), timeout=5 * POLL) if asked else ([], [])
-        )
-        for reference, actor in asked.items():
-            if reference not in answered or self._value(reference, "an idle worker failed") is LOST:
+        answers = self.answers(self.idle, 5 * POLL)
+        for actor in list(self.idle):
+            if answers.get(actor, LOST) is LOST:
                 self.idle.remove(actor)
                 self.ray.kill(actor)
                 self.add()
 
     def steps(self) -> int:
         """Of all busy workers since they answered last."""
-        asked = {actor.steps_so_far.remote(): actor for actor, _, _ in self.busy.values()}
-        answered, _ = (
-            self.ray.wait(list(asked), num_returns=len(asked), timeout=POLL) if asked else ([], [])
-        )
         total = 0
-        for reference in answered:
-            try:
-                steps = self.ray.get(reference)
-            except self.ray.exceptions.RayError:
-                continue  # it was lost; its unit says so
-            total += steps - self.told.get(asked[reference], 0)
-            self.told[asked[reference]] = steps
+        for actor, steps in self.answers([actor for actor, _, _ in self.busy.values()], POLL).items():
+            if steps is not LOST:  # its unit says so when it is
+                total += steps - self.told.get(actor, 0)
+                self.told[actor] = steps
         return total
+
+    def answers(self, actors: Sequence[Any], seconds: float) -> dict[Any, Any]:
+        """Actor → its steps so far, or LOST; without those that do not answer in time."""
+        asked = {actor.steps_so_far.remote(): actor for actor in actors}
+        if not asked:
+            return {}
+        answered, _ = self.ray.wait(list(asked), num_returns=len(asked), timeout=seconds)
+        return {asked[one]: self._value(one, "a worker does not say how far it is") for one in answered}
 
     def lack(self) -> str:
         there = self.ray.cluster_resources()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from pipeline.decoding.execute import executor_of, run_units
 from pipeline.decoding.forest import Work
@@ -20,6 +18,7 @@ from pipeline.decoding.resolve import CALIBRATION_PROMPTS, bases_to_calibrate, w
 from pipeline.decoding.runner import grouped, units, unpack
 from pipeline.decoding.store import Store
 from pipeline.events import Log
+from pipeline.progress import Progress
 from pipeline.routing.cells import Decoder
 from pipeline.settings import Settings
 
@@ -36,7 +35,7 @@ def calibrate(
         return plan, Computed()
     examples = plan.examples[:CALIBRATION_PROMPTS]
     texts = {base: plan.texts(job, examples, samples=1) for base, job in jobs.items()}
-    missing = absent([text for some in texts.values() for text in some], store)
+    missing = store.absent((text, text.key) for some in texts.values() for text in some)
     spent = compute(settings, plan, lambda: grouped(missing), folder, store, log)
 
     entropies = {}
@@ -53,12 +52,7 @@ def missing_texts(plan: Plan, store: Store) -> Iterator[list[Text]]:
     for start in range(0, len(plan.examples), at_once):
         examples = plan.examples[start : start + at_once]
         by_job = [plan.texts(job, examples, plan.task.samples) for job in jobs]
-        yield from grouped(absent([text for texts in by_job for text in texts], store))
-
-
-def absent(texts: list[Text], store: Store) -> list[Text]:
-    there = store.present([text.key for text in texts])
-    return [text for text in texts if text.key not in there]
+        yield from grouped(store.absent((text, text.key) for texts in by_job for text in texts))
 
 
 @dataclass(frozen=True)
@@ -92,25 +86,25 @@ def compute(
         decoders |= {text.job for text in group}
     if not total:
         return Computed()
-    bar = tqdm(
-        total=total * steps,
-        desc=f"{plan.task.name}, {len(decoders)} decoders",
-        unit="tok",
-        mininterval=1 if sys.stderr.isatty() else 15,
-    )
-    done = 0
+    done, told = 0, 0  # texts, and tokens that the bar shows
+
+    def on_step(count: int) -> None:
+        nonlocal told
+        told += count
+        show(told, total * steps)
 
     def on_unit(count: int) -> None:  # texts that ended early count as whole
         nonlocal done
         done += count
-        bar.update(max(0, done * steps - bar.n))  # workers have told of units that are not done yet
+        on_step(max(0, done * steps - told))  # workers have told of units that are not done yet
         log("tokens_per_second", done * steps / (time.perf_counter() - started), done)
 
-    with bar:
+    with Progress(f"{plan.task.name}, {len(decoders)} decoders", "tok") as show:
+        on_step(0)
         work = run_units(
             partial(load_model, folder.resolve(), settings.dtype, settings.device, plan.task.target_code),
             plan, units(groups(), settings.max_rows), store, settings.batch_size, executor_of(settings),
-            bar.update, on_unit,
+            on_step, on_unit,
         )  # fmt: skip
     log("tokens_per_model_row", work.delivered / work.rows, done)
     return Computed(work, time.perf_counter() - started, frozenset(decoders))

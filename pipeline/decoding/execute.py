@@ -64,11 +64,8 @@ def run_units(
             break
     if failed:
         some = "; ".join(f"{name} ({why})" for name, why in list(failed.items())[:5])
-        rest = (
-            "; stopped there, what was made is kept"
-            if len(failed) > MOST_FAILED
-            else "; the texts of all others are made"
-        )
+        stopped = len(failed) > MOST_FAILED
+        rest = "; stopped there, what was made is kept" if stopped else "; the texts of all others are made"
         raise PipelineError(
             f"data/prepared/{plan.task.name}.jsonl: {len(failed)} examples could not be run: {some}"
             f"{'; …' if len(failed) > 5 else ''}{rest}"

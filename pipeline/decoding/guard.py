@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from pipeline.checks import PipelineError
+from pipeline.checks import PipelineError, short
 from pipeline.decoding.forest import Work
 from pipeline.decoding.members import Trajectory
 from pipeline.decoding.plan import Plan, Text
@@ -49,7 +49,7 @@ def run_guarded(
         raise
     except Exception as error:
         lack = out_of_memory(error)
-        why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        why = short(f"{type(error).__name__}: {error}", 300)
     # Outside of the handler, so that the traceback no longer holds the tensors of the attempt.
     if lack and (batch_size > SMALLEST or len(texts) > 1):
         ready.most_rows = max(SMALLEST, batch_size // 2)

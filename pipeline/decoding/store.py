@@ -10,16 +10,17 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
 from pipeline.checks import PipelineError
 from pipeline.stage import say
 
+Item = TypeVar("Item")
 DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)  # the latter: a message that quotes broken bytes
 SOUND = {  # disk full, no permission, …: the file's content is as it was
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_LOCKED,
@@ -53,9 +54,8 @@ class Store:
         try:
             self.database = sqlite3.connect(path, timeout=600)
             self.database.text_factory = bytes  # a value whose type is damaged is judged by its checksum
-            self.database.execute(
-                "PRAGMA page_size = 16384"
-            )  # of a new file: a text fits into its tree's pages
+            # Of a new file: a text fits into its tree's pages.
+            self.database.execute("PRAGMA page_size = 16384")
             self.database.execute("PRAGMA cache_size = -65536")  # KiB
             self.database.execute(
                 "CREATE TABLE IF NOT EXISTS items (key BLOB PRIMARY KEY, crc INTEGER, value BLOB) WITHOUT ROWID"
@@ -92,6 +92,12 @@ class Store:
         step = 256  # a bounded number of values in memory
         pieces = (keys[start : start + step] for start in range(0, len(keys), step))
         return {key for piece in pieces for key in self.get(piece)}
+
+    def absent(self, items: Iterable[tuple[Item, bytes]]) -> list[Item]:
+        """items: with their keys. Those whose key has no sound value."""
+        pairs = list(items)
+        there = self.present([key for _, key in pairs])
+        return [item for item, key in pairs if key not in there]
 
     def put(self, items: dict[bytes, bytes]) -> None:
         """All of the items or none."""

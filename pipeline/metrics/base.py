@@ -31,9 +31,8 @@ class CellTexts:
     text_embeddings: np.ndarray  # (R, D) unit vectors
     source_embeddings: np.ndarray  # (R, D)
     reference_embeddings: np.ndarray  # (R, D), of the first reference
-    routes: Sequence[np.ndarray] = field(
-        default_factory=list
-    )  # which tokens were random; none: human texts
+    # Which tokens were random; none: human texts.
+    routes: Sequence[np.ndarray] = field(default_factory=list)
     judge_logprobs: Sequence[np.ndarray] = field(default_factory=list)  # of the judge's tokens, nats
     human_nll: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,) of the example's human text
     human_tokens: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,)

@@ -136,6 +136,11 @@ class Judge:
         return load_tokenizer(self.folder)
 
     @cached_property
+    def positions(self) -> int:
+        """Tokens that it can read at once."""
+        return read_shape(self.folder).context
+
+    @cached_property
     def model(self) -> LanguageModel:
         return load_model(self.folder, self.settings.dtype, self.settings.device)
 
@@ -143,9 +148,7 @@ class Judge:
         """Each text after the context of its row; longest: tokens of the task's longest context."""
         contexts = [self.kind.judge_context(row) for row in rows]
         judged = [self.kind.judge_text(text) for text in texts]
-        return tokenize(
-            self.tokenizer, contexts, judged, read_shape(self.folder).context, self.name, longest
-        )
+        return tokenize(self.tokenizer, contexts, judged, self.positions, self.name, longest)
 
     def scores(self, rows: Sequence[dict[str, Any]], store: Store) -> Scores:
         """The judge's scores in the store. rows: all of the task, whose contexts are padded alike."""

@@ -107,9 +107,7 @@ class Embeddings:
 
     def absent(self, texts: Iterable[str]) -> list[str]:
         """Those without a vector, distinct."""
-        keys = self.keys(texts)
-        there = self.store.present(list(keys.values()))
-        return [text for text, key in keys.items() if key not in there]
+        return self.store.absent(self.keys(texts).items())
 
     def compute(self, texts: Sequence[str]) -> None:
         """Embed distinct texts into the store."""
@@ -122,7 +120,5 @@ class Embeddings:
     def read(self, texts: Sequence[str]) -> np.ndarray:
         """(texts, D) float32, of texts of which none is absent."""
         keys = self.keys(texts)
-        there = self.store.get(list(keys.values()))
-        if len(there) < len(keys):
-            raise PipelineError(f"{self.store.path}: vectors have been lost; run dvc repro again")
+        there = self.store.take(list(keys.values()))
         return np.stack([np.frombuffer(there[keys[text]], dtype=np.float32) for text in texts])

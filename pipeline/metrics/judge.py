@@ -73,16 +73,12 @@ class Scores:
 
     def absent(self, pairs: Iterable[Scored]) -> list[Scored]:
         """Those without a score, distinct."""
-        keys = self.keys(pairs)
-        there = self.store.present(list(keys.values()))
-        return [pair for pair, key in keys.items() if key not in there]
+        return self.store.absent(self.keys(pairs).items())
 
     def read(self, pairs: Sequence[Scored]) -> list[np.ndarray]:
         """(T,) float32 each, of pairs of which none is absent."""
         keys = self.keys(pairs)
-        there = self.store.get(list(keys.values()))
-        if len(there) < len(set(keys.values())):
-            raise PipelineError(f"{self.store.path}: scores have been lost; run dvc repro again")
+        there = self.store.take(list(keys.values()))
         return [np.frombuffer(there[keys[pair]] if pair.text else b"", np.float32) for pair in pairs]
 
     def compute(

@@ -17,7 +17,8 @@ import numpy as np
 from tokenizers.decoders import DecodeStream
 
 from pipeline.metrics.base import CellTexts, ratio
-from pipeline.metrics.statistics import Weights, interval, paired_difference
+from pipeline.metrics.resamples import Weights
+from pipeline.metrics.statistics import interval, paired_difference
 from pipeline.routing.cells import Cell
 
 LAGS = (1, 2, 4, 8)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.checks import PipelineError
+from pipeline.checks import PipelineError, short
 from pipeline.files import replacing
 
 Statistics = dict[str, dict[str, np.ndarray]]  # decoder (or human) → metric → (E, k)
@@ -48,5 +48,4 @@ def read_stats(path: str | Path) -> tuple[list[str], Statistics]:
             found.setdefault(decoder, {})[metric] = values.reshape(-1, width)
         return ids, found
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise PipelineError(f"{path}: cannot be read ({reason}); run dvc repro evaluate") from None
+        raise PipelineError(f"{path}: cannot be read ({short(error)}); run dvc repro evaluate") from None

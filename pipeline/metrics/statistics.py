@@ -11,9 +11,7 @@ import numpy as np
 from scipy.stats import norm as normal
 from scipy.stats import t as student
 
-from pipeline.metrics.resamples import Weights, resample_weights
-
-__all__ = ["Weights", "resample_weights"]
+from pipeline.metrics.resamples import Weights
 
 
 def by_example(stats: np.ndarray, example: np.ndarray, examples: int) -> np.ndarray:

@@ -69,9 +69,8 @@ def _texts(key: str, value: Any) -> tuple[str, ...]:
 
 def _check_source(key: str, source: str) -> None:
     scheme, _, rest = source.partition(":")
-    pinned = bool(
-        re.fullmatch(r"[\w.-]+==[\w.+!-]+", rest, re.ASCII)
-    )  # pip is given this as a line of a file
+    # pip is given this as a line of a file
+    pinned = bool(re.fullmatch(r"[\w.-]+==[\w.+!-]+", rest, re.ASCII))
     good = {"pypi": pinned, "hf": "@" in rest.strip("@"), "file": bool(rest) and "\0" not in rest}
     if not good.get(scheme, False):
         raise fail(key, source, FORMS)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.checks import PipelineError
+from pipeline.checks import PipelineError, short
 from pipeline.files import sha256_file
 from pipeline.settings import Asset
 from pipeline.sources.records import write_records
@@ -94,15 +94,11 @@ def _clear_errors(name: str, repository: str, revision: str) -> Iterator[None]:
         raise PipelineError(f"{where} does not exist, or is private (then set HF_TOKEN)") from None
     except (LocalEntryNotFoundError, HfHubHTTPError, HTTPError, ConnectionError, XetDownloadError) as error:
         raise PipelineError(
-            f"{where} could not be downloaded (no network, or the hub is down): {_short(error)}"
+            f"{where} could not be downloaded (no network, or the hub is down): {short(error)}"
         ) from None
     except (DatasetsError, ValueError, FileNotFoundError, RuntimeError, OSError) as error:
         if isinstance(error, OSError) and error.errno:  # a disk that is full, a folder of somebody else
             raise
         # No such name, configuration, split or file; a loading script; a file of another length than announced.
         hint = "; accept its terms on the hub and set HF_TOKEN" if "gated" in str(error) else ""
-        raise PipelineError(f"{where}: {_short(error)}{hint}") from None
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+        raise PipelineError(f"{where}: {short(error)}{hint}") from None

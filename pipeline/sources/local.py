@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from pipeline.checks import PipelineError
+from pipeline.checks import PipelineError, short
 from pipeline.settings import Asset
 from pipeline.sources.hub import RUNS_CODE
 from pipeline.sources.records import write_records
@@ -41,7 +41,7 @@ def _load_records(asset: Asset, path: Path, target: Path) -> None:
         )
         write_records(asset, rows, target)
     except (DatasetsError, ValueError) as error:
-        cause = " ".join(str(error.__cause__ or error).split())[:200]
+        cause = short(error.__cause__ or error)
         raise PipelineError(f"assets.{asset.name}: {path} cannot be read ({cause})") from None
     finally:
         shutil.rmtree(cache, ignore_errors=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.checks import PipelineError
-from pipeline.decoding.compute import absent, calibrate
+from pipeline.decoding.compute import calibrate
 from pipeline.decoding.execute import run_units
 from pipeline.decoding.model import load_model, load_tokenizer
 from pipeline.decoding.network import LanguageModel
@@ -120,8 +120,8 @@ class Scorer:
         plan = calibrate(settings, plan, self.folder, self.store, lambda *event: None)[0]
         chosen = [plan.examples[i] for i in examples]
         wanted = {cell.name: plan.texts(plan.job_of(cell), chosen, task.samples) for cell in plan.cells}
-        distinct = list({text.key: text for texts in wanted.values() for text in texts}.values())
-        missing = absent(distinct, self.store)
+        distinct = {text.key: text for texts in wanted.values() for text in texts}
+        missing = self.store.absent((text, key) for key, text in distinct.items())
         self.computed += len(missing)
         if missing:
             run_units(
