@@ -9,6 +9,7 @@ from typing import Any
 from pipeline import stage
 from pipeline.checks import PipelineError, choice
 from pipeline.cost import write_cost
+from pipeline.decoding.execute import executor_of
 from pipeline.decoding.model import load_model, load_tokenizer
 from pipeline.decoding.prepared import plan_rows
 from pipeline.decoding.store import Store, open_store
@@ -46,7 +47,7 @@ def main(argv: list[str]) -> None:
     with open_store("evaluate") as store:
         judge, judged = Judge(settings, task), Progress(f"{task.name}, judge", "tok")
         with judged as show:
-            scored, work = add_judge(judge, rows, texts, store, show)
+            scored, work = add_judge(judge, rows, texts, store, show, execute=executor_of(settings))
         likelihood = likelihoods(settings, task, cells, rows, texts["human"], tokenizer, weights, store)
         with Progress(f"{task.name}, embeddings", "text") as show:
             whole = add_embeddings(rows, scored, Embeddings(settings, store, show))

@@ -14,7 +14,7 @@ from pipeline.metrics.base import CellTexts
 from pipeline.metrics.grams import numbered
 from pipeline.metrics.jackknife import centred, counted, pseudo_values
 from pipeline.metrics.ngrams import distinct_stats, entropy_stats, ngrams, seq_rep_stats
-from pipeline.metrics.portions import Lazy, in_portions
+from pipeline.metrics.portions import Lazy, portions
 from pipeline.metrics.ragged import Ragged, as_ragged, concatenated, equal
 from pipeline.metrics.resamples import Drawn, resampled_sums
 from pipeline.metrics.words import words
@@ -124,14 +124,13 @@ def test_weights_that_are_drawn_anew_have_the_law_of_those_that_are_held(
 
 
 def test_portions_are_full_and_nothing_is_computed_twice() -> None:
-    there, portions = {"c"}, []
-
-    def compute(items: list[str]) -> None:
-        portions.append(items)
-        there.update(items)
-
-    in_portions(["ab", "bc", "d", "a", "e"], lambda batch: [x for x in batch if x not in there], compute, 3)
-    assert portions == [["a", "b", "d"], ["e"]]
+    there, found = {"c"}, []
+    for portion in portions(
+        ["ab", "bc", "d", "a", "e"], lambda batch: [x for x in batch if x not in there], 3
+    ):
+        found.append(portion)
+        there.update(portion)
+    assert found == [["a", "b", "d"], ["e"]]
 
 
 def test_a_cell_is_made_when_it_is_asked_for_and_not_kept() -> None:

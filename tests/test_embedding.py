@@ -8,32 +8,18 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import BertConfig, BertModel
 
 from pipeline.checks import PipelineError
 from pipeline.metrics import embedding
 from pipeline.metrics.embedding import Embedder
-from tests.tiny import byte_tokenizer
+from tests.tiny import tiny_embedder_folder
 
 TEXTS = [f"text {'ab ' * (i % 13)}{i}" for i in range(40)] + ["", "é 🎲", "x" * 500]
 
 
 @pytest.fixture(scope="module")
 def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
-    folder = tmp_path_factory.mktemp("bert")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        BertModel(
-            BertConfig(
-                vocab_size=300,
-                hidden_size=64,
-                num_hidden_layers=2,
-                num_attention_heads=4,
-                intermediate_size=128,
-            )
-        ).save_pretrained(folder)
-    byte_tokenizer().save_pretrained(folder)
-    return Embedder(folder)
+    return Embedder(tiny_embedder_folder(tmp_path_factory.mktemp("bert")))
 
 
 def check(embedder: Embedder) -> None:

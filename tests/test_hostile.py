@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from safetensors.torch import save
+from safetensors.torch import load_file, save, save_file
 
 from pipeline import fetch
 from pipeline.checks import PipelineError, SettingsError
 from pipeline.decoding.model import load_model, load_tokenizer, read_shape
+from pipeline.metrics.embedding import Embedder
 from pipeline.settings import Asset, load_settings
 from pipeline.sources.pypi import extract
 from tests.hostile import Marker
-from tests.tiny import tiny_model_folder
+from tests.tiny import tiny_embedder_folder, tiny_model_folder
 from tests.workspace import ROOT, write_params
 
 SAFE = "model.safetensors"
@@ -105,6 +106,31 @@ def test_weights_that_are_a_pickle(tmp_path: Path, executed: Path, name: str) ->
     with pytest.raises(PipelineError, match=f"lacks {name}"):
         fetch.finish_model(Asset("toy", "model", ("file:model",)), folder)
     assert not executed.exists()
+
+
+@pytest.mark.parametrize("kind", ["pickle", "zip", "empty", "long header", "not UTF-8"])
+def test_an_embedder_that_only_looks_like_safetensors(tmp_path: Path, executed: Path, kind: str) -> None:
+    folder = tiny_embedder_folder(tmp_path / "embedder")
+    Embedder(folder)
+    (folder / SAFE).write_bytes(disguises(executed)[kind])
+    with pytest.raises(PipelineError, match="no usable embedder") as error:
+        Embedder(folder)
+    assert not executed.exists() and "\n" not in str(error.value)
+
+
+def test_weights_that_lack_a_part(tmp_path: Path) -> None:
+    """transformers would make it up, with a warning."""
+    for folder, load in (
+        (tiny_model_folder(tmp_path / "model"), load_model),
+        (tiny_embedder_folder(tmp_path / "embedder"), Embedder),
+    ):
+        weights = load_file(folder / SAFE)
+        lost = next(name for name in weights if "layer" in name and name.endswith("weight"))
+        weights.pop(lost)
+        save_file(weights, folder / SAFE, metadata={"format": "pt"})
+        with pytest.raises(PipelineError, match=rf"1 weights are missing, .*{lost}") as error:
+            load(folder)
+        assert "\n" not in str(error.value)
 
 
 def tiny_weights() -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from pipeline import fetch, generate, prepare, stage
 from pipeline.checks import PipelineError
 from pipeline.decoding.examples import tokenize_prompts
 from pipeline.files import read_jsonl
-from pipeline.tasks import TASKS, dialogue, translation
+from pipeline.metrics import judge
+from pipeline.tasks import TASKS, dialogue, template, translation
 from pipeline.tasks.examples import Generator
 from tests.test_prepare import GENERATOR, task
 from tests.tiny import byte_tokenizer
@@ -66,6 +68,20 @@ def test_a_hostile_template_is_one_line(template: str) -> None:
     assert str(error.value).isprintable() and len(str(error.value)) < 1000
 
 
+@pytest.mark.parametrize("inner", ["", "x", "{{ i * j }}"])
+def test_a_template_that_runs_on_is_stopped(monkeypatch: pytest.MonkeyPatch, inner: str) -> None:
+    """Each loop is short enough for the sandbox."""
+    monkeypatch.setattr(template, "LONGEST", 0.5)
+    loops = "{% for i in range(90000) %}{% for j in range(90000) %}" + inner + "{% endfor %}{% endfor %}"
+    generator = Generator("hostile", byte_tokenizer())
+    generator.tokenizer.chat_template = loops
+    with pytest.raises(
+        PipelineError, match=r"^data/assets/hostile: its chat template .* longer than 0\.5 s"
+    ):
+        dialogue.build([{"context": ["one"], "reply": "two"}], task("dialogue", turns=1), generator)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
 # Texts
 
 
@@ -109,6 +125,16 @@ def test_no_control_token_comes_from_a_text(token: str) -> None:
         for example in tokenize_prompts(rows, GENERATOR.tokenizer, special) if rows else ():
             control = [id_ for id_ in example.prompt if id_ < 5]  # <s>, or those of the template
             assert control == ([1] if special else [3, 2, 4])
+
+
+def test_a_generated_text_that_spells_control_tokens_is_judged_as_text() -> None:
+    """A decoder may write "</s>" letter by letter; judge and embedder must not read it as the end."""
+    tokenizer, texts = byte_tokenizer(), ["a</s>b", "<|user|>", "<s>"]
+    pairs = judge.tokenize(tokenizer, ["<pad> a context", "", "</s>"], texts, 512, "j")
+    assert [pair.context[0] for pair in pairs] == [1, 1, 1]  # its own beginning
+    for pair, text in zip(pairs, texts, strict=True):
+        assert len(pair.text) == len(text) and min(pair.text) > 4 and min(pair.context[1:], default=5) > 4
+    assert tokenizer("a</s>b")["input_ids"] == [1, 69, 2, 70]  # as it is without
 
 
 ODD_TEXTS = [

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,61 +14,29 @@ from typing import Any
 
 import pytest
 
-from pipeline import generate
+from pipeline import evaluate, generate
 from pipeline.checks import PipelineError, SettingsError
 from pipeline.decoding import cluster as executor
+from pipeline.decoding import execute
 from pipeline.decoding.cluster import on_ray
 from pipeline.decoding.execute import run_units
 from pipeline.decoding.runner import grouped, units
 from pipeline.decoding.store import Store
+from pipeline.metrics import collect
 from pipeline.settings import Cluster, parse_settings
+from tests.ray_nodes import at, load, needs_ray, nodes_of
 from tests.test_guard import load_poisoned
 from tests.test_plan import plan
 from tests.test_stages import columns
 from tests.tiny import tiny_model_folder
 from tests.workspace import ROOT, inside, params, write_params
 
-needs_ray = pytest.mark.skipif(
-    subprocess.run([sys.executable, "-c", "import ray"], capture_output=True).returncode != 0,
-    reason="Ray is not installed: pip install -r requirements-scale.txt",
-)
-
 
 @pytest.fixture(scope="module")
 def two_nodes() -> Iterator[Any]:
-    """Two raylets on loopback of one CPU each; all that they start is stopped at the end."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PYTHONPATH", str(ROOT))
-    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    from ray.cluster_utils import Cluster as Nodes
-
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    nodes.add_node(num_cpus=1)
-    nodes.wait_for_nodes()
-    yield nodes
-    nodes.shutdown()
-    patch.undo()
-
-
-def at(nodes: Any, workers: int = 2) -> Cluster:
-    return Cluster(nodes.address, workers, 1, 0)
-
-
-def load() -> int:
-    return os.getpid()
-
-
-def slow(loaded: int, unit: int, on_step: Callable[[int], None], folder: Path) -> tuple[int, int]:
-    """Says who it is, works for a while, and gives ten times the unit."""
-    (folder / f"{unit}-{loaded}").touch()
-    for _ in range(4):
-        time.sleep(0.15)
-        on_step(1)
-    return 10 * unit, loaded
-
-
-def pids(folder: Path) -> set[int]:
-    return {int(path.name.split("-")[1]) for path in folder.iterdir()}
+    """Of one CPU each."""
+    with nodes_of(1, 1) as nodes:
+        yield nodes
 
 
 @needs_ray
@@ -86,6 +53,25 @@ def test_the_same_bytes_on_two_nodes(finished: Path, work: Path, two_nodes: Any)
     made = columns(work)
     assert made == {name: cell for name, cell in columns(finished).items() if name in made}
     assert len(made) == 2 * 22 + 1
+
+
+@needs_ray
+def test_the_same_scores_on_two_nodes(work: Path, two_nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the judge, in small units."""
+    found = [work / f"data/metrics/textgen.{kind}" for kind in ("json", "stats.parquet")]
+    with inside(work):
+        evaluate.main(["textgen"])
+    before = [path.read_bytes() for path in found]
+    for path in [*(work / ".dvc/cache/rows").glob("rows*"), *found]:
+        path.unlink()
+    values = params() | {"executor": "ray", "max_rows": 7, "batch_size": 3}
+    values["ray"] |= {"address": two_nodes.address, "workers": 2}
+    write_params(work, values)
+    for module in (collect, execute):  # nothing of it runs here
+        monkeypatch.setattr(module, "in_processes", None)
+    with inside(work):
+        evaluate.main(["textgen"])
+    assert [path.read_bytes() for path in found] == before
 
 
 @needs_ray
@@ -136,41 +122,6 @@ def test_what_the_cluster_cannot_give(two_nodes: Any, monkeypatch: pytest.Monkey
         match=r"no worker was ready in 3 s: one needs 7 CPUs and 0 GPUs, the cluster has 2 and 0",
     ):
         list(on_ray(load, deadly, [1], lambda n: None, large))
-
-
-@needs_ray
-def test_a_killed_worker_and_a_stopped_node_lose_nothing(
-    tmp_path: Path, two_nodes: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """kill -9 of a worker when both have worked, and a node stopped when a third has; every unit arrives once.
-
-    The last test on two nodes: one is left.
-    """
-    steps: list[int] = []
-    found: list[tuple[int, int]] = []
-    given: list[int] = []
-    left = 8  # units after the node is gone
-
-    def numbers() -> Iterator[int]:
-        while left > 0:
-            given.append(len(given))
-            yield given[-1]
-
-    killed = False
-    for result in on_ray(load, partial(slow, folder=tmp_path), numbers(), steps.append, at(two_nodes)):
-        found.append(result)
-        if not killed and len(pids(tmp_path)) == 2:
-            os.kill(result[1], signal.SIGKILL)
-            killed = True
-        if two_nodes.worker_nodes:
-            if len(pids(tmp_path)) == 3:
-                two_nodes.remove_node(next(iter(two_nodes.worker_nodes)), allow_graceful=False)
-        else:
-            left -= 1
-        assert len(found) < 300
-    assert sorted(value for value, _ in found) == [10 * i for i in given] and len(given) >= 8
-    assert capsys.readouterr().out.count("a worker was lost") == 2
-    assert 0 < sum(steps) <= 4 * len(given) + 8  # told while units were at work
 
 
 @needs_ray

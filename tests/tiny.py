@@ -10,6 +10,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
+    BertConfig,
+    BertModel,
     Gemma3TextConfig,
     GPT2Config,
     LlamaConfig,
@@ -113,4 +115,19 @@ def tiny_model_folder(path: Path, arch: str = "llama", context: int = 512, chat:
         model.generation_config.forced_bos_token_id = 77  # a target language
     model.save_pretrained(path)
     byte_tokenizer(chat).save_pretrained(path)
+    return path
+
+
+def tiny_embedder_folder(path: Path) -> Path:
+    """A random BERT of two layers, saved as safetensors in `path`; returns `path`."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        sizes: dict[str, Any] = {
+            "hidden_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "intermediate_size": 128,
+        }
+        BertModel(BertConfig(vocab_size=300, **sizes)).save_pretrained(path)
+    byte_tokenizer().save_pretrained(path)
     return path

@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
-from transformers import BertConfig, BertModel
 
 from pipeline import fetch, prepare
-from tests.tiny import byte_tokenizer, tiny_model_folder
+from tests.tiny import tiny_embedder_folder, tiny_model_folder
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = "the market rose and fell while people of many towns talked about rain and trade"
@@ -73,17 +71,7 @@ def make_workspace(folder: Path, fetched: bool = True) -> Path:
     """Models, records, params.yaml and a DVC repository in `folder`, fetched and prepared."""
     tiny_model_folder(folder / "models/one")
     tiny_model_folder(folder / "models/two")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        config = BertConfig(
-            vocab_size=300,
-            hidden_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=32,
-        )
-        BertModel(config).save_pretrained(folder / "models/bert")
-    byte_tokenizer().save_pretrained(folder / "models/bert")
+    tiny_embedder_folder(folder / "models/bert")
     for task in ("textgen", "dialogue", "translation"):
         lines = [json.dumps(record) for record in records(task, 20)]
         (folder / f"{task}.jsonl").write_text("\n".join(lines))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -17,7 +18,7 @@ from transformers import (
     GenerationConfig,
 )
 
-from pipeline.checks import PipelineError
+from pipeline.checks import PipelineError, short
 from pipeline.decoding.attention import NAME as ATTENTION
 from pipeline.decoding.invariant import make_invariant
 from pipeline.decoding.network import (
@@ -98,6 +99,39 @@ def load_tokenizer(folder: str | Path, source_code: str = "") -> Any:
         raise PipelineError(f"{folder}: no usable tokenizer ({error})") from None
 
 
+def encode_as_text(tokenizer: Any, texts: Sequence[str], **options: Any) -> Any:
+    """Texts that nobody vouches for, as the tokenizer's own call gives them: "</s>" in them is four characters.
+
+    What the tokenizer adds by itself (a beginning) stays a control token.
+    """
+    return tokenizer(list(texts), split_special_tokens=True, **options)
+
+
+def load_weights(kind: Any, folder: str | Path, what: str, **options: Any) -> Any:
+    """A network from safetensors: kind is an auto class of transformers. Raises `PipelineError`, also where the
+    file lacks weights, which transformers would make up; a pooler is not used here.
+    """
+    for weights in (False, True):
+        check_asset(folder, weights)
+    try:
+        network, info = kind.from_pretrained(
+            folder,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **options,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, UnpicklingError) as error:
+        raise PipelineError(f"{folder}: no usable {what} ({short(error)})") from None
+    missing = sorted(name for name in info["missing_keys"] if not name.startswith("pooler."))
+    if missing:
+        raise PipelineError(
+            f"{folder}: no usable {what} ({len(missing)} weights are missing, {missing[0]} among them)"
+        )
+    return network
+
+
 def has_bfloat16() -> bool:
     """Whether an x86 processor multiplies bf16 itself; on other processors that is for the user to know."""
     if platform.machine() not in ("x86_64", "AMD64"):
@@ -125,19 +159,11 @@ def load_model(
             "results would change with the batch; use float32"
         )
     shape, tokenizer = read_shape(folder, target_code), load_tokenizer(folder)
-    check_asset(folder, weights=True)
     loader = AutoModelForSeq2SeqLM if shape.is_encoder_decoder else AutoModelForCausalLM
-    try:
-        network = loader.from_pretrained(
-            folder,
-            dtype=getattr(torch, dtype),
-            attn_implementation=ATTENTION,  # fp32 sdpa changes with the key length
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, UnpicklingError) as error:
-        raise PipelineError(f"{folder}: no usable language model ({error})") from None
+    # fp32 sdpa would change with the key length
+    network = load_weights(
+        loader, folder, "language model", dtype=getattr(torch, dtype), attn_implementation=ATTENTION
+    )
     if hasattr(network.config, "_experts_implementation"):
         network.set_experts_implementation("eager")  # each expert's rows by themselves
     network.eval().requires_grad_(False).to(device)

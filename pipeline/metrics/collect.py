@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,17 @@ import numpy as np
 
 from pipeline.checks import PipelineError
 from pipeline.decoding.cellfile import read_batches
+from pipeline.decoding.execute import Executor
 from pipeline.decoding.forest import Work
-from pipeline.decoding.model import load_model, load_tokenizer, read_shape
+from pipeline.decoding.model import encode_as_text, load_model, load_tokenizer, read_shape
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.store import Store
+from pipeline.decoding.workers import in_processes
 from pipeline.files import read_json
 from pipeline.metrics.base import CellTexts
 from pipeline.metrics.embedding import Embeddings
 from pipeline.metrics.judge import Scored, Scores, tokenize
-from pipeline.metrics.portions import PORTION, Lazy, cut, in_portions
+from pipeline.metrics.portions import PORTION, Lazy, cut, portions
 from pipeline.metrics.ragged import Ragged, concatenated, from_lists
 from pipeline.routing.noise import SUBSAMPLE, uniforms
 from pipeline.settings import Settings, Task
@@ -93,7 +95,7 @@ def human_texts(rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray) -
     tokenizer: the generator's, so that lengths are counted alike; order: `text_order` of one sample.
     """
     texts = [row["references"][0] for row in rows]
-    ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    ids = encode_as_text(tokenizer, texts, add_special_tokens=False)["input_ids"]
     found = _unscored(texts, ids, [NOTHING] * len(rows), np.arange(len(rows)), rows, len(tokenizer))
     return replace(found, order=order)
 
@@ -140,9 +142,14 @@ class Judge:
         """Tokens that it can read at once."""
         return read_shape(self.folder).context
 
+    @property
+    def load(self) -> Callable[[], LanguageModel]:
+        """For other processes too."""
+        return partial(load_model, self.folder.resolve(), self.settings.dtype, self.settings.device)
+
     @cached_property
     def model(self) -> LanguageModel:
-        return load_model(self.folder, self.settings.dtype, self.settings.device)
+        return self.load()
 
     def pairs(self, rows: Sequence[dict[str, Any]], texts: Sequence[str], longest: int = 0) -> list[Scored]:
         """Each text after the context of its row; longest: tokens of the task's longest context."""
@@ -168,28 +175,22 @@ def add_judge(
     store: Store,
     on_tokens: Callable[[int, int], None],
     among: Sequence[dict[str, Any]] = (),
+    execute: Executor | None = None,
 ) -> tuple[Lazy, Work]:
     """Cells with judge scores, and the judge's work. Equal texts of one example are scored once, a portion of
     all cells' texts at a time; a cell has its scores from the store whenever it is asked for.
 
     among: all rows of the task, where `rows` are some of them: prompts are padded alike then, and what was
-    scored for all is there already.
+    scored for all is there already. execute: where the judge runs; by default here, with a model that stays loaded.
     """
     settings, scores = judge.settings, judge.scores(among or rows, store)
-    work = Work()
-
-    def compute(portion: list[Scored]) -> None:
-        nonlocal work
-        before = work.delivered
-        work += scores.compute(
-            judge.model, portion, settings.batch_size, settings.max_rows,
-            lambda done, total: on_tokens(before + done, before + total),
-        )  # fmt: skip
-
-    in_portions(
+    work = scores.compute(
+        execute or partial(in_processes, workers=1),
+        judge.load if execute else lambda: judge.model,
         (few for cell in cells.values() for few in _pairs(judge, rows, cell, scores)),
-        scores.absent,
-        compute,
+        settings.batch_size,
+        settings.max_rows,
+        on_tokens,
     )
     human = _judged(judge, rows, cells["human"], scores)  # a text an example, in the order of the examples
 
@@ -233,7 +234,8 @@ def add_embeddings(
     sources = [row["source"] for row in rows]
     references = [row["references"][0] for row in rows]
     texts = chain([sources, references], (cell.texts for cell in cells.values()))
-    in_portions((few for own in texts for few in cut(own)), embeddings.absent, embeddings.compute)
+    for portion in portions((few for own in texts for few in cut(own)), embeddings.absent):
+        embeddings.compute(portion)
     source_vectors, reference_vectors = embeddings.read(sources), embeddings.read(references)  # (E, D)
 
     def embedded(name: str) -> CellTexts:

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel
 
-from pipeline.checks import PipelineError
 from pipeline.decoding.forest import spans
 from pipeline.decoding.invariant import make_invariant
+from pipeline.decoding.model import encode_as_text, load_tokenizer, load_weights
 from pipeline.decoding.store import Store, content_key
-from pipeline.files import check_asset, read_json
+from pipeline.files import read_json
 from pipeline.settings import Settings
 
-CODE_VERSION = 1  # raise it when a change of code changes vectors
+CODE_VERSION = 2  # raise it when a change of code changes vectors
 MAX_TOKENS, STEP, BATCH = 256, 16, 64
 
 
@@ -31,22 +31,10 @@ class Embedder:
     """
 
     def __init__(self, folder: Path) -> None:
-        for weights in (False, True):
-            check_asset(folder, weights)
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-            self.network = AutoModel.from_pretrained(
-                folder,
-                dtype=torch.float32,
-                attn_implementation="eager",
-                use_safetensors=True,
-                local_files_only=True,
-                trust_remote_code=False,
-            ).eval()
-        except (OSError, ValueError, KeyError) as error:
-            raise PipelineError(f"{folder}: no usable embedder ({error})") from None
+        self.network = load_weights(
+            AutoModel, folder, "embedder", dtype=torch.float32, attn_implementation="eager"
+        ).eval()
+        self.tokenizer = load_tokenizer(folder)
         make_invariant(self.network)
 
     @torch.inference_mode()
@@ -54,7 +42,7 @@ class Embedder:
         self, texts: Sequence[str], on_texts: Callable[[int], None] = lambda done: None
     ) -> np.ndarray:
         """(texts, D) float32 unit vectors; on_texts is told how many are done."""
-        ids = self.tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)["input_ids"]
+        ids = encode_as_text(self.tokenizer, texts, truncation=True, max_length=MAX_TOKENS)["input_ids"]
         padded = np.array([-(-len(row) // STEP) * STEP for row in ids])
         vectors = np.zeros((len(texts), self.network.config.hidden_size), dtype=np.float32)
         done = 0

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from pipeline.checks import PipelineError
 from pipeline.decoding.examples import padded_length
+from pipeline.decoding.execute import Executor
 from pipeline.decoding.forest import Work
+from pipeline.decoding.model import encode_as_text
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.scorer import score
 from pipeline.decoding.store import Store, content_key
+from pipeline.metrics.portions import cut, portions
 
-CODE_VERSION = 3  # raise it when a change of code changes scores
+CODE_VERSION = 4  # raise it when a change of code changes scores
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,15 @@ class Scored:
 def tokenize(
     tokenizer: Any, contexts: Sequence[str], texts: Sequence[str], context: int, name: str, longest: int = 0
 ) -> list[Scored]:
-    """Contexts get the tokenizer's own beginning; an empty one becomes the begin (or end) token alone.
+    """Contexts get the tokenizer's own beginning; an empty one becomes the begin (or end) token alone. Control tokens
+    that a text spells are text.
 
     longest: tokens of a context that all are padded for, where it is not among these. Raises `PipelineError`
     when a pair does not fit into the judge's `context` positions.
     """
     opening = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-    before = tokenizer(list(contexts))["input_ids"]
-    after = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    before = encode_as_text(tokenizer, contexts)["input_ids"]
+    after = encode_as_text(tokenizer, texts, add_special_tokens=False)["input_ids"]
     pairs = [
         Scored(tuple(head) or (opening,), tuple(tail)) for head, tail in zip(before, after, strict=True)
     ]
@@ -83,38 +89,67 @@ class Scores:
 
     def compute(
         self,
-        model: LanguageModel,
-        pairs: Sequence[Scored],
+        execute: Executor,
+        load: Callable[[], LanguageModel],
+        batches: Iterable[Sequence[Scored]],
         batch_size: int,
         max_rows: int,
         on_tokens: Callable[[int, int], None],
     ) -> Work:
-        """Score distinct pairs into the store. on_tokens(done, total) reports progress."""
-        ordered = sorted(pairs, key=lambda pair: pair.context)  # equal ones side by side share rows
-        total, done, work = sum(len(pair.text) for pair in pairs), 0, Work()
+        """Put the scores of all `batches` that are absent into the store, each pair's once.
 
-        def on_step(delivered: int) -> None:
-            nonlocal done
-            done += delivered
-            on_tokens(done, total)
+        The model is loaded where there are any. on_tokens(done, total) reports progress; the total grows with what
+        was looked at so far.
+        """
+        waiting = set[Scored]()  # for their results
+        done, told, total, work = 0, 0, 0, Work()
 
-        for start in range(0, len(ordered), max_rows):
-            block = ordered[start : start + max_rows]
-            contexts = list(dict.fromkeys(pair.context for pair in block))
-            number = {head: i for i, head in enumerate(contexts)}
-            log_probs, of_block = score(
-                model,
-                contexts,
-                np.array([number[pair.context] for pair in block]),
-                [pair.text for pair in block],
-                padded_length(self.longest),
-                batch_size,
-                on_step,
-            )
-            keys = self.keys(block)
-            self.store.put(
-                {keys[pair]: values.tobytes() for pair, values in zip(block, log_probs, strict=True)}
-            )
-            work += of_block
-            work.texts += len(block)
+        def units() -> Iterator[Sequence[Scored]]:
+            nonlocal total
+            for portion in portions(
+                batches, lambda batch: [pair for pair in self.absent(batch) if pair not in waiting]
+            ):
+                waiting.update(portion)
+                total += sum(len(pair.text) for pair in portion)
+                yield from cut(sorted(portion, key=lambda pair: pair.context), max_rows)
+
+        def on_step(tokens: int) -> None:
+            nonlocal told
+            told += tokens
+            on_tokens(told, total)
+
+        given = units()
+        if (first := next(given, None)) is None:
+            return work
+        run = partial(score_unit, prompt_length=padded_length(self.longest), batch_size=batch_size)
+        for found, of_unit in execute(load, run, chain([first], given), on_step):
+            keys = self.keys(found)
+            self.store.put({keys[pair]: values.tobytes() for pair, values in found.items()})
+            waiting.difference_update(found)
+            work += of_unit
+            work.texts += len(found)
+            done += sum(len(pair.text) for pair in found)
+            on_step(max(0, done - told))  # workers have told of units that are not done yet
         return work
+
+
+def score_unit(
+    model: LanguageModel,
+    unit: Sequence[Scored],
+    on_step: Callable[[int], None],
+    prompt_length: int,
+    batch_size: int,
+) -> tuple[dict[Scored, np.ndarray], Work]:
+    """Pair → (T,) float32. Equal contexts, side by side, share rows."""
+    contexts = list(dict.fromkeys(pair.context for pair in unit))
+    number = {context: i for i, context in enumerate(contexts)}
+    log_probs, work = score(
+        model,
+        contexts,
+        np.array([number[pair.context] for pair in unit]),
+        [pair.text for pair in unit],
+        prompt_length,
+        batch_size,
+        on_step,
+    )
+    return dict(zip(unit, log_probs, strict=True)), work

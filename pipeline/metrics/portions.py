@@ -36,21 +36,20 @@ def cut(items: Sequence[One], size: int | None = None) -> Iterator[Sequence[One]
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def in_portions(
+def portions(
     batches: Iterable[Sequence[Item]],
     absent: Callable[[Sequence[Item]], Iterable[Item]],
-    compute: Callable[[list[Item]], None],
     size: int | None = None,
-) -> None:
-    """Compute what is absent of all batches, distinct items, as soon as `size` of them (a portion) are together.
+) -> Iterator[list[Item]]:
+    """What is absent of all batches, distinct items, as soon as `size` of them (a portion) are together.
 
-    compute must make them present, so that a later batch does not bring them again.
+    The caller sees to it that those of one portion are no longer absent when it takes the next.
     """
     portion: dict[Item, None] = {}
     for batch in batches:
         portion |= dict.fromkeys(absent(batch))
         if len(portion) >= (size or PORTION):
-            compute(list(portion))
+            yield list(portion)
             portion.clear()
     if portion:
-        compute(list(portion))
+        yield list(portion)

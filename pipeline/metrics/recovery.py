@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from tokenizers.decoders import DecodeStream
 
+from pipeline.decoding.model import encode_as_text
 from pipeline.metrics.base import CellTexts, ratio
 from pipeline.metrics.resamples import Weights
 from pipeline.metrics.statistics import interval, paired_difference
@@ -88,9 +89,11 @@ class Judged:
 
     def _values(self, text: str, ids: tuple[int, ...], log_probs: np.ndarray) -> np.ndarray:
         whole = self.judge_text(text)
-        offsets = self.judge_tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
+        encoded = encode_as_text(
+            self.judge_tokenizer, [whole], add_special_tokens=False, return_offsets_mapping=True
+        )
         before = len(whole) - len(text)
-        characters = by_character(offsets["offset_mapping"], log_probs, before, len(text))
+        characters = by_character(encoded["offset_mapping"][0], log_probs, before, len(text))
         raw = self.tokenizer.decode(ids, skip_special_tokens=True)
         lead = len(raw) - len(raw.lstrip()) if not text.startswith(raw[:1]) else 0
         return by_token(token_ends(self.tokenizer, ids), lead, characters)

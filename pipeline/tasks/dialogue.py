@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from jinja2 import TemplateError
-
 from pipeline.checks import PipelineError
 from pipeline.settings import Task
 from pipeline.tasks.examples import Generator, field, in_stable_order
-
-# A template is untrusted: it runs in Jinja's sandbox, and whatever it fails with is its fault.
-TEMPLATE_ERRORS = (
-    TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError,
-)  # fmt: skip
+from pipeline.tasks.template import chat_prompt
 
 
 def build(records: Iterable[dict[str, Any]], task: Task, generator: Generator) -> list[dict[str, Any]]:
@@ -38,25 +32,13 @@ def build(records: Iterable[dict[str, Any]], task: Task, generator: Generator) -
         rows.append(
             {
                 "id": id_,
-                "prompt": chat_prompt(generator, turns),
+                "prompt": chat_prompt(generator, messages(turns)),
                 "source": "\n".join(f"{speaker(i, turns)}: {turn}" for i, turn in enumerate(turns)),
                 "references": [reply],
                 "meta": {"turns": turns},
             }
         )
     return rows
-
-
-def chat_prompt(generator: Generator, turns: list[str]) -> str:
-    """Raises `PipelineError` when the template refuses, as some do an opening by the assistant."""
-    try:
-        return generator.tokenizer.apply_chat_template(
-            messages(turns), tokenize=False, add_generation_prompt=True
-        )
-    except TEMPLATE_ERRORS as error:
-        raise PipelineError(
-            f"data/assets/{generator.name}: its chat template refuses {len(turns)} turns ({error})"
-        ) from None
 
 
 def speaker(index: int, turns: list[str]) -> str:

@@ -1,0 +1,45 @@
+"""Ray with several nodes on this machine: raylets on loopback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from pipeline.settings import Cluster
+from tests.workspace import ROOT
+
+needs_ray = pytest.mark.skipif(
+    subprocess.run([sys.executable, "-c", "import ray"], capture_output=True).returncode != 0,
+    reason="Ray is not installed: pip install -r requirements-scale.txt",
+)
+
+
+@contextmanager
+def nodes_of(cpus: int, *others: int) -> Iterator[Any]:
+    """A node with so many CPUs and others beside it; all that they start is stopped at the end."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTHONPATH", str(ROOT))
+    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    from ray.cluster_utils import Cluster as Nodes
+
+    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": cpus, "include_dashboard": False})
+    for number in others:
+        nodes.add_node(num_cpus=number)
+    nodes.wait_for_nodes()
+    yield nodes
+    nodes.shutdown()
+    patch.undo()
+
+
+def at(nodes: Any, workers: int = 2) -> Cluster:
+    return Cluster(nodes.address, workers, 1, 0)
+
+
+def load() -> int:
+    return os.getpid()
