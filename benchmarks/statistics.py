@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from benchmarks.workload import ASSETS, prepared
 from pipeline.decoding.compute import compute, missing_texts
-from pipeline.decoding.prepared import plan_rows
+from pipeline.decoding.prepared import Prepared
 from pipeline.decoding.runner import unpack
 from pipeline.decoding.store import Store
 from pipeline.files import write_json
@@ -63,7 +63,7 @@ def make_pool(seed: int, cells: tuple[Cell, ...], store: Store) -> dict[str, Cel
     task = replace(settings.tasks[TASK], examples=POOL, samples=1)
     tokenizer, rows = prepared(TASK, POOL)
     folder = ASSETS / task.model
-    plan = plan_rows(settings, task, list(cells), rows, folder, tokenizer)
+    plan = Prepared(settings, task, rows, folder, tokenizer).plan(list(cells))
     compute(settings, plan, lambda: missing_texts(plan, store), folder, store, lambda *event: None)
     found = {}
     for cell in cells:

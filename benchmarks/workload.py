@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.decoding.model import load_tokenizer, read_shape
 from pipeline.decoding.plan import Plan, Text
-from pipeline.decoding.prepared import plan_rows
+from pipeline.decoding.prepared import Prepared
 from pipeline.prepare import prepare
 from pipeline.routing.cells import Cell, all_cells
 from pipeline.settings import Settings, load_settings
@@ -48,7 +48,7 @@ def workload(
     task = replace(settings.tasks[task_name], examples=examples, **changes)  # type: ignore[arg-type]
     folder = ASSETS / task.model
     tokenizer, rows = prepared(task_name)
-    plan = plan_rows(settings, task, cells, rows[:examples], folder, tokenizer)
+    plan = Prepared(settings, task, rows[:examples], folder, tokenizer).plan(cells)
     texts = [text for job in plan.jobs() for text in plan.texts_of(job) if not job.decoder.beams]
     asked = [plan.job_of(cell) for cell in plan.cells]
     weight = {text: asked.count(text.job) for text in texts}

@@ -11,7 +11,7 @@ from pipeline.checks import PipelineError, choice
 from pipeline.cost import write_cost
 from pipeline.decoding.execute import executor_of
 from pipeline.decoding.model import load_model, load_tokenizer
-from pipeline.decoding.prepared import plan_rows
+from pipeline.decoding.prepared import Prepared
 from pipeline.decoding.store import Store, open_store
 from pipeline.events import events
 from pipeline.files import read_json, read_jsonl, sealed, write_json
@@ -114,7 +114,7 @@ def likelihoods(
             "dtype": settings.dtype,
             "device": settings.device,
         },
-        plan_rows(settings, task, cells, rows, folder, tokenizer),
+        Prepared(settings, task, rows, folder, tokenizer).plan(cells),
         human,
         settings.variants,
         weights,

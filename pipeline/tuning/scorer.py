@@ -18,7 +18,7 @@ from pipeline.decoding.compute import calibrate
 from pipeline.decoding.execute import run_units
 from pipeline.decoding.model import load_model, load_tokenizer
 from pipeline.decoding.network import LanguageModel
-from pipeline.decoding.prepared import plan_rows
+from pipeline.decoding.prepared import Prepared
 from pipeline.decoding.rows import cell_row
 from pipeline.decoding.runner import grouped, units, unpack
 from pipeline.decoding.store import Store
@@ -58,6 +58,7 @@ class Scorer:
         self.store = store
         self.folder = Path("data/assets") / task.model
         self.tokenizer = load_tokenizer(self.folder, task.source_code)
+        self.prepared = Prepared(settings, task, rows, self.folder, self.tokenizer)
         self.diversity = METRICS[settings.comparison.diversity]
         self.quality = self._quality(fewest)
         self.judge = Judge(settings, task)
@@ -116,7 +117,7 @@ class Scorer:
     ) -> dict[str, CellTexts]:
         """Cell, and "human" → its texts with what the metrics need."""
         settings, task = self.settings, self.task
-        plan = plan_rows(settings, task, list(cells), self.rows, self.folder, self.tokenizer)
+        plan = self.prepared.plan(list(cells))
         plan = calibrate(settings, plan, self.folder, self.store, lambda *event: None)[0]
         chosen = [plan.examples[i] for i in examples]
         wanted = {cell.name: plan.texts(plan.job_of(cell), chosen, task.samples) for cell in plan.cells}
