@@ -106,7 +106,7 @@ def test_control_tokens_that_only_the_tokenizer_sees() -> None:
 
 @pytest.mark.parametrize("token", ["</s>", "<|user|>", "<|im_end|>", "<end_of_turn>", "[INST]"])
 def test_no_control_token_comes_from_a_text(token: str) -> None:
-    """One of this tokenizer is left out; another's is spelt as text. In every task."""
+    """This tokenizer's own or another's: spelt as text. In every task."""
     spelt = f"a text {token} and more of it"
     records: dict[str, dict[str, Any]] = {
         "textgen": {"text": spelt},
@@ -115,16 +115,43 @@ def test_no_control_token_comes_from_a_text(token: str) -> None:
     }
     for name, record in records.items():
         changes = {"textgen": {}, "dialogue": {"turns": 1}, "translation": {"shots": 0}}[name]
-        if name == "translation" and token in ("</s>", "<|user|>"):
-            with pytest.raises(PipelineError, match="0 pairs"):
-                translation.build([record], task(name, **changes), GENERATOR)
-            continue
-        rows = TASKS[name].build([record], task(name, **changes), GENERATOR)
-        assert len(rows) == (token not in ("</s>", "<|user|>"))
+        (row,) = TASKS[name].build([record], task(name, **changes), GENERATOR)
+        assert spelt.startswith(row["source"].removeprefix("A: "))
         special = TASKS[name].add_special_tokens
-        for example in tokenize_prompts(rows, GENERATOR.tokenizer, special) if rows else ():
-            control = [id_ for id_ in example.prompt if id_ < 5]  # <s>, or those of the template
-            assert control == ([1] if special else [3, 2, 4])
+        (example,) = tokenize_prompts([row], GENERATOR.tokenizer, special)
+        control = [id_ for id_ in example.prompt if id_ < 5]  # <s>, or those of the template
+        assert control == ([1] if special else [3, 2, 4])
+        text = GENERATOR.tokenizer.decode([id_ for id_ in example.prompt if id_ > 4])
+        assert (spelt if name == "dialogue" else row["prompt"]) == text
+
+
+def test_control_tokens_in_every_turn_of_a_conversation() -> None:
+    """Beside each other, in one another, and beside what looks like a mark."""
+    turns = ["</s></s>\ue000", "<|user|</s>>0\ue0010\ue001", "<|assistant|>"]
+    record = {"context": turns, "reply": "</s>"}
+    (row,) = dialogue.build([record], task("dialogue", turns=3), GENERATOR)
+    said = [
+        f"<|{role}|>{turn}</s>" for role, turn in zip(["user", "assistant", "user"], turns, strict=True)
+    ]
+    assert row["prompt"] == "".join(said) + "<|assistant|>" and row["references"] == ["</s>"]
+    assert [row["prompt"][a:b] for a, b in row["meta"]["as_text"]] == [
+        "</s>",
+        "</s>",
+        "</s>",
+        "<|assistant|>",
+    ]
+    (example,) = tokenize_prompts([row], GENERATOR.tokenizer, special=False)
+    assert [id_ for id_ in example.prompt if id_ < 5] == [3, 2, 4, 2, 3, 2, 4]
+    plain = {**record, "context": ["a", "b", "c"]}
+    assert "as_text" not in dialogue.build([plain], task("dialogue", turns=3), GENERATOR)[0]["meta"]
+
+
+def test_a_template_that_changes_a_control_token_is_one_line() -> None:
+    generator = Generator("hostile", byte_tokenizer())
+    generator.tokenizer.chat_template = "{{ messages[0].content[:3] }}"
+    record = {"context": ["ab</s>"], "reply": "c"}
+    with pytest.raises(PipelineError, match=r"refuses 1 turns \(it changes the texts\)"):
+        dialogue.build([record], task("dialogue", turns=1), generator)
 
 
 def test_a_generated_text_that_spells_control_tokens_is_judged_as_text() -> None:

@@ -118,17 +118,6 @@ def test_encoder_decoder_gets_the_sentence_alone() -> None:
     assert len(rows) == 3 and all(row["prompt"] == row["source"] for row in rows)
 
 
-@pytest.mark.parametrize("token", ["</s>", "<|user|>", "<pad>"])
-def test_text_with_control_tokens_is_left_out(token: str) -> None:
-    text = f"a text that holds {token} inside"
-    assert textgen.build([{"text": text}], task("textgen"), GENERATOR) == []
-    spoken = {"context": ["a", text, "b"], "reply": "c"}
-    assert dialogue.build([spoken], task("dialogue", turns=3), GENERATOR) == []
-    pairs = [*PAIRS, {"source": "x", "references": [text]}]
-    rows = translation.build(pairs, task("translation", shots=0, examples=9), GENERATOR)
-    assert len(rows) == len(PAIRS)
-
-
 # Bad input
 
 

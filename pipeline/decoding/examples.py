@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.checks import PipelineError
 from pipeline.decoding.network import Shape
+from pipeline.decoding.tokens import encode_as_text, encode_template
 from pipeline.settings import Task
 
 
@@ -17,8 +18,15 @@ class Example:
 
 
 def tokenize_prompts(rows: list[dict[str, Any]], tokenizer: Any, special: bool) -> list[Example]:
-    """Rows of `data/prepared/<task>.jsonl` as examples; special: add the tokenizer's own beginning."""
-    ids = tokenizer([row["prompt"] for row in rows], add_special_tokens=special)["input_ids"]
+    """Rows of `data/prepared/<task>.jsonl` as examples.
+
+    special: prompts are text, and the tokenizer's own beginning is added; else a chat template has made them, with
+    control tokens, and `meta` says which parts (`as_text`) are none.
+    """
+    if special:
+        ids = encode_as_text(tokenizer, [row["prompt"] for row in rows])["input_ids"]
+    else:
+        ids = [encode_template(tokenizer, row["prompt"], row["meta"].get("as_text", ())) for row in rows]
     return [Example(row["id"], tuple(prompt)) for row, prompt in zip(rows, ids, strict=True)]
 
 

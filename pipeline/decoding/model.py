@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -97,14 +96,6 @@ def load_tokenizer(folder: str | Path, source_code: str = "") -> Any:
         )
     except (OSError, ValueError, KeyError) as error:
         raise PipelineError(f"{folder}: no usable tokenizer ({error})") from None
-
-
-def encode_as_text(tokenizer: Any, texts: Sequence[str], **options: Any) -> Any:
-    """Texts that nobody vouches for, as the tokenizer's own call gives them: "</s>" in them is four characters.
-
-    What the tokenizer adds by itself (a beginning) stays a control token.
-    """
-    return tokenizer(list(texts), split_special_tokens=True, **options)
 
 
 def load_weights(kind: Any, folder: str | Path, what: str, **options: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.checks import PipelineError
+from pipeline.decoding.tokens import encode_as_text
 from pipeline.routing.cells import Cell, Decoder
 from pipeline.routing.gates import calibrated_scale
 from pipeline.routing.routes import unigram
@@ -37,7 +38,9 @@ def with_frequencies(
                     where = f"data/prepared/{task}.jsonl: its references, as frequencies for unigram,"
                 texts = [_read(where, route.file)] if route.file else list(references)
                 try:
-                    table = unigram(tokenizer(texts, add_special_tokens=False)["input_ids"], vocabulary)
+                    table = unigram(
+                        encode_as_text(tokenizer, texts, add_special_tokens=False)["input_ids"], vocabulary
+                    )
                 except ValueError as error:
                     raise PipelineError(f"{where}: {error}") from None
                 known[route] = replace(route, digest=hashlib.sha256(table.tobytes()).hexdigest())

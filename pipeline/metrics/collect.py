@@ -15,9 +15,10 @@ from pipeline.checks import PipelineError
 from pipeline.decoding.cellfile import read_batches
 from pipeline.decoding.execute import Executor
 from pipeline.decoding.forest import Work
-from pipeline.decoding.model import encode_as_text, load_model, load_tokenizer, read_shape
+from pipeline.decoding.model import load_model, load_tokenizer, read_shape
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.store import Store
+from pipeline.decoding.tokens import encode_as_text
 from pipeline.decoding.workers import in_processes
 from pipeline.files import read_json
 from pipeline.metrics.base import CellTexts

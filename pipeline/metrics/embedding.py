@@ -14,8 +14,9 @@ from transformers import AutoModel
 
 from pipeline.decoding.forest import spans
 from pipeline.decoding.invariant import make_invariant
-from pipeline.decoding.model import encode_as_text, load_tokenizer, load_weights
+from pipeline.decoding.model import load_tokenizer, load_weights
 from pipeline.decoding.store import Store, content_key
+from pipeline.decoding.tokens import encode_as_text
 from pipeline.files import read_json
 from pipeline.settings import Settings
 

@@ -14,10 +14,10 @@ from pipeline.checks import PipelineError
 from pipeline.decoding.examples import padded_length
 from pipeline.decoding.execute import Executor
 from pipeline.decoding.forest import Work
-from pipeline.decoding.model import encode_as_text
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.scorer import score
 from pipeline.decoding.store import Store, content_key
+from pipeline.decoding.tokens import encode_as_text
 from pipeline.metrics.portions import cut, portions
 
 CODE_VERSION = 4  # raise it when a change of code changes scores

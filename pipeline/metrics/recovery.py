@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from tokenizers.decoders import DecodeStream
 
-from pipeline.decoding.model import encode_as_text
+from pipeline.decoding.tokens import encode_as_text
 from pipeline.metrics.base import CellTexts, ratio
 from pipeline.metrics.resamples import Weights
 from pipeline.metrics.statistics import interval, paired_difference

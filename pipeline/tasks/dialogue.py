@@ -27,15 +27,16 @@ def build(records: Iterable[dict[str, Any]], task: Task, generator: Generator) -
         if len(rows) == task.examples:
             break
         turns, reply = record["context"], record["reply"]
-        if len(turns) != task.turns or generator.carries_control([*turns, reply]):
+        if len(turns) != task.turns or generator.cannot_spell([*turns, reply]):
             continue
+        prompt, as_text = chat_prompt(generator, messages(turns))
         rows.append(
             {
                 "id": id_,
-                "prompt": chat_prompt(generator, messages(turns)),
+                "prompt": prompt,
                 "source": "\n".join(f"{speaker(i, turns)}: {turn}" for i, turn in enumerate(turns)),
                 "references": [reply],
-                "meta": {"turns": turns},
+                "meta": {"turns": turns, **({"as_text": as_text} if as_text else {})},
             }
         )
     return rows

@@ -1,4 +1,4 @@
-"""What the tasks share: stable ids, and texts that must not carry control tokens."""
+"""What the tasks share: stable ids, and the generating model's control tokens."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from pipeline.checks import PipelineError
+from pipeline.decoding.tokens import encode_as_text
 
 HALF = re.compile("[\ud800-\udfff]")  # what no UTF-8 file can hold
 
@@ -24,21 +25,25 @@ class Generator:
     is_encoder_decoder: bool = False
 
     @cached_property
-    def _control(self) -> tuple[set[str], set[int]]:
-        added = {id_: str(t) for id_, t in self.tokenizer.added_tokens_decoder.items() if t.special}
-        ids = {*added, *self.tokenizer.all_special_ids} - {self.tokenizer.unk_token_id}
-        return {*added.values(), *self.tokenizer.all_special_tokens}, ids
+    def control_tokens(self) -> list[str]:
+        return sorted({*map(str, self._added.values()), *self.tokenizer.all_special_tokens})
 
-    def carries_control(self, texts: list[str]) -> bool:
-        """Whether a part of an untrusted text would be read as a control token.
+    @cached_property
+    def _control_ids(self) -> set[int]:
+        """<unk> is none."""
+        return {*self._added, *self.tokenizer.all_special_ids} - {self.tokenizer.unk_token_id}
 
-        The tokenizer is asked too: some make </s> of a full-width ＜/s＞ first. <unk> alone is no control token.
+    @property
+    def _added(self) -> dict[int, Any]:
+        return {id_: token for id_, token in self.tokenizer.added_tokens_decoder.items() if token.special}
+
+    def cannot_spell(self, texts: list[str]) -> bool:
+        """Whether the tokenizer reads a control token in one of the texts, although it is told that they are text.
+
+        Some have </s> among the pieces that they make words of, and make it of a full-width ＜/s＞ too.
         """
-        tokens, control = self._control
-        if any(token in text for text in texts for token in tokens):
-            return True
-        ids = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        return any(not control.isdisjoint(row) for row in ids)
+        ids = encode_as_text(self.tokenizer, texts, add_special_tokens=False)["input_ids"]
+        return any(not self._control_ids.isdisjoint(row) for row in ids)
 
 
 def content_id(content: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,20 +21,56 @@ ERRORS = (
 )  # fmt: skip
 
 
-def chat_prompt(generator: Generator, messages: list[dict[str, str]]) -> str:
-    """The conversation as the model wants it, up to where it answers; for the main thread.
+def chat_prompt(generator: Generator, messages: list[dict[str, str]]) -> tuple[str, list[tuple[int, int]]]:
+    """The conversation as the model wants it, up to where it answers, and the (start, end) of what the messages spell
+    of control tokens: that must be read as text. For the main thread.
 
     Raises `PipelineError` when the template refuses, as some do an opening by the assistant.
     """
+    spelt = Spelt(generator, messages)
     try:
         with _time_limit(LONGEST):
-            return generator.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
+            rendered = generator.tokenizer.apply_chat_template(
+                spelt.marked, tokenize=False, add_generation_prompt=True
             )
+        return spelt.restored(rendered)
     except ERRORS as error:
         raise PipelineError(
             f"data/assets/{generator.name}: its chat template refuses {len(messages)} turns ({short(error)})"
         ) from None
+
+
+class Spelt:
+    """Control tokens that messages spell. While the template runs a mark stands for each, to find it again."""
+
+    def __init__(self, generator: Generator, messages: list[dict[str, str]]) -> None:
+        said = "".join(message["content"] for message in messages)
+        self.mark = next(chr(c) for c in range(0xE000, 0xF900) if chr(c) not in said)  # of private use
+        self.tokens = [token for token in generator.control_tokens if token in said]
+        self.marked = [{**message, "content": self._marked(message["content"])} for message in messages]
+
+    def _marked(self, text: str) -> str:
+        if not self.tokens:
+            return text
+        longest_first = sorted(self.tokens, key=len, reverse=True)
+        return re.sub(
+            "|".join(map(re.escape, longest_first)),
+            lambda found: f"{self.mark}{self.tokens.index(found[0])}{self.mark}",
+            text,
+        )
+
+    def restored(self, rendered: str) -> tuple[str, list[tuple[int, int]]]:
+        """Raises `ValueError` where the template has changed a mark."""
+        prompt, places = "", []
+        pieces = re.split(f"{self.mark}([0-9]+){self.mark}", rendered)
+        for i, piece in enumerate(pieces):
+            part = self.tokens[int(piece)] if i % 2 else piece
+            if i % 2:
+                places.append((len(prompt), len(prompt) + len(part)))
+            prompt += part
+        if self.mark in prompt:
+            raise ValueError("it changes the texts")
+        return prompt, places
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipeline.checks import PipelineError
+from pipeline.decoding.tokens import encode_as_text
 from pipeline.settings import Task
 from pipeline.tasks.examples import Generator, field, in_stable_order
 
@@ -23,10 +24,12 @@ def build(records: Iterable[dict[str, Any]], task: Task, generator: Generator) -
         if len(rows) == task.examples:
             break
         text = record["text"]
-        if generator.carries_control([text]):
+        if generator.cannot_spell([text]):
             continue
-        encoded = generator.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        ends = [end for _, end in encoded["offset_mapping"]]
+        encoded = encode_as_text(
+            generator.tokenizer, [text], add_special_tokens=False, return_offsets_mapping=True
+        )
+        ends = [end for _, end in encoded["offset_mapping"][0]]
         if len(ends) < task.prompt_tokens + task.max_new_tokens:
             continue
         cut, end = ends[task.prompt_tokens - 1], ends[task.prompt_tokens + task.max_new_tokens - 1]

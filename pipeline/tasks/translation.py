@@ -23,7 +23,7 @@ def build(records: Iterable[dict[str, Any]], task: Task, generator: Generator) -
     ordered = [
         (id_, record["source"], record["references"])
         for id_, record in in_stable_order((s, {"source": s, "references": r}) for s, r in pairs)
-        if not generator.carries_control([record["source"], *record["references"]])
+        if not generator.cannot_spell([record["source"], *record["references"]])
     ]
     shots = 0 if generator.is_encoder_decoder else task.shots
     if len(ordered) <= shots:
