@@ -3,16 +3,19 @@ trace in the metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline import evaluate
+from pipeline.decoding.forest import Work
+from pipeline.decoding.store import Store
 from pipeline.metrics import judge, portions
 from pipeline.metrics.embedding import Embeddings
-from pipeline.metrics.judge import Scored
+from pipeline.metrics.judge import Scored, Scores
 from tests.workspace import inside, params, write_params
 
 MADE = [Path(f"data/metrics/textgen.{kind}") for kind in ("json", "stats.parquet")]
@@ -51,3 +54,31 @@ def test_small_portions_give_the_same_bytes(work: Path, monkeypatch: pytest.Monk
     with inside(work):
         evaluate.main(["textgen"])
         assert [path.read_bytes() for path in MADE] == whole
+
+
+def test_no_text_is_judged_twice_while_workers_are_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is at work somewhere is not in the store yet."""
+    monkeypatch.setattr(portions, "PORTION", 2)
+    a, b, c = (Scored((1,), (token,)) for token in (5, 6, 7))
+    given: list[Scored] = []
+    told: list[tuple[int, int]] = []
+
+    def ahead(load: Any, run: Any, units: Iterable[Sequence[Scored]], on_step: Any) -> Iterator[Any]:
+        """As many workers: all units are handed out before the first is done."""
+        handed = list(units)
+        given.extend(pair for unit in handed for pair in unit)
+        for unit in handed:
+            yield run(load(), unit, on_step)
+
+    def score_unit(model: None, unit: Sequence[Scored], on_step: Any, **options: int) -> Any:
+        return {pair: np.full(1, pair.text[0], np.float32) for pair in unit}, Work()
+
+    monkeypatch.setattr(judge, "score_unit", score_unit)
+    scores = Scores({}, Store(tmp_path / "rows.sqlite"), 1)
+    work = scores.compute(
+        ahead, lambda: None, [[a, b], [b, c], [a]], 2, 1, lambda *state: told.append(state)
+    )
+    assert given == [a, b, c] and work.texts == 3 and told == [(1, 3), (2, 3), (3, 3)]
+    assert [values.tolist() for values in scores.read([c, a, b])] == [[7], [5], [6]]
