@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,18 @@ from pipeline.checks import choice
 from pipeline.decoding.plan import CODE_VERSION
 from pipeline.decoding.store import content_key, default_folder, open_store
 from pipeline.events import events
-from pipeline.files import read_json, read_jsonl, sealed, write_json
+from pipeline.files import read_json, read_jsonl, sealed, sha256_file, sha256_json, write_json
 from pipeline.metrics.measure import without_nan
 from pipeline.progress import Progress
 from pipeline.routing.cells import Cell, all_cells, representatives
-from pipeline.settings import Settings, Task, load_settings
+from pipeline.settings import Settings, Task, exploration_weight, load_settings
 from pipeline.tuning.bandit import confidence_in, run_bandit
 from pipeline.tuning.records import importance, score_record, trial_records
-from pipeline.tuning.scorer import Score, Scorer
+from pipeline.tuning.scorer import Score, Scorer, Unrewarded
 from pipeline.tuning.space import families, plain, suggest
 from pipeline.tuning.study import open_study, search, seed_of, winner
+
+METRICS_CODE = [Path(__file__).parent / name for name in ("metrics", "tuning")]
 
 
 def main(argv: list[str]) -> None:
@@ -34,24 +37,25 @@ def main(argv: list[str]) -> None:
     whole, short = Path(f"data/tune/{task.name}.json"), Path(f"reports/tune/{task.name}.json")
     rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
     tune, test = split(rows, settings.tune.share)
-    few = min(len(tune), len(test)) < 2
-    if few or not settings.tune.enabled:
+
+    def leave_out(why: str) -> None:
         write_json(whole, None)
         write_json(short, {})
-        why = (
-            f"left out, {len(tune)} examples to tune on and {len(test)} to test on"
-            if few
-            else "switched off"
-        )
         stage.say("tune", f"{task.name}: {why}")
-        return
-    result, computed = tuned(settings, task, rows, tune, test)
+
+    if not settings.tune.enabled:
+        return leave_out("switched off")
+    if min(len(tune), len(test)) < 2:
+        return leave_out(f"left out, {len(tune)} examples to tune on and {len(test)} to test on")
+    try:
+        result, computed = tuned(settings, task, rows, tune, test)
+    except Unrewarded as error:
+        return leave_out(f"left out, {error}")
     write_json(whole, sealed(without_nan(result)))
     best = result["families"]["routing"]["winner"]
     numbers = {"tuned": best["tune"]["reward"], "held_out": best["test"]["reward"]}
-    write_json(
-        short, {task.name: {name: float(f"{value:.6g}") for name, value in numbers.items()}}, indent=2
-    )
+    known = {name: float(f"{value:.6g}") for name, value in numbers.items() if np.isfinite(value)}
+    write_json(short, {task.name: known}, indent=2)
     trials = sum(len(own["trials"]) for own in result["families"].values())
     stage.say(
         "tune",
@@ -68,7 +72,6 @@ def tuned(
 
     tune, test: numbers of the rows of the two splits.
     """
-    started = time.perf_counter()
     with open_store("tune") as store, events(settings, "tune", task.name) as log:
         scorer = Scorer(settings, task, rows, store, min(len(tune), len(test)))
 
@@ -83,6 +86,7 @@ def tuned(
         with Progress(f"{task.name}, tune", "trial") as show:
             done = 0
             for family in names:
+                started = time.perf_counter()
 
                 def on_trial(reward: float, family: str = family) -> None:
                     nonlocal done
@@ -96,7 +100,7 @@ def tuned(
                 study = open_study(path, family, settings.tune)
                 why = search(
                     study, settings.tune, settings.seed, plain(family, settings), cell_of, scored, len(tune),
-                    lambda: time.perf_counter() - started < 60 * settings.tune.minutes, on_trial,
+                    partial(within, started, settings.tune.minutes / len(names)), on_trial,
                 )  # fmt: skip
                 best = winner(study)
                 winners[family] = cell_of(optuna.trial.FixedTrial(best.params), "winner")
@@ -124,16 +128,25 @@ def tuned(
             "families": found,
             "differences": differences({family: at_test[cell.name] for family, cell in winners.items()}, settings),
             "grid": {
-                "texts": len(arms) * len(tune),
+                "texts": len(arms) * len(tune) * task.samples,
                 "cells": [
-                    {"cell": arm.name, "family": arm.family, "variant": arm.variant, "q": arm.q, "lambda": arm.lam,
-                     **score_record(grid[arm.name], settings)}
+                    {"cell": arm.name, "family": arm.family, "variant": arm.variant, "q": arm.q,
+                     "lambda": weight_of(arm, settings), **score_record(grid[arm.name], settings)}
                     for arm in arms
                 ],
             },
             "bandit": bandit(settings, task, arms, scored, len(tune), grid),
         }  # fmt: skip
         return result, scorer.computed
+
+
+def within(started: float, minutes: float) -> bool:
+    return time.perf_counter() - started < 60 * minutes
+
+
+def weight_of(cell: Cell, settings: Settings) -> float | None:
+    """λ as the weight of the random route, which is what trials have."""
+    return None if cell.lam is None else exploration_weight(cell.lam, settings.lambda_means)
 
 
 def split(rows: Sequence[dict[str, Any]], share: float) -> tuple[np.ndarray, np.ndarray]:
@@ -143,7 +156,7 @@ def split(rows: Sequence[dict[str, Any]], share: float) -> tuple[np.ndarray, np.
 
 
 def study_key(settings: Settings, task: Task, rows: Sequence[dict[str, Any]]) -> str:
-    """Of all that trials depend on: another key is another study."""
+    """Of all that trials depend on: another key is another study, whose texts are in the store for the most part."""
     tune = asdict(settings.tune)
     for name in ("enabled", "patience", "minutes", "bandit", "rivals"):  # they end a study or start others
         tune.pop(name)
@@ -151,12 +164,19 @@ def study_key(settings: Settings, task: Task, rows: Sequence[dict[str, Any]]) ->
         name: read_json(f"data/assets/{name}/asset.json")["files"]
         for name in (task.model, task.judge, settings.embedder)
     }
+    routes = (route for v in settings.variants.values() for route in (v.q_route, v.lambda_route))
+    frequencies = sorted({route.file for route in routes if route.file})
     return content_key([
-        CODE_VERSION, tune, asdict(task), [row["id"] for row in rows], models, settings.seed,
-        settings.dtype, settings.device,
+        CODE_VERSION, code_of(METRICS_CODE), tune, asdict(task), rows, models, settings.seed,
+        settings.dtype, settings.device, [sha256_file(file) for file in frequencies],
         {name: repr(variant) for name, variant in settings.variants.items()}, settings.resamples,
         settings.comparison.diversity, settings.comparison.quality[task.name], settings.include_eos, settings.coupling,
     ]).hex()[:16]  # fmt: skip
+
+
+def code_of(folders: Sequence[Path]) -> str:
+    """Of Python files: whatever changes in them may change a reward."""
+    return sha256_json([path.read_text() for folder in folders for path in sorted(folder.glob("*.py"))])
 
 
 def differences(scores: dict[str, Score], settings: Settings) -> list[dict[str, Any]]:
@@ -165,6 +185,8 @@ def differences(scores: dict[str, Score], settings: Settings) -> list[dict[str, 
     for family in (name for name in ("scheduled", "routing") if name in scores):
         for rival in (name for name in scores if name not in (family, "scheduled")):
             difference = scores[family].reward - scores[rival].reward
+            if not np.isfinite(difference.value):  # of texts that have no quality or diversity
+                continue
             low, high = difference.interval(settings.confidence)
             records.append({
                 "family": family, "rival": rival, "difference": difference.value, "lo": low, "hi": high,
@@ -190,16 +212,20 @@ def bandit(
         return None
     seed, whole = seed_of(settings.seed, task.name, "bandit"), len(arms) * examples
     outcome = run_bandit(arms, scored, examples, whole, settings.tune.bandit, settings.confidence, seed)
+    rounds = [(pulls * task.samples, name, sure) for pulls, name, sure in outcome.rounds]
     half = max((one for one in outcome.rounds if one[0] <= outcome.whole // 2), default=outcome.rounds[0])
-    best = max(grid, key=lambda name: grid[name].reward.value)
-    of_grid = confidence_in(grid, best)
+    best = max(grid, key=lambda name: grid[name].worth)
     regret = grid[best].reward - grid[half[1]].reward
+    if not np.isfinite(regret.value):  # no arm has a reward
+        return None
+    of_grid = confidence_in(grid, best)
     low, high = regret.interval(settings.confidence)
     return {
-        "policy": settings.tune.bandit, "whole": outcome.whole, "texts": half[0], "best": half[1],
+        "policy": settings.tune.bandit, "whole": outcome.whole * task.samples, "texts": half[0] * task.samples,
+        "best": half[1],
         "confidence": half[2], "regret": regret.value, "lo": low, "hi": high, "grid_best": best,
         "grid_confidence": of_grid,
-        "texts_to_grid_confidence": reached(outcome.rounds, of_grid), "ended": outcome.why, "rounds": outcome.rounds,
+        "texts_to_grid_confidence": reached(rounds, of_grid), "ended": outcome.why, "rounds": rounds,
     }  # fmt: skip
 
 

@@ -58,3 +58,14 @@ def test_lists_in_params_are_block_style() -> None:
     """`dvc exp run -S` rewrites inline lists."""
     lines = (ROOT / "params.yaml").read_text().splitlines()
     assert not [line for line in lines if "[" in line.split("#")[0]]
+
+
+def params_of(stage: str) -> set[str]:
+    return {name for name in STAGES[stage]["do"]["params"] if isinstance(name, str)}
+
+
+def test_params_cover_what_stages_read() -> None:
+    """evaluate and tune make the grid's cells themselves; prepare maps a data set's columns."""
+    for stage in ("evaluate", "tune"):
+        assert params_of("generate") <= params_of(stage)
+    assert "assets.${item.data}" in params_of("prepare")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.report.findings import findings, verdict
+from pipeline.report.findings import findings, sentences, verdict
 from pipeline.report.records import TABLES, read_records, records_to_csv
 from pipeline.settings import parse_settings
 from tests import synthetic
@@ -85,6 +85,21 @@ def test_a_quality_that_was_passed_over_is_named() -> None:
     text = findings(parse_settings(values), {"textgen": found})
     assert "Quality is fluency gap to human" in text
     assert "MAUVE (0–1) needs 200 examples; there are 30." in text
+
+
+def test_a_search_without_intervals_or_a_grid_to_compare_with() -> None:
+    """Of resamples that are all undefined."""
+    settings = parse_settings(synthetic.raw_params())
+    found = synthetic.whole("textgen", settings)
+    for record in [*found["tune"]["differences"], found["tune"]["bandit"]]:
+        record |= {"lo": None, "hi": None}
+    for cell in found["tune"]["grid"]["cells"]:
+        cell["reward"] = None
+    text = "\n".join(sentences(found, settings))
+    assert (
+        "is 0 (no interval) above it" in text and "**no difference shown** against temperature 0.80" in text
+    )
+    assert "after 500 texts; no cell of the grid has one after 96." in text
 
 
 def test_missing_values_are_counted() -> None:

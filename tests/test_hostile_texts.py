@@ -164,6 +164,14 @@ def test_a_generated_text_that_spells_control_tokens_is_judged_as_text() -> None
     assert tokenizer("a</s>b")["input_ids"] == [1, 69, 2, 70]  # as it is without
 
 
+def test_a_judge_that_cannot_begin_a_text_is_named() -> None:
+    bare = unigram_tokenizer()
+    bare.eos_token = None
+    assert judge.tokenize(bare, ["a"], ["b"], 99, "j")[0].context == (2,)
+    with pytest.raises(PipelineError, match="judge j: its tokenizer has neither a begin nor an end token"):
+        judge.tokenize(bare, ["a", ""], ["b", "b"], 99, "j")
+
+
 ODD_TEXTS = [
     "\0 NUL \x01\x02\x1b[2J \x7f\x85 control",
     "zero\u200bwidth\u200d\u2060\ufeff joiners",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from pipeline import plot, summarize
 from pipeline.checks import PipelineError
-from pipeline.report import choose, heatmap, labels, names, style
+from pipeline.report import choose, heatmap, labels, names, routing, style, tuning
 from pipeline.report.table import Row
 from pipeline.settings import Base, Route, Variant, load_settings
 from tests import synthetic
@@ -155,3 +156,20 @@ def test_the_heat_map_says_when_q_and_lambda_are_one_knob() -> None:
     assert heatmap.note(ONE_KNOB, "explore").endswith("r = 1 − (1−q)(1−λ)")
     assert heatmap.note(ONE_KNOB, "exploit").endswith("r = 1 − (1−q)λ")
     assert "20 likeliest tokens" in heatmap.note(TWO_KNOBS, "explore")
+
+
+def test_a_law_that_gives_no_random_step() -> None:
+    """A schedule that starts at 0 before a gate that is counted at the first token."""
+    counted = {"variant": "v", "route": "q", "observed": "0", "lo": "0", "hi": "0.1"}
+    gates = [counted | {"expected": expected} for expected in ("0.0", "", "0.2")]
+    left = routing.draw(gates, [], {"v": ONE_KNOB}).axes[0]
+    assert len(left.containers) == 1  # nothing can be said of nothing
+
+
+def test_a_search_beside_a_grid_without_rewards() -> None:
+    found = synthetic.tuned("textgen", load_settings())
+    for cell in found["grid"]["cells"]:
+        cell["reward"] = None
+    figure = tuning.draw(found)
+    assert figure is not None
+    figure.savefig(io.BytesIO())

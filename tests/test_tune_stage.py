@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from pipeline import generate, tune
-from pipeline.checks import PipelineError
-from pipeline.files import read_json
+from pipeline.files import read_json, read_jsonl
+from pipeline.routing.cells import all_cells
+from pipeline.settings import load_settings, parse_settings
 from tests.test_events import read as read_events
 from tests.workspace import ROOT, inside, params, write_params
 
@@ -121,15 +122,76 @@ def test_three_examples_are_too_few_to_split(work: Path, capsys: pytest.CaptureF
     assert "left out, 1 examples to tune on and 3 to test on" in capsys.readouterr().out
 
 
-def test_a_metric_that_there_are_too_few_examples_for(work: Path) -> None:
+@pytest.mark.parametrize(
+    ("comparison", "why"),
+    [
+        ({"quality": {TASK: "mauve"}}, "quality.translation = mauve: needs 200 examples; there are 2"),
+        ({"diversity": "vendi"}, "diversity = vendi: needs 100 examples; there are 2"),
+        (
+            {"diversity": "sample_distinct_2"},
+            "diversity = sample_distinct_2: needs 2 texts an example; there is 1",
+        ),
+    ],
+)
+def test_a_metric_that_there_are_too_few_texts_for(
+    work: Path, capsys: pytest.CaptureFixture[str], comparison: dict[str, Any], why: str
+) -> None:
+    """It is missing in the grid too, whose report goes without tuning then."""
     values = params()
-    values["comparison"]["quality"][TASK] = "mauve"
+    for name, value in comparison.items():
+        values["comparison"][name] = values["comparison"][name] | value if name == "quality" else value
     write_params(work, values)
-    with pytest.raises(
-        PipelineError, match=r"comparison\.quality\.translation = mauve: needs 200 examples; there are 2"
-    ):
-        run(work)
-    assert not (work / f"data/tune/{TASK}.json").exists()
+    assert run(work) is None and f"left out, params.yaml: comparison.{why}" in capsys.readouterr().out
+
+
+def test_texts_without_a_reward(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One token is seldom two words: there are no pairs to count."""
+    values = params(steps=1)
+    values["comparison"]["diversity"] = "distinct_2"
+    write_params(work, values)
+    assert run(work) is None and "left out, no trial of routing has a reward" in capsys.readouterr().out
+
+
+def test_without_time_every_family_has_a_batch(work: Path) -> None:
+    values = params()
+    values["tune"]["minutes"] = 0
+    write_params(work, values)
+    families = run(work)["families"]
+    assert {own["ended"] for own in families.values()} == {"0 minutes are over"}
+    assert [len(own["trials"]) for own in families.values()] == [2, 2, 2]
+
+
+def test_several_texts_an_example(work: Path) -> None:
+    """Diversity is that of one text an example, as people wrote; all texts are counted."""
+    one = run(work)
+    values = params()
+    values["tasks"][TASK]["samples"] = 3
+    write_params(work, values)
+    several = run(work)
+    first = [found["families"]["routing"]["trials"][0] for found in (one, several)]  # plain sampling
+    assert first[0]["diversity"] == first[1]["diversity"] and first[0]["quality"] != first[1]["quality"]
+    counts = [(f["texts"], f["grid"]["texts"], f["bandit"]["whole"]) for f in (one, several)]
+    assert counts[1] == tuple(3 * count for count in counts[0])
+
+
+def test_another_text_of_a_reference_is_another_study(work: Path) -> None:
+    """An id of translation is that of its source alone."""
+    with inside(work):
+        settings = load_settings()
+        rows = read_jsonl(f"data/prepared/{TASK}.jsonl")
+        task = settings.tasks[TASK]
+        before = tune.study_key(settings, task, rows)
+        assert before == tune.study_key(settings, task, read_jsonl(f"data/prepared/{TASK}.jsonl"))
+        rows[0]["references"] = ["another"]
+        assert tune.study_key(settings, task, rows) != before
+
+
+def test_lambda_of_the_grid_is_the_random_route_s() -> None:
+    """As of the trials that it is drawn beside."""
+    values = params() | {"lambda_means": "exploit"}
+    settings = parse_settings(values)
+    cells = [cell for cell in all_cells(settings, settings.tasks[TASK]) if cell.variant == "uniform"]
+    assert {(cell.lam, tune.weight_of(cell, settings)) for cell in cells} == {(0.0, 1.0), (0.1, 0.9)}
 
 
 def test_a_damaged_journal_counts_as_an_interruption(work: Path) -> None:

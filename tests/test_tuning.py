@@ -149,7 +149,10 @@ def test_budget_patience_and_time(tmp_path: Path) -> None:
     left = iter([True, False])
     cell_of: Callable[[Any, str], Cell] = lambda trial, name: suggest(trial, "routing", made, 48, name)  # noqa: E731
     why = search(study, made.tune, 1, plain("routing", made), cell_of, Fake(), EXAMPLES, lambda: next(left))
-    assert why == "5 minutes are over" and len(trials(study)) == 4
+    assert why == "5 minutes are over" and len(trials(study)) == 8
+    study = open_study(tmp_path / "c", "routing", made.tune)  # the first batch is made in any case
+    search(study, made.tune, 1, plain("routing", made), cell_of, Fake(), EXAMPLES, lambda: False)
+    assert len(trials(study)) == 4 and winner(study)
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
@@ -211,6 +214,22 @@ def test_a_bandit_stops_when_it_is_sure() -> None:
     found = run_bandit(arms, Fake(noise=0.01), EXAMPLES, 1000, "ucb", 0.95, 1)
     assert (found.best, found.why, found.texts) == ("good", "the confidence is reached", 8)
     assert found.rounds == [(8, "good", 1.0)]
+
+
+def test_an_arm_without_a_reward_is_never_the_best() -> None:
+    """Its texts may all be empty; it stands first."""
+    arms = [
+        Cell(name, "temperature", Decoder(Base(temperature=t)))
+        for name, t in (("none", 0.8), ("some", 0.5))
+    ]
+
+    def scored(cells: Sequence[Cell], examples: int) -> dict[str, Score]:
+        found = Fake(noise=0.01)(cells, examples)
+        nothing = Sampled(math.nan, np.full(400, math.nan), examples)
+        return found | ({"none": Score(nothing, nothing, nothing)} if "none" in found else {})
+
+    outcome = run_bandit(arms, scored, EXAMPLES, 2 * EXAMPLES, "thompson", 0.95, 1)
+    assert outcome.best == "some" and {best for _, best, _ in outcome.rounds} == {"some"}
 
 
 def test_a_bandit_may_see_everything() -> None:

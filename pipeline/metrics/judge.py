@@ -38,11 +38,16 @@ def tokenize(
     that a text spells are text.
 
     longest: tokens of a context that all are padded for, where it is not among these. Raises `PipelineError`
-    when a pair does not fit into the judge's `context` positions.
+    when a pair does not fit into the judge's `context` positions, or there is no such token for an empty context.
     """
     opening = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     before = encode_as_text(tokenizer, contexts)["input_ids"]
     after = encode_as_text(tokenizer, texts, add_special_tokens=False)["input_ids"]
+    if opening is None and not all(before):
+        raise PipelineError(
+            f"judge {name}: its tokenizer has neither a begin nor an end token, which a text without context needs; "
+            "name another judge"
+        )
     pairs = [
         Scored(tuple(head) or (opening,), tuple(tail)) for head, tail in zip(before, after, strict=True)
     ]

@@ -69,8 +69,7 @@ def _tuned(found: dict[str, Any] | None) -> list[str]:
         lines.append(
             f"- After {bandit['texts']} of the grid's {bandit['whole']} texts the bandit ({bandit['policy']}) chose "
             f"`{bandit['best']}`, {bandit['confidence']:.0%} sure (share of resamples in which none is better); the "
-            f"grid's best, `{bandit['grid_best']}`, is {bandit['regret']:.3g} ({bandit['lo']:.3g} to "
-            f"{bandit['hi']:.3g}) above it in reward. "
+            f"grid's best, `{bandit['grid_best']}`, is {_three(bandit, 'regret', '.3g')} above it in reward. "
             + (
                 f"As sure as the whole grid ({bandit['grid_confidence']:.0%}) it was from {needed} texts on."
                 if needed is not None
@@ -84,12 +83,19 @@ def _reached(found: dict[str, Any]) -> str:
     """The best of all families beside the best of the grid, both on the examples that were tuned on."""
     winners = {family: own["winner"]["tune"] for family, own in found["families"].items()}
     family = max(winners, key=lambda name: winners[name]["reward"])
-    best = max((c for c in found["grid"]["cells"] if c["reward"] is not None), key=lambda c: c["reward"])
-    own, texts = winners[family], (found["texts"], found["grid"]["texts"])
+    grid = [cell for cell in found["grid"]["cells"] if cell["reward"] is not None]
+    texts, best = (
+        (found["texts"], found["grid"]["texts"]),
+        max(grid, key=lambda c: c["reward"], default=None),
+    )
+    of_grid = (
+        f"the best of the grid, `{best['cell']}`, {best['reward']:.3g}"
+        if best
+        else "no cell of the grid has one"
+    )
     return (
         f"- On the examples that were tuned on, the best of all families, {_setting(family, found)}, has a reward of "
-        f"{own['reward']:.3g} ({own['lo']:.3g} to {own['hi']:.3g}) after {texts[0]} texts; the best of the grid, "
-        f"`{best['cell']}`, {best['reward']:.3g} after {texts[1]}."
+        f"{_three(winners[family], 'reward', '.3g')} after {texts[0]} texts; {of_grid} after {texts[1]}."
     )
 
 
@@ -187,4 +193,11 @@ def _likelihood(record: dict[str, Any]) -> str:
 
 
 def _interval(record: dict[str, Any]) -> str:
-    return f"{record['difference']:+.3g} ({record['lo']:+.3g} to {record['hi']:+.3g})"
+    return _three(record, "difference", "+.3g")
+
+
+def _three(record: dict[str, Any], name: str, how: str) -> str:
+    """A number and its interval, which undefined resamples may leave without ends."""
+    if record["lo"] is None or record["hi"] is None:
+        return f"{record[name]:{how}} (no interval)"
+    return f"{record[name]:{how}} ({record['lo']:{how}} to {record['hi']:{how}})"

@@ -40,7 +40,7 @@ def draw(
 def _gates(ax: Axes, records: Sequence[dict[str, str]], looks: dict[str, style.Look]) -> None:
     for record in records:
         look = looks[record["variant"]]
-        if not record["expected"]:  # the law gives no number
+        if not record["expected"] or not float(record["expected"]):  # the law gives no number, or 0
             continue
         expected, observed, low, high = (float(record[n]) for n in ("expected", "observed", "lo", "hi"))
         ends = [[(observed - low) / expected], [(high - observed) / expected]]

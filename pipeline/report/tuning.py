@@ -64,14 +64,15 @@ def _rewards(ax: Axes, trials: dict[str, list[dict[str, Any]]], found: dict[str,
             ax.step(
                 x, np.maximum.accumulate(y), where="post", color=look.colour, label=look.name, linewidth=1.2
             )
-    ax.axhline(
-        best,
-        color="#888888",
-        linestyle=(0, (1, 2)),
-        label=f"best of the grid ({found['grid']['texts']} texts)",
-    )
-    floor = np.percentile([t["reward"] for own in trials.values() for t in own], 10)
-    ax.set_ylim(bottom=min(floor, best) - 0.05 * abs(best - floor))
+    if math.isfinite(best):
+        ax.axhline(
+            best,
+            color="#888888",
+            linestyle=(0, (1, 2)),
+            label=f"best of the grid ({found['grid']['texts']} texts)",
+        )
+        floor = np.percentile([t["reward"] for own in trials.values() for t in own], 10)
+        ax.set_ylim(bottom=min(floor, best) - 0.05 * abs(best - floor))
     ax.set_xlabel("trial (hollow: stopped early)")
     ax.set_title("reward, line: best so far", loc="left", fontsize=9)
     ax.legend(fontsize=style.SMALL)

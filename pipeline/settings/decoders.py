@@ -10,7 +10,7 @@ from pipeline.settings.schema import Base
 
 # The values that a base decoder's settings may take: (low, high, low itself excluded).
 BASE_RANGES = {
-    "temperature": (0.0, 100.0, True),
+    "temperature": (1e-6, 100.0, False),  # logits over less overflow
     "top_p": (0.0, 1.0, True),
     "min_p": (0.0, 1.0, False),
     "typical_p": (0.0, 1.0, True),

@@ -29,11 +29,14 @@ PRESETS = {
     # weight of the random route, so λ falls where it means explore and rises to 1 where it means exploit.
     "explore_first": Schedule("linear", 1.0, 0.0),
 }
+BASELINES = ("greedy", "temperature", "top-k", "top-p", "min-p", "typical-p", "η-sampling", "beam", "human")
 OPTIONAL = ("q_gate", "lambda_gate", "q_schedule", "lambda_schedule", "mix", "grid")
 
 
 def parse_variant(name: str, value: Any) -> Variant:
     key = checks.name("variants", name)
+    if name in BASELINES:
+        raise fail(key, name, "is a baseline's name in the report; choose another")
     section = checks.mapping(key, value)
     checks.keys(key, section, ("base", "q_route", "lambda_route"), OPTIONAL)
     grid = checks.mapping(f"{key}.grid", section["grid"]) if "grid" in section else {}

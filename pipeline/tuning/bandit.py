@@ -55,7 +55,7 @@ def run_bandit(
     rounds = []
     why = "every arm has seen all examples"
     while True:
-        best = max(found, key=lambda name: (found[name].reward.value, pulls[name]))
+        best = max(found, key=lambda name: (found[name].worth, pulls[name]))
         rounds.append((sum(pulls.values()), best, confidence_in(found, best)))
         if rounds[-1][2] >= confidence:
             why = "the confidence is reached"

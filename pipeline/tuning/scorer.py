@@ -36,6 +36,10 @@ from pipeline.settings import Base, Settings, Task
 PLAIN = Cell("plain sampling", "temperature", Decoder(Base()))
 
 
+class Unrewarded(PipelineError):
+    """There is no reward to tune for."""
+
+
 @dataclass(frozen=True)
 class Score:
     """Of one cell on some examples; quality and diversity turned so that more is better."""
@@ -43,6 +47,11 @@ class Score:
     quality: Sampled
     diversity: Sampled
     reward: Sampled
+
+    @property
+    def worth(self) -> float:
+        """The reward; −∞ where it is undefined, so that it is never the best."""
+        return self.reward.value if np.isfinite(self.reward.value) else -np.inf
 
 
 class Scorer:
@@ -60,6 +69,9 @@ class Scorer:
         self.tokenizer = load_tokenizer(self.folder, task.source_code)
         self.prepared = Prepared(settings, task, rows, self.folder, self.tokenizer)
         self.diversity = METRICS[settings.comparison.diversity]
+        # People wrote one text an example: numbers that depend on how many there are must be of one each.
+        alone = self.diversity.over_all and settings.tune.target == "human"
+        self.diversity_samples = 1 if alone else task.samples
         self.quality = self._quality(fewest)
         self.judge = Judge(settings, task)
         self.embeddings = Embeddings(settings, store)
@@ -73,34 +85,40 @@ class Scorer:
         asked = [METRICS[name] for name in self.settings.comparison.quality[self.task.name]]
         found = first_with_enough(asked, examples, self.task.samples)
         if found is None:
-            raise PipelineError(
-                f"params.yaml: comparison.quality.{self.task.name} = {asked[0].name}: "
-                f"{asked[0].missing(examples, self.task.samples)} in the smaller split (tune.share)"
-            )
-        return found
+            why = f"quality.{self.task.name} = {asked[0].name}: {asked[0].missing(examples, self.task.samples)}"
+        elif lack := self.diversity.missing(examples, self.diversity_samples):
+            why = f"diversity = {self.diversity.name}: {lack}"
+        else:
+            return found
+        raise Unrewarded(f"params.yaml: comparison.{why} in the smaller split (tune.share)")
 
     def scores(self, cells: Sequence[Cell], examples: np.ndarray) -> dict[str, Score]:
         """Cell → score on the rows `examples`, (N,) numbers. Cells have different names."""
         rows = [self.rows[i] for i in examples]
-        texts = self._texts([*cells, PLAIN], examples, rows)
+        every = [*cells, PLAIN]
+        texts = self._texts(every, examples, rows, self.task.samples)
+        counted = texts  # whose diversity counts
+        if self.diversity_samples != self.task.samples:
+            counted = self._texts(every, examples, rows, self.diversity_samples)
         weights = task_resamples(self.settings, self.task, [row["id"] for row in rows], "tune")
 
-        def sampled(name: str, metric: Metric) -> Sampled:
-            stats = by_example(metric.stats(texts[name]), texts[name].example, len(rows))
+        def sampled(cell: CellTexts, metric: Metric) -> Sampled:
+            stats = by_example(metric.stats(cell), cell.example, len(rows))
             found = resampled(stats, weights, metric.aggregate)
             return more_is_better(found, metric.higher_is_better)
 
-        target = self._target(sampled, weights)
+        target = self._target(lambda name: sampled(counted[name], self.diversity), weights)
         found = {}
         for cell in cells:
-            how_good, how_diverse = sampled(cell.name, self.quality), sampled(cell.name, self.diversity)
+            how_good = sampled(texts[cell.name], self.quality)
+            how_diverse = sampled(counted[cell.name], self.diversity)
             found[cell.name] = Score(how_good, how_diverse, self._reward(how_good, how_diverse, target))
         return found
 
-    def _target(self, sampled: Callable[[str, Metric], Sampled], weights: Weights) -> Sampled:
+    def _target(self, diversity: Callable[[str], Sampled], weights: Weights) -> Sampled:
         wanted = self.settings.tune.target
         if isinstance(wanted, str):
-            return sampled("human" if wanted == "human" else PLAIN.name, self.diversity)
+            return diversity("human" if wanted == "human" else PLAIN.name)
         return Sampled(wanted, np.full(len(weights), wanted), weights.shape[1])
 
     def _reward(self, quality: Sampled, diversity: Sampled, target: Sampled) -> Sampled:
@@ -113,14 +131,14 @@ class Scorer:
         )
 
     def _texts(
-        self, cells: Sequence[Cell], examples: np.ndarray, rows: list[dict[str, Any]]
+        self, cells: Sequence[Cell], examples: np.ndarray, rows: list[dict[str, Any]], samples: int
     ) -> dict[str, CellTexts]:
-        """Cell, and "human" → its texts with what the metrics need."""
+        """Cell, and "human" → its texts, so many an example, with what the metrics need."""
         settings, task = self.settings, self.task
         plan = self.prepared.plan(list(cells))
         plan = calibrate(settings, plan, self.folder, self.store, lambda *event: None)[0]
         chosen = [plan.examples[i] for i in examples]
-        wanted = {cell.name: plan.texts(plan.job_of(cell), chosen, task.samples) for cell in plan.cells}
+        wanted = {cell.name: plan.texts(plan.job_of(cell), chosen, samples) for cell in plan.cells}
         distinct = {text.key: text for texts in wanted.values() for text in texts}
         missing = self.store.absent((text, key) for key, text in distinct.items())
         self.computed += len(missing)
@@ -129,14 +147,14 @@ class Scorer:
                 lambda: self._model, plan, units(grouped(missing), settings.max_rows), self.store,
                 settings.batch_size, partial(in_processes, workers=1),
             )  # fmt: skip
-        order = text_order(settings, task, rows, task.samples)
+        order = text_order(settings, task, rows, samples)
         found: dict[str, CellTexts] = {}
         for name, texts in wanted.items():
             values = self.store.take([text.key for text in texts])
             records = [cell_row(text, unpack(values[text.key]), self.tokenizer, plan) for text in texts]
             columns = {key: [record[key] for record in records] for key in records[0]}
             columns["model_logprobs"] = [np.array(logs) for logs in columns["model_logprobs"]]
-            found[name] = cell_texts(columns, rows, task.samples, len(self.tokenizer), order)
+            found[name] = cell_texts(columns, rows, samples, len(self.tokenizer), order)
         found["human"] = human_texts(rows, self.tokenizer, text_order(settings, task, rows, 1))
         needs = self.quality.signature + self.diversity.signature
         if "{judge}" in needs:

@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pipeline.routing.cells import Cell
 from pipeline.settings import Tuning
 from pipeline.tuning.journal import Journal
-from pipeline.tuning.scorer import Score
+from pipeline.tuning.scorer import Score, Unrewarded
 
 Scored = Callable[[Sequence[Cell], int], dict[str, Score]]  # cells, number of examples → scores
 NUMBERS = ("reward", "quality", "diversity")  # what is kept of a trial
@@ -65,7 +65,7 @@ def search(
 ) -> str:
     """Run the study to its end; returns why it ended. Its first trial is `plain`.
 
-    suggest(trial, name): a cell; scored(cells, n): on the first n examples; go_on: may a new batch begin?
+    suggest(trial, name): a cell; scored(cells, n): on the first n examples; go_on: may a second or later batch begin?
     """
     sizes = rungs(examples, tune.rungs)
     for number, size in enumerate(batches(tune)):
@@ -74,7 +74,7 @@ def search(
             continue
         if _stale(study, tune.patience):
             return f"no better trial in {tune.patience} batches"
-        if not go_on():
+        if number and not go_on():
             return f"{tune.minutes:g} minutes are over"
         if len(asked) < size:
             asked = _ask(study, tune, number, size, seed_of(seed, study.study_name, number), plain, suggest)
@@ -179,6 +179,10 @@ def _stale(study: optuna.Study, patience: int) -> bool:
 
 
 def winner(study: optuna.Study) -> FrozenTrial:
-    """The trial with the best reward of those that saw all examples, the first of equals."""
+    """The trial with the best reward of those that saw all examples, the first of equals. Raises `Unrewarded`."""
     ended = [t for t in study.get_trials() if t.state == TrialState.COMPLETE]
+    if not ended:
+        raise Unrewarded(
+            f"no trial of {study.study_name} has a reward: quality or diversity is undefined for its texts"
+        )
     return max(ended, key=lambda t: (t.user_attrs["reward"], -t.number))
