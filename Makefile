@@ -1,25 +1,31 @@
-# make repro: set up, then run the pipeline.  make test: set up, then all tests.
+# make repro: set up, then run the pipeline.  make test: set up, then all tests.  make check: those without downloads.
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test check assets clean
+# Tests: a file in one process, for what its tests share; long files first (tests/conftest.py).
+JOBS ?= 2
+SPREAD := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+
+.PHONY: repro test check lint assets clean
 
 repro: $(BIN)/ready
 	@python -m pipeline.check  # first, because DVC reads params.yaml before it runs anything
 	dvc repro
 
-test: check assets
-	pytest -m real
+test: lint assets
+	pytest $(SPREAD)
 
 assets: $(BIN)/ready
 	dvc repro --glob "fetch@*" "prepare@*"
 
-check: $(BIN)/scale
+check: lint
+	pytest $(SPREAD) -m "not real"
+
+lint: $(BIN)/scale
 	ruff check
 	ruff format --check
 	mypy
-	pytest -m "not real"
 
 $(BIN)/ready: requirements.txt
 	$(PYTHON) -m venv .venv

@@ -1,14 +1,31 @@
-"""Workspaces that several test files start from."""
+"""Workspaces that several test files start from, and how tests share the processor."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each process; before torch is imported
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pipeline import generate
 from tests.workspace import inside, make_workspace
+
+# These begin, in this order, so that no process is left alone with one at the end; the other file with Ray
+# comes later, when this one's clusters are gone.
+LONG = ["end_to_end", "real_models", "ray", "surroundings"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        name = item.path.stem.removeprefix("test_")
+        return LONG.index(name) if name in LONG else len(LONG)
+
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

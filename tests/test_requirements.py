@@ -14,6 +14,7 @@ PINNED = dict(line.partition("#")[0].split("==") for line in LINES if line and n
 COMMANDS = {"dvc", "mypy", "pytest", "ruff"}  # of the Makefile
 FOR_OTHERS = {
     "accelerate": "transformers loads quantised GGUF with it",
+    "pytest-xdist": "pytest --numprocesses, of the Makefile",
     "types-pyyaml": "mypy",
 }
 
