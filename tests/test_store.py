@@ -89,3 +89,10 @@ def test_a_full_disk_is_not_called_damage(tmp_path: Path) -> None:
         store.put({bytes([i]): os.urandom(4000) for i in range(20)})
     store.put({b"k": b"small"})  # and what fits is still kept
     assert store.get([b"k", bytes([1])]) == {b"k": b"small"}
+
+
+def test_a_value_too_large_is_not_called_damage(tmp_path: Path) -> None:
+    store = Store(tmp_path / "rows.sqlite")
+    store.database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1000)
+    with pytest.raises(PipelineError, match=r"rows\.sqlite: string or blob too big$"):
+        store.put({b"k": bytes(2000)})

@@ -25,6 +25,7 @@ DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)  # the latter: a message th
 SOUND = {  # disk full, no permission, …: the file's content is as it was
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_TOOBIG,
 }  # fmt: skip
 
 
