@@ -56,6 +56,20 @@ def test_a_worker_that_dies_is_reported_and_finished_units_are_kept() -> None:
     assert len(kept) >= 2 and set(kept) <= {10, 20, 30, 40}
 
 
+def size(loaded: int, unit: bytes, on_step: Callable[[int], None]) -> int:
+    return len(unit)
+
+
+def load_badly() -> int:
+    raise PipelineError("no weights here")
+
+
+def test_why_no_worker_loads_arrives_while_a_large_unit_is_sent() -> None:
+    """More than a pipe holds: the parent is still writing when the worker ends."""
+    with pytest.raises(PipelineError, match="no weights here"):
+        list(in_processes(load_badly, size, [bytes(10**7)] * 2, lambda count: None, 2))
+
+
 def test_workers_end_with_their_parent() -> None:
     """kill -9 of the parent: a worker that waits for its next unit stops by itself."""
     code = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
@@ -49,9 +50,7 @@ def in_processes(
     try:
         yield from _hand_out(list(pool), iter(units), on_step)
     except (EOFError, ConnectionError):  # it ended while the parent read from it, or wrote to it
-        raise PipelineError(
-            "a worker process was stopped (out of memory?); what is finished is kept, run it again"
-        ) from None
+        raise _cause(pool) from None
     finally:
         for here, process in pool.items():
             here.close()  # a worker that waits for its next unit reads the end and stops
@@ -74,15 +73,33 @@ def _hand_out(
             if kind == "step":
                 on_step(value)
             elif kind == "error":
-                if isinstance(value, PipelineError):
-                    raise value
-                raise PipelineError(f"a worker failed: {type(value).__name__}: {value}") from value
+                raise _failure(value) from value
             else:
                 if (unit := next(units, None)) is not None:
                     pipe.send(unit)
                 else:
                     busy.discard(pipe)
                 yield value
+
+
+def _failure(error: Exception) -> PipelineError:
+    """Of what a worker has sent."""
+    if isinstance(error, PipelineError):
+        return error
+    return PipelineError(f"a worker failed: {type(error).__name__}: {error}")
+
+
+def _cause(pipes: Iterable[Connection]) -> PipelineError:
+    """Why a worker has ended: what it has sent may still lie in its pipe, where the parent was writing to it."""
+    for pipe in pipes:
+        with suppress(EOFError, ConnectionError):
+            while pipe.poll():
+                kind, value = pipe.recv()
+                if kind == "error":
+                    return _failure(value)
+    return PipelineError(
+        "a worker process was stopped (out of memory?); what is finished is kept, run it again"
+    )
 
 
 def _serve(pipe: Connection, load: Callable[[], Any], run: Callable[..., Any], threads: int) -> None:
