@@ -109,7 +109,7 @@ def die() -> None:
 
 @needs_ray
 def test_workers_that_die_while_they_load_end_the_run(two_nodes: Any) -> None:
-    with pytest.raises(PipelineError, match="3 workers were lost while they loaded the model"):
+    with pytest.raises(PipelineError, match="3 workers in a row were lost while they loaded the model"):
         list(on_ray(die, deadly, [1], lambda n: None, at(two_nodes)))
 
 

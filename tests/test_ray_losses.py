@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline.decoding.cluster import on_ray
+from pipeline.decoding import cluster
+from pipeline.decoding.cluster import Pool, on_ray
 from tests.ray_nodes import at, load, needs_ray, nodes_of
 
 pytestmark = needs_ray
@@ -108,3 +110,49 @@ def test_a_worker_that_was_idle_on_a_lost_node_gets_no_unit(
         (left,) = nodes.worker_nodes
         assert found == left.node_id == (tmp_path / "attempt-0").read_text()
     assert capsys.readouterr().out.count("a worker was lost") == 2
+
+
+def dies_before_it_is_ready(folder: Path) -> Path:
+    """Every other time."""
+    count = len(list(folder.iterdir()))
+    (folder / f"{count}").touch()
+    if count % 2 == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return folder
+
+
+def dies_at_work_twice(folder: Path, unit: int, on_step: Callable[[int], None]) -> int:
+    if len(list(folder.iterdir())) < 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return unit
+
+
+def test_workers_lost_now_and_then_while_they_load_do_not_end_the_run(tmp_path: Path) -> None:
+    """Three, but never two in a row."""
+    with nodes_of(1) as nodes:
+        load = partial(dies_before_it_is_ready, tmp_path)
+        assert list(on_ray(load, dies_at_work_twice, [7], lambda n: None, at(nodes, 1))) == [7]
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+def tell(loaded: int, unit: int, on_step: Callable[[int], None]) -> int:
+    return loaded
+
+
+def test_a_worker_whose_result_is_lost_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lives, and would keep the only CPU from the worker that follows it."""
+    real = Pool._value
+    lost: list[Any] = []
+
+    def value(self: Pool, reference: Any, what: str) -> Any:
+        found = real(self, reference, what)
+        if what == "a unit of work failed" and not lost:
+            lost.append(found)
+            return cluster.LOST
+        return found
+
+    monkeypatch.setattr(Pool, "_value", value)
+    monkeypatch.setattr(cluster, "PATIENCE", 30.0)
+    with nodes_of(1) as nodes:
+        (found,) = on_ray(load, tell, [0], lambda n: None, at(nodes, 1))
+    assert found != lost[0]  # another process

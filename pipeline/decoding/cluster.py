@@ -77,7 +77,7 @@ class Pool:
         self.idle: list[Any] = []
         self.busy: dict[Any, tuple[Any, Any, int]] = {}  # reference → actor, unit, deaths so far
         self.again: list[tuple[Any, int]] = []  # units whose worker was lost, deaths
-        self.never_ready = 0  # workers that were lost while they loaded
+        self.never_ready = 0  # workers in a row that were lost while they loaded
         self.told: dict[Any, int] = {}  # actor → steps that it has answered
         for _ in range(cluster.workers):
             self.add()
@@ -119,13 +119,15 @@ class Pool:
     def started(self, reference: Any) -> None:
         actor = self.starting.pop(reference)
         if self._value(reference, "a worker could not load the model") is LOST:
+            self.ray.kill(actor)
             self.never_ready += 1
             if self.never_ready == MOST_DEATHS:
                 raise PipelineError(
-                    f"{MOST_DEATHS} workers were lost while they loaded the model (out of memory?)"
+                    f"{MOST_DEATHS} workers in a row were lost while they loaded the model (out of memory?)"
                 )
             self.add()
         else:
+            self.never_ready = 0
             self.idle.append(actor)
 
     def finished(self, reference: Any) -> Iterator[Any]:
@@ -136,6 +138,7 @@ class Pool:
             yield value
             return
         say("ray", "warning: a worker was lost; its unit goes to another one")
+        self.ray.kill(actor)  # one that lives, with its result lost, would keep its CPUs
         self.look_after_idle()
         if deaths + 1 == MOST_DEATHS:
             raise PipelineError(
