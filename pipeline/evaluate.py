@@ -116,11 +116,9 @@ def likelihoods(
         },
         Prepared(settings, task, rows, folder, tokenizer).plan(cells),
         human,
-        settings.variants,
         weights,
-        settings.batch_size,
         store,
-        settings.confidence,
+        settings,
     )
 
 

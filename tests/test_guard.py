@@ -12,13 +12,16 @@ import torch
 
 from pipeline.checks import PipelineError
 from pipeline.decoding import guard
-from pipeline.decoding.execute import run_units
-from pipeline.decoding.guard import out_of_memory, run_guarded
+from pipeline.decoding.execute import Executor, run_units
+from pipeline.decoding.guard import run_guarded
+from pipeline.decoding.memory import out_of_memory
 from pipeline.decoding.model import load_model
 from pipeline.decoding.plan import Plan, Text
 from pipeline.decoding.runner import Ready, grouped, make_ready, units
 from pipeline.decoding.store import Store
 from pipeline.decoding.workers import in_processes
+from pipeline.metrics import judge
+from pipeline.metrics.judge import Scored, Scores
 from tests.test_plan import plan
 from tests.tiny import tiny_model_folder
 
@@ -144,3 +147,68 @@ def test_what_counts_as_too_little_memory() -> None:
     assert out_of_memory(MemoryError()) and out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
     assert not out_of_memory(RuntimeError("shape mismatch")) and not out_of_memory(ValueError("memory"))
+
+
+JUDGED = [Scored((1, 9, 33 + i), tuple(range(40 + i, 42 + 2 * i))) for i in range(12)]
+
+
+def load_small(folder: Path, most: int) -> Any:
+    """A model for which memory lacks where a unit has more than `most` contexts."""
+    model = load_model(folder)
+    pad = model.pad
+
+    def small(prompts: Sequence[Sequence[int]], length: int) -> Any:
+        if len(prompts) > most:
+            raise MemoryError("no room")
+        return pad(prompts, length)
+
+    object.__setattr__(model, "pad", small)
+    return model
+
+
+def judged(folder: Path, store: Store, most: int, execute: Executor, max_rows: int = 6) -> list[bytes]:
+    """Scores of `JUDGED`, computed with memory for `most` contexts."""
+    scores = Scores({}, store, 3)
+    work = scores.compute(
+        execute, partial(load_small, folder, most), [JUDGED], 16, max_rows, lambda done, total: None
+    )
+    assert work.texts == len(JUDGED)
+    return [values.tobytes() for values in scores.read(JUDGED)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_unit_too_large_for_the_judge_is_halved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int
+) -> None:
+    folder, execute = tiny_model_folder(tmp_path / "model"), partial(in_processes, workers=workers)
+    whole = judged(folder, Store(tmp_path / "whole.sqlite"), 99, partial(in_processes, workers=1))
+    assert not capsys.readouterr().out
+    assert judged(folder, Store(tmp_path / "halves.sqlite"), 3, execute) == whole
+    assert "warning: not enough memory for batch_size 16; going on with" in capsys.readouterr().out
+
+
+def test_the_judges_next_unit_begins_with_what_sufficed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory for 5 rows a call: 16 → 8 → 4."""
+    folder, execute = tiny_model_folder(tmp_path / "model"), partial(in_processes, workers=1)
+    whole = judged(folder, Store(tmp_path / "whole.sqlite"), 99, execute)
+    attempts: list[tuple[int, int]] = []
+    real = judge.score_unit
+
+    def score_unit(model: Any, unit: Any, on_step: Any, prompt_length: int, batch_size: int) -> Any:
+        attempts.append((len(unit), batch_size))
+        if batch_size > 5:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return real(model, unit, on_step, prompt_length, batch_size)
+
+    monkeypatch.setattr(judge, "score_unit", score_unit)
+    assert judged(folder, Store(tmp_path / "halves.sqlite"), 99, execute) == whole
+    assert attempts == [(6, 16), (3, 8), (1, 4), (2, 4), (3, 4), (6, 4)]
+
+
+def test_too_little_memory_for_one_text_of_the_judge(tmp_path: Path) -> None:
+    folder = tiny_model_folder(tmp_path / "model")
+    line = r"not enough memory for one text and 2 rows \(MemoryError: no room\)"
+    with pytest.raises(PipelineError, match=line):
+        judged(folder, Store(tmp_path / "rows.sqlite"), 0, partial(in_processes, workers=1))

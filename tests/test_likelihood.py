@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 import torch
 
 from pipeline.decoding.model import load_model
+from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.store import Store
-from pipeline.metrics.likelihood import RATES, Law, human_probabilities, laws_of, likelihood_curve
+from pipeline.metrics import likelihood
+from pipeline.metrics.judge import Scored
+from pipeline.metrics.likelihood import RATES, HumanProbabilities, Law, laws_of, likelihood_curve
 from pipeline.metrics.resamples import resample_weights
 from pipeline.routing.routes import unigram
 from pipeline.routing.vocabulary import Vocabulary
@@ -68,18 +72,8 @@ def test_probabilities_are_the_models(tmp_path: Path) -> None:
     store = Store(tmp_path / "rows.sqlite")
 
     def found(load: Any = lambda: model) -> tuple[np.ndarray, np.ndarray]:
-        return human_probabilities(
-            load,
-            {"model": "tiny"},
-            prompts,
-            texts,
-            laws,
-            vocabulary,
-            tables,
-            16,
-            64,
-            store,
-        )
+        made = HumanProbabilities(load, {"model": "tiny"}, laws, vocabulary, tables, 16, store)
+        return made.of([Scored(*pair) for pair in zip(prompts, texts, strict=True)], 64, 64)
 
     p, mass = found()
     for i, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
@@ -100,3 +94,80 @@ def test_probabilities_are_the_models(tmp_path: Path) -> None:
             assert p[3, i, t] == pytest.approx(expected.item(), rel=1e-3)
     again = found(lambda: pytest.fail("it was stored"))
     assert np.array_equal(again[0], p) and np.array_equal(again[1], mass)
+
+
+VOCABULARY = Vocabulary(300, np.arange(5, 261), frozenset({2}))
+TEXTS = [Scored((1, 9, 33 + i // 2), tuple(range(40 + i, 42 + 2 * i))) for i in range(10)]
+
+
+def of_ten(model: LanguageModel, store: Store, max_rows: int, batch_size: int = 16) -> list[bytes]:
+    """p and δ of `TEXTS` under two laws."""
+    laws = [Law(Base(), UNIFORM), Law(Base(top_p=0.5), TOP)]
+    made = HumanProbabilities(lambda: model, {}, laws, VOCABULARY, {}, 16, store)
+    return [values.tobytes() for values in made.of(TEXTS, batch_size, max_rows)]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> LanguageModel:
+    return load_model(tiny_model_folder(tmp_path / "model"))
+
+
+def forcing(monkeypatch: pytest.MonkeyPatch, fails: Callable[[int, int], Any]) -> list[tuple[int, int]]:
+    """Raises what `fails(texts, rows)` returns; the list gets texts and rows of every attempt."""
+    attempts: list[tuple[int, int]] = []
+    real = likelihood.force
+
+    def force(model: Any, prompts: Any, number: np.ndarray, forced: Any, length: int, rows: int) -> Any:
+        attempts.append((len(number), rows))
+        if error := fails(len(number), rows):
+            raise error
+        return real(model, prompts, number, forced, length, rows)
+
+    monkeypatch.setattr(likelihood, "force", force)
+    return attempts
+
+
+def test_blocks_give_the_same_bytes_and_small_values(
+    model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most `max_rows` texts at once; a value holds one text: two numbers a law and token."""
+    whole = of_ten(model, Store(tmp_path / "whole.sqlite"), 64)
+    attempts, store = forcing(monkeypatch, lambda texts, rows: None), Store(tmp_path / "blocks.sqlite")
+    assert of_ten(model, store, 4) == whole
+    assert attempts == [(4, 16), (4, 16), (2, 16)]
+    values = [value for (value,) in store.database.execute("SELECT value FROM items")]
+    assert sorted(map(len, values)) == sorted(2 * 2 * 8 * len(one.text) for one in TEXTS)
+
+
+def test_an_interruption_keeps_finished_blocks(
+    model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, store = of_ten(model, Store(tmp_path / "whole.sqlite"), 64), Store(tmp_path / "blocks.sqlite")
+    attempts = forcing(monkeypatch, lambda texts, rows: KeyboardInterrupt() if len(attempts) == 3 else None)
+    with pytest.raises(KeyboardInterrupt):
+        of_ten(model, store, 4)
+    assert of_ten(model, store, 4) == whole
+    assert [texts for texts, _ in attempts] == [4, 4, 2, 2]
+
+
+def test_too_little_memory_for_a_block(
+    model: LanguageModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Memory for 5 rows a call: 16 → 8 → 4, also for the next block."""
+    whole = of_ten(model, Store(tmp_path / "whole.sqlite"), 64)
+    attempts = forcing(monkeypatch, lambda texts, rows: MemoryError() if rows > 5 else None)
+    assert of_ten(model, Store(tmp_path / "halves.sqlite"), 8) == whole
+    assert attempts == [(8, 16), (4, 8), (2, 4), (2, 4), (4, 4), (2, 4)]
+    assert capsys.readouterr().out.count("not enough memory for batch_size 16; going on with 4 rows") == 1
+
+
+def test_other_frequencies_are_other_values(model: LanguageModel, tmp_path: Path) -> None:
+    """Of the same route, after texts were added."""
+    store, text = Store(tmp_path / "rows.sqlite"), Scored((1, 9), (40,))
+    for counted, expected in ([[40]], 1.0), ([[40, 77]], 0.5):
+        table = {UNIGRAM: unigram(counted, VOCABULARY)}
+        made = HumanProbabilities(lambda: model, {}, [Law(Base(), UNIGRAM)], VOCABULARY, table, 16, store)
+        assert made.of([text], 16, 16)[1].tolist() == [[[pytest.approx(expected)]]]

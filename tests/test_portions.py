@@ -1,5 +1,5 @@
-"""Judge and embedder work on portions of the texts of all cells, the judge also in several processes; that leaves no
-trace in the metrics."""
+"""Judge and embedder work on portions of the texts of all cells, the judge also in several processes, generator
+and judge on few texts at once where memory is little; that leaves no trace in the metrics."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_small_portions_give_the_same_bytes(work: Path, monkeypatch: pytest.Monk
         assert len(found) > 2 and sum(found) == sum(distinct[name]), name  # none is computed twice
         assert max(found) < 10, name  # what is left of one portion, and another
     store.unlink()
-    write_params(work, params() | {"workers": 2, "max_rows": 7})
+    write_params(work, params() | {"workers": 2, "max_rows": 3})
     monkeypatch.setattr(judge, "score_unit", score_unit)  # other processes import their own
     with inside(work):
         evaluate.main(["textgen"])

@@ -22,10 +22,11 @@ from pipeline.decoding.cluster import on_ray
 from pipeline.decoding.execute import run_units
 from pipeline.decoding.runner import grouped, units
 from pipeline.decoding.store import Store
+from pipeline.decoding.workers import in_processes
 from pipeline.metrics import collect
 from pipeline.settings import Cluster, parse_settings
 from tests.ray_nodes import at, load, needs_ray, nodes_of
-from tests.test_guard import load_poisoned
+from tests.test_guard import judged, load_poisoned
 from tests.test_plan import plan
 from tests.test_stages import columns
 from tests.tiny import tiny_model_folder
@@ -72,6 +73,16 @@ def test_the_same_scores_on_two_nodes(work: Path, two_nodes: Any, monkeypatch: p
     with inside(work):
         evaluate.main(["textgen"])
     assert [path.read_bytes() for path in found] == before
+
+
+@needs_ray
+def test_too_little_memory_for_the_judge(
+    tmp_path: Path, two_nodes: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, execute = tiny_model_folder(tmp_path / "model"), partial(on_ray, cluster=at(two_nodes))
+    whole = judged(folder, Store(tmp_path / "whole.sqlite"), 99, partial(in_processes, workers=1))
+    assert judged(folder, Store(tmp_path / "halves.sqlite"), 3, execute) == whole
+    assert "warning: not enough memory for batch_size 16; going on with" in capsys.readouterr().out
 
 
 @needs_ray

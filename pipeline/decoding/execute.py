@@ -10,13 +10,13 @@ from pipeline.checks import PipelineError
 from pipeline.decoding.cluster import on_ray
 from pipeline.decoding.forest import Work
 from pipeline.decoding.guard import Done, run_guarded
+from pipeline.decoding.memory import Warn
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.plan import Plan, Text
 from pipeline.decoding.runner import make_ready, pack
 from pipeline.decoding.store import Store
 from pipeline.decoding.workers import in_processes
 from pipeline.settings import Settings
-from pipeline.stage import say
 
 # (load, run, units, on_step) → results in the order in which they are done, as `in_processes` says
 Executor = Callable[
@@ -45,7 +45,7 @@ def run_units(
 
     Raises `PipelineError` at the end that names the examples which could not be run; all others are kept.
     """
-    total, failed, smallest = Work(), dict[str, str](), batch_size
+    total, failed, warn = Work(), dict[str, str](), Warn(batch_size)
     run = partial(run_guarded, plan=plan, batch_size=batch_size)
     done: Done
     for done in execute(partial(make_ready, load, plan), run, units, on_step):
@@ -54,12 +54,7 @@ def run_units(
         total.texts += len(done.found)
         on_unit(len(done.found))
         failed |= done.failed
-        if done.batch_size < smallest:
-            smallest = done.batch_size
-            say(
-                "model",
-                f"warning: not enough memory for batch_size {batch_size}; going on with {smallest} rows",
-            )
+        warn(done.batch_size)
         if len(failed) > MOST_FAILED:
             break
     if failed:

@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import torch
-
 from pipeline.checks import PipelineError, short
 from pipeline.decoding.forest import Work
 from pipeline.decoding.members import Trajectory
+from pipeline.decoding.memory import can_be_halved, in_two, out_of_memory, within
 from pipeline.decoding.plan import Plan, Text
 from pipeline.decoding.runner import Ready, run_unit
-
-SMALLEST = 2  # rows of a model call; one alone would be rounded otherwise
 
 
 @dataclass
@@ -41,44 +38,34 @@ def run_guarded(
     ready: Ready, texts: list[Text], on_step: Callable[[int], None], plan: Plan, batch_size: int
 ) -> Done:
     """Texts of a unit. Raises `PipelineError` alone: bad settings are bad for all texts."""
-    batch_size = min(batch_size, ready.most_rows or batch_size)  # what an earlier unit has found out
-    try:
-        found, work = run_unit(ready, texts, on_step, plan, batch_size)
-        return Done(found, work, {}, batch_size)
-    except PipelineError:
-        raise
-    except Exception as error:
-        lack = out_of_memory(error)
-        why = short(f"{type(error).__name__}: {error}", 300)
-    # Outside of the handler, so that the traceback no longer holds the tensors of the attempt.
-    if lack and (batch_size > SMALLEST or len(texts) > 1):
-        ready.most_rows = max(SMALLEST, batch_size // 2)
-        return _in_halves(ready, texts, on_step, plan, ready.most_rows)
-    if len({text.example for text in texts}) == 1:
-        return Done({}, Work(), {texts[0].example.id: why}, batch_size)
-    return _in_halves(ready, texts, on_step, plan, batch_size)
 
+    def attempt(some: list[Text], rows: int) -> Done:
+        try:
+            found, work = run_unit(ready, some, on_step, plan, rows)
+            return Done(found, work, {}, rows)
+        except PipelineError:
+            raise
+        except Exception as error:
+            if out_of_memory(error) and can_be_halved(some, rows):
+                raise
+            why = short(f"{type(error).__name__}: {error}", 300)
+        if len({text.example for text in some}) == 1:
+            return Done({}, Work(), {some[0].example.id: why}, rows)
+        done = Done()
+        for half in _halves(some):
+            done += run_guarded(ready, half, on_step, plan, rows)
+        return done
 
-def _in_halves(
-    ready: Ready, texts: list[Text], on_step: Callable[[int], None], plan: Plan, batch_size: int
-) -> Done:
-    """Half of the examples at a time, or of the texts of one, and so half of the cache."""
-    examples = list(dict.fromkeys(text.example for text in texts))
-    first = set(examples[: len(examples) // 2])
-    halves = [[t for t in texts if t.example in first], [t for t in texts if t.example not in first]]
-    if len(examples) == 1:
-        halves = [texts[: len(texts) // 2], texts[len(texts) // 2 :]]
     done = Done()
-    for half in halves:
-        if half:
-            done += run_guarded(ready, half, on_step, plan, batch_size)
+    for part in within(ready.memory, attempt, texts, batch_size, _halves):
+        done += part
     return done
 
 
-def out_of_memory(error: Exception) -> bool:
-    """PyTorch has a class of its own for GPUs alone."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        words in str(error) for words in ("can't allocate memory", "not enough memory", "bad_alloc")
-    )
+def _halves(texts: list[Text]) -> list[list[Text]]:
+    """Half of the examples each, or of the texts of one, and so half of the cache."""
+    examples = list(dict.fromkeys(text.example for text in texts))
+    if len(examples) == 1:
+        return in_two(texts)
+    first = set(examples[: len(examples) // 2])
+    return [[t for t in texts if t.example in first], [t for t in texts if t.example not in first]]

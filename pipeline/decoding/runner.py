@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from pipeline.decoding.cache import RowStates
 from pipeline.decoding.examples import Example, padded_length
 from pipeline.decoding.forest import Work, decode
 from pipeline.decoding.members import Trajectory
+from pipeline.decoding.memory import Memory
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.plan import Job, Plan, Text
 from pipeline.decoding.sampler import Sampler
@@ -87,7 +88,7 @@ class Ready:
 
     model: LanguageModel
     prefix: RowStates | None
-    most_rows: int | None = None  # of a model call, where memory was too little for more
+    memory: Memory = field(default_factory=Memory)
 
 
 def make_ready(load: Callable[[], LanguageModel], plan: Plan) -> Ready:

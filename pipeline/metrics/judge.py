@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -14,6 +14,7 @@ from pipeline.checks import PipelineError
 from pipeline.decoding.examples import padded_length
 from pipeline.decoding.execute import Executor
 from pipeline.decoding.forest import Work
+from pipeline.decoding.memory import Memory, Warn, within
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.scorer import score
 from pipeline.decoding.store import Store, content_key
@@ -25,7 +26,7 @@ CODE_VERSION = 4  # raise it when a change of code changes scores
 
 @dataclass(frozen=True)
 class Scored:
-    """A text after its context, both in the judge's tokens."""
+    """A text after its context, both in a model's tokens."""
 
     context: tuple[int, ...]
     text: tuple[int, ...]
@@ -126,16 +127,52 @@ class Scores:
         given = units()
         if (first := next(given, None)) is None:
             return work
-        run = partial(score_unit, prompt_length=padded_length(self.longest), batch_size=batch_size)
-        for found, of_unit in execute(load, run, chain([first], given), on_step):
+        run = partial(run_scored, prompt_length=padded_length(self.longest), batch_size=batch_size)
+        warn = Warn(batch_size)
+        for found, of_unit, rows in execute(
+            partial(make_reader, load), run, chain([first], given), on_step
+        ):
             keys = self.keys(found)
             self.store.put({keys[pair]: values.tobytes() for pair, values in found.items()})
             waiting.difference_update(found)
             work += of_unit
             work.texts += len(found)
+            warn(rows)
             done += sum(len(pair.text) for pair in found)
             on_step(max(0, done - told))  # workers have told of units that are not done yet
         return work
+
+
+@dataclass
+class Reader:
+    """A loaded judge."""
+
+    model: LanguageModel
+    memory: Memory = field(default_factory=Memory)
+
+
+def make_reader(load: Callable[[], LanguageModel]) -> Reader:
+    return Reader(load())
+
+
+def run_scored(
+    reader: Reader,
+    unit: Sequence[Scored],
+    on_step: Callable[[int], None],
+    prompt_length: int,
+    batch_size: int,
+) -> tuple[dict[Scored, np.ndarray], Work, int]:
+    """As `score_unit`, with as many rows a model call as memory allows, and their number."""
+    found, work, smallest = dict[Scored, np.ndarray](), Work(), batch_size
+
+    def attempt(some: list[Scored], rows: int) -> tuple[dict[Scored, np.ndarray], Work, int]:
+        return *score_unit(reader.model, some, on_step, prompt_length=prompt_length, batch_size=rows), rows
+
+    for part, of_part, rows in within(reader.memory, attempt, list(unit), batch_size):
+        found |= part
+        work += of_part
+        smallest = min(smallest, rows)
+    return found, work, smallest
 
 
 def score_unit(

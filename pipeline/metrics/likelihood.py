@@ -7,9 +7,10 @@ want (Jelinek & Mercer 1980).
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,20 +18,23 @@ import torch
 from torch import Tensor
 
 from pipeline.decoding.examples import padded_length
+from pipeline.decoding.memory import Memory, Warn, within
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.plan import Plan
 from pipeline.decoding.sampling import distribution
 from pipeline.decoding.scorer import Forced, force
 from pipeline.decoding.store import Store, content_key
 from pipeline.metrics.base import CellTexts, ratio
+from pipeline.metrics.judge import Scored
+from pipeline.metrics.portions import cut
 from pipeline.metrics.resamples import Weights, resampled_sums
 from pipeline.metrics.statistics import percentile_interval, sampled
 from pipeline.routing.routes import delta
 from pipeline.routing.vocabulary import Vocabulary
-from pipeline.settings import Base, Route, Variant
+from pipeline.settings import Base, Route, Settings, Variant
 
 RATES = np.concatenate([[0.0], np.logspace(-4, 0, 81)])  # r; the last is 1
-CODE_VERSION = 1  # raise it when a change of code changes what is stored
+CODE_VERSION = 2  # raise it when a change of code changes what is stored
 SCORE_ROUTES = ("uniform", "top_k", "unigram")  # of a closed form in the scores
 
 
@@ -82,40 +86,69 @@ def laws_of(variants: dict[str, Variant]) -> dict[tuple[str, str], Law]:
     return found
 
 
-def human_probabilities(
-    load: Callable[[], LanguageModel],
-    address: dict[str, Any],
-    prompts: Sequence[tuple[int, ...]],
-    texts: Sequence[tuple[int, ...]],
-    laws: Sequence[Law],
-    vocabulary: Vocabulary,
-    tables: dict[Route, np.ndarray],
-    prompt_length: int,
-    batch_size: int,
-    store: Store,
-) -> tuple[np.ndarray, np.ndarray]:
-    """p and δ of every token of every text, each (laws, texts, T) float64; computed once, then stored.
+@dataclass(frozen=True)
+class HumanProbabilities:
+    """p and δ of every token of human texts under laws, computed once, then kept in the store.
 
-    address: what identifies the model. Texts must have at least one token.
+    address: what identifies the model. prompt_length: for which all prompts are padded. Contexts are prompts here,
+    in the generator's tokens.
     """
-    about = {
-        **address, "code": CODE_VERSION, "laws": [repr(law) for law in laws], "prompts": prompts, "texts": texts,
-        "allowed": vocabulary.allowed.tolist(), "prompt_length": prompt_length,
-    }  # fmt: skip
-    key = content_key(["likelihood", about])
-    there = store.get([key])
-    if key not in there:
-        recorder = Recorder(texts, laws, vocabulary, tables)
-        distinct = list(dict.fromkeys(prompts))
-        place = {prompt: i for i, prompt in enumerate(distinct)}
-        number = np.array([place[prompt] for prompt in prompts])
-        force(load(), distinct, number, recorder, prompt_length, batch_size)
-        buffer = io.BytesIO()
-        np.savez(buffer, p=recorder.p, delta=recorder.delta)
-        there = {key: buffer.getvalue()}
-        store.put(there)
-    with np.load(io.BytesIO(there[key]), allow_pickle=False) as arrays:
-        return arrays["p"], arrays["delta"]
+
+    load: Callable[[], LanguageModel]
+    address: dict[str, Any]
+    laws: Sequence[Law]
+    vocabulary: Vocabulary
+    tables: dict[Route, np.ndarray]
+    prompt_length: int
+    store: Store
+
+    def keys(self, texts: Iterable[Scored]) -> dict[Scored, bytes]:
+        """Distinct text → its key in the store."""
+        tables = {
+            repr(route): hashlib.sha256(table.tobytes()).hexdigest() for route, table in self.tables.items()
+        }
+        about = content_key({
+            **self.address, "code": CODE_VERSION, "laws": [repr(law) for law in self.laws], "tables": tables,
+            "allowed": self.vocabulary.allowed.tolist(), "prompt_length": self.prompt_length,
+        }).hex()  # fmt: skip
+        return {
+            one: content_key(["likelihood", about, one.context, one.text]) for one in dict.fromkeys(texts)
+        }
+
+    def of(self, texts: Sequence[Scored], batch_size: int, max_rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """Each (laws, texts, T) float64. Texts have at least one token; at most `max_rows` are run at once."""
+        keys = self.keys(texts)
+        if missing := self.store.absent(keys.items()):
+            model, memory, warn = self.load(), Memory(), Warn(batch_size)
+            for unit in cut(missing, max_rows):
+                for found, rows in within(memory, partial(self._observe, model), list(unit), batch_size):
+                    self.store.put({keys[one]: value.tobytes() for one, value in found.items()})
+                    warn(rows)
+        both = np.zeros((2, len(self.laws), len(texts), max(len(one.text) for one in texts)))
+        for few in cut(range(len(texts))):
+            there = self.store.take([keys[texts[i]] for i in few])
+            for i in few:
+                value = np.frombuffer(there[keys[texts[i]]])
+                both[:, :, i, : len(texts[i].text)] = value.reshape(2, len(self.laws), -1)
+        return both[0], both[1]
+
+    def _observe(
+        self, model: LanguageModel, texts: list[Scored], rows: int
+    ) -> tuple[dict[Scored, np.ndarray], int]:
+        """Text → (2, laws, T) float64; and the rows."""
+        prompts = list(dict.fromkeys(one.context for one in texts))
+        number = {prompt: i for i, prompt in enumerate(prompts)}
+        recorder = Recorder([one.text for one in texts], self.laws, self.vocabulary, self.tables)
+        force(
+            model,
+            prompts,
+            np.array([number[one.context] for one in texts]),
+            recorder,
+            self.prompt_length,
+            rows,
+        )
+        both = np.stack([recorder.p, recorder.delta])
+        return {one: both[:, :, i, : len(one.text)] for i, one in enumerate(texts)}, rows
 
 
 def likelihood_curve(
@@ -148,11 +181,9 @@ def human_likelihood(
     address: dict[str, Any],
     plan: Plan,
     human: CellTexts,
-    variants: dict[str, Variant],
     weights: Weights,
-    batch_size: int,
     store: Store,
-    confidence: float,
+    settings: Settings,
 ) -> list[dict[str, Any]]:
     """A record for each variant and route with a closed form: its curve over r and the best r.
 
@@ -161,28 +192,22 @@ def human_likelihood(
     tables = {replace(route, digest=""): table for route, table in plan.tables.items()}
     laws = {
         name: law
-        for name, law in laws_of(variants).items()
+        for name, law in laws_of(settings.variants).items()
         if law.route.kind != "unigram" or law.route in tables
     }
     there = [i for i, ids in enumerate(human.token_ids) if ids]
     if not laws or not there:
         return []
     distinct = list(dict.fromkeys(laws.values()))
-    p, mass = human_probabilities(
-        load,
-        address,
-        [plan.examples[i].prompt for i in there],
-        [tuple(human.token_ids[i]) for i in there],
-        distinct,
-        plan.vocabulary,
-        tables,
-        padded_length(max(len(example.prompt) for example in plan.examples)),
-        batch_size,
-        store,
+    prompt_length = padded_length(max(len(example.prompt) for example in plan.examples))
+    probabilities = HumanProbabilities(
+        load, address, distinct, plan.vocabulary, tables, prompt_length, store
     )
+    texts = [Scored(plan.examples[i].prompt, tuple(human.token_ids[i])) for i in there]
+    p, mass = probabilities.of(texts, settings.batch_size, settings.max_rows)
     lengths = np.array([len(human.token_ids[i]) for i in there], dtype=np.float64)
     curves = [
-        likelihood_curve(p[n], mass[n], lengths, weights[:, there], confidence)
+        likelihood_curve(p[n], mass[n], lengths, weights[:, there], settings.confidence)
         for n in range(len(distinct))
     ]
     return [
