@@ -176,7 +176,7 @@ def study_key(settings: Settings, task: Task, rows: Sequence[dict[str, Any]]) ->
 
 def code_of(folders: Sequence[Path]) -> str:
     """Of Python files: whatever changes in them may change a reward."""
-    return sha256_json([path.read_text() for folder in folders for path in sorted(folder.glob("*.py"))])
+    return sha256_json([sha256_file(path) for folder in folders for path in sorted(folder.glob("*.py"))])
 
 
 def differences(scores: dict[str, Score], settings: Settings) -> list[dict[str, Any]]:

@@ -126,7 +126,7 @@ def test_a_row_does_not_depend_on_its_batch() -> None:
         ({"q_gate": Gate("entropy")}, "`q_gate` needs a scale above 0"),
         ({"q": "a"}, "`q` has to be a float"),
         ({"q_route": Route("unifrom")}, "uniform, top_k, unigram or frozen, but is unifrom"),
-        ({"base": Base(temperature=0.0)}, "temperature in 0 to 100, but it is 0"),
+        ({"base": Base(temperature=0.0)}, "temperature in 1e-06 to 100, but it is 0"),
         ({"base": Base(top_p=1.5)}, "top_p in 0 to 1, but it is 1.5"),
         ({"base": Base(top_k=-3)}, "top_k of at least 0"),
         (
