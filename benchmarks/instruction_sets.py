@@ -34,7 +34,7 @@ def texts(task: str, dtype: str) -> list[list[list[int]]]:
     settings = load_settings()
     work = workload(settings, task, without_beam(settings, task), EXAMPLES, max_new_tokens=TOKENS)
     model = load_model(work.folder, dtype)
-    ready = make_ready(lambda: model, work.plan)
+    ready = make_ready(lambda: model, work.plan.prefix)
     order = np.random.Generator(np.random.Philox(1)).permutation(len(work.texts))
     ways = []
     for some, batch_size, share in (

@@ -68,7 +68,7 @@ def ours(task: str, dtype: str) -> dict[str, Any]:
 
 def decode(model: LanguageModel, work: Workload, settings: Settings, share: bool = True) -> dict[str, Any]:
     """Tokens are counted once for every cell that holds them: what the loop would have computed."""
-    ready = make_ready(lambda: model, work.plan)
+    ready = make_ready(lambda: model, work.plan.prefix)
     total, tokens = Work(), 0
     started = time.perf_counter()
     for block in units(grouped(work.texts), settings.max_rows):

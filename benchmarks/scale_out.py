@@ -81,7 +81,7 @@ def seconds(settings: Settings, work: Workload, blocks: int, execute: Executor) 
 
 def in_pieces(settings: Settings, work: Workload) -> dict[str, list[dict[str, Any]]]:
     """Blocks of more examples, and an example's cells cut into several units."""
-    ready = make_ready(lambda: load_model(work.folder, settings.dtype), work.plan)
+    ready = make_ready(lambda: load_model(work.folder, settings.dtype), work.plan.prefix)
     groups = list(grouped(work.texts))
     blocks = []
     for count in BLOCKS:
@@ -110,7 +110,7 @@ def large_grid(settings: Settings) -> dict[str, Any]:
     name = "plausible"
     large = replace(settings, q=rates, lambdas=rates, variants={name: settings.variants[name]})
     work = workload(large, TASK, routing_only(large, TASK), 4)
-    ready = make_ready(lambda: load_model(work.folder, settings.dtype), work.plan)
+    ready = make_ready(lambda: load_model(work.folder, settings.dtype), work.plan.prefix)
     with tempfile.TemporaryDirectory() as folder:
         store, found = Store(Path(folder) / "rows.sqlite"), {"rows": 0, "tokens": 0}
         for texts in grouped(work.texts):

@@ -39,3 +39,20 @@ class Progress:
     def __exit__(self, *error: Any) -> None:
         if self.bar is not None:
             self.bar.close()
+
+
+class Tally:
+    """How much is done, of workers that tell their steps while they are at a unit, and give it when it is done."""
+
+    def __init__(self, show: Callable[[int], None]) -> None:
+        self.show = show
+        self.told, self.done = 0, 0  # told: what is shown, units that are not done among it
+
+    def step(self, count: int) -> None:
+        self.told += count
+        self.show(self.told)
+
+    def finish(self, count: int) -> None:
+        """A unit of so many steps is done, whatever was told of it."""
+        self.done += count
+        self.step(max(0, self.done - self.told))

@@ -28,7 +28,7 @@ from pipeline.tuning.scorer import Score, Scorer, Unrewarded
 from pipeline.tuning.space import families, plain, suggest
 from pipeline.tuning.study import open_study, search, seed_of, winner
 
-METRICS_CODE = [Path(__file__).parent / name for name in ("metrics", "tuning")]
+REWARD_CODE = [Path(__file__).parent / name for name in ("metrics", "tasks", "tuning")]
 
 
 def main(argv: list[str]) -> None:
@@ -100,7 +100,7 @@ def tuned(
                 study = open_study(path, family, settings.tune)
                 why = search(
                     study, settings.tune, settings.seed, plain(family, settings), cell_of, scored, len(tune),
-                    partial(within, started, settings.tune.minutes / len(names)), on_trial,
+                    partial(time_left, started, settings.tune.minutes / len(names)), on_trial,
                 )  # fmt: skip
                 best = winner(study)
                 winners[family] = cell_of(optuna.trial.FixedTrial(best.params), "winner")
@@ -140,7 +140,7 @@ def tuned(
         return result, scorer.computed
 
 
-def within(started: float, minutes: float) -> bool:
+def time_left(started: float, minutes: float) -> bool:
     return time.perf_counter() - started < 60 * minutes
 
 
@@ -167,7 +167,7 @@ def study_key(settings: Settings, task: Task, rows: Sequence[dict[str, Any]]) ->
     routes = (route for v in settings.variants.values() for route in (v.q_route, v.lambda_route))
     frequencies = sorted({route.file for route in routes if route.file})
     return content_key([
-        CODE_VERSION, code_of(METRICS_CODE), tune, asdict(task), rows, models, settings.seed,
+        CODE_VERSION, code_of(REWARD_CODE), tune, asdict(task), rows, models, settings.seed,
         settings.dtype, settings.device, [sha256_file(file) for file in frequencies],
         {name: repr(variant) for name, variant in settings.variants.items()}, settings.resamples,
         settings.comparison.diversity, settings.comparison.quality[task.name], settings.include_eos, settings.coupling,

@@ -31,7 +31,7 @@ def case(tmp_path: Path) -> tuple[Path, Plan, list[Text], Ready]:
     folder = tiny_model_folder(tmp_path / "model")
     made = plan(6, 2)
     texts = [text for job in made.jobs() for text in made.texts_of(job)]
-    return folder, made, texts, make_ready(lambda: load_model(folder), made)
+    return folder, made, texts, make_ready(lambda: load_model(folder), made.prefix)
 
 
 def bytes_of(found: dict[bytes, Any]) -> dict[bytes, tuple[bytes, bytes]]:

@@ -53,7 +53,7 @@ def loaded(request: pytest.FixtureRequest) -> Loaded:
 
 
 def ready(model: LanguageModel, plan: Plan) -> Ready:
-    return make_ready(lambda: model, plan)
+    return make_ready(lambda: model, plan.prefix)
 
 
 def same(one: Trajectory, other: Trajectory) -> bool:

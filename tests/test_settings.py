@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from pipeline.checks import SettingsError
+from pipeline.report import style
 from pipeline.settings import (
     Base,
     Gate,
@@ -19,6 +21,7 @@ from pipeline.settings import (
     load_settings,
     parse_settings,
 )
+from pipeline.settings.variants import BASELINES
 
 ROOT = Path(__file__).parent.parent
 
@@ -229,3 +232,9 @@ def test_spans_that_do_not_fit(raw: dict[str, Any]) -> None:
         SettingsError, match=r"lambda_gate.span = 4.0: .* not 0.99 \(the grid's lambda = 0.01\)"
     ):
         parse_settings(raw)
+
+
+def test_the_report_s_names_of_baselines_are_taken() -> None:
+    """A variant of such a name would be one family with it on the page."""
+    names = {look.name for look in style.FAMILY_LOOKS.values()}
+    assert {name for name in names if re.fullmatch(r"[\w-]+", name)} <= set(BASELINES)

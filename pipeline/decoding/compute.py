@@ -18,7 +18,7 @@ from pipeline.decoding.resolve import CALIBRATION_PROMPTS, bases_to_calibrate, w
 from pipeline.decoding.runner import grouped, units, unpack
 from pipeline.decoding.store import Store
 from pipeline.events import Log
-from pipeline.progress import Progress
+from pipeline.progress import Progress, Tally
 from pipeline.routing.cells import Decoder
 from pipeline.settings import Settings
 
@@ -86,25 +86,18 @@ def compute(
         decoders |= {text.job for text in group}
     if not total:
         return Computed()
-    done, told = 0, 0  # texts, and tokens that the bar shows
+    tally = Tally(lambda told: show(told, total * steps))
 
-    def on_step(count: int) -> None:
-        nonlocal told
-        told += count
-        show(told, total * steps)
-
-    def on_unit(count: int) -> None:  # texts that ended early count as whole
-        nonlocal done
-        done += count
-        on_step(max(0, done * steps - told))  # workers have told of units that are not done yet
-        log("tokens_per_second", done * steps / (time.perf_counter() - started), done)
+    def on_unit(texts: int) -> None:  # those that ended early count as whole
+        tally.finish(texts * steps)
+        log("tokens_per_second", tally.done / (time.perf_counter() - started), tally.done // steps)
 
     with Progress(f"{plan.task.name}, {len(decoders)} decoders", "tok") as show:
-        on_step(0)
+        tally.step(0)
         work = run_units(
             partial(load_model, folder.resolve(), settings.dtype, settings.device, plan.task.target_code),
             plan, units(groups(), settings.max_rows), store, settings.batch_size, executor_of(settings),
-            on_step, on_unit,
+            tally.step, on_unit,
         )  # fmt: skip
-    log("tokens_per_model_row", work.delivered / work.rows, done)
+    log("tokens_per_model_row", work.delivered / work.rows, tally.done // steps)
     return Computed(work, time.perf_counter() - started, frozenset(decoders))

@@ -84,17 +84,17 @@ def units(groups: Iterable[list[Text]], max_rows: int) -> Iterator[list[Text]]:
 
 @dataclass
 class Ready:
-    """A loaded model, with the keys and values of the prefix that all prompts of the plan share."""
+    """A loaded model, with the keys and values of a prefix that all prompts share."""
 
     model: LanguageModel
     prefix: RowStates | None
     memory: Memory = field(default_factory=Memory)
 
 
-def make_ready(load: Callable[[], LanguageModel], plan: Plan) -> Ready:
+def make_ready(load: Callable[[], LanguageModel], prefix: tuple[int, ...] = ()) -> Ready:
     model = load()
     with torch.inference_mode():
-        return Ready(model, model.prefix_states(plan.prefix) if plan.prefix else None)
+        return Ready(model, model.prefix_states(prefix) if prefix else None)
 
 
 def run_unit(

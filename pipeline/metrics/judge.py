@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -14,12 +14,14 @@ from pipeline.checks import PipelineError
 from pipeline.decoding.examples import padded_length
 from pipeline.decoding.execute import Executor
 from pipeline.decoding.forest import Work
-from pipeline.decoding.memory import Memory, Warn, within
+from pipeline.decoding.memory import Warn, within
 from pipeline.decoding.network import LanguageModel
+from pipeline.decoding.runner import Ready, make_ready
 from pipeline.decoding.scorer import score
 from pipeline.decoding.store import Store, content_key
 from pipeline.decoding.tokens import encode_as_text
 from pipeline.metrics.portions import cut, portions
+from pipeline.progress import Tally
 
 CODE_VERSION = 4  # raise it when a change of code changes scores
 
@@ -108,7 +110,8 @@ class Scores:
         was looked at so far.
         """
         waiting = set[Scored]()  # for their results
-        done, told, total, work = 0, 0, 0, Work()
+        total, work = 0, Work()
+        tally = Tally(lambda told: on_tokens(told, total))
 
         def units() -> Iterator[Sequence[Scored]]:
             nonlocal total
@@ -119,18 +122,13 @@ class Scores:
                 total += sum(len(pair.text) for pair in portion)
                 yield from cut(sorted(portion, key=lambda pair: pair.context), max_rows)
 
-        def on_step(tokens: int) -> None:
-            nonlocal told
-            told += tokens
-            on_tokens(told, total)
-
         given = units()
         if (first := next(given, None)) is None:
             return work
         run = partial(run_scored, prompt_length=padded_length(self.longest), batch_size=batch_size)
         warn = Warn(batch_size)
         for found, of_unit, rows in execute(
-            partial(make_reader, load), run, chain([first], given), on_step
+            partial(make_ready, load), run, chain([first], given), tally.step
         ):
             keys = self.keys(found)
             self.store.put({keys[pair]: values.tobytes() for pair, values in found.items()})
@@ -138,25 +136,12 @@ class Scores:
             work += of_unit
             work.texts += len(found)
             warn(rows)
-            done += sum(len(pair.text) for pair in found)
-            on_step(max(0, done - told))  # workers have told of units that are not done yet
+            tally.finish(sum(len(pair.text) for pair in found))
         return work
 
 
-@dataclass
-class Reader:
-    """A loaded judge."""
-
-    model: LanguageModel
-    memory: Memory = field(default_factory=Memory)
-
-
-def make_reader(load: Callable[[], LanguageModel]) -> Reader:
-    return Reader(load())
-
-
 def run_scored(
-    reader: Reader,
+    ready: Ready,
     unit: Sequence[Scored],
     on_step: Callable[[int], None],
     prompt_length: int,
@@ -166,9 +151,9 @@ def run_scored(
     found, work, smallest = dict[Scored, np.ndarray](), Work(), batch_size
 
     def attempt(some: list[Scored], rows: int) -> tuple[dict[Scored, np.ndarray], Work, int]:
-        return *score_unit(reader.model, some, on_step, prompt_length=prompt_length, batch_size=rows), rows
+        return *score_unit(ready.model, some, on_step, prompt_length=prompt_length, batch_size=rows), rows
 
-    for part, of_part, rows in within(reader.memory, attempt, list(unit), batch_size):
+    for part, of_part, rows in within(ready.memory, attempt, list(unit), batch_size):
         found |= part
         work += of_part
         smallest = min(smallest, rows)

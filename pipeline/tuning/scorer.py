@@ -40,6 +40,12 @@ class Unrewarded(PipelineError):
     """There is no reward to tune for."""
 
 
+def too_few(key: str, metric: Metric, lack: str | None) -> Unrewarded:
+    return Unrewarded(
+        f"params.yaml: comparison.{key} = {metric.name}: {lack} in the smaller split (tune.share)"
+    )
+
+
 @dataclass(frozen=True)
 class Score:
     """Of one cell on some examples; quality and diversity turned so that more is better."""
@@ -72,6 +78,8 @@ class Scorer:
         # People wrote one text an example: numbers that depend on how many there are must be of one each.
         alone = self.diversity.over_all and settings.tune.target == "human"
         self.diversity_samples = 1 if alone else task.samples
+        if lack := self.diversity.missing(fewest, self.diversity_samples):
+            raise too_few("diversity", self.diversity, lack)
         self.quality = self._quality(fewest)
         self.judge = Judge(settings, task)
         self.embeddings = Embeddings(settings, store)
@@ -85,12 +93,10 @@ class Scorer:
         asked = [METRICS[name] for name in self.settings.comparison.quality[self.task.name]]
         found = first_with_enough(asked, examples, self.task.samples)
         if found is None:
-            why = f"quality.{self.task.name} = {asked[0].name}: {asked[0].missing(examples, self.task.samples)}"
-        elif lack := self.diversity.missing(examples, self.diversity_samples):
-            why = f"diversity = {self.diversity.name}: {lack}"
-        else:
-            return found
-        raise Unrewarded(f"params.yaml: comparison.{why} in the smaller split (tune.share)")
+            raise too_few(
+                f"quality.{self.task.name}", asked[0], asked[0].missing(examples, self.task.samples)
+            )
+        return found
 
     def scores(self, cells: Sequence[Cell], examples: np.ndarray) -> dict[str, Score]:
         """Cell → score on the rows `examples`, (N,) numbers. Cells have different names."""
