@@ -11,6 +11,7 @@ from pipeline.checks import PipelineError, choice
 from pipeline.cost import write_cost
 from pipeline.decoding.execute import executor_of
 from pipeline.decoding.model import load_model, load_tokenizer
+from pipeline.decoding.numerics import numerics
 from pipeline.decoding.prepared import Prepared
 from pipeline.decoding.store import Store, open_store
 from pipeline.events import events
@@ -113,6 +114,7 @@ def likelihoods(
             "model": read_json(folder / "asset.json")["files"],
             "dtype": settings.dtype,
             "device": settings.device,
+            "numerics": numerics(settings.device),
         },
         Prepared(settings, task, rows, folder, tokenizer).plan(cells),
         human,

@@ -14,6 +14,7 @@ import optuna
 
 from pipeline import stage
 from pipeline.checks import choice
+from pipeline.decoding.numerics import numerics
 from pipeline.decoding.plan import CODE_VERSION
 from pipeline.decoding.store import content_key, default_folder, open_store
 from pipeline.events import events
@@ -168,7 +169,7 @@ def study_key(settings: Settings, task: Task, rows: Sequence[dict[str, Any]]) ->
     frequencies = sorted({route.file for route in routes if route.file})
     return content_key([
         CODE_VERSION, code_of(REWARD_CODE), tune, asdict(task), rows, models, settings.seed,
-        settings.dtype, settings.device, [sha256_file(file) for file in frequencies],
+        settings.dtype, settings.device, numerics(settings.device), [sha256_file(file) for file in frequencies],
         {name: repr(variant) for name, variant in settings.variants.items()}, settings.resamples,
         settings.comparison.diversity, settings.comparison.quality[task.name], settings.include_eos, settings.coupling,
     ]).hex()[:16]  # fmt: skip

@@ -168,7 +168,7 @@ def load_small(folder: Path, most: int) -> Any:
 
 def judged(folder: Path, store: Store, most: int, execute: Executor, max_rows: int = 6) -> list[bytes]:
     """Scores of `JUDGED`, computed with memory for `most` contexts."""
-    scores = Scores({}, store, 3)
+    scores = Scores({}, store)
     work = scores.compute(
         execute, partial(load_small, folder, most), [JUDGED], 16, max_rows, lambda done, total: None
     )
@@ -196,11 +196,11 @@ def test_the_judges_next_unit_begins_with_what_sufficed(
     attempts: list[tuple[int, int]] = []
     real = judge.score_unit
 
-    def score_unit(model: Any, unit: Any, on_step: Any, prompt_length: int, batch_size: int) -> Any:
+    def score_unit(model: Any, unit: Any, on_step: Any, batch_size: int) -> Any:
         attempts.append((len(unit), batch_size))
         if batch_size > 5:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
-        return real(model, unit, on_step, prompt_length, batch_size)
+        return real(model, unit, on_step, batch_size)
 
     monkeypatch.setattr(judge, "score_unit", score_unit)
     assert judged(folder, Store(tmp_path / "halves.sqlite"), 99, execute) == whole

@@ -72,7 +72,7 @@ def test_probabilities_are_the_models(tmp_path: Path) -> None:
     store = Store(tmp_path / "rows.sqlite")
 
     def found(load: Any = lambda: model) -> tuple[np.ndarray, np.ndarray]:
-        made = HumanProbabilities(load, {"model": "tiny"}, laws, vocabulary, tables, 16, store)
+        made = HumanProbabilities(load, {"model": "tiny"}, laws, vocabulary, tables, store)
         return made.of([Scored(*pair) for pair in zip(prompts, texts, strict=True)], 64, 64)
 
     p, mass = found()
@@ -103,7 +103,7 @@ TEXTS = [Scored((1, 9, 33 + i // 2), tuple(range(40 + i, 42 + 2 * i))) for i in 
 def of_ten(model: LanguageModel, store: Store, max_rows: int, batch_size: int = 16) -> list[bytes]:
     """p and δ of `TEXTS` under two laws."""
     laws = [Law(Base(), UNIFORM), Law(Base(top_p=0.5), TOP)]
-    made = HumanProbabilities(lambda: model, {}, laws, VOCABULARY, {}, 16, store)
+    made = HumanProbabilities(lambda: model, {}, laws, VOCABULARY, {}, store)
     return [values.tobytes() for values in made.of(TEXTS, batch_size, max_rows)]
 
 
@@ -169,5 +169,5 @@ def test_other_frequencies_are_other_values(model: LanguageModel, tmp_path: Path
     store, text = Store(tmp_path / "rows.sqlite"), Scored((1, 9), (40,))
     for counted, expected in ([[40]], 1.0), ([[40, 77]], 0.5):
         table = {UNIGRAM: unigram(counted, VOCABULARY)}
-        made = HumanProbabilities(lambda: model, {}, [Law(Base(), UNIGRAM)], VOCABULARY, table, 16, store)
+        made = HumanProbabilities(lambda: model, {}, [Law(Base(), UNIGRAM)], VOCABULARY, table, store)
         assert made.of([text], 16, 16)[1].tolist() == [[[pytest.approx(expected)]]]

@@ -60,29 +60,46 @@ def examples(common: int, *own: int) -> list[Example]:
 )
 def test_the_prefix_that_all_prompts_share(common: int, own: tuple[int, ...], expected: int) -> None:
     rows = examples(common, *own)
-    assert shared_prefix(rows, task(), SHAPE) == rows[0].prompt[:expected]
+    assert shared_prefix(rows, SHAPE) == rows[0].prompt[:expected]
 
 
 def test_no_prefix_where_it_would_be_wrong() -> None:
     rows = examples(64, 5, 9)
-    window = Shape(context=512, logits=300, layers=2, eos=2, window=64)
     both = Shape(context=512, logits=300, layers=2, eos=2, is_encoder_decoder=True)
-    assert shared_prefix(rows, task(), window) == shared_prefix(rows, task(), both) == ()
-    assert len(shared_prefix(rows, task(), Shape(512, 300, 2, 2, window=128))) == 64
+    assert shared_prefix(rows, both) == ()
+    for window, expected in ((0, 64), (64, 0), (98, 0), (99, 64)):  # 80 positions, 3 steps, 16 of padding
+        one = plan_of(rows, Shape(512, 300, 2, 2, window=window))
+        assert [len(one.prefix_of(row)) for row in rows] == [expected, expected]
+
+
+def test_a_longer_prompt_changes_no_other_texts_key() -> None:
+    """One that passes the window too: only its own texts do without the prefix."""
+    rows = examples(64, 5, 9)
+    longer = Example("longer", (*range(10, 74), *range(100, 230)))
+    shape = Shape(512, 300, 2, 2, window=128)
+    few, more = plan_of(rows, shape), plan_of([*rows, longer], shape)
+    job = few.jobs()[0]
+    assert [text.key for text in few.texts_of(job)] == [text.key for text in more.texts_of(job)][:2]
+    assert [more.room(example) for example in more.examples] == [80, 80, 208]
+    assert [len(more.prefix_of(example)) for example in more.examples] == [64, 64, 0]
+
+
+def test_prompts_of_a_unit_have_one_padded_length() -> None:
+    one = plan_of(examples(20, 3, 13, 4, 30), SHAPE)  # 32, 48, 32 and 64 positions
+    texts = [text for job in one.jobs() for text in one.texts_of(job)]
+    made = list(units(grouped(texts), 1000))
+    assert [sorted({text.example.id for text in unit}) for unit in made] == [["0", "2"], ["1"], ["3"]]
+    assert sum(map(len, made)) == len(texts)
+
+
+def plan_of(rows: list[Example], shape: Shape, side: int = 3) -> Plan:
+    one = settings(side=side)
+    cells = routing_cells(one, one.tasks["textgen"])
+    return make_plan(one, one.tasks["textgen"], cells, rows, VOCABULARY, shape, {"files": {}})
 
 
 def plan(count: int, side: int) -> Plan:
-    rows = examples(20, *[1 + i % 5 for i in range(count)])
-    one = settings(side=side)
-    return make_plan(
-        one,
-        one.tasks["textgen"],
-        routing_cells(one, one.tasks["textgen"]),
-        rows,
-        VOCABULARY,
-        SHAPE,
-        {"files": {}},
-    )
+    return plan_of(examples(20, *[1 + i % 5 for i in range(count)]), SHAPE, side)
 
 
 def test_memory_is_bounded_by_max_rows_not_by_the_grid(

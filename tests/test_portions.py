@@ -79,7 +79,7 @@ def test_no_text_is_judged_twice_while_workers_are_busy(
         return None
 
     monkeypatch.setattr(judge, "score_unit", score_unit)
-    scores = Scores({}, Store(tmp_path / "rows.sqlite"), 1)
+    scores = Scores({}, Store(tmp_path / "rows.sqlite"))
     work = scores.compute(ahead, no_model, [[a, b], [b, c], [a]], 2, 1, lambda *state: told.append(state))
     assert given == [a, b, c] and work.texts == 3 and told == [(1, 3), (2, 3), (3, 3)]
     assert [values.tolist() for values in scores.read([c, a, b])] == [[7], [5], [6]]

@@ -2,7 +2,8 @@
 
 The library's `eager` attention repeats every key/value head for its group of query heads, which for
 a decode step moves more memory than all weights. Here the query heads of a group are the rows of one
-product with their shared head. Registered through transformers' public attention interface.
+product with their shared head, in a fixed order of additions (`pipeline.decoding.products`). Registered
+through transformers' public attention interface.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
+
+from pipeline.decoding.products import dots, sums
 
 NAME = "grouped_eager"
 
@@ -40,7 +43,11 @@ def grouped_attention(
     groups = heads // key.shape[1]
     scaling = size**-0.5 if scaling is None else scaling
     grouped = query.reshape(rows, key.shape[1], groups * length, size)  # (B, K, G·T, D)
-    scores = torch.matmul(grouped, key.transpose(2, 3)) * scaling  # (B, K, G·T, S)
+    fixed = (
+        query.dtype == torch.float32 and query.device.type == "cpu"
+    )  # bf16's products are oneDNN's already
+    scores = dots(grouped, key) if fixed else torch.matmul(grouped, key.transpose(2, 3))
+    scores = scores * scaling  # (B, K, G·T, S)
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
     scores = scores.view(rows, heads, length, -1)  # (B, H, T, S)
@@ -49,7 +56,8 @@ def grouped_attention(
     if attention_mask is not None:
         scores = scores + attention_mask
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-    output = torch.matmul(weights.view(rows, key.shape[1], groups * length, -1), value)  # (B, K, G·T, D)
+    weights = weights.view(rows, key.shape[1], groups * length, -1)
+    output = sums(weights, value) if fixed else torch.matmul(weights, value)  # (B, K, G·T, D)
     return output.view(rows, heads, length, -1).transpose(1, 2).contiguous(), None
 
 

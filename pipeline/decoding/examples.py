@@ -1,14 +1,17 @@
-"""Prompts as token ids, and the length that they are padded to."""
+"""Prompts as token ids, and the lengths that they are padded to."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.checks import PipelineError
 from pipeline.decoding.network import Shape
 from pipeline.decoding.tokens import encode_as_text, encode_template
 from pipeline.settings import Task
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -41,22 +44,31 @@ def check_context(where: str, examples: list[Example], task: Task, shape: Shape)
         )
 
 
-def shared_prefix(examples: list[Example], task: Task, shape: Shape) -> tuple[int, ...]:
+def shared_prefix(examples: list[Example], shape: Shape) -> tuple[int, ...]:
     """The beginning that all prompts share, such as in-context pairs; its cache is computed once.
 
     A multiple of 16, so that another example seldom changes it; each prompt keeps a token of its
-    own. None where a sliding window would count the padding that follows the prefix.
+    own. None for an encoder, whose states all depend on each other.
     """
+    if shape.is_encoder_decoder:
+        return ()
     prompts = [example.prompt for example in examples]
     first, last = min(prompts), max(prompts)  # in lexical order: what these two share, all share
     shortest = min(len(prompt) for prompt in prompts)
     common = next((i for i in range(shortest - 1) if first[i] != last[i]), shortest - 1)
-    longest = padded_length(max(len(prompt) for prompt in prompts)) + task.max_new_tokens
-    if shape.is_encoder_decoder or 0 < shape.window < longest + 16:
-        return ()
     return first[: common // 16 * 16]
 
 
-def padded_length(longest: int) -> int:
-    """The next multiple of 16: adding a slightly longer prompt seldom changes it."""
-    return -(-longest // 16) * 16
+def padded_length(tokens: int) -> int:
+    """The next multiple of 16. A prompt's own length decides, so that no other prompt can change its texts' bits;
+    prompts of one padded length run together.
+    """
+    return -(-tokens // 16) * 16
+
+
+def by_padded_length(items: Iterable[Item], tokens: Callable[[Item], int]) -> list[list[Item]]:
+    """The items in groups that may run together, the shortest first. tokens: of an item's prompt."""
+    groups: dict[int, list[Item]] = {}
+    for item in items:
+        groups.setdefault(padded_length(tokens(item)), []).append(item)
+    return [groups[length] for length in sorted(groups)]

@@ -48,7 +48,9 @@ def run_units(
     total, failed, warn = Work(), dict[str, str](), Warn(batch_size)
     run = partial(run_guarded, plan=plan, batch_size=batch_size)
     done: Done
-    for done in execute(partial(make_ready, load, plan.prefix), run, units, on_step):
+    for done in execute(
+        partial(make_ready, load, plan.prefix, plan.shared_key["numerics"]), run, units, on_step
+    ):
         store.put({key: pack(trajectory) for key, trajectory in done.found.items()})
         total += done.work
         total.texts += len(done.found)

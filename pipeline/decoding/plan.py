@@ -13,6 +13,7 @@ import numpy as np
 from pipeline.checks import PipelineError
 from pipeline.decoding.examples import Example, check_context, padded_length, shared_prefix
 from pipeline.decoding.network import Shape
+from pipeline.decoding.numerics import numerics
 from pipeline.decoding.store import content_key
 from pipeline.files import sha256_json
 from pipeline.routing.cells import Cell, Decoder
@@ -22,7 +23,7 @@ from pipeline.routing.vocabulary import Vocabulary
 from pipeline.settings import Route, Settings, Task
 
 # Raise it when a change of code changes tokens, routes or log-probabilities: stored rows then miss.
-CODE_VERSION = 4
+CODE_VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,13 @@ class Plan:
     task: Task
     seed: int
     prefix: tuple[int, ...]  # token ids that all prompts begin with
-    prompt_length: int  # what follows the prefix is padded to it
     vocabulary: Vocabulary
     examples: tuple[Example, ...]
     cells: tuple[Cell, ...]
     independent: bool  # coupling: every cell has noise of its own
     shared_key: dict[str, Any]  # what all texts of the task depend on
     tables: dict[Route, np.ndarray] = field(default_factory=dict)  # δ of `unigram` routes, (V,)
+    window: int = 0  # of the model's sliding attention; 0: none
 
     def job_of(self, cell: Cell) -> Job:
         return Job(cell.decoder, cell.name if self.independent else "")
@@ -80,7 +81,21 @@ class Plan:
 
     @cached_property
     def _prompt_digests(self) -> dict[Example, bytes]:
-        return {example: content_key([example.id, example.prompt]) for example in self.examples}
+        return {
+            example: content_key(
+                [example.id, example.prompt, self.room(example), len(self.prefix_of(example))]
+            )
+            for example in self.examples
+        }
+
+    def room(self, example: Example) -> int:
+        """Positions that its prompt takes, the shared prefix among them."""
+        return padded_length(len(example.prompt))
+
+    def prefix_of(self, example: Example) -> tuple[int, ...]:
+        """Nothing where a sliding window would count the padding that follows the prefix."""
+        fits = self.window >= self.room(example) + self.task.max_new_tokens + 16
+        return self.prefix if fits or not self.window else ()
 
     def cell_key(self, cell: Cell) -> str:
         texts = self.texts_of(self.job_of(cell))
@@ -111,13 +126,10 @@ def make_plan(
     for cell in cells:
         check_law(cell, task.model, shape, vocabulary)
     check_context(f"data/prepared/{task.name}.jsonl", examples, task, shape)
-    prefix = shared_prefix(examples, task, shape)
-    prompt_length = padded_length(max(len(example.prompt) for example in examples) - len(prefix))
     return Plan(
         task=task,
         seed=settings.seed,
-        prefix=prefix,
-        prompt_length=prompt_length,
+        prefix=shared_prefix(examples, shape),
         vocabulary=vocabulary,
         examples=tuple(examples),
         cells=tuple(cells),
@@ -130,13 +142,13 @@ def make_plan(
             "device": settings.device,
             "seed": settings.seed,
             "steps": task.max_new_tokens,
-            "prefix_length": len(prefix),
-            "prompt_length": prompt_length,
+            "numerics": numerics(settings.device),
             "decoder_start": shape.decoder_start,
             "sampling_vocabulary": sha256_json(vocabulary.allowed.tolist()),
             "stop": sorted(vocabulary.stop),
         },
         tables=tables or {},
+        window=shape.window,
     )
 
 

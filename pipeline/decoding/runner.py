@@ -16,6 +16,7 @@ from pipeline.decoding.forest import Work, decode
 from pipeline.decoding.members import Trajectory
 from pipeline.decoding.memory import Memory
 from pipeline.decoding.network import LanguageModel
+from pipeline.decoding.numerics import check_numerics
 from pipeline.decoding.plan import Job, Plan, Text
 from pipeline.decoding.sampler import Sampler
 from pipeline.routing.paths import parts_of
@@ -59,17 +60,20 @@ def grouped(texts: Iterable[Text]) -> Iterator[list[Text]]:
 
 def units(groups: Iterable[list[Text]], max_rows: int) -> Iterator[list[Text]]:
     """What is run at once: blocks of whole examples with all their texts, so that cells share all that they can, at
-    most `max_rows` of them, so that memory is bounded; or texts of one beam width. groups: as of `grouped`.
+    most `max_rows` of them, so that memory is bounded; or texts of one beam width. Prompts of a unit have one
+    padded length. groups: as of `grouped`.
     """
-    block: list[Text] = []
-    searched: dict[Job, list[Text]] = {}
+    blocks: dict[int, list[Text]] = {}
+    searched: dict[tuple[Job, int], list[Text]] = {}
     for group in groups:
+        room = padded_length(len(group[0].example.prompt))
         for text in (text for text in group if text.job.decoder.beams):
-            own = searched.setdefault(text.job, [])
+            own = searched.setdefault((text.job, room), [])
             own.append(text)
             if len(own) == max(1, max_rows // text.job.decoder.beams):
-                yield searched.pop(text.job)
+                yield searched.pop((text.job, room))
         sampled = [text for text in group if not text.job.decoder.beams]
+        block = blocks.pop(room, [])
         if len(block) + len(sampled) > max_rows and block:
             yield block
             block = []
@@ -77,8 +81,9 @@ def units(groups: Iterable[list[Text]], max_rows: int) -> Iterator[list[Text]]:
         while len(block) > max_rows:  # a single example with more texts than fit
             yield block[:max_rows]
             block = block[max_rows:]
-    if block:
-        yield block
+        if block:
+            blocks[room] = block
+    yield from (blocks[room] for room in sorted(blocks))
     yield from searched.values()
 
 
@@ -91,8 +96,13 @@ class Ready:
     memory: Memory = field(default_factory=Memory)
 
 
-def make_ready(load: Callable[[], LanguageModel], prefix: tuple[int, ...] = ()) -> Ready:
+def make_ready(
+    load: Callable[[], LanguageModel], prefix: tuple[int, ...] = (), wanted: dict[str, str] | None = None
+) -> Ready:
+    """wanted: `numerics` of the machine that asks for the work."""
     model = load()
+    if wanted:
+        check_numerics(wanted, model.device)
     with torch.inference_mode():
         return Ready(model, model.prefix_states(prefix) if prefix else None)
 
@@ -120,7 +130,8 @@ def run_block(
     share: bool = True,
     on_step: Callable[[int], None] = lambda delivered: None,
 ) -> tuple[dict[bytes, Trajectory], Work]:
-    """Texts of equal prompt share the prefill and all that follows alike."""
+    """Texts of equal prompt share the prefill and all that follows alike. All prompts have one padded length."""
+    prefix = plan.prefix_of(texts[0].example)
     prompts = list(dict.fromkeys(text.example.prompt for text in texts))
     number = {prompt: i for i, prompt in enumerate(prompts)}
     decoders = list(dict.fromkeys(text.job.decoder for text in texts))
@@ -141,13 +152,13 @@ def run_block(
         parts_of(ready.model.network).check(route)  # before any step
     work = decode(
         model=ready.model,
-        prompts=[prompt[len(plan.prefix) :] for prompt in prompts],
+        prompts=[prompt[len(prefix) :] for prompt in prompts],
         prompt_of_member=np.array([number[t.example.prompt] for t in texts]),
         choose=sampler,
         steps=plan.task.max_new_tokens,
-        prompt_length=plan.prompt_length,
+        prompt_length=plan.room(texts[0].example) - len(prefix),
         batch_size=batch_size,
-        prefix=ready.prefix,
+        prefix=ready.prefix if prefix else None,
         share=share,
         walks=bool(sampler.structural_routes),
         on_step=on_step,
@@ -158,7 +169,7 @@ def run_block(
 def run_beam(
     model: LanguageModel, plan: Plan, texts: list[Text], batch_size: int
 ) -> tuple[dict[bytes, Trajectory], Work]:
-    """Beam search of texts that share a decoder."""
+    """Beam search of texts that share a decoder, with prompts of one padded length."""
     beams = texts[0].job.decoder.beams
     trajectories = beam_search(
         model,
@@ -166,7 +177,7 @@ def run_beam(
         beams,
         plan.task.max_new_tokens,
         plan.vocabulary.stop,
-        padded_length(max(len(example.prompt) for example in plan.examples)),
+        plan.room(texts[0].example),
         batch_size,
     )
     delivered = sum(len(t.token_ids) for t in trajectories)

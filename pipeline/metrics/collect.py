@@ -17,6 +17,7 @@ from pipeline.decoding.execute import Executor
 from pipeline.decoding.forest import Work
 from pipeline.decoding.model import load_model, load_tokenizer, read_shape
 from pipeline.decoding.network import LanguageModel
+from pipeline.decoding.numerics import numerics
 from pipeline.decoding.store import Store
 from pipeline.decoding.tokens import encode_as_text
 from pipeline.decoding.workers import in_processes
@@ -152,21 +153,21 @@ class Judge:
     def model(self) -> LanguageModel:
         return self.load()
 
-    def pairs(self, rows: Sequence[dict[str, Any]], texts: Sequence[str], longest: int = 0) -> list[Scored]:
-        """Each text after the context of its row; longest: tokens of the task's longest context."""
+    def pairs(self, rows: Sequence[dict[str, Any]], texts: Sequence[str]) -> list[Scored]:
+        """Each text after the context of its row."""
         contexts = [self.kind.judge_context(row) for row in rows]
         judged = [self.kind.judge_text(text) for text in texts]
-        return tokenize(self.tokenizer, contexts, judged, self.positions, self.name, longest)
+        return tokenize(self.tokenizer, contexts, judged, self.positions, self.name)
 
-    def scores(self, rows: Sequence[dict[str, Any]], store: Store) -> Scores:
-        """The judge's scores in the store. rows: all of the task, whose contexts are padded alike."""
+    def scores(self, store: Store) -> Scores:
+        """The judge's scores in the store."""
         address = {
             "judge": read_json(self.folder / "asset.json")["files"],
             "dtype": self.settings.dtype,
             "device": self.settings.device,
+            "numerics": numerics(self.settings.device),
         }
-        longest = max(len(pair.context) for few in cut(rows) for pair in self.pairs(few, [""] * len(few)))
-        return Scores(address, store, longest)
+        return Scores(address, store)
 
 
 def add_judge(
@@ -175,20 +176,18 @@ def add_judge(
     cells: Mapping[str, CellTexts],
     store: Store,
     on_tokens: Callable[[int, int], None],
-    among: Sequence[dict[str, Any]] = (),
     execute: Executor | None = None,
 ) -> tuple[Lazy, Work]:
     """Cells with judge scores, and the judge's work. Equal texts of one example are scored once, a portion of
     all cells' texts at a time; a cell has its scores from the store whenever it is asked for.
 
-    among: all rows of the task, where `rows` are some of them: prompts are padded alike then, and what was
-    scored for all is there already. execute: where the judge runs; by default here, with a model that stays loaded.
+    execute: where the judge runs; by default here, with a model that stays loaded.
     """
-    settings, scores = judge.settings, judge.scores(among or rows, store)
+    settings, scores = judge.settings, judge.scores(store)
     work = scores.compute(
         execute or partial(in_processes, workers=1),
         judge.load if execute else lambda: judge.model,
-        (few for cell in cells.values() for few in _pairs(judge, rows, cell, scores)),
+        (few for cell in cells.values() for few in _pairs(judge, rows, cell)),
         settings.batch_size,
         settings.max_rows,
         on_tokens,
@@ -204,19 +203,15 @@ def add_judge(
     return Lazy(cells, judged), work
 
 
-def _pairs(
-    judge: Judge, rows: list[dict[str, Any]], cell: CellTexts, scores: Scores
-) -> Iterator[list[Scored]]:
+def _pairs(judge: Judge, rows: list[dict[str, Any]], cell: CellTexts) -> Iterator[list[Scored]]:
     """A cell's texts after their contexts, a portion at a time."""
     for few in cut(range(len(cell.texts))):
-        yield judge.pairs(
-            [rows[cell.example[i]] for i in few], [cell.texts[i] for i in few], scores.longest
-        )
+        yield judge.pairs([rows[cell.example[i]] for i in few], [cell.texts[i] for i in few])
 
 
 def _judged(judge: Judge, rows: list[dict[str, Any]], cell: CellTexts, scores: Scores) -> CellTexts:
     log_probs = concatenated(
-        [values for few in _pairs(judge, rows, cell, scores) for values in scores.read(few)], np.float32
+        [values for few in _pairs(judge, rows, cell) for values in scores.read(few)], np.float32
     )
     return replace(
         cell,

@@ -12,15 +12,17 @@ import torch
 from torch import Tensor
 from transformers import AutoModel
 
+from pipeline.decoding.attention import NAME as ATTENTION
 from pipeline.decoding.forest import spans
 from pipeline.decoding.invariant import make_invariant
 from pipeline.decoding.model import load_tokenizer, load_weights
+from pipeline.decoding.numerics import numerics
 from pipeline.decoding.store import Store, content_key
 from pipeline.decoding.tokens import encode_as_text
 from pipeline.files import read_json
 from pipeline.settings import Settings
 
-CODE_VERSION = 2  # raise it when a change of code changes vectors
+CODE_VERSION = 3  # raise it when a change of code changes vectors
 MAX_TOKENS, STEP, BATCH = 256, 16, 64
 
 
@@ -33,7 +35,7 @@ class Embedder:
 
     def __init__(self, folder: Path) -> None:
         self.network = load_weights(
-            AutoModel, folder, "embedder", dtype=torch.float32, attn_implementation="eager"
+            AutoModel, folder, "embedder", dtype=torch.float32, attn_implementation=ATTENTION
         ).eval()
         self.tokenizer = load_tokenizer(folder)
         make_invariant(self.network)
@@ -88,7 +90,8 @@ class Embeddings:
 
     @cached_property
     def address(self) -> dict[str, Any]:
-        return {"embedder": read_json(self.folder / "asset.json")["files"], "code": CODE_VERSION}
+        files = read_json(self.folder / "asset.json")["files"]
+        return {"embedder": files, "code": CODE_VERSION, "numerics": numerics("cpu")}
 
     def keys(self, texts: Iterable[str]) -> dict[str, bytes]:
         """Distinct text → its key in the store."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.checks import PipelineError
-from pipeline.decoding.examples import padded_length
+from pipeline.decoding.examples import by_padded_length, padded_length
 from pipeline.decoding.execute import Executor
 from pipeline.decoding.forest import Work
 from pipeline.decoding.memory import Warn, within
@@ -23,7 +23,7 @@ from pipeline.decoding.tokens import encode_as_text
 from pipeline.metrics.portions import cut, portions
 from pipeline.progress import Tally
 
-CODE_VERSION = 4  # raise it when a change of code changes scores
+CODE_VERSION = 5  # raise it when a change of code changes scores
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Scored:
 
 
 def tokenize(
-    tokenizer: Any, contexts: Sequence[str], texts: Sequence[str], context: int, name: str, longest: int = 0
+    tokenizer: Any, contexts: Sequence[str], texts: Sequence[str], context: int, name: str
 ) -> list[Scored]:
     """Contexts get the tokenizer's own beginning; an empty one becomes the begin (or end) token alone. Control tokens
     that a text spells are text.
 
-    longest: tokens of a context that all are padded for, where it is not among these. Raises `PipelineError`
-    when a pair does not fit into the judge's `context` positions, or there is no such token for an empty context.
+    Raises `PipelineError` when a pair does not fit into the judge's `context` positions, or there is no such token
+    for an empty context.
     """
     opening = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     before = encode_as_text(tokenizer, contexts)["input_ids"]
@@ -54,11 +54,10 @@ def tokenize(
     pairs = [
         Scored(tuple(head) or (opening,), tuple(tail)) for head, tail in zip(before, after, strict=True)
     ]
-    longest = max(longest, *(len(pair.context) for pair in pairs))
     for pair in pairs:
-        if padded_length(longest) + len(pair.text) > context:
+        if padded_length(len(pair.context)) + len(pair.text) > context:
             raise PipelineError(
-                f"judge {name}: a text of {len(pair.text)} tokens after {longest} tokens of context exceeds "
+                f"judge {name}: a text of {len(pair.text)} tokens after {len(pair.context)} tokens of context exceeds "
                 f"its {context} positions; lower max_new_tokens or name another judge"
             )
     return pairs
@@ -68,17 +67,15 @@ def tokenize(
 class Scores:
     """Log-probabilities (nats) of the tokens of texts under a judge, kept in the store.
 
-    address: what identifies the judge. longest: tokens of the longest context of the task, for which all are
-    padded: scores are the same bytes only at equal padding. An empty text has no tokens, and is always there.
+    address: what identifies the judge. An empty text has no tokens, and is always there.
     """
 
     address: dict[str, Any]
     store: Store
-    longest: int
 
     def keys(self, pairs: Iterable[Scored]) -> dict[Scored, bytes]:
         """Distinct pair with a text → its key in the store."""
-        about = {**self.address, "code": CODE_VERSION, "prompt_length": padded_length(self.longest)}
+        about = {**self.address, "code": CODE_VERSION}
         return {
             pair: content_key([about, pair.context, pair.text])
             for pair in dict.fromkeys(pairs)
@@ -120,15 +117,19 @@ class Scores:
             ):
                 waiting.update(portion)
                 total += sum(len(pair.text) for pair in portion)
-                yield from cut(sorted(portion, key=lambda pair: pair.context), max_rows)
+                for alike in by_padded_length(portion, lambda pair: len(pair.context)):
+                    yield from cut(sorted(alike, key=lambda pair: pair.context), max_rows)
 
         given = units()
         if (first := next(given, None)) is None:
             return work
-        run = partial(run_scored, prompt_length=padded_length(self.longest), batch_size=batch_size)
+        run = partial(run_scored, batch_size=batch_size)
         warn = Warn(batch_size)
         for found, of_unit, rows in execute(
-            partial(make_ready, load), run, chain([first], given), tally.step
+            partial(make_ready, load, wanted=self.address.get("numerics")),
+            run,
+            chain([first], given),
+            tally.step,
         ):
             keys = self.keys(found)
             self.store.put({keys[pair]: values.tobytes() for pair, values in found.items()})
@@ -144,14 +145,13 @@ def run_scored(
     ready: Ready,
     unit: Sequence[Scored],
     on_step: Callable[[int], None],
-    prompt_length: int,
     batch_size: int,
 ) -> tuple[dict[Scored, np.ndarray], Work, int]:
     """As `score_unit`, with as many rows a model call as memory allows, and their number."""
     found, work, smallest = dict[Scored, np.ndarray](), Work(), batch_size
 
     def attempt(some: list[Scored], rows: int) -> tuple[dict[Scored, np.ndarray], Work, int]:
-        return *score_unit(ready.model, some, on_step, prompt_length=prompt_length, batch_size=rows), rows
+        return *score_unit(ready.model, some, on_step, batch_size=rows), rows
 
     for part, of_part, rows in within(ready.memory, attempt, list(unit), batch_size):
         found |= part
@@ -164,10 +164,9 @@ def score_unit(
     model: LanguageModel,
     unit: Sequence[Scored],
     on_step: Callable[[int], None],
-    prompt_length: int,
     batch_size: int,
 ) -> tuple[dict[Scored, np.ndarray], Work]:
-    """Pair → (T,) float32. Equal contexts, side by side, share rows."""
+    """Pair → (T,) float32. Equal contexts, side by side, share rows; all have one padded length."""
     contexts = list(dict.fromkeys(pair.context for pair in unit))
     number = {context: i for i, context in enumerate(contexts)}
     log_probs, work = score(
@@ -175,7 +174,7 @@ def score_unit(
         contexts,
         np.array([number[pair.context] for pair in unit]),
         [pair.text for pair in unit],
-        prompt_length,
+        padded_length(len(contexts[0])),
         batch_size,
         on_step,
     )

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.decoding.examples import padded_length
+from pipeline.decoding.examples import by_padded_length, padded_length
 from pipeline.decoding.memory import Memory, Warn, within
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.plan import Plan
@@ -34,7 +34,7 @@ from pipeline.routing.vocabulary import Vocabulary
 from pipeline.settings import Base, Route, Settings, Variant
 
 RATES = np.concatenate([[0.0], np.logspace(-4, 0, 81)])  # r; the last is 1
-CODE_VERSION = 2  # raise it when a change of code changes what is stored
+CODE_VERSION = 3  # raise it when a change of code changes what is stored
 SCORE_ROUTES = ("uniform", "top_k", "unigram")  # of a closed form in the scores
 
 
@@ -90,8 +90,7 @@ def laws_of(variants: dict[str, Variant]) -> dict[tuple[str, str], Law]:
 class HumanProbabilities:
     """p and δ of every token of human texts under laws, computed once, then kept in the store.
 
-    address: what identifies the model. prompt_length: for which all prompts are padded. Contexts are prompts here,
-    in the generator's tokens.
+    address: what identifies the model. Contexts are prompts here, in the generator's tokens.
     """
 
     load: Callable[[], LanguageModel]
@@ -99,7 +98,6 @@ class HumanProbabilities:
     laws: Sequence[Law]
     vocabulary: Vocabulary
     tables: dict[Route, np.ndarray]
-    prompt_length: int
     store: Store
 
     def keys(self, texts: Iterable[Scored]) -> dict[Scored, bytes]:
@@ -109,7 +107,7 @@ class HumanProbabilities:
         }
         about = content_key({
             **self.address, "code": CODE_VERSION, "laws": [repr(law) for law in self.laws], "tables": tables,
-            "allowed": self.vocabulary.allowed.tolist(), "prompt_length": self.prompt_length,
+            "allowed": self.vocabulary.allowed.tolist(),
         }).hex()  # fmt: skip
         return {
             one: content_key(["likelihood", about, one.context, one.text]) for one in dict.fromkeys(texts)
@@ -120,7 +118,8 @@ class HumanProbabilities:
         keys = self.keys(texts)
         if missing := self.store.absent(keys.items()):
             model, memory, warn = self.load(), Memory(), Warn(batch_size)
-            for unit in cut(missing, max_rows):
+            units = by_padded_length(missing, lambda one: len(one.context))
+            for unit in (few for alike in units for few in cut(alike, max_rows)):
                 for found, rows in within(memory, partial(self._observe, model), list(unit), batch_size):
                     self.store.put({keys[one]: value.tobytes() for one, value in found.items()})
                     warn(rows)
@@ -135,7 +134,7 @@ class HumanProbabilities:
     def _observe(
         self, model: LanguageModel, texts: list[Scored], rows: int
     ) -> tuple[dict[Scored, np.ndarray], int]:
-        """Text → (2, laws, T) float64; and the rows."""
+        """Text → (2, laws, T) float64; and the rows. All contexts have one padded length."""
         prompts = list(dict.fromkeys(one.context for one in texts))
         number = {prompt: i for i, prompt in enumerate(prompts)}
         recorder = Recorder([one.text for one in texts], self.laws, self.vocabulary, self.tables)
@@ -144,7 +143,7 @@ class HumanProbabilities:
             prompts,
             np.array([number[one.context] for one in texts]),
             recorder,
-            self.prompt_length,
+            padded_length(len(prompts[0])),
             rows,
         )
         both = np.stack([recorder.p, recorder.delta])
@@ -199,10 +198,7 @@ def human_likelihood(
     if not laws or not there:
         return []
     distinct = list(dict.fromkeys(laws.values()))
-    prompt_length = padded_length(max(len(example.prompt) for example in plan.examples))
-    probabilities = HumanProbabilities(
-        load, address, distinct, plan.vocabulary, tables, prompt_length, store
-    )
+    probabilities = HumanProbabilities(load, address, distinct, plan.vocabulary, tables, store)
     texts = [Scored(plan.examples[i].prompt, tuple(human.token_ids[i])) for i in there]
     p, mass = probabilities.of(texts, settings.batch_size, settings.max_rows)
     lengths = np.array([len(human.token_ids[i]) for i in there], dtype=np.float64)

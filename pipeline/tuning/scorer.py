@@ -164,7 +164,7 @@ class Scorer:
         found["human"] = human_texts(rows, self.tokenizer, text_order(settings, task, rows, 1))
         needs = self.quality.signature + self.diversity.signature
         if "{judge}" in needs:
-            judged, _ = add_judge(self.judge, rows, found, self.store, lambda done, total: None, self.rows)
+            judged, _ = add_judge(self.judge, rows, found, self.store, lambda done, total: None)
             found = dict(judged)
         if "{embedder}" in needs:
             found = dict(add_embeddings(rows, found, self.embeddings))
