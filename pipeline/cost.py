@@ -22,6 +22,7 @@ class Cost:
     seconds: float
     peak_gib: float  # of the process, or of the largest of its workers
     stored_mib: float
+    checked: int  # values that were made again at the end, with the same bits
     dtype: str
     machine: str
 
@@ -30,7 +31,9 @@ def path(stage: str, task: str) -> Path:
     return Path("data/cost") / f"{stage}-{task}.json"
 
 
-def write_cost(stage: str, task: str, work: Work, seconds: float, dtype: str, stored: Path) -> Cost | None:
+def write_cost(
+    stage: str, task: str, work: Work, seconds: float, dtype: str, stored: Path, checked: int
+) -> Cost | None:
     """Nothing computed: what an earlier run took stays; before any, the file says that nothing was.
 
     stored: the file or folder that the stage has written.
@@ -42,7 +45,7 @@ def write_cost(stage: str, task: str, work: Work, seconds: float, dtype: str, st
         return None
     cost = Cost(
         stage=stage, texts=work.texts, tokens=work.delivered, rows=work.rows, seconds=seconds, peak_gib=peak_gib(),
-        stored_mib=mib(stored), dtype=dtype, machine=machine(),
+        stored_mib=mib(stored), checked=checked, dtype=dtype, machine=machine(),
     )  # fmt: skip
     write_json(place, asdict(cost), indent=2)
     return cost

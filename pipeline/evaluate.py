@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pipeline.decoding.execute import executor_of
 from pipeline.decoding.model import load_model, load_tokenizer
 from pipeline.decoding.numerics import numerics
 from pipeline.decoding.prepared import Prepared
+from pipeline.decoding.recheck import recheck
 from pipeline.decoding.store import Store, open_store
 from pipeline.events import events
 from pipeline.files import read_json, read_jsonl, sealed, write_json
@@ -51,13 +53,16 @@ def main(argv: list[str]) -> None:
             scored, work = add_judge(judge, rows, texts, store, show, execute=executor_of(settings))
         likelihood = likelihoods(settings, task, cells, rows, texts["human"], tokenizer, weights, store)
         with Progress(f"{task.name}, embeddings", "text") as show:
-            whole = add_embeddings(rows, scored, Embeddings(settings, store, show))
+            embeddings = Embeddings(settings, store, show)
+            whole = add_embeddings(rows, scored, embeddings)
         with Progress(f"{task.name}, metrics", "cell") as show:
             counter = iter(range(1, len(cells) + 1))
             result, stats = measure(
                 settings, task, ids, cells, whole, metrics, weights, lambda: show(next(counter), len(cells))
             )
         by_token = Judged(tokenizer, judge.tokenizer, judge.kind.judge_text)
+        again = chain(judge.remade(store, executor_of(settings)), embeddings.remade())
+        checked = recheck(f"evaluate {task.name}", store, again)
         result["recovery"] = recovery(cells, scored, by_token, weights, settings.confidence)
     result["identity"] = identity(settings, cells, texts)
     result["gates"] = gate_rates(cells, texts, task.max_new_tokens, settings.confidence)
@@ -75,11 +80,12 @@ def main(argv: list[str]) -> None:
             for name, found in record["metrics"].items():
                 if "missing" not in found:
                     log(f"{name}/{record['cell']}", found["value"], 0)
-    write_cost("evaluate", task.name, work, judged.seconds, settings.dtype, stored)
+    write_cost("evaluate", task.name, work, judged.seconds, settings.dtype, stored, checked)
     stage.say(
         "evaluate",
         f"{task.name}: {len(metrics)} metrics of {len(cells)} cells and the human texts "
-        f"in data/metrics/{task.name}.json; judge: {judged.summary()}",
+        f"in data/metrics/{task.name}.json; judge: {judged.summary()}; "
+        f"{checked} values made again, with the same bits",
     )
 
 

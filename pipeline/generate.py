@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import transformers
 
 from pipeline import stage
 from pipeline.checks import choice
 from pipeline.cost import Cost, write_cost
 from pipeline.decoding.cellfile import write_cell
-from pipeline.decoding.compute import calibrate, compute, missing_texts
+from pipeline.decoding.compute import calibrate, compute, loader, missing_texts, remade
 from pipeline.decoding.model import load_tokenizer
 from pipeline.decoding.plan import Plan
 from pipeline.decoding.prepared import plan_task
+from pipeline.decoding.recheck import recheck
 from pipeline.decoding.rows import cell_row
 from pipeline.decoding.runner import unpack
 from pipeline.decoding.store import Store, open_store
@@ -42,9 +41,11 @@ def main(argv: list[str]) -> None:
     with open_store("generate") as store, events(settings, "generate", task.name) as log:
         plan, spent = calibrate(settings, plan, folder, store, log)
         spent += compute(settings, plan, lambda: missing_texts(plan, store), folder, store, log)
+        again = remade(settings, plan, spent.sample, loader(settings, task, folder))
+        checked = recheck(f"generate {task.name}", store, again)
         write_cells(plan, store, tokenizer, Path("data/generations") / task.name, log)
     made = Path("data/generations") / task.name
-    cost = write_cost("generate", task.name, spent.work, spent.seconds, settings.dtype, made)
+    cost = write_cost("generate", task.name, spent.work, spent.seconds, settings.dtype, made, checked)
     distinct, said = len(plan.jobs()), summary(cost, len(spent.decoders))
     stage.say(
         "generate",
@@ -59,8 +60,8 @@ def summary(spent: Cost | None, decoders: int) -> str:
         return "all of them were there already"
     return (
         f"computed {decoders} decoders, {spent.texts} texts, {spent.tokens} tokens with {spent.rows} model rows "
-        f"({spent.tokens / spent.rows:.2f} tokens a row) in {spent.seconds:.0f} s, "
-        f"{spent.tokens / spent.seconds:.0f} tokens/s"
+        f"({spent.tokens / spent.rows:.2f} tokens per row) in {spent.seconds:.0f} s, "
+        f"{spent.tokens / spent.seconds:.0f} tokens/s; {spent.checked} made again, with the same bits"
     )
 
 
@@ -75,14 +76,12 @@ def cell_rows(plan: Plan, cell: Cell, store: Store, tokenizer: Any) -> Iterator[
 
 def write_cells(plan: Plan, store: Store, tokenizer: Any, folder: Path, log: Log) -> None:
     """Assemble every cell from the store; remove files of cells that left the grid."""
-    versions = {"torch": torch.__version__, "transformers": transformers.__version__}
     for cell in plan.cells:
         metadata = {
             "task": plan.task.name,
             "cell": cell.describe(),
             "settings": plan.shared_key,
             "key": plan.cell_key(cell),
-            "versions": versions,
         }
         tokens, routed, entropy = 0, 0, 0.0
 

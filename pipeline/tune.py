@@ -14,8 +14,11 @@ import optuna
 
 from pipeline import stage
 from pipeline.checks import choice
+from pipeline.cost import write_cost
+from pipeline.decoding.forest import Work
 from pipeline.decoding.numerics import numerics
 from pipeline.decoding.plan import CODE_VERSION
+from pipeline.decoding.recheck import recheck
 from pipeline.decoding.store import content_key, default_folder, open_store
 from pipeline.events import events
 from pipeline.files import read_json, read_jsonl, sealed, sha256_file, sha256_json, write_json
@@ -49,10 +52,13 @@ def main(argv: list[str]) -> None:
     if min(len(tune), len(test)) < 2:
         return leave_out(f"left out, {len(tune)} examples to tune on and {len(test)} to test on")
     try:
-        result, computed = tuned(settings, task, rows, tune, test)
+        started = time.perf_counter()
+        result, work, checked = tuned(settings, task, rows, tune, test)
+        seconds = time.perf_counter() - started
     except Unrewarded as error:
         return leave_out(f"left out, {error}")
     write_json(whole, sealed(without_nan(result)))
+    write_cost("tune", task.name, work, seconds, settings.dtype, whole, checked)
     best = result["families"]["routing"]["winner"]
     numbers = {"tuned": best["tune"]["reward"], "held_out": best["test"]["reward"]}
     known = {name: float(f"{value:.6g}") for name, value in numbers.items() if np.isfinite(value)}
@@ -60,7 +66,8 @@ def main(argv: list[str]) -> None:
     trials = sum(len(own["trials"]) for own in result["families"].values())
     stage.say(
         "tune",
-        f"{task.name}: {trials} trials of {', '.join(result['families'])} in {whole}; computed {computed} texts; "
+        f"{task.name}: {trials} trials of {', '.join(result['families'])} in {whole}; computed {work.texts} texts; "
+        f"{checked} values made again, with the same bits; "
         f"routing's winner: reward {numbers['tuned']:.4g} on {len(tune)} examples, {numbers['held_out']:.4g} on the "
         f"{len(test)} others",
     )
@@ -68,8 +75,8 @@ def main(argv: list[str]) -> None:
 
 def tuned(
     settings: Settings, task: Task, rows: list[dict[str, Any]], tune: np.ndarray, test: np.ndarray
-) -> tuple[dict[str, Any], int]:
-    """Contents of `data/tune/<task>.json`, and how many texts were computed.
+) -> tuple[dict[str, Any], Work, int]:
+    """Contents of `data/tune/<task>.json`, the work of texts that were not there, and how many values were made again.
 
     tune, test: numbers of the rows of the two splits.
     """
@@ -138,7 +145,8 @@ def tuned(
             },
             "bandit": bandit(settings, task, arms, scored, len(tune), grid),
         }  # fmt: skip
-        return result, scorer.computed
+        checked = recheck(f"tune {task.name}", store, scorer.remade())
+        return result, scorer.work, checked
 
 
 def time_left(started: float, minutes: float) -> bool:

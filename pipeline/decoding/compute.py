@@ -10,17 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.decoding.execute import executor_of, run_units
+from pipeline.decoding.execute import Executor, executor_of, run_units
 from pipeline.decoding.forest import Work
+from pipeline.decoding.guard import Done, run_guarded
 from pipeline.decoding.model import load_model
+from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.plan import Job, Plan, Text
+from pipeline.decoding.recheck import Sample
 from pipeline.decoding.resolve import CALIBRATION_PROMPTS, bases_to_calibrate, with_scales
-from pipeline.decoding.runner import grouped, units, unpack
+from pipeline.decoding.runner import grouped, make_ready, pack, units, unpack
 from pipeline.decoding.store import Store
 from pipeline.events import Log
 from pipeline.progress import Progress, Tally
 from pipeline.routing.cells import Decoder
-from pipeline.settings import Settings
+from pipeline.settings import Settings, Task
 
 
 def calibrate(
@@ -62,12 +65,14 @@ class Computed:
     work: Work = field(default_factory=Work)
     seconds: float = 0.0
     decoders: frozenset[Job] = frozenset()
+    sample: Sample[Text] = field(default_factory=Sample)
 
     def __add__(self, other: Computed) -> Computed:
-        work = Work()
-        work += self.work
-        work += other.work
-        return Computed(work, self.seconds + other.seconds, self.decoders | other.decoders)
+        work, sample = Work(), Sample[Text]()
+        for one in (self, other):
+            work += one.work
+            sample.merge(one.sample)
+        return Computed(work, self.seconds + other.seconds, self.decoders | other.decoders, sample)
 
 
 def compute(
@@ -80,11 +85,11 @@ def compute(
 ) -> Computed:
     """Put texts into the store. groups: as of `missing_texts`; asked twice, to count and to run."""
     started, steps = time.perf_counter(), plan.task.max_new_tokens
-    total, decoders = 0, set[Job]()
+    sample, decoders = Sample[Text](), set[Job]()
     for group in groups():
-        total += len(group)
+        sample.add((text.key, text) for text in group)
         decoders |= {text.job for text in group}
-    if not total:
+    if not (total := sample.seen):
         return Computed()
     tally = Tally(lambda told: show(told, total * steps))
 
@@ -95,9 +100,37 @@ def compute(
     with Progress(f"{plan.task.name}, {len(decoders)} decoders", "tok") as show:
         tally.step(0)
         work = run_units(
-            partial(load_model, folder.resolve(), settings.dtype, settings.device, plan.task.target_code),
-            plan, units(groups(), settings.max_rows), store, settings.batch_size, executor_of(settings),
-            tally.step, on_unit,
-        )  # fmt: skip
+            loader(settings, plan.task, folder),
+            plan,
+            units(groups(), settings.max_rows),
+            store,
+            settings.batch_size,
+            executor_of(settings),
+            tally.step,
+            on_unit,
+        )
     log("tokens_per_model_row", work.delivered / work.rows, tally.done // steps)
-    return Computed(work, time.perf_counter() - started, frozenset(decoders))
+    return Computed(work, time.perf_counter() - started, frozenset(decoders), sample)
+
+
+def loader(settings: Settings, task: Task, folder: Path) -> Callable[[], LanguageModel]:
+    """Loads the task's generator, in other processes too."""
+    return partial(load_model, folder.resolve(), settings.dtype, settings.device, task.target_code)
+
+
+def remade(
+    settings: Settings,
+    plan: Plan,
+    sample: Sample[Text],
+    load: Callable[[], LanguageModel],
+    execute: Executor | None = None,
+) -> Iterator[dict[bytes, bytes]]:
+    """Key → bytes of texts that are made again, a lot at a time, beside other texts than the first time."""
+    if not sample.seen:
+        return
+    lots = sample.lots(lambda text: (text.job.decoder.beams, plan.room(text.example)))
+    run = partial(run_guarded, plan=plan, batch_size=settings.batch_size)
+    ready = partial(make_ready, load, plan.prefix, plan.shared_key["numerics"])
+    done: Done
+    for done in (execute or executor_of(settings))(ready, run, lots, lambda count: None):
+        yield {key: pack(trajectory) for key, trajectory in done.found.items()}

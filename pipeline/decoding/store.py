@@ -111,6 +111,13 @@ class Store:
         except DAMAGE as error:
             raise self._damaged(error) from None
 
+    def discard(self, keys: Sequence[bytes]) -> None:
+        try:
+            with self.database:
+                self.database.executemany("DELETE FROM items WHERE key = ?", [(key,) for key in keys])
+        except DAMAGE as error:
+            raise self._damaged(error) from None
+
     def close(self) -> None:
         self.database.close()
 

@@ -18,6 +18,7 @@ from pipeline.decoding.forest import Work
 from pipeline.decoding.model import load_model, load_tokenizer, read_shape
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.numerics import numerics
+from pipeline.decoding.recheck import Sample
 from pipeline.decoding.store import Store
 from pipeline.decoding.tokens import encode_as_text
 from pipeline.decoding.workers import in_processes
@@ -134,6 +135,7 @@ class Judge:
         self.settings, self.name = settings, task.judge
         self.kind = TASKS[task.name]
         self.folder = Path("data/assets") / task.judge
+        self.sample = Sample[Scored]()  # of the scores that were computed
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -153,6 +155,14 @@ class Judge:
     def model(self) -> LanguageModel:
         return self.load()
 
+    def runs(self, execute: Executor | None) -> tuple[Executor, Callable[[], LanguageModel]]:
+        """An executor and how the model is loaded there; by default here, with a model that stays loaded."""
+        return (execute, self.load) if execute else (partial(in_processes, workers=1), lambda: self.model)
+
+    def remade(self, store: Store, execute: Executor | None = None) -> Iterator[dict[bytes, bytes]]:
+        """Some of the scores that were computed, made again; as `Scores.remade`."""
+        return self.scores(store).remade(*self.runs(execute), self.settings.batch_size)
+
     def pairs(self, rows: Sequence[dict[str, Any]], texts: Sequence[str]) -> list[Scored]:
         """Each text after the context of its row."""
         contexts = [self.kind.judge_context(row) for row in rows]
@@ -167,7 +177,7 @@ class Judge:
             "device": self.settings.device,
             "numerics": numerics(self.settings.device),
         }
-        return Scores(address, store)
+        return Scores(address, store, self.sample)
 
 
 def add_judge(
@@ -185,8 +195,7 @@ def add_judge(
     """
     settings, scores = judge.settings, judge.scores(store)
     work = scores.compute(
-        execute or partial(in_processes, workers=1),
-        judge.load if execute else lambda: judge.model,
+        *judge.runs(execute),
         (few for cell in cells.values() for few in _pairs(judge, rows, cell)),
         settings.batch_size,
         settings.max_rows,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pipeline.decoding.forest import spans
 from pipeline.decoding.invariant import make_invariant
 from pipeline.decoding.model import load_tokenizer, load_weights
 from pipeline.decoding.numerics import numerics
+from pipeline.decoding.recheck import Sample
 from pipeline.decoding.store import Store, content_key
 from pipeline.decoding.tokens import encode_as_text
 from pipeline.files import read_json
@@ -83,6 +84,7 @@ class Embeddings:
     ) -> None:
         self.folder = Path("data/assets") / settings.embedder
         self.store, self.show, self.load, self.done = store, show, load, 0
+        self.sample = Sample[str]()  # of those that were computed
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -107,7 +109,15 @@ class Embeddings:
         total = before + len(texts)
         vectors = self.embedder(texts, on_texts=lambda done: self.show(before + done, total))
         self.store.put({keys[text]: vector.tobytes() for text, vector in zip(texts, vectors, strict=True)})
+        self.sample.add((key, text) for text, key in keys.items())
         self.done = total
+
+    def remade(self) -> Iterator[dict[bytes, bytes]]:
+        """Key → bytes of vectors that are made again, a lot at a time, beside others than the first time."""
+        for texts in self.sample.lots(lambda text: None):
+            keys = self.keys(texts)
+            vectors = self.embedder(texts)
+            yield {keys[text]: vector.tobytes() for text, vector in zip(texts, vectors, strict=True)}
 
     def read(self, texts: Sequence[str]) -> np.ndarray:
         """(texts, D) float32, of texts of which none is absent."""

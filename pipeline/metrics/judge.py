@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -16,6 +16,7 @@ from pipeline.decoding.execute import Executor
 from pipeline.decoding.forest import Work
 from pipeline.decoding.memory import Warn, within
 from pipeline.decoding.network import LanguageModel
+from pipeline.decoding.recheck import Sample
 from pipeline.decoding.runner import Ready, make_ready
 from pipeline.decoding.scorer import score
 from pipeline.decoding.store import Store, content_key
@@ -72,6 +73,7 @@ class Scores:
 
     address: dict[str, Any]
     store: Store
+    sample: Sample[Scored] = field(default_factory=Sample)  # of those that were computed
 
     def keys(self, pairs: Iterable[Scored]) -> dict[Scored, bytes]:
         """Distinct pair with a text → its key in the store."""
@@ -116,6 +118,7 @@ class Scores:
                 batches, lambda batch: [pair for pair in self.absent(batch) if pair not in waiting]
             ):
                 waiting.update(portion)
+                self.sample.add((key, pair) for pair, key in self.keys(portion).items())
                 total += sum(len(pair.text) for pair in portion)
                 for alike in by_padded_length(portion, lambda pair: len(pair.context)):
                     yield from cut(sorted(alike, key=lambda pair: pair.context), max_rows)
@@ -123,22 +126,39 @@ class Scores:
         given = units()
         if (first := next(given, None)) is None:
             return work
-        run = partial(run_scored, batch_size=batch_size)
         warn = Warn(batch_size)
-        for found, of_unit, rows in execute(
-            partial(make_ready, load, wanted=self.address.get("numerics")),
-            run,
-            chain([first], given),
-            tally.step,
-        ):
-            keys = self.keys(found)
-            self.store.put({keys[pair]: values.tobytes() for pair, values in found.items()})
+        for found, of_unit, rows in self._run(execute, load, chain([first], given), batch_size, tally.step):
+            self.store.put(self._bytes(found))
             waiting.difference_update(found)
             work += of_unit
             work.texts += len(found)
             warn(rows)
             tally.finish(sum(len(pair.text) for pair in found))
         return work
+
+    def remade(
+        self, execute: Executor, load: Callable[[], LanguageModel], batch_size: int
+    ) -> Iterator[dict[bytes, bytes]]:
+        """Key → bytes of scores that are made again, a lot at a time, beside others than the first time."""
+        lots = self.sample.lots(lambda pair: padded_length(len(pair.context)))
+        if self.sample.seen:
+            for found, _, _ in self._run(execute, load, lots, batch_size, lambda count: None):
+                yield self._bytes(found)
+
+    def _run(
+        self,
+        execute: Executor,
+        load: Callable[[], LanguageModel],
+        units: Iterable[Sequence[Scored]],
+        batch_size: int,
+        on_step: Callable[[int], None],
+    ) -> Iterator[tuple[dict[Scored, np.ndarray], Work, int]]:
+        ready = partial(make_ready, load, wanted=self.address.get("numerics"))
+        yield from execute(ready, partial(run_scored, batch_size=batch_size), units, on_step)
+
+    def _bytes(self, found: dict[Scored, np.ndarray]) -> dict[bytes, bytes]:
+        keys = self.keys(found)
+        return {keys[pair]: values.tobytes() for pair, values in found.items()}
 
 
 def run_scored(

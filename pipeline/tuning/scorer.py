@@ -5,8 +5,8 @@ Equal texts of the grid, of an earlier trial or of an interrupted run are there 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 
 from pipeline.checks import PipelineError
-from pipeline.decoding.compute import calibrate
+from pipeline.decoding.compute import calibrate, remade
 from pipeline.decoding.execute import run_units
+from pipeline.decoding.forest import Work
 from pipeline.decoding.model import load_model, load_tokenizer
 from pipeline.decoding.network import LanguageModel
+from pipeline.decoding.plan import Plan, Text
 from pipeline.decoding.prepared import Prepared
+from pipeline.decoding.recheck import Sample
 from pipeline.decoding.rows import cell_row
 from pipeline.decoding.runner import grouped, units, unpack
 from pipeline.decoding.store import Store
@@ -33,6 +36,7 @@ from pipeline.metrics.statistics import Sampled, by_example, more_is_better, res
 from pipeline.routing.cells import Cell, Decoder
 from pipeline.settings import Base, Settings, Task
 
+HERE = partial(in_processes, workers=1)  # with a model that stays loaded
 PLAIN = Cell("plain sampling", "temperature", Decoder(Base()))
 
 
@@ -83,7 +87,9 @@ class Scorer:
         self.quality = self._quality(fewest)
         self.judge = Judge(settings, task)
         self.embeddings = Embeddings(settings, store)
-        self.computed = 0  # texts
+        self.sample = Sample[Text]()  # of the texts that were computed
+        self.work = Work()
+        self._plan: Plan | None = None  # of the texts that were computed last, with the tables of all
 
     @cached_property
     def _model(self) -> LanguageModel:
@@ -97,6 +103,13 @@ class Scorer:
                 f"quality.{self.task.name}", asked[0], asked[0].missing(examples, self.task.samples)
             )
         return found
+
+    def remade(self) -> Iterator[dict[bytes, bytes]]:
+        """Some of all that was computed, made again: texts, the judge's scores, embeddings."""
+        if self._plan:
+            yield from remade(self.settings, self._plan, self.sample, lambda: self._model, HERE)
+        yield from self.judge.remade(self.store)
+        yield from self.embeddings.remade()
 
     def scores(self, cells: Sequence[Cell], examples: np.ndarray) -> dict[str, Score]:
         """Cell → score on the rows `examples`, (N,) numbers. Cells have different names."""
@@ -147,11 +160,12 @@ class Scorer:
         wanted = {cell.name: plan.texts(plan.job_of(cell), chosen, samples) for cell in plan.cells}
         distinct = {text.key: text for texts in wanted.values() for text in texts}
         missing = self.store.absent((text, key) for key, text in distinct.items())
-        self.computed += len(missing)
+        self.sample.add((text.key, text) for text in missing)
+        self._plan = replace(plan, tables={**(self._plan.tables if self._plan else {}), **plan.tables})
         if missing:
-            run_units(
+            self.work += run_units(
                 lambda: self._model, plan, units(grouped(missing), settings.max_rows), self.store,
-                settings.batch_size, partial(in_processes, workers=1),
+                settings.batch_size, HERE,
             )  # fmt: skip
         order = text_order(settings, task, rows, samples)
         found: dict[str, CellTexts] = {}
