@@ -26,7 +26,7 @@ from pipeline.decoding.cellfile import write_cell
 from pipeline.files import read_json, read_jsonl, write_json, write_jsonl
 from pipeline.metrics import METRICS
 from pipeline.metrics.base import CellTexts
-from pipeline.metrics.collect import read_texts, text_order
+from pipeline.metrics.celltexts import read_texts, text_order
 from pipeline.metrics.measure import measure, task_resamples
 from pipeline.metrics.portions import Lazy
 from pipeline.metrics.statfile import write_stats

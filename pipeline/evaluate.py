@@ -19,9 +19,11 @@ from pipeline.decoding.store import Store, open_store
 from pipeline.events import events
 from pipeline.files import read_json, read_jsonl, sealed, write_json
 from pipeline.metrics import METRICS, CellTexts
-from pipeline.metrics.collect import Judge, add_embeddings, add_judge, human_texts, read_texts, text_order
+from pipeline.metrics.celltexts import human_texts, read_texts, text_order
+from pipeline.metrics.collect import Judge, add_embeddings, add_judge
 from pipeline.metrics.comparison import Comparison
 from pipeline.metrics.embedding import Embeddings
+from pipeline.metrics.languages import language_of
 from pipeline.metrics.likelihood import human_likelihood
 from pipeline.metrics.measure import measure, task_resamples, without_nan
 from pipeline.metrics.portions import Lazy
@@ -58,8 +60,9 @@ def main(argv: list[str]) -> None:
         with Progress(f"{task.name}, metrics", "cell") as show:
             counter = iter(range(1, len(cells) + 1))
             result, stats = measure(
-                settings, task, ids, cells, whole, metrics, weights, lambda: show(next(counter), len(cells))
-            )
+                settings, task, ids, cells, whole, metrics, weights,
+                lambda: show(next(counter), len(cells)), judge.opening.name,
+            )  # fmt: skip
         by_token = Judged(tokenizer, judge.tokenizer, judge.kind.judge_text)
         again = chain(judge.remade(store, executor_of(settings)), embeddings.remade())
         checked = recheck(f"evaluate {task.name}", store, again)
@@ -94,7 +97,7 @@ def task_texts(
 ) -> Lazy:
     """Cell, and "human" → its texts, read from its file whenever they are asked for."""
     order = text_order(settings, task, rows, task.samples)
-    human = human_texts(rows, tokenizer, text_order(settings, task, rows, 1))
+    human = human_texts(rows, tokenizer, text_order(settings, task, rows, 1), language_of(task))
 
     def read(name: str) -> CellTexts:
         return human if name == "human" else read_texts(task, name, rows, len(tokenizer), order)

@@ -18,6 +18,7 @@ from pipeline.checks import PipelineError
 from pipeline.decoding.examples import tokenize_prompts
 from pipeline.files import read_jsonl
 from pipeline.metrics import judge
+from pipeline.metrics.opening import opening_of
 from pipeline.tasks import TASKS, dialogue, template, translation
 from pipeline.tasks.examples import Generator
 from tests.test_prepare import GENERATOR, task
@@ -157,19 +158,12 @@ def test_a_template_that_changes_a_control_token_is_one_line() -> None:
 def test_a_generated_text_that_spells_control_tokens_is_judged_as_text() -> None:
     """A decoder may write "</s>" letter by letter; judge and embedder must not read it as the end."""
     tokenizer, texts = byte_tokenizer(), ["a</s>b", "<|user|>", "<s>"]
-    pairs = judge.tokenize(tokenizer, ["<pad> a context", "", "</s>"], texts, 512, "j")
+    opening = opening_of(tokenizer, "j")
+    pairs = judge.tokenize(tokenizer, opening, ["<pad> a context", "", "</s>"], texts, 512, "j")
     assert [pair.context[0] for pair in pairs] == [1, 1, 1]  # its own beginning
     for pair, text in zip(pairs, texts, strict=True):
         assert len(pair.text) == len(text) and min(pair.text) > 4 and min(pair.context[1:], default=5) > 4
     assert tokenizer("a</s>b")["input_ids"] == [1, 69, 2, 70]  # as it is without
-
-
-def test_a_judge_that_cannot_begin_a_text_is_named() -> None:
-    bare = unigram_tokenizer()
-    bare.eos_token = None
-    assert judge.tokenize(bare, ["a"], ["b"], 99, "j")[0].context == (2,)
-    with pytest.raises(PipelineError, match="judge j: its tokenizer has neither a begin nor an end token"):
-        judge.tokenize(bare, ["a", ""], ["b", "b"], 99, "j")
 
 
 ODD_TEXTS = [

@@ -17,7 +17,7 @@ from pipeline.decoding.model import load_tokenizer
 from pipeline.decoding.resolve import with_frequencies
 from pipeline.files import read_jsonl
 from pipeline.metrics import CellTexts
-from pipeline.metrics.collect import read_texts, text_order
+from pipeline.metrics.celltexts import read_texts, text_order
 from pipeline.metrics.routing import gate_rates, identity
 from pipeline.routing.cells import Cell, all_cells
 from pipeline.routing.gates import entropy_weights

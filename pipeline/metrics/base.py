@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.metrics.languages import UNKNOWN, Language
 from pipeline.metrics.ragged import Ragged
 from pipeline.metrics.words import word_ids
 
@@ -39,6 +40,10 @@ class CellTexts:
     vocabulary: int = 0  # size of the generator's
     order: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,) noise: whom a subsample takes
     ended: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,) does the last token only end it?
+    judge_unread: np.ndarray = field(
+        default_factory=lambda: np.empty(0)
+    )  # (R,) bytes before what is judged
+    language: Language = UNKNOWN  # of the texts
 
     @property
     def written_ids(self) -> Sequence[Any]:

@@ -1,4 +1,4 @@
-"""Everything the metrics need of a task's cells: texts, judge scores, embeddings; a cell at a time."""
+"""What models tell of a task's texts, judge scores and embeddings; a cell at a time."""
 
 from __future__ import annotations
 
@@ -11,121 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.checks import PipelineError
-from pipeline.decoding.cellfile import read_batches
 from pipeline.decoding.execute import Executor
 from pipeline.decoding.forest import Work
 from pipeline.decoding.model import load_model, load_tokenizer, read_shape
-from pipeline.decoding.network import LanguageModel
+from pipeline.decoding.network import LanguageModel, Shape
 from pipeline.decoding.numerics import numerics
 from pipeline.decoding.recheck import Sample
 from pipeline.decoding.store import Store
-from pipeline.decoding.tokens import encode_as_text
 from pipeline.decoding.workers import in_processes
 from pipeline.files import read_json
 from pipeline.metrics.base import CellTexts
 from pipeline.metrics.embedding import Embeddings
 from pipeline.metrics.judge import Scored, Scores, tokenize
-from pipeline.metrics.portions import PORTION, Lazy, cut, portions
-from pipeline.metrics.ragged import Ragged, concatenated, from_lists
-from pipeline.routing.noise import SUBSAMPLE, uniforms
+from pipeline.metrics.opening import Opening, opening_of
+from pipeline.metrics.portions import Lazy, cut, portions
+from pipeline.metrics.ragged import concatenated
 from pipeline.settings import Settings, Task
 from pipeline.tasks import TASKS
-
-NOTHING = np.empty(0)
-LISTS = ("token_ids", "routes", "model_logprobs")
-COLUMNS = ("example_id", "text", "finish", *LISTS)
-
-
-def text_order(settings: Settings, task: Task, rows: list[dict[str, Any]], samples: int) -> np.ndarray:
-    """(rows · samples,) a number a text, the same for all cells: subsamples take the smallest first."""
-    return np.array([
-        uniforms(settings.seed, task.name, row["id"], sample, SUBSAMPLE, 1)[0]
-        for row in rows
-        for sample in range(samples)
-    ])  # fmt: skip
-
-
-def read_texts(
-    task: Task, cell: str, rows: list[dict[str, Any]], vocabulary: int, order: np.ndarray
-) -> CellTexts:
-    """A cell's file as metric input; scores and embeddings are still empty.
-
-    vocabulary: size of the generator's; order: `text_order`.
-    """
-    path = Path("data/generations") / task.name / f"{cell}.parquet"
-    ids = [row["id"] for row in rows]
-    texts: list[str] = []
-    finish: list[str] = []
-    lists: list[list[Any]] = []
-    for batch in read_batches(path, COLUMNS, PORTION):
-        here = range(len(texts), len(texts) + batch.num_rows)
-        if len(texts) + batch.num_rows > len(order) or batch["example_id"].to_pylist() != [
-            ids[i // task.samples] for i in here
-        ]:
-            raise PipelineError(f"{path}: its examples are not those of data/prepared/{task.name}.jsonl")
-        texts += batch["text"].to_pylist()
-        finish += batch["finish"].to_pylist()
-        lists.append([batch[name] for name in LISTS])
-    if len(texts) != len(order):
-        raise PipelineError(f"{path}: its examples are not those of data/prepared/{task.name}.jsonl")
-    ragged = {name: from_lists([few[n] for few in lists]) for n, name in enumerate(LISTS)}
-    return cell_texts({"text": texts, "finish": finish, **ragged}, rows, task.samples, vocabulary, order)
-
-
-def cell_texts(
-    columns: Mapping[str, Sequence[Any]],
-    rows: list[dict[str, Any]],
-    samples: int,
-    vocabulary: int,
-    order: np.ndarray,
-) -> CellTexts:
-    """columns: those of a cell's file, lists and `Ragged`; the rows of `rows` in their order, `samples` of each."""
-    example = np.repeat(np.arange(len(rows)), samples)
-    texts = _unscored(
-        columns["text"], columns["token_ids"], columns["model_logprobs"], example, rows, vocabulary
-    )
-    routes = columns["routes"]
-    if not isinstance(routes, Ragged):
-        routes = concatenated(routes, np.int8)
-    ended = np.array([finish == "eos" for finish in columns["finish"]])
-    return replace(texts, routes=routes, order=order, ended=ended)
-
-
-def human_texts(rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray) -> CellTexts:
-    """The first reference of every example, as if a decoder had written it.
-
-    tokenizer: the generator's, so that lengths are counted alike; order: `text_order` of one sample.
-    """
-    texts = [row["references"][0] for row in rows]
-    ids = encode_as_text(tokenizer, texts, add_special_tokens=False)["input_ids"]
-    found = _unscored(texts, ids, [NOTHING] * len(rows), np.arange(len(rows)), rows, len(tokenizer))
-    return replace(found, order=order)
-
-
-def _unscored(
-    texts: Sequence[str],
-    token_ids: Sequence[Any],
-    log_probs: Sequence[np.ndarray],
-    example: np.ndarray,
-    rows: list[dict[str, Any]],
-    vocabulary: int,
-) -> CellTexts:
-    return CellTexts(
-        texts=list(texts),
-        token_ids=token_ids,
-        model_logprobs=log_probs,
-        example=example,
-        examples=len(rows),
-        references=[rows[i]["references"] for i in example],
-        judge_nll=NOTHING,
-        judge_tokens=NOTHING,
-        text_embeddings=NOTHING,
-        source_embeddings=NOTHING,
-        reference_embeddings=NOTHING,
-        vocabulary=vocabulary,
-        ended=np.zeros(len(texts), dtype=bool),
-    )
 
 
 class Judge:
@@ -142,9 +44,13 @@ class Judge:
         return load_tokenizer(self.folder)
 
     @cached_property
-    def positions(self) -> int:
-        """Tokens that it can read at once."""
-        return read_shape(self.folder).context
+    def shape(self) -> Shape:
+        return read_shape(self.folder)
+
+    @cached_property
+    def opening(self) -> Opening:
+        """What it reads before all contexts."""
+        return opening_of(self.tokenizer, self.name, self.shape.is_encoder_decoder)
 
     @property
     def load(self) -> Callable[[], LanguageModel]:
@@ -167,7 +73,7 @@ class Judge:
         """Each text after the context of its row."""
         contexts = [self.kind.judge_context(row) for row in rows]
         judged = [self.kind.judge_text(text) for text in texts]
-        return tokenize(self.tokenizer, contexts, judged, self.positions, self.name)
+        return tokenize(self.tokenizer, self.opening, contexts, judged, self.shape.context, self.name)
 
     def scores(self, store: Store) -> Scores:
         """The judge's scores in the store."""
@@ -219,11 +125,14 @@ def _pairs(judge: Judge, rows: list[dict[str, Any]], cell: CellTexts) -> Iterato
 
 
 def _judged(judge: Judge, rows: list[dict[str, Any]], cell: CellTexts, scores: Scores) -> CellTexts:
-    log_probs = concatenated(
-        [values for few in _pairs(judge, rows, cell) for values in scores.read(few)], np.float32
-    )
+    values, unread = list[np.ndarray](), list[int]()
+    for few in _pairs(judge, rows, cell):
+        values += scores.read(few)
+        unread += [pair.unread for pair in few]
+    log_probs = concatenated(values, np.float32)
     return replace(
         cell,
+        judge_unread=np.array(unread),
         judge_logprobs=log_probs,
         judge_nll=np.array([-values.astype(np.float64).sum() for values in log_probs]),
         judge_tokens=log_probs.lengths,

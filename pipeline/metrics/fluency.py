@@ -6,8 +6,11 @@ import numpy as np
 
 from pipeline.metrics.base import CellTexts, Metric, columns, ratio
 
-JUDGE = "{given}|judge:{judge}|dtype:{dtype}"
-NO_TOKENS = "the judge sees no token"
+# Context and text are tokenized apart, and no token ends the text.
+JUDGE = (
+    "{given}, tokenized apart|opening:{opening}|end token:no|pooled over texts|judge:{judge}|dtype:{dtype}"
+)
+NO_TOKENS = "the judge scores no token"
 
 
 def judge_stats(cell: CellTexts) -> np.ndarray:
@@ -16,11 +19,15 @@ def judge_stats(cell: CellTexts) -> np.ndarray:
 
 
 def byte_stats(cell: CellTexts) -> np.ndarray:
-    """(R, 2): the judge's negative log-likelihood (nats) and the text's UTF-8 bytes.
+    """(R, 2): the judge's negative log-likelihood (nats) and the UTF-8 bytes that it scores: none of a text that
+    has no token for it.
 
     Judges with different tokenizers can be compared by it.
     """
-    return columns(cell.judge_nll, [len(text.encode()) for text in cell.texts])
+    size = np.array([len(text.encode()) for text in cell.texts])
+    if len(cell.judge_unread):
+        size = size - cell.judge_unread
+    return columns(cell.judge_nll, np.where(cell.judge_tokens > 0, size, 0))
 
 
 def gap_stats(cell: CellTexts) -> np.ndarray:
@@ -67,10 +74,10 @@ METRICS = (
         unit="nats per UTF-8 byte",
         higher_is_better=None,
         source="Gao et al. 2020",
-        signature=JUDGE,
+        signature=f"bytes:of the text without what joins it to its context|{JUDGE}",
         stats=byte_stats,
         aggregate=ratio,
-        undefined="every text is empty",
+        undefined=NO_TOKENS,
     ),
     Metric(
         name="fluency_gap",
@@ -89,7 +96,7 @@ METRICS = (
         unit="exp of nats per generator token",
         higher_is_better=None,
         source="Jelinek et al. 1977",
-        signature="before any base decoder|model:{model}|dtype:{dtype}",
+        signature="before any base decoder|end token:yes|pooled over texts|model:{model}|dtype:{dtype}",
         stats=generator_stats,
         aggregate=perplexity,
         undefined="the generator's probabilities of these texts are not known",

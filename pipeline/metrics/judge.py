@@ -21,6 +21,7 @@ from pipeline.decoding.runner import Ready, make_ready
 from pipeline.decoding.scorer import score
 from pipeline.decoding.store import Store, content_key
 from pipeline.decoding.tokens import encode_as_text
+from pipeline.metrics.opening import Opening
 from pipeline.metrics.portions import cut, portions
 from pipeline.progress import Tally
 
@@ -29,32 +30,37 @@ CODE_VERSION = 5  # raise it when a change of code changes scores
 
 @dataclass(frozen=True)
 class Scored:
-    """A text after its context, both in a model's tokens."""
+    """A text after its context, both in a model's tokens.
+
+    unread: UTF-8 bytes of the text's first token, where it stands in the context because nothing else does.
+    """
 
     context: tuple[int, ...]
     text: tuple[int, ...]
+    unread: int = 0
 
 
 def tokenize(
-    tokenizer: Any, contexts: Sequence[str], texts: Sequence[str], context: int, name: str
+    tokenizer: Any,
+    opening: Opening,
+    contexts: Sequence[str],
+    texts: Sequence[str],
+    context: int,
+    name: str,
 ) -> list[Scored]:
-    """Contexts get the tokenizer's own beginning; an empty one becomes the begin (or end) token alone. Control tokens
-    that a text spells are text.
+    """Each context begins a document, and its text is tokenized apart from it. Control tokens that either spells are
+    text. Where nothing stands before a text, its first token does, and is not scored.
 
-    Raises `PipelineError` when a pair does not fit into the judge's `context` positions, or there is no such token
-    for an empty context.
+    Raises `PipelineError` when a pair does not fit into the judge's `context` positions.
     """
-    opening = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-    before = encode_as_text(tokenizer, contexts)["input_ids"]
+    before = encode_as_text(tokenizer, contexts, add_special_tokens=False)["input_ids"]
     after = encode_as_text(tokenizer, texts, add_special_tokens=False)["input_ids"]
-    if opening is None and not all(before):
-        raise PipelineError(
-            f"judge {name}: its tokenizer has neither a begin nor an end token, which a text without context needs; "
-            "name another judge"
+    pairs = []
+    for head, tail, text in zip(before, after, texts, strict=True):
+        whole = (*opening.before, *head, *opening.after)
+        pairs.append(
+            Scored(whole, tuple(tail)) if whole else Scored(*_split(tail), _first_bytes(tokenizer, text))
         )
-    pairs = [
-        Scored(tuple(head) or (opening,), tuple(tail)) for head, tail in zip(before, after, strict=True)
-    ]
     for pair in pairs:
         if padded_length(len(pair.context)) + len(pair.text) > context:
             raise PipelineError(
@@ -62,6 +68,17 @@ def tokenize(
                 f"its {context} positions; lower max_new_tokens or name another judge"
             )
     return pairs
+
+
+def _split(tokens: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    return tuple(tokens[:1]), tuple(tokens[1:])
+
+
+def _first_bytes(tokenizer: Any, text: str) -> int:
+    """UTF-8 bytes of a text up to the end of its first token, of whose last character all count."""
+    offsets = encode_as_text(tokenizer, [text], add_special_tokens=False, return_offsets_mapping=True)
+    ends = [end for _, end in offsets["offset_mapping"][0]]
+    return len(text[: ends[0]].encode()) if ends else 0
 
 
 @dataclass(frozen=True)

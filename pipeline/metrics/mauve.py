@@ -129,7 +129,9 @@ METRICS = (
         higher_is_better=True,
         source="Pillutla et al. 2021",
         signature=(
-            f"features:{COSINE}|clusters:texts/10, at most {MOST_CLUSTERS}|seeds:{SEEDS}|scaling:{SCALING:g}"
+            f"features:{COSINE}|empty texts:as equal ones|people:first references|pca:{KEPT:g} of variance"
+            f"|clusters:examples/10, at most {MOST_CLUSTERS}|k-means:{ITERATIONS} steps, best of {RESTARTS}"
+            f"|seeds:{SEEDS}|points:{len(MIXTURES)}|scaling:{SCALING:g}"
             f"|faiss:{version('faiss-cpu')}|scikit-learn:{version('scikit-learn')}"
         ),
         stats=mauve_stats,

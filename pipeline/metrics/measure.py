@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.metrics.base import CellTexts, Metric
+from pipeline.metrics.languages import language_of
 from pipeline.metrics.resamples import Weights, resampled_sums, weights_of
 from pipeline.metrics.statfile import Statistics
 from pipeline.metrics.statistics import by_example, sampled
+from pipeline.metrics.translation import signatures
 from pipeline.routing.cells import Cell, representatives
 from pipeline.settings import Settings, Task
 from pipeline.tasks import TASKS
@@ -40,11 +42,13 @@ def measure(
     metrics: list[Metric],
     weights: Weights,
     on_cell: Callable[[], None] = lambda: None,
+    opening: str = "",
 ) -> tuple[dict[str, Any], Statistics]:
     """Values and intervals of every cell and of the human texts, and the statistics behind them.
 
     texts: each taken once and dropped after its statistics, so that a mapping may make them when they are asked
-    for. weights: `task_resamples`; all cells share them, so that differences between them are paired.
+    for. weights: `task_resamples`; all cells share them, so that differences between them are paired. opening: the
+    judge's, by name.
     """
     first = {} if settings.coupling == "independent" else representatives(cells)
     done: dict[str, dict[str, Any]] = {}  # cells of one decoder hold the same texts
@@ -72,8 +76,8 @@ def measure(
         on_cell()
     records.append({**dict.fromkeys(EMPTY), **_counts(len(ids), 1), **HUMAN, "metrics": values("human", 1)})
     fixed = {
-        "judge": task.judge, "given": TASKS[task.name].judged, "model": task.model,
-        "embedder": settings.embedder, "dtype": settings.dtype,
+        "judge": task.judge, "opening": opening, "given": TASKS[task.name].judged, "model": task.model,
+        "embedder": settings.embedder, "dtype": settings.dtype, **signatures(language_of(task)),
     }  # fmt: skip
     result = {
         "task": task.name,

@@ -50,15 +50,16 @@ def by_character(
     return found
 
 
-def by_token(ends: np.ndarray, lead: int, characters: np.ndarray) -> np.ndarray:
+def by_token(ends: np.ndarray, lead: int, characters: np.ndarray, unread: int = 0) -> np.ndarray:
     """Log-probability of each generator token, (T,); NaN for one without characters in the text.
 
-    lead: characters that were stripped from the beginning of what the tokens spell.
+    lead: characters that were stripped from the beginning of what the tokens spell; unread: first characters, which
+    have no log-probability.
     """
     edges = np.clip(np.concatenate([[0], ends]) - lead, 0, len(characters))
     sums = np.concatenate([[0.0], characters.cumsum()])
     values = sums[edges[1:]] - sums[edges[:-1]]
-    return np.where(edges[1:] > edges[:-1], values, np.nan)
+    return np.where((edges[1:] > edges[:-1]) & (edges[:-1] >= unread), values, np.nan)
 
 
 def isolated(routes: np.ndarray) -> np.ndarray:
@@ -92,11 +93,15 @@ class Judged:
         encoded = encode_as_text(
             self.judge_tokenizer, [whole], add_special_tokens=False, return_offsets_mapping=True
         )
-        before = len(whole) - len(text)
-        characters = by_character(encoded["offset_mapping"][0], log_probs, before, len(text))
+        before, offsets = len(whole) - len(text), encoded["offset_mapping"][0]
+        skipped = len(offsets) - len(
+            log_probs
+        )  # 1 where the judge has no opening to score the first token after
+        unread = offsets[skipped - 1][1] - before if skipped else 0
+        characters = by_character(offsets[skipped:], log_probs, before, len(text))
         raw = self.tokenizer.decode(ids, skip_special_tokens=True)
         lead = len(raw) - len(raw.lstrip()) if not text.startswith(raw[:1]) else 0
-        return by_token(token_ends(self.tokenizer, ids), lead, characters)
+        return by_token(token_ends(self.tokenizer, ids), lead, characters, unread)
 
 
 def recovery(

@@ -9,6 +9,8 @@ from pipeline.metrics.base import CellTexts, Metric, columns, ratio
 COSINE = "cosine of mean-pooled unit vectors|embedder:{embedder}|max:256 tokens"
 COSINE_UNIT = "cosine, -1 to 1"
 SOURCE = "Reimers & Gurevych 2019"
+LEFT_OUT = "|empty texts:left out, see empty"
+FIRST = "|to:first reference"
 EMPTY = "every text is empty"
 
 
@@ -36,7 +38,7 @@ METRICS = (
         unit=COSINE_UNIT,
         higher_is_better=True,
         source=SOURCE,
-        signature=COSINE,
+        signature=COSINE + LEFT_OUT,
         stats=context_stats,
         aggregate=ratio,
         undefined=EMPTY,
@@ -47,7 +49,7 @@ METRICS = (
         unit=COSINE_UNIT,
         higher_is_better=True,
         source=SOURCE,
-        signature=COSINE,
+        signature=COSINE + FIRST + LEFT_OUT,
         stats=reference_stats,
         aggregate=ratio,
         undefined=EMPTY,

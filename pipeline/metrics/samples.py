@@ -10,7 +10,7 @@ from sacrebleu.metrics import BLEU
 from pipeline.metrics import relevance, translation
 from pipeline.metrics.base import CellTexts, Metric, columns, ratio
 from pipeline.metrics.ngrams import ngrams
-from pipeline.metrics.words import WORDS, words
+from pipeline.metrics.words import WORDS, spaced, words
 
 BEST = "best of an example's texts by the sentence's score|"
 
@@ -30,11 +30,12 @@ def pairwise_bleu_stats(cell: CellTexts) -> np.ndarray:
     (R, 10): BLEU's statistics of all ordered pairs, summed in the example's first row.
     """
     found = np.zeros((len(cell.texts), 10))
-    metric = translation.scorer()
+    metric = translation.bleu_scorer(cell.language)
+    readable = [spaced(text) for text in cell.texts] if cell.language.by_script else cell.texts
     for own in groups(cell.example):
         pairs = [(a, b) for a in own for b in own if a != b]
         if pairs:
-            texts, others = ([cell.texts[row] for row in side] for side in zip(*pairs, strict=True))
+            texts, others = ([readable[row] for row in side] for side in zip(*pairs, strict=True))
             found[own[0]] = np.sum(metric._extract_corpus_statistics(texts, [others]), axis=0)
     return found
 
@@ -91,7 +92,7 @@ METRICS = (
         unit="share, 0 to 1",
         higher_is_better=None,
         source="Li et al. 2016",
-        signature=f"n:2|scope:example|{WORDS}",
+        signature=f"n:2|scope:example, pooled over examples|{WORDS}",
         stats=partial(sample_distinct_stats, n=2),
         aggregate=ratio,
         minimum_samples=2,
@@ -103,7 +104,7 @@ METRICS = (
         unit="0 to 100",
         higher_is_better=False,
         source="Shen et al. 2019",
-        signature=f"ordered pairs pooled|{translation.signature(translation.scorer())}",
+        signature="ordered pairs pooled|{bleu}",
         stats=pairwise_bleu_stats,
         aggregate=pairwise_bleu,
         minimum_samples=2,
@@ -115,10 +116,11 @@ METRICS = (
         unit="0 to 100",
         higher_is_better=True,
         source="Shen et al. 2019",
-        signature=BEST + translation.BLEU_SIGNATURE,
+        signature=BEST + "{bleu}",
         stats=oracle_bleu_stats,
         aggregate=translation.bleu,
         minimum_samples=2,
+        undefined="no text has four words",
     ),
     Metric(
         name="oracle_chrf",
@@ -137,7 +139,7 @@ METRICS = (
         unit=relevance.COSINE_UNIT,
         higher_is_better=True,
         source="after Shen et al. 2019",
-        signature=BEST + relevance.COSINE,
+        signature=BEST + relevance.COSINE + relevance.FIRST + relevance.LEFT_OUT,
         stats=oracle_similarity_stats,
         aggregate=ratio,
         minimum_samples=2,

@@ -34,8 +34,8 @@ def self_bleu_stats(cell: CellTexts, most: int = MOST_TEXTS) -> np.ndarray:
 
 
 def self_bleu(texts: Sequence[Sequence[str]]) -> list[float]:
-    """BLEU-4 of each text, a row of words, against all others; NaN where there is none."""
-    if len(texts) < 2:
+    """BLEU-4 of each text, a row of words, against all others; NaN where there is none, or no word at all."""
+    if len(texts) < 2 or not any(texts):
         return [math.nan] * len(texts)
     counts = [[Counter(ngrams(row, n)) for row in texts] for n in range(1, MAX_N + 1)]
     best = [_two_largest(of_n) for of_n in counts]
@@ -104,7 +104,7 @@ METRICS = (
         signature=f"n:4|smooth:method1|refs:all other texts|texts:at most {MOST_TEXTS}, keyed|{WORDS}",
         stats=self_bleu_stats,
         aggregate=ratio,
-        undefined="there is no other text",
+        undefined="there is no other text, or no word",
         over_all=True,
     ),
 )

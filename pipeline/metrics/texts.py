@@ -9,6 +9,7 @@ from pipeline.metrics.jackknife import unique
 from pipeline.metrics.ragged import as_ragged
 
 BROKEN = "\ufffd"  # what a tokenizer writes for bytes that are no UTF-8
+THINKING = ("<think>", "</think>")  # some chat templates write the first for the model
 
 
 def length_stats(cell: CellTexts) -> np.ndarray:
@@ -22,6 +23,10 @@ def empty_stats(cell: CellTexts) -> np.ndarray:
 def broken_stats(cell: CellTexts) -> np.ndarray:
     """(R, 2): replacement characters (U+FFFD), and characters."""
     return columns([text.count(BROKEN) for text in cell.texts], [len(text) for text in cell.texts])
+
+
+def thinking_stats(cell: CellTexts) -> np.ndarray:
+    return columns([any(mark in text for mark in THINKING) for text in cell.texts], [1] * len(cell.texts))
 
 
 def distinct_texts_stats(cell: CellTexts) -> np.ndarray:
@@ -39,7 +44,7 @@ METRICS = (
         unit="generator tokens",
         higher_is_better=None,
         source="a count",
-        signature="tok:generator|without the token that ends a text",
+        signature="tok:generator|end token:no|mean over texts",
         stats=length_stats,
         aggregate=ratio,
     ),
@@ -63,6 +68,16 @@ METRICS = (
         stats=broken_stats,
         aggregate=ratio,
         undefined="every text is empty",
+    ),
+    Metric(
+        name="thinking",
+        label="texts with a thinking mark",
+        unit="share, 0 to 1",
+        higher_is_better=False,
+        source="a count",
+        signature=" or ".join(THINKING),
+        stats=thinking_stats,
+        aggregate=ratio,
     ),
     Metric(
         name="distinct_texts",

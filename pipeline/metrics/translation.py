@@ -6,27 +6,38 @@ summed statistics to the score, is written for arrays. Tests hold it to sacreble
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric as SacrebleuMetric
+from sacrebleu.tokenizers.tokenizer_char import TokenizerChar
 
 from pipeline.metrics.base import CellTexts, Metric
+from pipeline.metrics.languages import Language
 from pipeline.metrics.portions import cut
+from pipeline.metrics.words import BY_SCRIPT, spaced
+
+Reread = Callable[[str], str]  # a text as a metric that splits at spaces is to see it
 
 
-def statistics(metric: SacrebleuMetric, cell: CellTexts) -> np.ndarray:
+def statistics(metric: SacrebleuMetric, cell: CellTexts, reread: Reread | None = None) -> np.ndarray:
     """(R, k): sacrebleu's sufficient statistics of every text; texts may differ in references."""
     pairs = zip(cut(cell.texts), cut(cell.references), strict=True)
-    return np.concatenate([_statistics(metric, texts, references) for texts, references in pairs])
+    return np.concatenate([_statistics(metric, texts, references, reread) for texts, references in pairs])
 
 
 def _statistics(
-    metric: SacrebleuMetric, texts: Sequence[str], references: Sequence[Sequence[str]]
+    metric: SacrebleuMetric,
+    texts: Sequence[str],
+    references: Sequence[Sequence[str]],
+    reread: Reread | None,
 ) -> np.ndarray:
+    if reread:
+        texts = [reread(text) for text in texts]
+        references = [[reread(text) for text in own] for own in references]
     most = max(map(len, references))
     streams: Any = [  # sacrebleu skips None, though its annotation says str
         [own[i] if i < len(own) else None for own in references] for i in range(most)
@@ -35,12 +46,14 @@ def _statistics(
 
 
 def bleu_stats(cell: CellTexts, n: int = 4) -> np.ndarray:
-    return statistics(scorer(n), cell)
+    return statistics(bleu_scorer(cell.language, n), cell, spaced if cell.language.by_script else None)
 
 
-def scorer(n: int = 4) -> BLEU:
-    """sacrebleu's BLEU-n; force: no warning on tokenised-looking text."""
-    return BLEU(max_ngram_order=n, force=True)
+def bleu_scorer(language: Language, n: int = 4) -> BLEU:
+    """sacrebleu's BLEU-n; force: no warning on tokenised-looking text. Where the language is unknown it takes texts
+    that are `spaced`.
+    """
+    return BLEU(max_ngram_order=n, force=True, tokenize=language.bleu)
 
 
 def chrf_stats(cell: CellTexts) -> np.ndarray:
@@ -48,13 +61,21 @@ def chrf_stats(cell: CellTexts) -> np.ndarray:
 
 
 def ter_stats(cell: CellTexts) -> np.ndarray:
-    return statistics(TER(), cell)
+    by_character = cell.language.ter == "characters"
+    return statistics(ter_scorer(cell.language), cell, TokenizerChar() if by_character else None)
+
+
+def ter_scorer(language: Language) -> TER:
+    """sacrebleu's TER, which finds words at spaces, and single Chinese characters where it is told to."""
+    asian = language.ter == "asian"
+    return TER(normalized=asian, asian_support=asian)
 
 
 def bleu(sums: np.ndarray) -> np.ndarray:
     """(..., 2 + 2n) [hypothesis length, reference length, n matches, n totals] → BLEU-n, 0 to 100.
 
-    Papineni et al. 2002, exponential smoothing: the k-th order without a match counts as 1/2^k.
+    Papineni et al. 2002, exponential smoothing: the k-th order without a match counts as 1/2^k. NaN where there
+    are words but no n of them in a row, of which sacrebleu says 0.
     """
     length, reference = sums[..., 0], sums[..., 1]
     correct, total = np.split(sums[..., 2:], 2, axis=-1)
@@ -64,8 +85,9 @@ def bleu(sums: np.ndarray) -> np.ndarray:
         precision = np.where(unmatched, smoothed, correct) / total
         brevity = np.where(length < reference, np.exp(1 - reference / length), 1.0)
         score = 100 * brevity * np.exp(np.log(precision).mean(-1))
-    undefined = (correct.sum(-1) == 0) | (total == 0).any(-1)  # nothing in common, or no 4-gram at all
-    return np.where(undefined, 0.0, score)
+    undefined = (total == 0).any(-1) & (length > 0)  # words, but no n of them together
+    score = np.where((correct.sum(-1) == 0) | (length == 0), 0.0, score)  # nothing in common
+    return np.where(undefined, np.nan, score)
 
 
 def chrf(sums: np.ndarray) -> np.ndarray:
@@ -97,7 +119,15 @@ def signature(metric: SacrebleuMetric) -> str:
     return str(metric.get_signature())
 
 
-BLEU_SIGNATURE = signature(scorer())
+def signatures(language: Language) -> dict[str, str]:
+    """{bleu} and {ter} in the signatures of metrics."""
+    bleu, ter = signature(bleu_scorer(language)), signature(ter_scorer(language))
+    return {
+        "bleu": f"{bleu}|{BY_SCRIPT} apart" if language.by_script else bleu,
+        "ter": f"words:characters|{ter}" if language.ter == "characters" else ter,
+    }
+
+
 CHRF_SIGNATURE = signature(CHRF())
 
 METRICS = (
@@ -107,9 +137,10 @@ METRICS = (
         unit="0 to 100",
         higher_is_better=True,
         source="Papineni et al. 2002",
-        signature=BLEU_SIGNATURE,
+        signature="{bleu}",
         stats=bleu_stats,
         aggregate=bleu,
+        undefined="no text has four words",
     ),
     Metric(
         name="bleu_2",
@@ -117,9 +148,10 @@ METRICS = (
         unit="0 to 100",
         higher_is_better=True,
         source="Papineni et al. 2002",
-        signature=f"n:2|{signature(scorer(2))}",
+        signature="n:2|{bleu}",
         stats=partial(bleu_stats, n=2),
         aggregate=bleu,
+        undefined="no text has two words",
     ),
     Metric(
         name="chrf",
@@ -137,7 +169,7 @@ METRICS = (
         unit="edits per 100 reference words",
         higher_is_better=False,
         source="Snover et al. 2006",
-        signature=signature(TER()),
+        signature="{ter}",
         stats=ter_stats,
         aggregate=ter,
     ),

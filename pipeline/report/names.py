@@ -26,6 +26,7 @@ METRIC_NAMES = {
     "length": MetricName("length", "tokens of a text"),
     "empty": MetricName("failures", "empty / all texts", "lower is better"),
     "broken": MetricName("failures", "broken / all characters", "lower is better"),
+    "thinking": MetricName("failures", "texts with thinking / all texts", "lower is better"),
     "oracle_similarity": MetricName(
         "quality", "best text's similarity to reference (cosine)", "higher is better"
     ),

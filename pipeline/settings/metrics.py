@@ -17,7 +17,7 @@ METRIC_TASKS = {
             "distinct_1", "distinct_2", "distinct_3", "ead_1", "ead_2", "ead_3", "entropy_2", "zipf", "self_bleu",
             "compression_ratio", "vendi", "distinct_texts", "seq_rep_4", "sample_distinct_2", "pairwise_bleu",
             "perplexity", "nats_per_byte", "fluency_gap", "generator_perplexity", "mauve", "reference_similarity",
-            "oracle_similarity", "length", "empty", "broken",
+            "oracle_similarity", "length", "empty", "broken", "thinking",
         ),
         EVERY,
     ),

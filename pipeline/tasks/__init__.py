@@ -14,8 +14,8 @@ from pipeline.tasks import dialogue, textgen, translation
 class TaskKind:
     """build(records, task, generator) gives prepared rows in an order that more examples only extend.
 
-    judge_context(row): what the judge reads before a text; judge_text(text): the text as it follows;
-    judged: what is judged, in words.
+    judge_context(row): what the judge reads before a text, the beginning of a document; judge_text(text): the text as
+    it follows; judged: what is judged, in words, for signatures.
     """
 
     build: Callable[[Iterable[dict[str, Any]], Task, Any], list[dict[str, Any]]]
@@ -40,6 +40,7 @@ TASKS = {
         stop_at_newline=False,
         judge_context=lambda row: f"{row['source']}\nB:",
         judge_text=lambda text: f" {text}" if text else "",
+        judged='a space and the text given the turns, "A: …" or "B: …" a line, and "B:"',
     ),
     "translation": TaskKind(
         build=translation.build,

@@ -28,8 +28,10 @@ from pipeline.decoding.store import Store
 from pipeline.decoding.workers import in_processes
 from pipeline.metrics import METRICS, CellTexts, Metric
 from pipeline.metrics.base import first_with_enough
-from pipeline.metrics.collect import Judge, add_embeddings, add_judge, cell_texts, human_texts, text_order
+from pipeline.metrics.celltexts import cell_texts, human_texts, text_order
+from pipeline.metrics.collect import Judge, add_embeddings, add_judge
 from pipeline.metrics.embedding import Embeddings
+from pipeline.metrics.languages import language_of
 from pipeline.metrics.measure import task_resamples
 from pipeline.metrics.resamples import Weights
 from pipeline.metrics.statistics import Sampled, by_example, more_is_better, resampled
@@ -167,15 +169,16 @@ class Scorer:
                 lambda: self._model, plan, units(grouped(missing), settings.max_rows), self.store,
                 settings.batch_size, HERE,
             )  # fmt: skip
-        order = text_order(settings, task, rows, samples)
+        order, language = text_order(settings, task, rows, samples), language_of(task)
         found: dict[str, CellTexts] = {}
         for name, texts in wanted.items():
             values = self.store.take([text.key for text in texts])
             records = [cell_row(text, unpack(values[text.key]), self.tokenizer, plan) for text in texts]
             columns = {key: [record[key] for record in records] for key in records[0]}
             columns["model_logprobs"] = [np.array(logs) for logs in columns["model_logprobs"]]
-            found[name] = cell_texts(columns, rows, samples, len(self.tokenizer), order)
-        found["human"] = human_texts(rows, self.tokenizer, text_order(settings, task, rows, 1))
+            found[name] = cell_texts(columns, rows, samples, len(self.tokenizer), order, language)
+        human_order = text_order(settings, task, rows, 1)
+        found["human"] = human_texts(rows, self.tokenizer, human_order, language)
         needs = self.quality.signature + self.diversity.signature
         if "{judge}" in needs:
             judged, _ = add_judge(self.judge, rows, found, self.store, lambda done, total: None)
