@@ -92,9 +92,9 @@ def test_the_grid_s_texts_are_not_made_again(work: Path, monkeypatch: pytest.Mon
     real = tune.Scorer.scores
 
     def counted(self: Any, *args: Any) -> Any:
-        before = self.computed
+        before = self.work.texts
         result = real(self, *args)
-        computed.append(self.computed - before)
+        computed.append(self.work.texts - before)
         return result
 
     monkeypatch.setattr(tune.Scorer, "scores", counted)
