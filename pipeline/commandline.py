@@ -25,7 +25,7 @@ STAGES = {
     "check": Usage(
         "Read params.yaml whole, so that a wrong value stops before any work.",
         "params.yaml",
-        "data/params.checked",
+        "data/params.checked; removes the files of tasks and assets that left params.yaml",
     ),
     "fetch": Usage(
         "Download an asset, check its hash, convert a model once to safetensors.",
