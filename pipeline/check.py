@@ -1,4 +1,4 @@
-"""Stage check: read params.yaml whole, so that a wrong value stops before any work."""
+"""Stage check: read params.yaml whole, so that a wrong value stops before any work; remove what left it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 from pipeline import stage
 from pipeline.checks import fail
 from pipeline.files import write_text
+from pipeline.prune import prune
 from pipeline.routing.cells import all_cells
 from pipeline.settings import load_settings
+from pipeline.settings.tasks import TASK_KEYS
 
 
 def main(argv: list[str]) -> None:
@@ -18,6 +20,8 @@ def main(argv: list[str]) -> None:
             if route.file and not Path(route.file).is_file():
                 raise fail(f"variants.{name}: unigram", route.file, "must be a text file that is there")
     counts = {name: len(all_cells(settings, task)) for name, task in settings.tasks.items()}
+    if removed := prune(TASK_KEYS, settings.tasks, settings.assets):
+        stage.say("check", f"removed what is no longer in params.yaml: {', '.join(removed)}")
     # The same bytes for every good file: later stages depend on their own parameters only.
     write_text("data/params.checked", "params.yaml is well formed\n")
     stage.say(

@@ -57,6 +57,15 @@ def read_costs(task: str) -> list[Cost]:
     return [Cost(**record) for record in found if record is not None]
 
 
+def last_speed(stage: str, task: str, dtype: str) -> float:
+    """Tokens a second of the last run in this dtype on this machine; 0 where none is known."""
+    place = path(stage, task)
+    record = read_json(place) if place.exists() else None
+    if record is None or (record["dtype"], record["machine"]) != (dtype, machine()):
+        return 0.0
+    return float(record["tokens"] / record["seconds"])
+
+
 def peak_gib() -> float:
     unit = 2**30 if sys.platform == "darwin" else 2**20  # bytes there, KiB elsewhere
     return (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from pipeline.decoding.prepared import plan_task
 from pipeline.decoding.recheck import recheck
 from pipeline.decoding.rows import cell_row
 from pipeline.decoding.runner import unpack
+from pipeline.decoding.size import check_room, say_size
 from pipeline.decoding.store import Store, open_store
 from pipeline.events import Log, events
 from pipeline.routing.cells import Cell, all_cells
@@ -39,8 +41,11 @@ def main(argv: list[str]) -> None:
     cells = all_cells(settings, task)
     plan = plan_task(settings, task, cells, folder, tokenizer)
     with open_store("generate") as store, events(settings, "generate", task.name) as log:
+        texts = len(plan.jobs()) * len(plan.examples) * task.samples
+        check_room(settings, task, plan.examples, folder, texts, store)
         plan, spent = calibrate(settings, plan, folder, store, log)
-        spent += compute(settings, plan, lambda: missing_texts(plan, store), folder, store, log)
+        announce = partial(say_size, "generate", settings, task)
+        spent += compute(settings, plan, lambda: missing_texts(plan, store), folder, store, log, announce)
         again = remade(settings, plan, spent.sample, loader(settings, task, folder))
         checked = recheck(f"generate {task.name}", store, again)
         write_cells(plan, store, tokenizer, Path("data/generations") / task.name, log)

@@ -19,7 +19,7 @@ from pipeline.files import read_json, read_jsonl, write_text
 from pipeline.report import curves, heatmap, likelihood, matched, plane, routing, style, tuning
 from pipeline.report.measured import read_measured
 from pipeline.report.page.about import about
-from pipeline.report.page.build import library, page
+from pipeline.report.page.build import page
 from pipeline.report.page.samples import shown, task_samples
 from pipeline.report.records import read_records
 from pipeline.report.table import Row, from_csv
@@ -27,7 +27,7 @@ from pipeline.settings import Settings, Task, Variant, load_settings
 
 TABLE = Path("reports/cells.csv")
 FOLDER = Path("reports/plots")
-PAGE, LIBRARY = Path("reports/index.html"), Path("reports/vega.js")
+PAGE = Path("reports/index.html")
 FIGURES: dict[str, Callable[[Sequence[Row], dict[str, Variant]], Figure | None]] = {
     "heatmap": heatmap.draw,
     "plane": plane.draw,
@@ -40,7 +40,6 @@ def main(argv: list[str]) -> None:
     stage.say("plot", f"{figures(settings)} figures in {FOLDER}")
     html = whole_page(settings)
     write_text(PAGE, html)
-    write_text(LIBRARY, library())
     stage.say("plot", f"{PAGE}, {len(html.encode()) / 2**20:.1f} MiB")
 
 

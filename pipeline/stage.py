@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from pipeline import interrupt
 from pipeline.checks import PipelineError
 
 
 def run(main: Callable[[list[str]], None]) -> None:
     """Call `main` with the command line; end with status 2 and one line on bad input."""
     try:
-        main(sys.argv[1:])
+        with interrupt.working():
+            main(sys.argv[1:])
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -20,8 +22,8 @@ def run(main: Callable[[list[str]], None]) -> None:
         print(f"error: {line}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("interrupted; what is finished is kept", file=sys.stderr)
-        sys.exit(130)
+        print(interrupt.line(), file=sys.stderr)
+        sys.exit(interrupt.status())
 
 
 def argument(argv: list[str], what: str) -> str:

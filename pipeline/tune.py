@@ -19,6 +19,7 @@ from pipeline.decoding.forest import Work
 from pipeline.decoding.numerics import numerics
 from pipeline.decoding.plan import CODE_VERSION
 from pipeline.decoding.recheck import recheck
+from pipeline.decoding.size import check_room, say_size
 from pipeline.decoding.store import content_key, default_folder, open_store
 from pipeline.events import events
 from pipeline.files import read_json, read_jsonl, sealed, sha256_file, sha256_json, write_json
@@ -82,6 +83,13 @@ def tuned(
     """
     with open_store("tune") as store, events(settings, "tune", task.name) as log:
         scorer = Scorer(settings, task, rows, store, min(len(tune), len(test)))
+        arms = grid_arms(settings, task)
+        grid_texts, trials = (
+            len(arms) * len(tune) * task.samples,
+            settings.tune.trials * len(families(settings)),
+        )
+        check_room(settings, task, scorer.prepared.examples, scorer.folder, grid_texts, store)
+        say_size("tune", settings, task, trials * len(tune) * task.samples)
 
         def scored(cells: Sequence[Cell], examples: int) -> dict[str, Score]:
             return scorer.scores(cells, tune[:examples])
@@ -125,7 +133,6 @@ def tuned(
                 "cell": cell.describe(),
                 **{name: score_record(score, settings) for name, score in scores.items()},
             }
-        arms = grid_arms(settings, task)
         grid = scored(arms, len(tune))
         result = {
             "task": task.name,
@@ -136,7 +143,7 @@ def tuned(
             "families": found,
             "differences": differences({family: at_test[cell.name] for family, cell in winners.items()}, settings),
             "grid": {
-                "texts": len(arms) * len(tune) * task.samples,
+                "texts": grid_texts,
                 "cells": [
                     {"cell": arm.name, "family": arm.family, "variant": arm.variant, "q": arm.q,
                      "lambda": weight_of(arm, settings), **score_record(grid[arm.name], settings)}

@@ -27,10 +27,11 @@ def test_a_damaged_store_is_named_or_mended(tmp_path: Path) -> None:
                 assert store.take(list(items)) == items
                 ends["sound" if found == items else "mended"] += 1
         except PipelineError as error:
-            assert str(error).startswith(f"{path}: not usable (") and "delete it" in str(error)
-            assert "\n" not in str(error)
-            ends["named"] += 1
-    assert ends["mended"] > 100 and ends["named"]
+            assert (
+                str(error).startswith(f"{path}: ") and "\n" not in str(error) and "delete" not in str(error)
+            )
+            ends["damaged" if f"{path}: damaged (" in str(error) else "refused"] += 1
+    assert ends["mended"] > 100 and ends["damaged"] and ends["refused"] < 8, ends
 
 
 def test_a_store_whose_schema_is_damaged_is_named(tmp_path: Path) -> None:

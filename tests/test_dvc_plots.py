@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from pipeline import summarize
-from pipeline.report.page.build import library
+from pipeline.report.page import plots_show
 from tests import browser, synthetic
 
 ROOT = Path(__file__).parent.parent
@@ -40,7 +40,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             summarize.main([])
         run(folder, "git", "add", "-A")
         run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "one")
-    (folder / "reports/vega.js").write_text(library(), encoding="utf-8")
     return folder
 
 
@@ -49,13 +48,23 @@ def driver(project: Path) -> Iterator[Any]:
     yield from browser.chromium(project)
 
 
+def test_the_template_holds_the_library_of_this_version() -> None:
+    """Made by `python -m pipeline.report.page.plots_show`."""
+    assert (ROOT / plots_show.TEMPLATE).read_text(encoding="utf-8") == plots_show.template()
+
+
+@pytest.mark.parametrize("folder", ["dvc_plots", "else where/é"])
 @pytest.mark.parametrize("command", [["show"], ["diff", "HEAD~1", "HEAD"]], ids=["show", "diff"])
-def test_the_plots_are_drawn_without_a_network(project: Path, driver: Any, command: list[str]) -> None:
-    run(project, sys.executable, "-m", "dvc", "plots", *command)
-    page = project / "dvc_plots/index.html"
-    driver.get(f"file://{page}")
+def test_the_plots_are_drawn_without_a_network(
+    project: Path, driver: Any, command: list[str], folder: str
+) -> None:
+    out = project / folder
+    out.parent.mkdir(exist_ok=True)
+    run(project, sys.executable, "-m", "dvc", "plots", *command, "-o", str(out))
+    page = out / "index.html"
+    driver.get(page.as_uri())
     browser.wait(driver, "document.querySelectorAll('svg, canvas').length >= 3")
-    assert set(browser.requested(driver)) == {f"file://{page}", f"file://{project}/reports/vega.js"}
+    assert set(browser.requested(driver)) == {page.as_uri()}
     said = [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
     assert said == []
     shown = json.loads(run(project, sys.executable, "-m", "dvc", "plots", *command, "--json"))

@@ -14,6 +14,11 @@ import pytest
 from pipeline.checks import PipelineError
 from pipeline.decoding.store import Store, content_key, open_store
 
+ALL_CODES = {  # of SQLite's errors, without their extensions
+    value for name, value in vars(sqlite3).items()
+    if name.startswith("SQLITE_") and name.count("_") == 1 and isinstance(value, int) and 0 < value < 27
+}  # fmt: skip
+
 
 def test_values_come_back(tmp_path: Path) -> None:
     store = Store(tmp_path / "rows.sqlite")
@@ -37,7 +42,9 @@ def test_a_damaged_value_counts_as_missing(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "rows.sqlite").write_bytes(b"not a database" * 1000)
-    with pytest.raises(PipelineError, match=r"rows\.sqlite: not usable .* delete it"):
+    with pytest.raises(
+        PipelineError, match=r"rows\.sqlite: damaged \(file is not a database\); move it away"
+    ):
         Store(tmp_path / "rows.sqlite").get([b"k"])
 
 
@@ -96,3 +103,33 @@ def test_a_value_too_large_is_not_called_damage(tmp_path: Path) -> None:
     store.database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1000)
     with pytest.raises(PipelineError, match=r"rows\.sqlite: string or blob too big$"):
         store.put({b"k": bytes(2000)})
+
+
+def test_a_constraint_is_not_called_damage(tmp_path: Path) -> None:
+    """No message advises to give up results that are sound."""
+    store = Store(tmp_path / "rows.sqlite")
+    store.put({b"k": b"value"})
+    with pytest.raises(PipelineError, match=r"rows\.sqlite: NOT NULL constraint failed: items\.key$"):
+        store.put({None: b"other"})  # type: ignore[dict-item]
+    store.database.execute("PRAGMA query_only = 1")
+    with pytest.raises(PipelineError, match=r"rows\.sqlite: attempt to write a readonly database$"):
+        store.put({b"l": b"other"})
+    assert store.get([b"k"]) == {b"k": b"value"}
+
+
+def test_a_value_that_was_never_stored_is_not_called_lost(tmp_path: Path) -> None:
+    store = Store(tmp_path / "rows.sqlite")
+    store.put({b"k": b"value"})
+    with pytest.raises(
+        PipelineError, match=r"rows\.sqlite: 1 of 2 values are not there; run the stage again$"
+    ):
+        store.take([b"k", b"never"])
+
+
+@pytest.mark.parametrize("code", sorted(ALL_CODES))
+def test_every_other_error_of_the_database_keeps_the_file(tmp_path: Path, code: int) -> None:
+    error = sqlite3.DatabaseError("what it says")
+    error.sqlite_errorcode = code | 1 << 8  # type: ignore[misc]
+    said = str(Store(tmp_path / "rows.sqlite")._refused(error))
+    damaged = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    assert ("damaged" in said, "move it away" in said) == (damaged, damaged) and "delete" not in said

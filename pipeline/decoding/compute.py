@@ -25,6 +25,8 @@ from pipeline.progress import Progress, Tally
 from pipeline.routing.cells import Decoder
 from pipeline.settings import Settings, Task
 
+HELD = 65_536  # texts whose keys are looked up at once, unless one example has more
+
 
 def calibrate(
     settings: Settings, plan: Plan, folder: Path, store: Store, log: Log
@@ -51,7 +53,8 @@ def calibrate(
 
 def missing_texts(plan: Plan, store: Store) -> Iterator[list[Text]]:
     """The texts of each example that are not in the store; examples without any are left out."""
-    jobs, at_once = plan.jobs(), 64  # examples: a bounded number of texts in memory
+    jobs = plan.jobs()
+    at_once = max(1, min(64, HELD // (len(jobs) * plan.task.samples)))  # examples
     for start in range(0, len(plan.examples), at_once):
         examples = plan.examples[start : start + at_once]
         by_job = [plan.texts(job, examples, plan.task.samples) for job in jobs]
@@ -82,8 +85,12 @@ def compute(
     folder: Path,
     store: Store,
     log: Log,
+    announce: Callable[[int], None] = lambda texts: None,
 ) -> Computed:
-    """Put texts into the store. groups: as of `missing_texts`; asked twice, to count and to run."""
+    """Put texts into the store. groups: as of `missing_texts`; asked twice, to count and to run.
+
+    announce: called with their number before any is made.
+    """
     started, steps = time.perf_counter(), plan.task.max_new_tokens
     sample, decoders = Sample[Text](), set[Job]()
     for group in groups():
@@ -91,6 +98,7 @@ def compute(
         decoders |= {text.job for text in group}
     if not (total := sample.seen):
         return Computed()
+    announce(total)
     tally = Tally(lambda told: show(told, total * steps))
 
     def on_unit(texts: int) -> None:  # those that ended early count as whole

@@ -6,6 +6,7 @@ import os
 import socket
 from typing import Any
 
+from pipeline import interrupt
 from pipeline.checks import PipelineError, short
 from pipeline.settings import Cluster
 
@@ -34,6 +35,7 @@ def connect(cluster: Cluster) -> Any:
         ray.init(address=where, log_to_driver=False, **here)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
         raise _nobody(where, error) from None
+    interrupt.listen_again()  # Ray has handlers of its own
     return ray
 
 

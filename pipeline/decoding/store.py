@@ -21,12 +21,8 @@ from pipeline.checks import PipelineError
 from pipeline.stage import say
 
 Item = TypeVar("Item")
-DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)  # the latter: a message that quotes broken bytes
-SOUND = {  # disk full, no permission, …: the file's content is as it was
-    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_TOOBIG,
-}  # fmt: skip
+ERRORS = (sqlite3.Error, UnicodeDecodeError)  # the latter: a message that quotes broken bytes
+DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}  # all others leave the file's content as it was
 
 
 def content_key(address: Any) -> bytes:
@@ -61,13 +57,17 @@ class Store:
             self.database.execute(
                 "CREATE TABLE IF NOT EXISTS items (key BLOB PRIMARY KEY, crc INTEGER, value BLOB) WITHOUT ROWID"
             )
-        except DAMAGE as error:
-            raise self._damaged(error) from None
+        except ERRORS as error:
+            raise self._refused(error) from None
 
-    def _damaged(self, error: Exception) -> PipelineError:
-        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in SOUND:
+    def _refused(self, error: Exception) -> PipelineError:
+        """One line. What is not damage (a full disk, no permission, a constraint, …) must not look like it."""
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+        if code & 0xFF not in DAMAGED:
             return PipelineError(f"{self.path}: {error}")
-        return PipelineError(f"{self.path}: not usable ({error}); delete it, its content is recomputed")
+        return PipelineError(
+            f"{self.path}: damaged ({error}); move it away, what it held is computed again"
+        )
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The values that are there; one with a wrong checksum counts as missing."""
@@ -77,16 +77,27 @@ class Store:
                 row = self.database.execute("SELECT crc, value FROM items WHERE key = ?", (key,)).fetchone()
                 if row and isinstance(row[1], bytes) and zlib.crc32(row[1]) == row[0]:
                     found[key] = row[1]
-        except DAMAGE as error:
-            raise self._damaged(error) from None
+        except ERRORS as error:
+            raise self._refused(error) from None
         return found
 
     def take(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The values of keys that were all there. Raises `PipelineError` where a damaged tree has lost one."""
+        """The values of keys that were all there. Raises `PipelineError` where one is not, which its tree explains
+        if it is damaged.
+        """
         found = self.get(keys)
-        if len(found) < len(set(keys)):
-            raise self._damaged(ValueError("values that were there are lost"))
-        return found
+        lost = len(set(keys)) - len(found)
+        if not lost:
+            return found
+        try:
+            (tree,) = self.database.execute("PRAGMA integrity_check(1)").fetchone()
+        except ERRORS as error:
+            raise self._refused(error) from None
+        if tree != b"ok":
+            raise self._refused(ValueError(tree.decode(errors="replace")))
+        raise PipelineError(
+            f"{self.path}: {lost} of {len(set(keys))} values are not there; run the stage again"
+        )
 
     def present(self, keys: Sequence[bytes]) -> set[bytes]:
         """Those of the keys that have a sound value."""
@@ -108,15 +119,15 @@ class Store:
                     "INSERT OR REPLACE INTO items VALUES (?, ?, ?)",
                     [(key, zlib.crc32(value), value) for key, value in items.items()],
                 )
-        except DAMAGE as error:
-            raise self._damaged(error) from None
+        except ERRORS as error:
+            raise self._refused(error) from None
 
     def discard(self, keys: Sequence[bytes]) -> None:
         try:
             with self.database:
                 self.database.executemany("DELETE FROM items WHERE key = ?", [(key,) for key in keys])
-        except DAMAGE as error:
-            raise self._damaged(error) from None
+        except ERRORS as error:
+            raise self._refused(error) from None
 
     def close(self) -> None:
         self.database.close()

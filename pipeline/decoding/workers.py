@@ -9,11 +9,13 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 import torch
 
+from pipeline import interrupt
 from pipeline.checks import PipelineError
 
 Loaded = TypeVar("Loaded")
@@ -41,10 +43,12 @@ def in_processes(
     context = multiprocessing.get_context("spawn")
     threads = max(1, len(os.sched_getaffinity(0)) // workers)
     pool: dict[Connection, Any] = {}
+    resource_tracker.ensure_running()  # whose start would let Ctrl-C through to what is started with it
     for _ in range(workers):
         here, there = context.Pipe()
         process = context.Process(target=_serve, args=(there, load, run, threads), daemon=True)
-        process.start()
+        with interrupt.held():
+            process.start()
         there.close()
         pool[here] = process
     try:

@@ -107,6 +107,8 @@ def gate_rates(decoder: Decoder, steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 def mean_rate(variant: Variant, q: float, weight: float, steps: int) -> float:
     """r = 1 − (1−q)(1−λ), with schedules the mean over the steps."""
+    if variant.q_schedule == variant.lambda_schedule == Schedule():
+        return effective_rate(q, weight)
     pairs = zip(*step_rates(variant, q, weight, steps), strict=True)
     rates = [effective_rate(a, b) for a, b in pairs]
     return rates[0] if len(set(rates)) == 1 else round(float(np.mean(rates)), 12)

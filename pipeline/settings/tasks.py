@@ -15,6 +15,16 @@ TASK_EXTRA = {
     "dialogue": ("turns",),
     "translation": ("shots", "source_language", "target_language"),
 }
+CONTEXT = "no model's context is longer"
+# Largest values, and what sets them.
+MOST = {
+    "examples": (10_000_000, "their rows are held in memory"),
+    "samples": (10_000, "all texts of an example are held in memory"),
+    "max_new_tokens": (1_000_000, CONTEXT),
+    "prompt_tokens": (1_000_000, CONTEXT),
+    "turns": (1_000, CONTEXT),
+    "shots": (1_000, CONTEXT),
+}
 TASK_OPTIONAL = {"translation": ("source_code", "target_code", "bleu_tokenizer")}
 # sacrebleu's tokenizers that download nothing, with the modules that they need beside it.
 BLEU_TOKENIZERS: dict[str, tuple[str, ...]] = {
@@ -36,7 +46,7 @@ def parse_task(name: str, value: Any, assets: dict[str, Asset]) -> Task:
         if item.endswith("language"):
             extra[item] = checks.text(f"{key}.{item}", section[item])
         else:
-            extra[item] = checks.integer(f"{key}.{item}", section[item], 0 if item == "shots" else 1)
+            extra[item] = _count(key, item, section[item], 0 if item == "shots" else 1)
     for item in TASK_OPTIONAL.get(name, ()):
         if item in section:
             extra[item] = checks.text(f"{key}.{item}", section[item])
@@ -47,9 +57,9 @@ def parse_task(name: str, value: Any, assets: dict[str, Asset]) -> Task:
         model=asset_name(f"{key}.model", section["model"], assets, "model"),
         judge=asset_name(f"{key}.judge", section["judge"], assets, "model"),
         data=asset_name(f"{key}.data", section["data"], assets, "data"),
-        examples=checks.integer(f"{key}.examples", section["examples"], 2),
-        samples=checks.integer(f"{key}.samples", section["samples"], 1),
-        max_new_tokens=checks.integer(f"{key}.max_new_tokens", section["max_new_tokens"], 1),
+        examples=_count(key, "examples", section["examples"], 2),
+        samples=_count(key, "samples", section["samples"], 1),
+        max_new_tokens=_count(key, "max_new_tokens", section["max_new_tokens"], 1),
         beams=tuple(checks.integer(f"{key}.beams[{i}]", b, 2, 64) for i, b in enumerate(beams)),
         **extra,
     )
@@ -67,6 +77,11 @@ def check_tokenizer(key: str, value: str) -> None:
             f"needs {' and '.join(absent)}, not installed here: pip install 'sacrebleu[{value[:2]}]'; "
             "or use char, which needs nothing",
         )
+
+
+def _count(key: str, item: str, value: Any, least: int) -> int:
+    most, why = MOST[item]
+    return checks.integer(f"{key}.{item}", value, least, most, why)
 
 
 def asset_name(key: str, value: Any, assets: dict[str, Asset], kind: str) -> str:

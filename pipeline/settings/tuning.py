@@ -23,7 +23,9 @@ def parse_tuning(value: Any, tasks: Mapping[str, Task], variants: Mapping[str, V
     """Raises `SettingsError`, also where the space would be empty."""
     section = checks.mapping("tune", value)
     checks.keys("tune", section, KEYS)
-    trials = checks.integer("tune.trials", section["trials"], 2)
+    trials = checks.integer(
+        "tune.trials", section["trials"], 2, 100_000, "the search looks at all of them before each batch"
+    )
     batch = checks.integer("tune.batch", section["batch"], 1, trials)
     sampler = checks.choice("tune.sampler", section["sampler"], tuple(SAMPLERS))
     objective = checks.choice("tune.objective", section["objective"], ("reward", "front"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline import checks
 from pipeline.checks import fail
-from pipeline.settings.decoders import parse_base, parse_grid
+from pipeline.settings.decoders import VOCABULARY, parse_base, parse_grid
 from pipeline.settings.schema import (
     Gate,
     Route,
@@ -73,7 +73,7 @@ def _route(key: str, value: Any) -> Route:
     if kind == "frozen":
         return Route(kind, concentration=1.0 if given is None else checks.number(at, given, 0.001, 1000))
     if kind == "top_k" and given is not None:
-        return Route(kind, k=checks.integer(at, given, 1))
+        return Route(kind, k=checks.integer(at, given, 1, VOCABULARY, "no vocabulary is larger"))
     if kind in ("heads", "layers") and given is not None:
         drop = checks.number(at, given, 0, 1)
         if drop == 1:
@@ -102,7 +102,7 @@ def _schedule(key: str, value: Any) -> Schedule:
     for end, factor in ends.items():
         if shape == "exponential" and factor == 0:
             raise fail(f"{key}.{end}", value[end], "must be above 0 (an exponential never reaches it)")
-    length = checks.integer(f"{key}.length", value["length"], 1) if "length" in value else 0
+    length = checks.integer(f"{key}.length", value["length"], 1, 10**9) if "length" in value else 0
     return Schedule(shape, ends["start"], ends["end"], length)
 
 
