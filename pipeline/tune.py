@@ -15,6 +15,7 @@ import optuna
 from pipeline import stage
 from pipeline.checks import choice
 from pipeline.decoding.plan import CODE_VERSION
+from pipeline.decoding.roles import check_roles
 from pipeline.decoding.store import content_key, default_folder, open_store
 from pipeline.events import events
 from pipeline.files import read_json, read_jsonl, sealed, sha256_file, sha256_json, write_json
@@ -47,6 +48,7 @@ def main(argv: list[str]) -> None:
         return leave_out("switched off")
     if min(len(tune), len(test)) < 2:
         return leave_out(f"left out, {len(tune)} examples to tune on and {len(test)} to test on")
+    check_roles(settings, task)
     try:
         result, computed = tuned(settings, task, rows, tune, test)
     except Unrewarded as error:
