@@ -15,6 +15,7 @@ from pipeline.decoding.model import load_model, load_tokenizer
 from pipeline.decoding.numerics import numerics
 from pipeline.decoding.prepared import Prepared
 from pipeline.decoding.recheck import recheck
+from pipeline.decoding.roles import check_roles
 from pipeline.decoding.store import Store, open_store
 from pipeline.events import events
 from pipeline.files import read_json, read_jsonl, sealed, write_json
@@ -39,6 +40,7 @@ from pipeline.settings import METRIC_TASKS, Settings, Task, load_settings
 def main(argv: list[str]) -> None:
     settings = load_settings()
     task = settings.tasks[choice("evaluate", stage.argument(argv, "a task"), settings.tasks)]
+    check_roles(settings, task)
     rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
     for row in rows:
         if not row["references"]:

@@ -18,10 +18,11 @@ from pipeline.checks import choice
 from pipeline.cost import Cost, write_cost
 from pipeline.decoding.cellfile import write_cell
 from pipeline.decoding.compute import calibrate, compute, loader, missing_texts, remade
-from pipeline.decoding.model import load_tokenizer
+from pipeline.decoding.model import load_tokenizer, read_shape
 from pipeline.decoding.plan import Plan
 from pipeline.decoding.prepared import plan_task
 from pipeline.decoding.recheck import recheck
+from pipeline.decoding.roles import check_generator
 from pipeline.decoding.rows import cell_row
 from pipeline.decoding.runner import unpack
 from pipeline.decoding.size import check_room, say_size
@@ -37,6 +38,7 @@ def main(argv: list[str]) -> None:
     settings = load_settings()
     task = settings.tasks[choice("generate", stage.argument(argv, "a task"), settings.tasks)]
     folder = Path("data/assets") / task.model
+    check_generator(task)
     tokenizer = load_tokenizer(folder, task.source_code)
     cells = all_cells(settings, task)
     plan = plan_task(settings, task, cells, folder, tokenizer)
@@ -81,12 +83,14 @@ def cell_rows(plan: Plan, cell: Cell, store: Store, tokenizer: Any) -> Iterator[
 
 def write_cells(plan: Plan, store: Store, tokenizer: Any, folder: Path, log: Log) -> None:
     """Assemble every cell from the store; remove files of cells that left the grid."""
+    shape = read_shape(Path("data/assets") / plan.task.model, plan.task.target_code)
     for cell in plan.cells:
         metadata = {
             "task": plan.task.name,
             "cell": cell.describe(),
             "settings": plan.shared_key,
             "key": plan.cell_key(cell),
+            "generation_config": {"obeyed": shape.obeyed, "switched_off": shape.switched_off},
         }
         tokens, routed, entropy = 0, 0, 0.0
 

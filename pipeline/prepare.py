@@ -9,6 +9,7 @@ from pipeline import stage
 from pipeline.checks import PipelineError, choice
 from pipeline.decoding.examples import check_context, tokenize_prompts
 from pipeline.decoding.model import load_tokenizer, read_shape
+from pipeline.decoding.roles import check_roles
 from pipeline.files import check_asset, sealed, write_jsonl
 from pipeline.settings import Asset, Task, load_settings
 from pipeline.tasks import TASKS
@@ -22,9 +23,9 @@ def main(argv: list[str]) -> None:
     settings = load_settings()
     task = settings.tasks[choice("prepare", stage.argument(argv, "a task"), settings.tasks)]
     data = settings.assets[task.data]
-    for name in (task.data, task.model):
-        if not (ASSETS / name).is_dir():
-            raise PipelineError(f"{ASSETS / name}: missing; run dvc repro fetch@{name}")
+    if not (ASSETS / task.data).is_dir():
+        raise PipelineError(f"{ASSETS / task.data}: missing; run dvc repro fetch@{task.data}")
+    check_roles(settings, task)
     check_asset(ASSETS / task.data, weights=False)
     shape = read_shape(ASSETS / task.model, task.target_code)
     generator = Generator(

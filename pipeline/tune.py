@@ -19,6 +19,7 @@ from pipeline.decoding.forest import Work
 from pipeline.decoding.numerics import numerics
 from pipeline.decoding.plan import CODE_VERSION
 from pipeline.decoding.recheck import recheck
+from pipeline.decoding.roles import check_roles
 from pipeline.decoding.size import check_room, say_size
 from pipeline.decoding.store import content_key, default_folder, open_store
 from pipeline.events import events
@@ -52,6 +53,7 @@ def main(argv: list[str]) -> None:
         return leave_out("switched off")
     if min(len(tune), len(test)) < 2:
         return leave_out(f"left out, {len(tune)} examples to tune on and {len(test)} to test on")
+    check_roles(settings, task)
     try:
         started = time.perf_counter()
         result, work, checked = tuned(settings, task, rows, tune, test)

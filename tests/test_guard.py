@@ -129,6 +129,33 @@ def test_the_run_ends_with_one_line_that_names_the_example(
     assert there == {text.key for text in texts if text.example.id != poisoned}
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_of_the_model_is_not_blamed_on_examples(case: Any, tmp_path: Path, workers: int) -> None:
+    """It meets all examples alike; one line names the model, and nothing is stored."""
+    folder, made, texts, _ = case
+    store = Store(tmp_path / "rows.sqlite")
+    with pytest.raises(
+        PipelineError, match=r"^data/assets/one: all \d examples that ran together fail alike"
+    ) as error:
+        run_units(
+            partial(load_broken, folder), made, units(grouped(texts), 8), store, 4,
+            partial(in_processes, workers=workers),
+        )  # fmt: skip
+    assert "TypeError: no such state" in str(error.value) and made.examples[0].id not in str(error.value)
+    assert not store.present([text.key for text in texts])
+
+
+def load_broken(folder: Path) -> Any:
+    """A model whose steps fail, whatever the example."""
+    model = load_model(folder)
+
+    def step(*args: Any) -> Any:
+        raise TypeError("no such state")
+
+    object.__setattr__(model, "step", step)
+    return model
+
+
 def load_poisoned(folder: Path, poison: tuple[int, ...]) -> Any:
     """A model that raises where one of the prompts is `poison`."""
     model = load_model(folder)

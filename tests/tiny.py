@@ -12,19 +12,31 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     BertConfig,
     BertModel,
+    FalconConfig,
+    Gemma3nTextConfig,
     Gemma3TextConfig,
+    Gemma4TextConfig,
     GPT2Config,
+    GPTJConfig,
+    GPTNeoConfig,
+    GptOssConfig,
+    JambaConfig,
+    Lfm2Config,
     LlamaConfig,
     M2M100Config,
+    MambaConfig,
     MarianConfig,
     MistralConfig,
     MixtralConfig,
+    MptConfig,
     OlmoeConfig,
     OPTConfig,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
     Qwen2MoeConfig,
+    Qwen3_5TextConfig,
     Qwen3Config,
+    RecurrentGemmaConfig,
     T5Config,
 )
 
@@ -65,6 +77,12 @@ WIDE: dict[str, Any] = {
     "intermediate_size": 64,
 }
 GROUPED = {**WIDE, "num_key_value_heads": 2}
+SHARED_KEYS: dict[str, Any] = {  # the last two of five layers read the keys and values of lower ones
+    **GROUPED, "num_hidden_layers": 5, "head_dim": 8, "sliding_window": 8, "num_kv_shared_layers": 2,
+    "layer_types": ["sliding_attention", "full_attention", "sliding_attention", "sliding_attention", "full_attention"],
+    "vocab_size_per_layer_input": 300, "hidden_size_per_layer_input": 32,
+}  # fmt: skip
+FALCON: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
 BOTH: dict[str, Any] = {
     "d_model": 32, "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 4,
     "decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64,
@@ -90,6 +108,36 @@ def config(arch: str, context: int = 512) -> PreTrainedConfig:
             shared_expert_intermediate_size=32, num_experts_per_tok=2, decoder_sparse_step=1,
         ),
         "olmoe": lambda: OlmoeConfig(**shared, **GROUPED, num_experts=4, num_experts_per_tok=2),
+        "gptj": lambda: GPTJConfig(
+            **SIZES, n_positions=context, n_embd=32, n_layer=3, n_head=4, rotary_dim=4
+        ),
+        "gpt_neo": lambda: GPTNeoConfig(
+            **shared, hidden_size=32, num_layers=3, num_heads=4, intermediate_size=64, window_size=8,
+            attention_types=[[["global", "local", "global"], 1]],
+        ),
+        "falcon": lambda: FalconConfig(**shared, **FALCON, multi_query=True, alibi=False),
+        "falcon_new": lambda: FalconConfig(
+            **shared, **FALCON, new_decoder_architecture=True, num_kv_heads=2, alibi=False
+        ),
+        "falcon_alibi": lambda: FalconConfig(**shared, **FALCON, multi_query=False, alibi=True),
+        "gemma3n": lambda: Gemma3nTextConfig(**shared, **SHARED_KEYS, laurel_rank=4),
+        "gemma4": lambda: Gemma4TextConfig(**shared, **SHARED_KEYS, global_head_dim=16),
+        "mpt": lambda: MptConfig(**SIZES, d_model=32, n_heads=4, n_layers=3, max_seq_len=context),
+        "mamba": lambda: MambaConfig(**SIZES, hidden_size=32, num_hidden_layers=3),
+        "lfm2": lambda: Lfm2Config(**shared, **GROUPED, layer_types=["conv", "full_attention", "conv"]),
+        "jamba": lambda: JambaConfig(
+            **shared, **(GROUPED | {"num_hidden_layers": 4}), attn_layer_period=2, attn_layer_offset=1,
+            expert_layer_period=2, expert_layer_offset=1, num_experts=2, use_mamba_kernels=False,
+        ),
+        "qwen3_5": lambda: Qwen3_5TextConfig(
+            **shared, **(GROUPED | {"num_hidden_layers": 4}), head_dim=8, linear_num_value_heads=4,
+            linear_num_key_heads=2, linear_key_head_dim=8, linear_value_head_dim=8,
+        ),
+        "recurrent_gemma": lambda: RecurrentGemmaConfig(**shared, **GROUPED, lru_width=32),
+        "gpt_oss": lambda: GptOssConfig(
+            **shared, **GROUPED, head_dim=8, sliding_window=8, num_local_experts=4, num_experts_per_tok=2
+        ),
+        "bert": lambda: BertConfig(**shared, **WIDE),
         "t5": lambda: T5Config(
             **SIZES, d_model=32, d_kv=8, d_ff=64, num_layers=3, num_heads=4
         ),
@@ -100,11 +148,13 @@ def config(arch: str, context: int = 512) -> PreTrainedConfig:
     }[arch]()  # fmt: skip
 
 
-def tiny_model_folder(path: Path, arch: str = "llama", context: int = 512, chat: bool = True) -> Path:
+def tiny_model_folder(
+    path: Path, arch: str = "llama", context: int = 512, chat: bool = True, seed: int = 0
+) -> Path:
     """A random model with a byte tokenizer, saved as safetensors in `path`; returns `path`."""
     made = config(arch, context)
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         auto = AutoModelForSeq2SeqLM if made.is_encoder_decoder else AutoModelForCausalLM
         model = auto.from_config(made)
         for parameter in model.parameters():  # spread the logits, so that decoders differ

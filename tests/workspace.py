@@ -70,7 +70,7 @@ def write_params(folder: Path, values: dict[str, Any]) -> None:
 def make_workspace(folder: Path, fetched: bool = True) -> Path:
     """Models, records, params.yaml and a DVC repository in `folder`, fetched and prepared."""
     tiny_model_folder(folder / "models/one")
-    tiny_model_folder(folder / "models/two")
+    tiny_model_folder(folder / "models/two", seed=1)  # a judge is another model than the generator
     tiny_embedder_folder(folder / "models/bert")
     for task in ("textgen", "dialogue", "translation"):
         lines = [json.dumps(record) for record in records(task, 20)]

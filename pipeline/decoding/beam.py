@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -31,8 +32,13 @@ def beam_search(
     ids, padding = model.pad(prompts, prompt_length)
     # Causal models give back the prompt, encoder-decoder models the ids that begin every target.
     begin = len(model.shape.decoder_start) or prompt_length
-    forced = (
-        {"forced_bos_token_id": model.shape.decoder_start[1]} if len(model.shape.decoder_start) > 1 else {}
+    settings = copy(model.network.generation_config)  # neutral, see `load_model`
+    settings.update(
+        num_beams=beams,
+        max_new_tokens=steps,
+        length_penalty=1.0,
+        early_stopping=False,
+        eos_token_id=sorted(stop),
     )
     texts: list[list[int]] = [[] for _ in prompts]
     # A group runs until its longest text ends: few prompts at once, of like length.
@@ -43,18 +49,7 @@ def beam_search(
         output = model.network.generate(  # type: ignore[operator]
             input_ids=ids[group].to(model.device),
             attention_mask=padding[group].to(model.device),
-            num_beams=beams,
-            do_sample=False,
-            max_new_tokens=steps,
-            min_new_tokens=None,
-            length_penalty=1.0,
-            early_stopping=False,
-            eos_token_id=sorted(stop),
-            pad_token_id=0,
-            top_k=None,
-            top_p=None,
-            temperature=None,
-            **forced,
+            generation_config=settings,
         )
         for i, row in zip(group, output[:, begin:].tolist(), strict=True):
             texts[i] = _until_stop(row, stop)

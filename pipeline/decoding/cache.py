@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin, EncoderDecoderCache
 
-# Keys and values of one row, a pair a layer, each (heads, length, head size).
-RowStates = list[tuple[Tensor, Tensor]]
+# Keys and values of one row: layer → a pair, each (heads, length, head size). Layers that read another layer's
+# keys and values (Gemma 3n's last ones) have none.
+RowStates = dict[int, tuple[Tensor, Tensor]]
 
 
 class SlotLayer(CacheLayerMixin):
@@ -124,19 +125,26 @@ class SlotCache(Cache):
         """After token `step`: target[i] becomes a copy of source[i]. No target may be a source."""
         if not target:
             return
-        device = self.slot_layers[0].all_keys.device
+        own = self.own_layers
+        device = own[0].all_keys.device
         from_slots, to_slots = (torch.tensor(list(slots), device=device) for slots in (source, target))
-        for layer in self.slot_layers:
+        for layer in own:
             layer.copy(from_slots, to_slots, self.prompt_length + step)
+
+    @property
+    def own_layers(self) -> list[SlotLayer]:
+        """Those that a model call has written to, which are all but those that read another layer's."""
+        return [layer for layer in self.slot_layers if layer.is_initialized]
 
     def fill(self, states: RowStates, slots: int) -> None:
         """Write the shared prefix into the first `slots` slots."""
-        for layer, pair in zip(self.slot_layers, states, strict=True):
-            layer.fill(pair, slots)
+        for number, pair in states.items():
+            self.slot_layers[number].fill(pair, slots)
 
     def row(self, slot: int, length: int) -> RowStates:
         """A copy of the first `length` positions of a slot."""
-        return [layer.row(slot, length) for layer in self.slot_layers]
+        layers = enumerate(self.slot_layers)
+        return {number: layer.row(slot, length) for number, layer in layers if layer.is_initialized}
 
 
 class CrossCache(EncoderDecoderCache):

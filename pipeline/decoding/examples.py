@@ -34,7 +34,14 @@ def tokenize_prompts(rows: list[dict[str, Any]], tokenizer: Any, special: bool) 
 
 
 def check_context(where: str, examples: list[Example], task: Task, shape: Shape) -> None:
-    """Raises `PipelineError` naming `where` for a prompt that leaves no room for its text."""
+    """Raises `PipelineError` naming `where` for a prompt that leaves no room for its text, or has ids beyond the
+    model's embedding."""
+    for example in examples:
+        if max(example.prompt, default=0) >= shape.inputs:
+            raise PipelineError(
+                f"{where}: example {example.id} has the token id {max(example.prompt)}; the embedding of {task.model} "
+                f"has {shape.inputs} rows"
+            )
     longest = max(examples, key=lambda example: len(example.prompt))
     room = shape.context if shape.is_encoder_decoder else shape.context - task.max_new_tokens
     if len(longest.prompt) > room or task.max_new_tokens + len(shape.decoder_start) > shape.context:

@@ -21,8 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.checks import PipelineError
 from pipeline.decoding.cache import CrossCache, RowStates, SlotCache
 from pipeline.decoding.network import LanguageModel
+from pipeline.decoding.sampling import NotFinite
 from pipeline.decoding.walk import Walk, Walker
 from pipeline.routing.paths import parts_of
 
@@ -116,7 +118,12 @@ def decode(
             called = perf_counter()
             here = np.flatnonzero((row >= start) & (row < stop))
             walk = walker.call(tokens, padding, start, step) if walker else None
-            chosen[here], ended[here] = choose(logits, row[here] - start, live[here], step, walk)
+            try:
+                chosen[here], ended[here] = choose(logits, row[here] - start, live[here], step, walk)
+            except NotFinite as error:
+                raise PipelineError(
+                    f"{model.name}: gives {error}; another dtype or model is needed"
+                ) from None
             work.model_seconds += called - began
             work.choice_seconds += perf_counter() - called
         work.rows += len(tokens)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+from transformers.models.falcon.modeling_falcon import FalconLinear
 from transformers.pytorch_utils import Conv1D
 
 # AMX tiles are filled differently for different batches, so bf16 rows would depend on the batch; AVX-512's
@@ -76,7 +77,7 @@ def make_invariant(model: nn.Module) -> None:
         return
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
-            if type(child) is nn.Linear:
+            if type(child) in (nn.Linear, FalconLinear):
                 setattr(module, name, InvariantLinear(child.weight, child.bias))
             elif type(child) is Conv1D:  # GPT-2's: the weight is stored as (in, out)
                 setattr(module, name, InvariantLinear(child.weight.T, child.bias))

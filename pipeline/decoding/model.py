@@ -9,17 +9,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSeq2SeqLM,
-    AutoTokenizer,
-    GenerationConfig,
-)
+from transformers import AutoConfig, AutoTokenizer
 
 from pipeline.checks import PipelineError, short
-from pipeline.decoding.attention import NAME as ATTENTION
+from pipeline.decoding.generation import barred, neutral, own_generation, switched_off
 from pipeline.decoding.invariant import make_invariant
+from pipeline.decoding.kinds import Kind, check_width, kind_of
 from pipeline.decoding.network import (
     CausalModel,
     EncoderDecoderModel,
@@ -27,8 +22,26 @@ from pipeline.decoding.network import (
     Shape,
     experts_of,
     heads_of,
+    window_of,
 )
+from pipeline.decoding.probe import check_decodes
 from pipeline.files import check_asset
+
+
+def read_config(folder: str | Path) -> Any:
+    """Raises `PipelineError` when the folder holds no model configuration."""
+    check_asset(folder, weights=False)
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise PipelineError(f"{folder}: no usable model configuration ({error})") from None
+
+
+def check_model(folder: str | Path) -> Kind:
+    """What a language model must be to write or to judge, seen without its weights. Raises `PipelineError`."""
+    kind = kind_of(folder, read_config(folder))
+    check_width(folder, kind.width, load_tokenizer(folder))
+    return kind
 
 
 def read_shape(folder: str | Path, target_code: str = "") -> Shape:
@@ -36,13 +49,9 @@ def read_shape(folder: str | Path, target_code: str = "") -> Shape:
 
     Raises `PipelineError` when the folder holds no model configuration, or no such language.
     """
-    check_asset(folder, weights=False)
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise PipelineError(f"{folder}: no usable model configuration ({error})") from None
+    config = read_config(folder)
     text = config if config.is_encoder_decoder else config.get_text_config()
-    generation = _generation(Path(folder), config)
+    generation = own_generation(Path(folder), config)
     forced = _language_id(folder, target_code) if target_code else generation.forced_bos_token_id
     start = (generation.decoder_start_token_id, forced)
     # T5's relative positions have no end; tests of a length are left to the model.
@@ -53,25 +62,16 @@ def read_shape(folder: str | Path, target_code: str = "") -> Shape:
         logits=getattr(text, "decoder_vocab_size", None) or text.vocab_size,
         layers=layers or text.num_hidden_layers,
         eos=generation.eos_token_id,
+        inputs=text.vocab_size,
         heads=heads_of(config),
         experts=experts_of(config),
-        window=getattr(text, "sliding_window", None) or 0,
+        window=window_of(text),
+        counts_from_the_end="local" in (getattr(text, "attention_layers", None) or ()),
         is_encoder_decoder=bool(config.is_encoder_decoder),
         decoder_start=tuple(i for i in start if i is not None) if config.is_encoder_decoder else (),
-        barred=_barred(generation),
+        barred=barred(generation),
+        switched_off=switched_off(generation),
     )
-
-
-def _barred(generation: GenerationConfig) -> tuple[int, ...]:
-    words = [word for word in generation.bad_words_ids or [] if len(word) == 1]
-    return tuple(sorted({*(word[0] for word in words), *(generation.suppress_tokens or [])}))
-
-
-def _generation(folder: Path, config: Any) -> GenerationConfig:
-    try:
-        return GenerationConfig.from_pretrained(folder, local_files_only=True)
-    except OSError:  # no generation_config.json
-        return GenerationConfig.from_model_config(config)
 
 
 def _language_id(folder: str | Path, code: str) -> int:
@@ -120,6 +120,14 @@ def load_weights(kind: Any, folder: str | Path, what: str, **options: Any) -> An
         raise PipelineError(
             f"{folder}: no usable {what} ({len(missing)} weights are missing, {missing[0]} among them)"
         )
+    for name, values in network.named_parameters():
+        # One pass over them, and NaN is the least and the largest of any.
+        if (
+            values.is_floating_point()
+            and values.numel()
+            and not torch.stack(values.aminmax()).isfinite().all()
+        ):
+            raise PipelineError(f"{folder}: no usable {what} ({name} holds NaN or infinite weights)")
     return network
 
 
@@ -149,16 +157,27 @@ def load_model(
             "params.yaml: dtype = 'bfloat16': this processor has no bf16 instructions; it would be slow, and "
             "results would change with the batch; use float32"
         )
-    shape, tokenizer = read_shape(folder, target_code), load_tokenizer(folder)
-    loader = AutoModelForSeq2SeqLM if shape.is_encoder_decoder else AutoModelForCausalLM
+    kind, shape, tokenizer = check_model(folder), read_shape(folder, target_code), load_tokenizer(folder)
+    if device == "cuda" and shape.counts_from_the_end:
+        raise PipelineError(
+            f"{folder}/config.json: attention_types: a local window of the library's own attention is counted from the "
+            "end of the cache, which has a fixed length on a GPU; use device: cpu"
+        )
     # fp32 sdpa would change with the key length
     network = load_weights(
-        loader, folder, "language model", dtype=getattr(torch, dtype), attn_implementation=ATTENTION
+        kind.loader,
+        folder,
+        "language model",
+        dtype=getattr(torch, dtype),
+        attn_implementation=kind.attention,
     )
+    network.generation_config = neutral(shape)
     if hasattr(network.config, "_experts_implementation"):
         network.set_experts_implementation("eager")  # each expert's rows by themselves
     network.eval().requires_grad_(False).to(device)
     if invariant:
         make_invariant(network)
-    kind = EncoderDecoderModel if shape.is_encoder_decoder else CausalModel
-    return kind(Path(folder).name, network, tokenizer, shape, device)
+    made = EncoderDecoderModel if shape.is_encoder_decoder else CausalModel
+    model = made(Path(folder).name, network, tokenizer, shape, device)
+    check_decodes(model)
+    return model

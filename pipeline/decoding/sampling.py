@@ -22,6 +22,10 @@ LEAST = -1e4  # logits below have no weight at all
 CANDIDATES = 512  # how many of the likeliest tokens the nucleus is first looked for in
 
 
+class NotFinite(ArithmeticError):
+    """Logits without a distribution: NaN, infinite, or all of them −∞."""
+
+
 @dataclass(frozen=True)
 class Distribution:
     """p(x|y) of R rows under a base decoder.
@@ -96,8 +100,10 @@ class Distribution:
 
 
 def distribution(logits: Tensor, base: Base) -> Distribution:
-    """p under `base` (not greedy, see `Base`): logits (R, V) float32, left as they are."""
+    """p under `base` (not greedy, see `Base`): logits (R, V) float32, left as they are. Raises `NotFinite`."""
     top = logits.amax(1, keepdim=True)
+    if not top.isfinite().all():  # NaN anywhere in a row shows here; −∞ in some places is a barred token
+        raise NotFinite("logits that are not finite (NaN or infinite)")
     weights = logits - top
     if base.temperature != 1.0:
         weights.div_(base.temperature)

@@ -12,11 +12,14 @@ import torch
 from torch import Tensor
 from transformers import AutoModel
 
+from pipeline.checks import PipelineError, short
 from pipeline.decoding.attention import NAME as ATTENTION
 from pipeline.decoding.forest import spans
 from pipeline.decoding.invariant import make_invariant
+from pipeline.decoding.memory import out_of_memory
 from pipeline.decoding.model import load_tokenizer, load_weights
 from pipeline.decoding.numerics import numerics
+from pipeline.decoding.pooling import read_embedding
 from pipeline.decoding.recheck import Sample
 from pipeline.decoding.store import Store, content_key
 from pipeline.decoding.tokens import encode_as_text
@@ -24,42 +27,69 @@ from pipeline.files import read_json
 from pipeline.settings import Settings
 
 CODE_VERSION = 3  # raise it when a change of code changes vectors
-MAX_TOKENS, STEP, BATCH = 256, 16, 64
+STEP, BATCH, PLACES = 16, 64, 64 * 256  # texts and padded tokens of a model call, at most
+UNSAID = 256  # tokens of a text, where the folder names no number
 
 
 class Embedder:
-    """Mean pooling over a text's tokens, scaled to unit length (Reimers & Gurevych 2019).
+    """Unit vectors of texts, pooled over tokens as the folder says (`read_embedding`).
 
     Texts are padded to a multiple of 16 tokens, which each text fixes by itself, and grouped by that
-    length, two rows at least: so batching leaves no trace. Texts over 256 tokens are cut.
+    length, two rows at least: so batching leaves no trace. Longer texts than the folder says are cut.
     """
 
     def __init__(self, folder: Path) -> None:
+        self.name, self.own = str(folder), read_embedding(folder)
         self.network = load_weights(
             AutoModel, folder, "embedder", dtype=torch.float32, attn_implementation=ATTENTION
         ).eval()
         self.tokenizer = load_tokenizer(folder)
+        positions = getattr(self.network.config, "max_position_embeddings", UNSAID)
+        self.longest = self.own.longest or int(min(UNSAID, positions, self.tokenizer.model_max_length))
         make_invariant(self.network)
+        self._probe()
+
+    def _probe(self) -> None:
+        """Raises `PipelineError` for what gives no vector, an encoder–decoder model or too long a `longest`."""
+        word = self.tokenizer("a")["input_ids"] or [0]
+        try:
+            self._embed([(word * self.longest)[: self.longest]], self._padded(self.longest))
+        except PipelineError:
+            raise
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            raise PipelineError(
+                f"{self.name}: {type(self.network).__name__} gives no vector of a text of {self.longest} tokens, which "
+                f"max_seq_length in sentence_bert_config.json would set ({short(f'{type(error).__name__}: {error}')})"
+            ) from None
+
+    def _padded(self, length: int) -> int:
+        """The next multiple of 16, as far as the model can read."""
+        return min(-(-length // STEP) * STEP, self.longest)
 
     @torch.inference_mode()
     def __call__(
         self, texts: Sequence[str], on_texts: Callable[[int], None] = lambda done: None
     ) -> np.ndarray:
         """(texts, D) float32 unit vectors; on_texts is told how many are done."""
-        ids = encode_as_text(self.tokenizer, texts, truncation=True, max_length=MAX_TOKENS)["input_ids"]
-        padded = np.array([-(-len(row) // STEP) * STEP for row in ids])
-        vectors = np.zeros((len(texts), self.network.config.hidden_size), dtype=np.float32)
-        done = 0
+        given = [self.own.prompt + (text.lower() if self.own.lower else text) for text in texts]
+        read = encode_as_text(self.tokenizer, given, truncation=True, max_length=self.longest)["input_ids"]
+        ids = [row or [self.tokenizer.eos_token_id or 0] for row in read]  # an empty text has a vector too
+        padded = np.array([self._padded(len(row)) for row in ids])
+        vectors: dict[int, np.ndarray] = {}
         for length in np.unique(padded):
             group = np.flatnonzero(padded == length)
-            for start, stop in spans(len(group), BATCH):
+            for start, stop in spans(len(group), max(2, min(BATCH, PLACES // int(length)))):
                 rows = group[start:stop]
-                vectors[rows] = self._embed([ids[i] for i in rows], int(length))[: len(rows)].numpy()
-                done += len(rows)
-                on_texts(done)
-        return vectors
+                found = self._embed([ids[i] for i in rows], int(length)).numpy()
+                vectors.update(zip(rows.tolist(), found, strict=True))
+                on_texts(len(vectors))
+        return np.stack([vectors[i] for i in range(len(texts))])
 
+    @torch.inference_mode()
     def _embed(self, ids: list[list[int]], length: int) -> Tensor:
+        """(texts, D) unit vectors. Raises `PipelineError` where they are not finite."""
         rows = ids if len(ids) > 1 else ids * 2  # a lone row would be rounded otherwise
         tokens = torch.full((len(rows), length), self.tokenizer.pad_token_id or 0)
         mask = torch.zeros(len(rows), length, dtype=torch.long)
@@ -67,9 +97,10 @@ class Embedder:
             tokens[i, : len(row)] = torch.tensor(row)
             mask[i, : len(row)] = 1
         states = self.network(input_ids=tokens, attention_mask=mask).last_hidden_state  # (B, T, D)
-        weights = mask[:, :, None].float()
-        mean = (states * weights).sum(1) / weights.sum(1)  # (B, D)
-        return torch.nn.functional.normalize(mean, dim=1)
+        vectors = torch.nn.functional.normalize(self.own.pool(states, mask), dim=1)  # (B, D)
+        if not vectors.isfinite().all():
+            raise PipelineError(f"{self.name}: gives vectors that are not finite (NaN or infinite)")
+        return vectors[: len(ids)]
 
 
 class Embeddings:

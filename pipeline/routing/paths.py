@@ -98,11 +98,9 @@ def parts_of(network: nn.Module) -> Parts:
 def _projection(layer: nn.Module) -> nn.Module | None:
     for name, module in layer.named_modules():
         if name.split(".")[-1] in ATTENTION:
-            inner = module
-            return next(
-                (getattr(inner, n) for n in PROJECTION if isinstance(getattr(inner, n, None), nn.Module)),
-                None,
-            )
+            for found in (getattr(module, n, None) for n in PROJECTION):
+                if isinstance(found, nn.Module):
+                    return found
     return None
 
 
@@ -160,9 +158,13 @@ def _keep_heads(kept: Tensor, heads: int) -> Callable[..., Any]:
 def _skip(skipped: Tensor) -> Callable[..., Any]:
     def hook(module: nn.Module, args: Sequence[Any], kwargs: dict[str, Any], output: Any) -> Any:
         before = args[0] if args else kwargs["hidden_states"]
-        after = output[0] if isinstance(output, tuple) else output  # (B, T, hidden)
+        after = (
+            output[0] if isinstance(output, tuple) else output
+        )  # (…, B, T, hidden): Gemma 3n has four streams
         states = after.clone()
-        states[:, -1] = torch.where(skipped.to(after.device)[:, None], before[:, -1], after[:, -1])
+        states[..., -1, :] = torch.where(
+            skipped.to(after.device)[:, None], before[..., -1, :], after[..., -1, :]
+        )
         return (states, *output[1:]) if isinstance(output, tuple) else states
 
     return hook

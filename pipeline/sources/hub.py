@@ -33,9 +33,7 @@ def _fetch_model(asset: Asset, repository: str, revision: str, target: Path) -> 
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils import filter_repo_objects
 
-    subfolders = [] if any("/" in member for member in asset.members) else ["*/*"]
-    wanted = [*WANTED, *(asset.members or WEIGHTS)]
-    unwanted = [*RUNS_CODE, ".git*", *subfolders]
+    wanted, unwanted = patterns(asset)
     folder = Path(
         snapshot_download(repository, revision=revision, allow_patterns=wanted, ignore_patterns=unwanted)
     )
@@ -44,6 +42,15 @@ def _fetch_model(asset: Asset, repository: str, revision: str, target: Path) -> 
         check_blob(asset.name, folder / name)
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / name, target / name)
+
+
+def patterns(asset: Asset) -> tuple[list[str], list[str]]:
+    """Of the files of a model that are fetched, and of those among them that are not."""
+    others = (
+        "[!0-9]*/*" if asset.kind == "embedder" else "*/*"
+    )  # an embedder's modules lie in 1_Pooling and the like
+    subfolders = [] if any("/" in member for member in asset.members) else [others]
+    return [*WANTED, *(asset.members or WEIGHTS)], [*RUNS_CODE, ".git*", *subfolders]
 
 
 def check_blob(name: str, path: Path) -> None:
