@@ -94,6 +94,24 @@ def test_words_that_yaml_1_1_takes_for_truth_values_are_text(tmp_path: Path) -> 
     assert (settings.tune.bandit, settings.tasks["translation"].source_language) == ("off", "no")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "params.yaml: is empty; it must hold a mapping"),
+        ("# nothing\n", "params.yaml: is empty; it must hold a mapping"),
+        *((re.sub(rf"(?m)^{key}:.*\n(?:[ #].*\n|\n)*", "", TEXT), f"params.yaml: {key} is missing; it must be given")
+          for key in ("tasks", "embedder", "comparison", "assets")),
+        (TEXT.replace("    judge: gemma3\n", "", 1), "params.yaml: tasks.textgen.judge is missing; it must be given"),
+    ],
+    ids=["empty", "comment", "tasks", "embedder", "comparison", "assets", "judge"],
+)  # fmt: skip
+def test_what_dvc_itself_would_look_for(tmp_path: Path, text: str, said: str) -> None:
+    """`make repro` reads the file first, as DVC's own message does not say what is allowed."""
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=said):
+        load_settings(tmp_path / "params.yaml")
+
+
 LONG = "v" * (LONGEST_NAME + 1)
 HINTS = [
     ("bootstrap/resamples", "1e4", "bootstrap.resamples = '1e4'", "(write 10000)"),

@@ -140,6 +140,7 @@ def test_kill_in_the_middle_loses_no_finished_block(finished: Path, tmp_path: Pa
         text=True,
     )
     assert process.stdout is not None
+    assert "to make: up to 60 texts" in process.stdout.readline()
     blocks = [process.stdout.readline() for _ in range(2)]
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

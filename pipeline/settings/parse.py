@@ -31,7 +31,8 @@ def load_settings(path: str | Path = "params.yaml") -> Settings:
 def parse_settings(raw: Any) -> Settings:
     """Settings from the parsed YAML of a parameters file. Raises `SettingsError`."""
     if not isinstance(raw, dict):
-        raise SettingsError("params.yaml: must hold a mapping (key: value lines)")
+        empty = "is empty; it " if raw is None else ""
+        raise SettingsError(f"params.yaml: {empty}must hold a mapping (key: value lines)")
     sections = (
         "seed", "dtype", "device", "executor", "workers", "ray", "batch_size", "max_rows", "grid", "lambda_means",
         "coupling", "variants", "include_eos", "baselines", "tasks", "embedder", "metrics", "comparison", "bootstrap",
