@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,9 @@ class Asset:
     licence: str = ""
 
 
+CHAT_DATE = "2026-01-01"
+
+
 @dataclass(frozen=True)
 class Task:
     name: str
@@ -117,6 +121,8 @@ class Task:
     beams: tuple[int, ...]
     prompt_tokens: int = 0  # textgen
     turns: int = 0  # dialogue
+    chat_date: str = CHAT_DATE  # dialogue: what the chat template takes for today
+    chat_template_kwargs: dict[str, Any] = field(default_factory=lambda: {"enable_thinking": False})
     shots: int = 0  # translation
     source_language: str = ""
     target_language: str = ""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from pipeline import checks
@@ -14,7 +17,16 @@ TASK_EXTRA = {
     "dialogue": ("turns",),
     "translation": ("shots", "source_language", "target_language"),
 }
-TASK_OPTIONAL = {"translation": ("source_code", "target_code")}
+TASK_OPTIONAL = {
+    "dialogue": ("chat_date", "chat_template_kwargs"),
+    "translation": ("source_code", "target_code"),
+}
+# What the call that runs a chat template takes itself.
+TEMPLATE_TAKEN = (
+    "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "documents", "max_length",
+    "messages", "padding", "return_assistant_tokens_mask", "return_dict", "return_tensors", "sanitize_control_tokens",
+    "strftime_now", "tokenize", "tokenizer_kwargs", "tools", "truncation",
+)  # fmt: skip
 
 
 def parse_task(name: str, value: Any, assets: dict[str, Asset]) -> Task:
@@ -33,7 +45,7 @@ def parse_task(name: str, value: Any, assets: dict[str, Asset]) -> Task:
             extra[item] = checks.integer(f"{key}.{item}", section[item], 0 if item == "shots" else 1)
     for item in TASK_OPTIONAL.get(name, ()):
         if item in section:
-            extra[item] = checks.text(f"{key}.{item}", section[item])
+            extra[item] = TASK_PARSERS.get(item, checks.text)(f"{key}.{item}", section[item])
     task = Task(
         name=name,
         model=asset_name(f"{key}.model", section["model"], assets, "model"),
@@ -48,6 +60,37 @@ def parse_task(name: str, value: Any, assets: dict[str, Asset]) -> Task:
     if task.judge == task.model:
         raise fail(f"{key}.judge", task.judge, "the judge must not be the generating model")
     return task
+
+
+def _date(key: str, value: Any) -> str:
+    """YAML reads a date that is not in quotes as one, which DVC cannot hold."""
+    try:
+        if date.fromisoformat(value).isoformat() == value:
+            return str(value)
+    except (TypeError, ValueError):
+        pass
+    raise fail(key, value, 'must be a date in quotes, such as "2026-01-01"')
+
+
+def _template_kwargs(key: str, value: Any) -> dict[str, Any]:
+    for name, item in checks.mapping(key, value, empty_ok=True).items():
+        if name in TEMPLATE_TAKEN:
+            raise fail(f"{key}.{name}", item, "the chat template is given it by the pipeline")
+        if not re.fullmatch("[a-z]\\w*", name, re.ASCII | re.IGNORECASE):
+            raise fail(
+                f"{key}.{name}",
+                item,
+                "the name of a variable of the chat template holds letters, digits and _",
+            )
+        if not isinstance(item, (bool, int, float, str)):
+            raise fail(f"{key}.{name}", item, "must be true, false, a number or a text")
+    return value
+
+
+TASK_PARSERS: dict[str, Callable[[str, Any], Any]] = {
+    "chat_date": _date,
+    "chat_template_kwargs": _template_kwargs,
+}
 
 
 def asset_name(key: str, value: Any, assets: dict[str, Asset], kind: str) -> str:
