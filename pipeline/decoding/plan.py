@@ -82,6 +82,10 @@ class Plan:
     def _prompt_digests(self) -> dict[Example, bytes]:
         return {example: content_key([example.id, example.prompt]) for example in self.examples}
 
+    def before(self, example: Example) -> tuple[int, ...]:
+        """Token ids that a text follows: its prompt's, none where an encoder reads the prompt."""
+        return () if self.shared_key["decoder_start"] else example.prompt
+
     def cell_key(self, cell: Cell) -> str:
         texts = self.texts_of(self.job_of(cell))
         return sha256_json([text.key.hex() for text in texts])

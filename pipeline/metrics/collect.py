@@ -18,7 +18,7 @@ from pipeline.decoding.forest import Work
 from pipeline.decoding.model import load_model, load_tokenizer, read_shape
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.store import Store
-from pipeline.decoding.tokens import encode_as_text
+from pipeline.decoding.tokens import encode_after, encode_as_text
 from pipeline.decoding.workers import in_processes
 from pipeline.files import read_json
 from pipeline.metrics.base import CellTexts
@@ -90,13 +90,16 @@ def cell_texts(
     return replace(texts, routes=routes, order=order, ended=ended)
 
 
-def human_texts(rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray) -> CellTexts:
+def human_texts(task: Task, rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray) -> CellTexts:
     """The first reference of every example, as if a decoder had written it.
 
     tokenizer: the generator's, so that lengths are counted alike; order: `text_order` of one sample.
     """
     texts = [row["references"][0] for row in rows]
-    ids = encode_as_text(tokenizer, texts, add_special_tokens=False)["input_ids"]
+    if TASKS[task.name].goes_on:
+        ids = encode_after(tokenizer, [row["prompt"] for row in rows], texts)
+    else:
+        ids = encode_as_text(tokenizer, texts, add_special_tokens=False)["input_ids"]
     found = _unscored(texts, ids, [NOTHING] * len(rows), np.arange(len(rows)), rows, len(tokenizer))
     return replace(found, order=order)
 

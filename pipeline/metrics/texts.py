@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.decoding.tokens import BROKEN
 from pipeline.metrics.base import CellTexts, Metric, columns, ratio
 from pipeline.metrics.jackknife import unique
 from pipeline.metrics.ragged import as_ragged
-
-BROKEN = "\ufffd"  # what a tokenizer writes for bytes that are no UTF-8
 
 
 def length_stats(cell: CellTexts) -> np.ndarray:

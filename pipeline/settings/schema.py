@@ -60,6 +60,11 @@ def exploration_weight(lam: float, lambda_means: str) -> float:
     return lam if lambda_means == "explore" else round(1 - lam, 12)
 
 
+BY_R = (
+    "random, by r"  # a token of a random route where only r counts, so that it belongs to neither q nor λ
+)
+
+
 @dataclass(frozen=True)
 class Variant:
     base: Base
@@ -87,6 +92,11 @@ class Variant:
             and self.q_gate.kind in ("token", "sequence")
             and self.q_schedule == self.lambda_schedule == Schedule()
         )
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """What the numbers 0, 1 and 2 of a text's `routes` mean."""
+        return ("model", BY_R) if self.collapses else ("model", "q-route", "λ-route")
 
 
 @dataclass(frozen=True)
