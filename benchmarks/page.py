@@ -43,7 +43,7 @@ def main() -> None:
             write_cell(Path(folder) / f"{name}.parquet", [rows(number, len(tokenizer))], {})
         started = time.perf_counter()
         count = shown(settings.page_examples, EXAMPLES, len(decoders), 1)
-        texts = task_samples(Path(folder), decoders, prepared[:count], 1, tokenizer.decode)
+        texts = task_samples(Path(folder), decoders, prepared[:count], 1, tokenizer, [[1]] * count)
         html = page(settings, {"textgen": found}, {"textgen": texts}, COSTS, ABOUT)
         seconds = time.perf_counter() - started
     Path("data/large.html").write_text(html, encoding="utf-8")

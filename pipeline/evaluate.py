@@ -13,6 +13,7 @@ from pipeline.cost import write_cost
 from pipeline.decoding.execute import executor_of
 from pipeline.decoding.model import load_model, load_tokenizer
 from pipeline.decoding.numerics import numerics
+from pipeline.decoding.plan import Plan
 from pipeline.decoding.prepared import Prepared
 from pipeline.decoding.recheck import recheck
 from pipeline.decoding.roles import check_roles
@@ -24,7 +25,6 @@ from pipeline.metrics.celltexts import human_texts, read_texts, text_order
 from pipeline.metrics.collect import Judge, add_embeddings, add_judge
 from pipeline.metrics.comparison import Comparison
 from pipeline.metrics.embedding import Embeddings
-from pipeline.metrics.languages import language_of
 from pipeline.metrics.likelihood import human_likelihood
 from pipeline.metrics.measure import measure, task_resamples, without_nan
 from pipeline.metrics.portions import Lazy
@@ -50,12 +50,13 @@ def main(argv: list[str]) -> None:
     ids = [row["id"] for row in rows]
     weights = task_resamples(settings, task, ids)
     texts = task_texts(settings, task, rows, cells, tokenizer)
+    plan = Prepared(settings, task, rows, Path("data/assets") / task.model, tokenizer).plan(cells)
     metrics = [METRICS[name] for name in settings.metrics if task.name in METRIC_TASKS[name]]
     with open_store("evaluate") as store:
         judge, judged = Judge(settings, task), Progress(f"{task.name}, judge", "tok")
         with judged as show:
             scored, work = add_judge(judge, rows, texts, store, show, execute=executor_of(settings))
-        likelihood = likelihoods(settings, task, cells, rows, texts["human"], tokenizer, weights, store)
+        likelihood = likelihoods(settings, task, plan, texts["human"], weights, store)
         with Progress(f"{task.name}, embeddings", "text") as show:
             embeddings = Embeddings(settings, store, show)
             whole = add_embeddings(rows, scored, embeddings)
@@ -65,12 +66,13 @@ def main(argv: list[str]) -> None:
                 settings, task, ids, cells, whole, metrics, weights,
                 lambda: show(next(counter), len(cells)), judge.opening.name,
             )  # fmt: skip
-        by_token = Judged(tokenizer, judge.tokenizer, judge.kind.judge_text)
+        before = [plan.before(example) for example in plan.examples]
+        by_token = Judged(tokenizer, judge.tokenizer, judge.kind, before)
         again = chain(judge.remade(store, executor_of(settings)), embeddings.remade())
         checked = recheck(f"evaluate {task.name}", store, again)
         result["recovery"] = recovery(cells, scored, by_token, weights, settings.confidence)
     result["identity"] = identity(settings, cells, texts)
-    result["gates"] = gate_rates(cells, texts, task.max_new_tokens, settings.confidence)
+    result["gates"] = gate_rates(settings.variants, cells, texts, task.max_new_tokens, settings.confidence)
     result["likelihood"] = likelihood
     compared = Comparison(
         settings, task, ids, [cell for cell in cells if cell.name in stats], stats, METRICS
@@ -99,7 +101,7 @@ def task_texts(
 ) -> Lazy:
     """Cell, and "human" → its texts, read from its file whenever they are asked for."""
     order = text_order(settings, task, rows, task.samples)
-    human = human_texts(rows, tokenizer, text_order(settings, task, rows, 1), language_of(task))
+    human = human_texts(task, rows, tokenizer, text_order(settings, task, rows, 1))
 
     def read(name: str) -> CellTexts:
         return human if name == "human" else read_texts(task, name, rows, len(tokenizer), order)
@@ -110,10 +112,8 @@ def task_texts(
 def likelihoods(
     settings: Settings,
     task: Task,
-    cells: list[Cell],
-    rows: list[dict[str, Any]],
+    plan: Plan,
     human: CellTexts,
-    tokenizer: Any,
     weights: Weights,
     store: Store,
 ) -> list[dict[str, Any]]:
@@ -127,7 +127,7 @@ def likelihoods(
             "device": settings.device,
             "numerics": numerics(settings.device),
         },
-        Prepared(settings, task, rows, folder, tokenizer).plan(cells),
+        plan,
         human,
         weights,
         store,

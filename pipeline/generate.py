@@ -29,7 +29,7 @@ from pipeline.decoding.size import check_room, say_size
 from pipeline.decoding.store import Store, open_store
 from pipeline.events import Log, events
 from pipeline.routing.cells import Cell, all_cells
-from pipeline.settings import load_settings
+from pipeline.settings import Variant, load_settings
 
 ROW_GROUP = 4096  # texts of a cell in memory at once
 
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
         spent += compute(settings, plan, lambda: missing_texts(plan, store), folder, store, log, announce)
         again = remade(settings, plan, spent.sample, loader(settings, task, folder))
         checked = recheck(f"generate {task.name}", store, again)
-        write_cells(plan, store, tokenizer, Path("data/generations") / task.name, log)
+        write_cells(plan, settings.variants, store, tokenizer, log)
     made = Path("data/generations") / task.name
     cost = write_cost("generate", task.name, spent.work, spent.seconds, settings.dtype, made, checked)
     distinct, said = len(plan.jobs()), summary(cost, len(spent.decoders))
@@ -81,13 +81,21 @@ def cell_rows(plan: Plan, cell: Cell, store: Store, tokenizer: Any) -> Iterator[
         yield [cell_row(text, unpack(values[text.key]), tokenizer, plan) for text in texts]
 
 
-def write_cells(plan: Plan, store: Store, tokenizer: Any, folder: Path, log: Log) -> None:
+def route_names(cell: Cell, variants: dict[str, Variant]) -> dict[str, str]:
+    """What the numbers in the column `routes` of a cell's file mean."""
+    names = variants[cell.variant].routes if cell.variant else ("model",)
+    return {str(number): name for number, name in enumerate(names)}
+
+
+def write_cells(plan: Plan, variants: dict[str, Variant], store: Store, tokenizer: Any, log: Log) -> None:
     """Assemble every cell from the store; remove files of cells that left the grid."""
+    folder = Path("data/generations") / plan.task.name
     shape = read_shape(Path("data/assets") / plan.task.model, plan.task.target_code)
     for cell in plan.cells:
         metadata = {
             "task": plan.task.name,
             "cell": cell.describe(),
+            "routes": route_names(cell, variants),
             "settings": plan.shared_key,
             "key": plan.cell_key(cell),
             "generation_config": {"obeyed": shape.obeyed, "switched_off": shape.switched_off},

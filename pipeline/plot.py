@@ -15,6 +15,7 @@ from pipeline import stage
 from pipeline.checks import PipelineError
 from pipeline.cost import read_costs
 from pipeline.decoding.model import load_tokenizer
+from pipeline.decoding.prepared import Prepared
 from pipeline.files import read_json, read_jsonl, write_text
 from pipeline.report import curves, heatmap, likelihood, matched, plane, routing, style, tuning
 from pipeline.report.measured import read_measured
@@ -89,14 +90,18 @@ def whole_page(settings: Settings) -> str:
 
 
 def texts_of(settings: Settings, task: Task, measured: dict[str, Any]) -> dict[str, Any]:
-    tokenizer = load_tokenizer(Path("data/assets") / task.model)
-    prepared = read_jsonl(f"data/prepared/{task.name}.jsonl")
+    model = Path("data/assets") / task.model
+    tokenizer = load_tokenizer(model, task.source_code)
+    rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
     decoders = list(
         dict.fromkeys(cell["decoder"] for cell in measured["cells"] if cell["family"] != "human")
     )
-    count = shown(settings.page_examples, len(prepared), len(decoders), task.samples)
+    rows = rows[: shown(settings.page_examples, len(rows), len(decoders), task.samples)]
+    prepared = Prepared(settings, task, rows, model, tokenizer)
+    prompts = [example.prompt for example in prepared.examples]
+    follow = not prepared.shape.is_encoder_decoder
     folder = Path("data/generations") / task.name
-    return task_samples(folder, decoders, prepared[:count], task.samples, tokenizer.decode)
+    return task_samples(folder, decoders, rows, task.samples, tokenizer, prompts, follow)
 
 
 @contextmanager

@@ -34,8 +34,12 @@ ABOUT: dict[str, Any] = {
 }  # fmt: skip
 
 
+BY_R = ("uniform", "epsilon-greedy", "heads")  # variants where only r counts
+
+
 def made_samples(measured: dict[str, Any], examples: int = 3) -> dict[str, Any]:
     """Every decoder goes its own way from token 3 on, by a random route; every text holds all hostile ones."""
+    variants = {c["decoder"]: c["variant"] for c in reversed(measured["cells"]) if c["family"] != "human"}
     decoders = list(dict.fromkeys(c["decoder"] for c in measured["cells"] if c["family"] != "human"))
     pieces = ["The", " same", " start", *(cut(text) for text in HOSTILE), *(f" own{i}" for i in range(999))]
     first = len(HOSTILE) + 3
@@ -43,14 +47,20 @@ def made_samples(measured: dict[str, Any], examples: int = 3) -> dict[str, Any]:
     for i in range(len(decoders) * examples):
         own = [0, 1, 2, first + i % 999, *range(3, first)]
         count = len(own)
+        variant = variants[decoders[i // examples]]
+        route = 1 if variant in BY_R else 1 + i % 2 if variant else 0
         texts.append(
-            [own, [-50 - i] * count, [7] * count, [0, 0, 0, 1 + i % 2, *[0] * (count - 4)], [123] * count]
+            [own, [-50 - i] * count, [7] * count, [0, 0, 0, route, *[0] * (count - 4)], [123] * count]
         )
     return {
         "pieces": pieces, "texts": texts, "samples": 1, "made": 1,
         "cells": {name: [i * examples + e for e in range(examples)] for i, name in enumerate(decoders)},
         "examples": [
-            {"id": f"e{i}", "prompt": f"Prompt {i} {HOSTILE[0]}", "references": [HOSTILE[1]]} for i in range(examples)
+            {
+                "id": f"e{i}", "prompt": f"Prompt {i} {HOSTILE[0]}", "references": [HOSTILE[1]],
+                "given": f"<|im_start|>system\nBe kind.<|im_end|>\nPrompt {i} {HOSTILE[0]}",
+            }
+            for i in range(examples)
         ],
     }  # fmt: skip
 

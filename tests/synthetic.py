@@ -11,7 +11,7 @@ import yaml
 
 from pipeline.files import write_json
 from pipeline.routing.cells import Cell, all_cells, representatives
-from pipeline.settings import Base, Settings, parse_settings
+from pipeline.settings import BY_R, Base, Settings, parse_settings
 
 ROOT = Path(__file__).parents[1]
 EVERYWHERE = (
@@ -114,8 +114,8 @@ def measured(task: str, settings: Settings) -> dict[str, Any]:
     labels = {m: about for m in (*METRICS[task], "mauve")}
     return {
         "task": task, "examples": ["a"], "metrics": labels, "cells": records,
-        "identity": [], "gates": gates(cells), "recovery": recovery(settings), "likelihood": likelihood(settings),
-        "comparison": comparison(settings, task, cells),
+        "identity": [], "gates": gates(settings, cells), "recovery": recovery(settings),
+        "likelihood": likelihood(settings), "comparison": comparison(settings, task, cells),
     }  # fmt: skip
 
 
@@ -157,13 +157,16 @@ def comparison(settings: Settings, task: str, cells: list[Cell]) -> dict[str, An
 def likelihood(settings: Settings) -> list[dict[str, Any]]:
     curve = [{"r": r, "value": -3 - r, "lo": -3.2 - r, "hi": -2.8 - r} for r in (0.0, 0.01, 1.0)]
     return [
-        {"variant": name, "route": "q", "curve": curve, "best_r": 0.001, "best_lo": 0.0, "best_hi": 0.01}
+        {
+            "variant": name, "route": BY_R if variant.collapses else "q", "curve": curve, "best_r": 0.001,
+            "best_lo": 0.0, "best_hi": 0.01,
+        }
         for name, variant in settings.variants.items()
         if variant.q_route.kind == "uniform"
-    ]
+    ]  # fmt: skip
 
 
-def gates(cells: list[Cell]) -> list[dict[str, Any]]:
+def gates(settings: Settings, cells: list[Cell]) -> list[dict[str, Any]]:
     first = {c.decoder: c for c in reversed(cells) if c.decoder.q or c.decoder.lam}
     return [
         {
@@ -172,7 +175,10 @@ def gates(cells: list[Cell]) -> list[dict[str, Any]]:
             "hi": rate * 1.15,
         }
         for decoder, cell in first.items()
-        for route, rate in (("q", decoder.q), ("λ", (1 - decoder.q) * decoder.lam))
+        for route, rate in (
+            (BY_R if settings.variants[cell.variant].collapses else "q", decoder.q),
+            ("λ", (1 - decoder.q) * decoder.lam),
+        )
         if rate
     ]  # fmt: skip
 

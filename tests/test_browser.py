@@ -78,6 +78,10 @@ def heat_square(driver: Any, number: int) -> Any:
     return driver.find_elements(By.CSS_SELECTOR, "#heatmap-chart .mark-rect.role-mark path")[number]
 
 
+def colour(element: Any) -> str:
+    return element.value_of_css_property("background-color")
+
+
 def values(driver: Any) -> dict[str, str]:
     return {name: of(driver, name).get_attribute("value") for name in ("task", "left", "right", "x", "y")}
 
@@ -172,8 +176,44 @@ def test_stepping_along_r_shows_the_fork(page: Any) -> None:
         fork = page.find_element(By.CSS_SELECTOR, f"#{side}-text .fork")
         assert fork.get_attribute("data-i") == "3"  # three tokens are the same
     assert page.find_element(By.CSS_SELECTOR, "#right-text .token:nth-child(4)").text.startswith("▶ own")
-    assert {"q", "l"} & set(
-        page.find_element(By.CSS_SELECTOR, "#right-text .fork").get_attribute("class").split()
+    fork = page.find_element(By.CSS_SELECTOR, "#right-text .fork")
+    assert fork.get_attribute("class").split() == [
+        "token",
+        "r",
+        "fork",
+    ]  # the variant is uniform: only r counts
+    legend = page.find_element(By.CSS_SELECTOR, "#samples .note .token.r")
+    assert legend.text == "random, by r" and colour(fork) == colour(legend)  # both marks are seen
+    assert "inset" in fork.value_of_css_property("box-shadow")
+    assert "random, by r" in fork.get_attribute("title") and "q-route" not in fork.get_attribute("title")
+    choose(page, "right", "routing-plausible-q0-l0.1")
+    fork = page.find_element(By.CSS_SELECTOR, "#right-text .fork")
+    kind = {"q": "q-route", "l": "λ-route"}[fork.get_attribute("class").split()[1]]
+    assert f"token 4: {kind}," in fork.get_attribute("title")
+    choose(page, "right", "greedy")
+    assert "token 4: model," in page.find_element(By.CSS_SELECTOR, "#right-text .fork").get_attribute(
+        "title"
+    )
+
+
+def test_a_point_of_a_card_is_of_its_own_task(page: Any) -> None:
+    assert values(page)["task"] == "textgen"
+    point = page.find_elements(By.CSS_SELECTOR, "#answer-translation .mark-symbol path")[2]
+    cell = page.execute_script("return arguments[0].__data__.datum.cell", point)
+    click(page, point)
+    browser.wait(page, "document.getElementById('chosen').textContent !== ''")
+    assert of(page, "chosen").text == f"Chosen: {cell}" and values(page)["task"] == "translation"
+    assert of(page, "right-name").text == cell == values(page)["right"]
+    assert page.find_element(By.CSS_SELECTOR, "#cells tr.picked").get_attribute("data-cell") == cell
+
+
+def test_what_the_model_was_given_is_shown_as_it_was(page: Any) -> None:
+    given = of(page, "given")
+    assert not given.is_displayed()
+    click(page, page.find_element(By.CSS_SELECTOR, "#samples summary"))
+    assert given.is_displayed()
+    assert given.get_attribute("textContent").startswith(
+        "<|im_start|>system↵\nBe kind.<|im_end|>↵\nPrompt 0 <script>"
     )
 
 
@@ -194,7 +234,7 @@ def test_hostile_texts_are_shown_as_text(page: Any) -> None:
         "&lt;b&gt; &amp; <b>bold</b>", "⟨U+2028⟩",
     ):  # fmt: skip
         assert part in text, part
-    for place in ("right-text", "prompt", "reference"):
+    for place in ("right-text", "prompt", "given", "reference"):
         assert not page.find_elements(By.CSS_SELECTOR, f"#{place} :is(script, img, b)")
     assert "<script>" in of(page, "prompt").text
     assert page.execute_script("return document.documentElement.scrollWidth") <= 1280

@@ -45,7 +45,10 @@ def measured(best: dict[str, Any] | None) -> dict[str, Any]:
         "examples": ["a"] * 30,
         "tune": synthetic.tuned("translation", parse_settings(synthetic.raw_params())),
         "cells": [one, {**one, "cell": "two", "metrics": {**values, "ter": odd}}],
-        "likelihood": [{"variant": "v", "route": "q", "best_r": 0.002, "best_lo": 0.0, "best_hi": 0.01}],
+        "likelihood": [
+            {"variant": name, "route": route, "best_r": 0.002, "best_lo": 0.0, "best_hi": 0.01}
+            for name, route in (("v", "q"), ("one", "random, by r"))
+        ],
         "comparison": {
             "quality": "chrf", "diversity": "ead_2", "matched": matched, "best": best,
             "hypervolume": [{"family": "routing", "ratio": 0.93, "ratio_lo": 0.8, "ratio_hi": 1.1}],
@@ -62,6 +65,7 @@ def test_the_sentences() -> None:
         "**No difference shown** from temperature", "`one`, differs by +0.25 (-0.05 to +0.55) on the other half",
         "of the 3 of 4 decoders at a diversity that it reaches, 1 better (`one`), 1 worse, 1 with no difference shown",
         "0.93 times the area", "(0.80 to 1.10)", "likeliest under `v` (q-route alone) at r = 0.002 (0 to 0.01)",
+        "likeliest under `one` (random, by r) at r = 0.002",
         "Tuned alike on 16 examples and measured on the other 16, routing (`uniform`, q = 0.1, λ = 0): "
         "**no difference shown** against temperature 0.80: +0.01 (-0.1 to +0.1) in reward",
         "has a reward of 0.3 (0.2 to 0.4) after 500 texts; the best of the grid, `g0`, -0 after 96.",

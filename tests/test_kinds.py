@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -14,6 +14,7 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     PreTrainedModel,
+    T5Config,
     T5EncoderModel,
 )
 
@@ -76,7 +77,7 @@ OTHERS = {
     "LlamaForSequenceClassification": lambda: AutoModelForSequenceClassification.from_config(
         config("llama")
     ),
-    "T5EncoderModel": lambda: T5EncoderModel(config("t5")),
+    "T5EncoderModel": lambda: T5EncoderModel(cast(T5Config, config("t5"))),
 }
 REASONS = dict.fromkeys(OTHERS, "architectures = ") | {
     "T5EncoderModel": "model_type = 't5': must be a causal or"

@@ -53,7 +53,7 @@ def test_laws_of_variants() -> None:
         "heads": Variant(Base(), Route("heads", drop=0.1), Route("frozen", concentration=1.0)),
     }
     assert laws_of(variants) == {
-        ("uniform", "q"): Law(Base(), UNIFORM),
+        ("uniform", "random, by r"): Law(Base(), UNIFORM),
         ("plausible", "λ"): Law(Base(), TOP),
     }
 

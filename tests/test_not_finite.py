@@ -51,7 +51,7 @@ def test_a_generator_is_named(tmp_path: Path, value: float) -> None:
 def test_a_judge_is_named(tmp_path: Path) -> None:
     folder = tiny_model_folder(tmp_path / "judge")
     pairs = [Scored((1, 9, 33 + i), tuple(range(40 + i, 43 + i))) for i in range(4)]
-    scores = Scores({}, Store(tmp_path / "rows.sqlite"), 3)
+    scores = Scores({}, Store(tmp_path / "rows.sqlite"))
     with pytest.raises(PipelineError, match=r"^judge: gives logits that are not finite"):
         scores.compute(
             HERE, partial(load_overflowing, folder, float("nan")), [pairs], 8, 8, lambda done, total: None

@@ -21,6 +21,7 @@ from pipeline.metrics.judge import Scored, score_unit, tokenize
 from pipeline.metrics.opening import NONE, Opening, opening_of
 from pipeline.metrics.recovery import Judged
 from pipeline.settings import Settings, load_settings
+from pipeline.tasks import TASKS
 from tests.test_metrics import cell
 from tests.tiny import tiny_model_folder
 from tests.workspace import inside, params, write_params
@@ -187,7 +188,7 @@ def test_a_token_that_is_not_scored_has_no_log_probability() -> None:
     tokenizer = tokenizer_of(KINDS["only markers"][0])
     ids = tokenizer("éab")["input_ids"]
     scored = cell(["éab"], token_ids=[ids], judge_logprobs=[np.array([-1.0, -2.0, -4.0])])
-    found = Judged(tokenizer, tokenizer, lambda text: text)(scored, 0)
+    found = Judged(tokenizer, tokenizer, TASKS["textgen"], [()])(scored, 0)
     assert np.isnan(found[:2]).all() and found[2:].tolist() == [-2.0, -4.0]
 
 

@@ -67,22 +67,43 @@ def test_a_sentence_is_escaped_before_it_is_marked() -> None:
     assert marked("- **Better** than `<b>`") == "<strong>Better</strong> than <code>&lt;b&gt;</code>"
 
 
-def decode(ids: list[int]) -> str:
-    """A tokenizer of bytes."""
-    return bytes(ids).decode("utf-8", errors="replace")
+class Bytes:
+    """A tokenizer of bytes, 0 a control token."""
+
+    def decode(self, ids: list[int], skip_special_tokens: bool = False, **_: Any) -> str:
+        shown = bytes(i for i in ids if i or not skip_special_tokens)
+        return shown.decode("utf-8", errors="replace").replace("\0", "<end>")
 
 
-@pytest.mark.parametrize("text", ["plain", "漢字 é 🎲!", "", "a\nb", *HOSTILE[:3]])
-def test_pieces_make_the_text(text: str) -> None:
-    ids = list(text.encode())
-    pieces = samples.pieces_of(ids, decode)
-    assert len(pieces) == len(ids) and "".join(pieces) == text
+def test_a_text_of_the_page_goes_on_after_its_prompt_without_control_tokens(tmp_path: Path) -> None:
+    """What the model was given shows them. A letter of two bytes, of which the prompt has the first."""
+    row: dict[str, Any] = {
+        "example_id": "e0", "sample": 0, "text": "é!", "token_ids": [0xA9, 33, 0], "routes": [0, 1, 0],
+        "logprobs": [0.0] * 3, "model_logprobs": [0.0] * 3, "ranks": [1] * 3, "entropies": [1.0] * 3, "finish": "eos",
+    }  # fmt: skip
+    write_cell(tmp_path / "one.parquet", [[row]], {})
+    prepared = [{"id": "e0", "source": "what a person reads", "references": ["r"]}]
+    found = samples.task_samples(tmp_path, ["one"], prepared, 1, Bytes(), [(0, *b"Hi", 0, 0xC3)])
+    assert found["pieces"] == ["é", "!", ""]
+    (example,) = found["examples"]
+    assert example["given"] == "<end>Hi<end>\ufffd" and example["prompt"] == "what a person reads"
+    alone = samples.task_samples(tmp_path, ["one"], prepared, 1, Bytes(), [(0xC3,)], follow=False)
+    assert alone["pieces"] == ["\ufffd", "!", ""]  # a decoder of its own begins anew
 
 
-def test_pieces_of_broken_bytes_are_bounded() -> None:
-    ids = [*b"ab", *[0xFF] * 9, *b"c"]
-    pieces = samples.pieces_of(ids, decode)
-    assert "".join(pieces).replace("\ufffd", "") == "abc" and "".join(pieces).count("\ufffd") == 9
+def test_the_page_says_what_routes_mean() -> None:
+    """Where only r counts a random token belongs to neither q nor λ."""
+    found = data_of(made_page())
+    routes = {one["name"]: one["routes"] for one in found["tasks"]["textgen"]["variants"]}
+    by_r, two = ["model", "random, by r"], ["model", "q-route", "λ-route"]
+    assert routes == {
+        "uniform": by_r, "epsilon-greedy": by_r, "plausible": two, "heads": by_r, "entropy": two,
+    }  # fmt: skip
+    gates = found["tasks"]["textgen"]["gates"]
+    assert {g["route"] for g in gates if g["variant"] in ("uniform", "epsilon-greedy", "heads")} == {
+        found["by_r"]
+    }
+    assert {g["route"] for g in gates if g["variant"] in ("plausible", "entropy")} == {"q", "λ"}
 
 
 def test_equal_texts_of_two_examples_keep_their_own_numbers(tmp_path: Path) -> None:
@@ -97,7 +118,7 @@ def test_equal_texts_of_two_examples_keep_their_own_numbers(tmp_path: Path) -> N
     for decoder in ("one", "two"):
         write_cell(tmp_path / f"{decoder}.parquet", [rows], {})
     prepared = [{"id": row["example_id"], "source": "p", "references": ["r"]} for row in rows]
-    found = samples.task_samples(tmp_path, ["one", "two"], prepared, 1, decode)
+    found = samples.task_samples(tmp_path, ["one", "two"], prepared, 1, Bytes(), [(99,)] * 2)
     assert found["cells"] == {"one": [0, 1], "two": [0, 1]} and found["pieces"] == ["a", "b"]
     assert found["texts"] == [
         [[0, 1], [-100] * 2, [5] * 2, [0, 1], [100] * 2],

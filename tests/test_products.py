@@ -96,7 +96,22 @@ class Library(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("kind", ["llama", "gemma3", "gpt2", "opt", "t5", "marian", "mixtral"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "llama",
+        "gemma3",
+        "gpt2",
+        "opt",
+        "t5",
+        "marian",
+        "mixtral",
+        "gptj",
+        "gpt_neo",
+        "falcon",
+        "falcon_new",
+    ],
+)
 def test_no_product_of_a_model_is_left_to_the_default_library(tmp_path: Path, kind: str) -> None:
     model = load_model(tiny_model_folder(tmp_path, kind))
     prompts = [tuple(range(10, 20)), tuple(range(30, 37))]

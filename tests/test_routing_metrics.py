@@ -10,13 +10,14 @@ import pytest
 
 from pipeline.checks import PipelineError
 from pipeline.metrics.base import CellTexts
-from pipeline.metrics.recovery import LAGS, Judged, by_character, by_token, isolated, recovery, token_ends
+from pipeline.metrics.recovery import LAGS, Judged, by_character, by_token, isolated, recovery
 from pipeline.metrics.resamples import resample_weights
 from pipeline.metrics.routing import gate_rates, identity
 from pipeline.routing.cells import Cell, routing_cells
-from pipeline.settings import Settings, parse_settings
+from pipeline.settings import BY_R, Settings, parse_settings
+from pipeline.tasks import TASKS
 from tests.test_metrics import cell
-from tests.tiny import byte_tokenizer
+from tests.tiny import byte_tokenizer, metaspace_tokenizer
 from tests.workspace import params
 
 
@@ -43,8 +44,11 @@ def some(cells: list[Cell], made: CellTexts) -> dict[str, CellTexts]:
 def test_gate_rates_by_hand() -> None:
     one = settings()
     cells = routing_cells(one, one.tasks["textgen"])
-    found = gate_rates(cells, some(cells, texts([[0, 1, 0, 2], [1, 0]])), 8, 0.95)
+    found = gate_rates(one.variants, cells, some(cells, texts([[0, 1, 0, 2], [1, 0]])), 8, 0.95)
     by_cell = {(record["cell"], record["route"]): record for record in found}
+    assert {route for cell, route in by_cell if "uniform" in cell} == {
+        "random, by r"
+    }  # neither q nor λ: one gate
     # plausible, q = λ = 0.1: two of six steps on the q-route, one on the λ-route
     record = by_cell["routing-plausible-q0.1-l0.1", "q"]
     assert (record["steps"], record["opened"], record["expected"]) == (6, 2, pytest.approx(0.1))
@@ -54,10 +58,10 @@ def test_gate_rates_by_hand() -> None:
         pytest.approx(0.77722, abs=1e-4),
     )
     assert by_cell["routing-plausible-q0.1-l0.1", "λ"]["expected"] == pytest.approx(0.09)
-    assert by_cell["routing-uniform-q0.1-l0.1", "q"]["expected"] == pytest.approx(0.19)  # one gate decides
+    assert by_cell["routing-uniform-q0.1-l0.1", BY_R]["expected"] == pytest.approx(0.19)  # one gate decides
     assert ("routing-uniform-q0.1-l0.1", "λ") not in by_cell
     assert not any(cell == "routing-uniform-q0-l0" for cell, _ in by_cell)
-    assert ("routing-uniform-q0-l0.1", "q") in by_cell and ("routing-uniform-q0.1-l0", "q") not in by_cell
+    assert ("routing-uniform-q0-l0.1", BY_R) in by_cell and ("routing-uniform-q0.1-l0", BY_R) not in by_cell
 
 
 def test_expected_shares_follow_the_schedule_and_the_lengths() -> None:
@@ -68,7 +72,7 @@ def test_expected_shares_follow_the_schedule_and_the_lengths() -> None:
     values["grid"] = {"q": [0.4], "lambda": [0]}
     one = parse_settings(values)
     cells = routing_cells(one, one.tasks["textgen"])
-    (record,) = gate_rates(cells, some(cells, texts([[0, 0, 0], [0]])), 8, 0.95)
+    (record,) = gate_rates(one.variants, cells, some(cells, texts([[0, 0, 0], [0]])), 8, 0.95)
     assert record["expected"] == pytest.approx((0.4 * 2 + 0.2 + 0.0) / 4)  # steps 0, 1, 2 and step 0 again
 
 
@@ -83,15 +87,15 @@ def gated(**changes: Any) -> tuple[Settings, list[Cell]]:
 
 def test_lasting_gates_are_counted_at_the_first_token_of_each_text() -> None:
     """A random route does not end a text, so texts on one are longer: of all steps they have too many."""
-    _, cells = gated(q_gate="sequence")
-    q, lam = gate_rates(cells, some(cells, texts([[1] * 8, [0], [0], [2, 0]])), 8, 0.95)
+    one, cells = gated(q_gate="sequence")
+    q, lam = gate_rates(one.variants, cells, some(cells, texts([[1] * 8, [0], [0], [2, 0]])), 8, 0.95)
     assert (q["steps"], q["opened"], q["expected"]) == (4, 1, pytest.approx(0.2))
     assert (lam["steps"], lam["opened"], lam["expected"]) == (4, 1, pytest.approx(0.8 * 0.3))
 
 
 def test_gates_of_one_entropy_are_not_independent() -> None:
-    _, cells = gated(q_gate="entropy", lambda_gate="entropy")
-    q, lam = gate_rates(cells, some(cells, texts([[1, 2, 0]])), 8, 0.95)
+    one, cells = gated(q_gate="entropy", lambda_gate="entropy")
+    q, lam = gate_rates(one.variants, cells, some(cells, texts([[1, 2, 0]])), 8, 0.95)
     assert q["expected"] == pytest.approx(0.2) and lam["expected"] is None and lam["opened"] == 1
 
 
@@ -157,11 +161,18 @@ def test_log_probabilities_by_character_and_token() -> None:
     assert values[[0, 2]].tolist() == [-4, -6] and np.isnan(values[1])
 
 
-def test_token_ends_of_bytes() -> None:
-    tokenizer = byte_tokenizer()
-    ids = tokenizer("aé b", add_special_tokens=False)["input_ids"]  # é is two bytes
-    assert token_ends(tokenizer, [*ids, 2]).tolist() == [1, 1, 2, 3, 4, 4]  # </s> has no characters
-    assert tokenizer.decode(ids) == "aé b"
+def test_recovery_sees_the_first_token_after_its_prompt() -> None:
+    """ " rain fell": the judge has −1 and −9 for its two words, of 5 characters each; a translation is stripped."""
+    tokenizer, judge = metaspace_tokenizer(), byte_tokenizer()
+    prompt, ids = (
+        tokenizer("the")["input_ids"],
+        [*tokenizer(" rain fell", add_special_tokens=False)["input_ids"][1:]],
+    )
+    for name, text, first in (("textgen", " rain fell", -1.0), ("translation", "rain fell", -0.8)):
+        values = [-0.2 if i < 5 else -1.8 for i in range(10)][-len(text) :]
+        made = replace(texts([[0, 1]], [ids]), texts=[text], judge_logprobs=[np.array(values)])
+        found = Judged(tokenizer, judge, TASKS[name], [prompt])(made, 0)
+        assert found.tolist() == pytest.approx([first, -9.0])
 
 
 def test_recovery_by_hand() -> None:
@@ -182,7 +193,7 @@ def test_recovery_by_hand() -> None:
     other_ids = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in others]
     routed = replace(texts(routes, other_ids), texts=others, judge_logprobs=routed_judge)
     made = some(cells, routed) | {"routing-plausible-q0-l0": plain}
-    judged = Judged(tokenizer, tokenizer, lambda text: text)
+    judged = Judged(tokenizer, tokenizer, TASKS["textgen"], [()] * 3)
     found = recovery(cells, made, judged, resample_weights(3, 100, 1), 0.95)
     # three decoders have routes, with the same texts; all lags are of the same events
     assert [record["lag"] for record in found] == list(LAGS)
@@ -196,5 +207,5 @@ def test_recovery_by_hand() -> None:
 def test_a_variant_without_an_unrouted_cell_has_no_recovery() -> None:
     one = settings()
     cells = [c for c in routing_cells(one, one.tasks["textgen"]) if c.q and c.lam]
-    judged = Judged(byte_tokenizer(), byte_tokenizer(), lambda text: text)
+    judged = Judged(byte_tokenizer(), byte_tokenizer(), TASKS["textgen"], [()])
     assert recovery(cells, some(cells, texts([[1, 0]])), judged, resample_weights(1, 100, 1), 0.95) == []

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import evaluate, fetch, generate, prepare
+from pipeline.decoding.cellfile import read_cell
 from pipeline.decoding.examples import Example
 from pipeline.decoding.plan import Job, Text
 from pipeline.decoding.runner import grouped, units
@@ -59,6 +60,21 @@ def test_files_hold_what_the_design_says(finished: Path) -> None:
     metadata = pq.read_schema(path).metadata[b"cell"].decode()
     for word in ('"key"', '"versions"', '"seed"', '"lambda_route"', '"top_k"'):
         assert word in metadata
+
+
+def test_files_name_their_routes(finished: Path) -> None:
+    """Where only r counts, a random token belongs to neither q nor λ, although its number is 1."""
+    by_r = {"0": "model", "1": "random, by r"}
+    for name, routes in (
+        ("routing-uniform-q0-l0.1", by_r),
+        ("routing-epsilon-greedy-q0.3-l0.1", by_r),
+        ("routing-plausible-q0.1-l0", {"0": "model", "1": "q-route", "2": "λ-route"}),
+        ("greedy", {"0": "model"}),
+    ):
+        assert (
+            read_cell(finished / f"data/generations/textgen/{name}.parquet", ["text"])[1]["routes"]
+            == routes
+        )
 
 
 def test_equal_rates_hold_the_same_bytes(finished: Path) -> None:

@@ -159,9 +159,9 @@ def finished_texts(
 
 def test_gates_of_the_finished_texts_open_at_their_rate(work: Path) -> None:
     """20 texts: the law's share lies inside the exact binomial interval at 1 − 1e-6, for each token gate."""
-    _, task, cells, texts = finished_texts(work, values(examples=20))
+    settings, task, cells, texts = finished_texts(work, values(examples=20))
     with_token_gates = [cell for cell in cells if cell.variant in ("corpus", "heads")]
-    for record in gate_rates(with_token_gates, texts, task.max_new_tokens, 1 - 1e-6):
+    for record in gate_rates(settings.variants, with_token_gates, texts, task.max_new_tokens, 1 - 1e-6):
         assert record["lo"] <= record["expected"] <= record["hi"], record
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
@@ -62,6 +62,61 @@ def byte_tokenizer(chat: bool = True) -> PreTrainedTokenizerFast:
     if chat:
         fast.chat_template = CHAT
     return fast
+
+
+WORDS = ["the", "rain", "fell", "house", "do", "not", "in", "on", ",", "."]
+
+
+def metaspace_tokenizer(style: str = "llama") -> PreTrainedTokenizerFast:
+    """Words that begin with ▁, letters, and bytes for all else. Both styles drop the first space of what they decode.
+
+    style: llama, as Llama 2 and Mistral 0.1 (a normalizer puts ▁ before every text), or metaspace, as T5.
+    """
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
+    spelt = ["▁", *(f"▁{word}" for word in WORDS), *WORDS, *letters]
+    made = [*SPECIAL, "<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), *dict.fromkeys(spelt)]
+    scores = {token: -1.0 - 3.0 * (len(token) < 2) for token in made}
+    tokenizer = Tokenizer(models.Unigram(list(scores.items()), unk_id=len(SPECIAL), byte_fallback=True))
+    if style == "llama":
+        tokenizer.normalizer = normalizers.Sequence(
+            [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+        )
+        steps = [
+            decoders.Replace("▁", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", 1, 0),
+        ]
+        tokenizer.decoder = decoders.Sequence(steps)
+    else:
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        tokenizer.decoder = decoders.Metaspace()
+    return _finished(tokenizer)
+
+
+def wordpiece_tokenizer() -> PreTrainedTokenizerFast:
+    """Lower-case words and letters, ## inside of a word; it takes the space before a full stop away, twice over."""
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
+    made = [*SPECIAL, "<unk>", *WORDS, "'", *letters, *(f"##{part}" for part in [*WORDS[:8], *letters])]
+    vocabulary = {token: i for i, token in enumerate(dict.fromkeys(made))}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=True)
+    return _finished(tokenizer, clean_up_tokenization_spaces=True)
+
+
+def _finished(tokenizer: Tokenizer, **options: Any) -> PreTrainedTokenizerFast:
+    tokenizer.add_special_tokens(SPECIAL)
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        **options,
+    )
 
 
 SIZES: dict[str, Any] = {
@@ -121,7 +176,7 @@ def config(arch: str, context: int = 512) -> PreTrainedConfig:
         ),
         "falcon_alibi": lambda: FalconConfig(**shared, **FALCON, multi_query=False, alibi=True),
         "gemma3n": lambda: Gemma3nTextConfig(**shared, **SHARED_KEYS, laurel_rank=4),
-        "gemma4": lambda: Gemma4TextConfig(**shared, **SHARED_KEYS, global_head_dim=16),
+        "gemma4": lambda: Gemma4TextConfig(**shared, **SHARED_KEYS, global_head_dim=16),  # type: ignore[call-arg]
         "mpt": lambda: MptConfig(**SIZES, d_model=32, n_heads=4, n_layers=3, max_seq_len=context),
         "mamba": lambda: MambaConfig(**SIZES, hidden_size=32, num_hidden_layers=3),
         "lfm2": lambda: Lfm2Config(**shared, **GROUPED, layer_types=["conv", "full_attention", "conv"]),

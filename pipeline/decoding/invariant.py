@@ -18,13 +18,15 @@ from torch.overrides import TorchFunctionMode
 from transformers.models.falcon.modeling_falcon import FalconLinear
 from transformers.pytorch_utils import Conv1D
 
+from pipeline.decoding.products import dots, sums
+
 # AMX tiles are filled differently for different batches, so bf16 rows would depend on the batch; AVX-512's
 # bf16 products do not. Read by oneDNN at its first product.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 
 FEW = 8
 PACKED_FOR = 128  # rows; the layout is good for other numbers too
-plain_linear = functional.linear
+plain_linear, plain_matmul = functional.linear, torch.matmul
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -57,31 +59,48 @@ class InvariantLinear(nn.Module):
         return linear(x, self.weight, self.bias)
 
 
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """a·b, in a fixed order of additions where it is a product of attention: (B, H, M, K) and (B, H, K, N)."""
+    if a.dtype != torch.float32 or a.dim() != 4 or b.dim() != 4 or a.shape[:2] != b.shape[:2]:
+        return plain_matmul(a, b)
+    return dots(a, b.transpose(2, 3)) if b.stride(2) == 1 else sums(a, b)
+
+
 class _Products(TorchFunctionMode):
-    """Sends every `functional.linear` to `linear`."""
+    """Sends every `functional.linear` to `linear` and every `matmul` to `matmul`."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        return (linear if func is plain_linear else func)(*args, **(kwargs or {}))
+        return REDIRECTED.get(func, func)(*args, **(kwargs or {}))
+
+
+REDIRECTED: dict[Any, Any] = {
+    plain_linear: linear,
+    torch.matmul: matmul,
+    Tensor.matmul: matmul,
+    Tensor.__matmul__: matmul,
+}
 
 
 def make_invariant(model: nn.Module) -> None:
     """Replace every product with weights in place; nothing changes where oneDNN is missing or not used.
 
     Experts and routers of mixture-of-experts models multiply bare parameters by `functional.linear`:
-    for those models (a parameter with three axes) each call runs under a mode that redirects it.
+    for those models (a parameter with three axes), and for those that keep the library's attention, each call runs
+    under a mode that redirects it.
     """
     parameter = next(model.parameters())
     if parameter.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
-            if type(child) in (nn.Linear, FalconLinear):
+            if isinstance(child, nn.Linear) and type(child) in (nn.Linear, FalconLinear):
                 setattr(module, name, InvariantLinear(child.weight, child.bias))
             elif type(child) is Conv1D:  # GPT-2's: the weight is stored as (in, out)
                 setattr(module, name, InvariantLinear(child.weight.T, child.bias))
-    if any(p.dim() == 3 for p in model.parameters()):
+    own_attention = getattr(getattr(model, "config", None), "_attn_implementation", "") == "eager"
+    if own_attention or any(p.dim() == 3 for p in model.parameters()):
         forward = model.forward
 
         def redirected(*args: Any, **kwargs: Any) -> Any:

@@ -97,6 +97,10 @@ class Plan:
         fits = self.window >= self.room(example) + self.task.max_new_tokens + 16
         return self.prefix if fits or not self.window else ()
 
+    def before(self, example: Example) -> tuple[int, ...]:
+        """Token ids that a text follows: its prompt's, none where an encoder reads the prompt."""
+        return () if self.shared_key["decoder_start"] else example.prompt
+
     def cell_key(self, cell: Cell) -> str:
         texts = self.texts_of(self.job_of(cell))
         return sha256_json([text.key.hex() for text in texts])

@@ -8,20 +8,20 @@ import numpy as np
 
 from pipeline.decoding.members import Trajectory
 from pipeline.decoding.plan import Plan, Text
+from pipeline.decoding.tokens import continuation
 from pipeline.tasks import TASKS
 
 
 def cell_row(text: Text, trajectory: Trajectory, tokenizer: Any, plan: Plan) -> dict[str, Any]:
     """A dictionary with the fields of `cellfile.SCHEMA`."""
-    ids = trajectory.token_ids.tolist()
-    decoded = tokenizer.decode(ids, skip_special_tokens=True)
-    if TASKS[plan.task.name].stop_at_newline:
+    kind, ids = TASKS[plan.task.name], trajectory.token_ids.tolist()
+    decoded = continuation(tokenizer, plan.before(text.example), ids)
+    if kind.stop_at_newline:
         decoded = decoded.split("\n")[0]
     return {
         "example_id": text.example.id,
         "sample": text.sample,
-        # A continuation goes on where its prompt ends, so its first space belongs to it.
-        "text": decoded if plan.task.name == "textgen" else decoded.strip(),
+        "text": decoded if kind.goes_on else decoded.strip(),
         "token_ids": ids,
         "routes": trajectory.routes.tolist(),
         "logprobs": trajectory.logprobs.astype(np.float32).tolist(),

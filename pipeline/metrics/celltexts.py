@@ -11,13 +11,14 @@ import numpy as np
 
 from pipeline.checks import PipelineError
 from pipeline.decoding.cellfile import read_batches
-from pipeline.decoding.tokens import encode_as_text
+from pipeline.decoding.tokens import encode_after, encode_as_text
 from pipeline.metrics.base import CellTexts
 from pipeline.metrics.languages import UNKNOWN, Language, language_of
 from pipeline.metrics.portions import PORTION
 from pipeline.metrics.ragged import Ragged, concatenated, from_lists
 from pipeline.routing.noise import SUBSAMPLE, uniforms
 from pipeline.settings import Settings, Task
+from pipeline.tasks import TASKS
 
 NOTHING = np.empty(0)
 LISTS = ("token_ids", "routes", "model_logprobs")
@@ -81,17 +82,18 @@ def cell_texts(
     return replace(texts, routes=routes, order=order, ended=ended, language=language)
 
 
-def human_texts(
-    rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray, language: Language = UNKNOWN
-) -> CellTexts:
+def human_texts(task: Task, rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray) -> CellTexts:
     """The first reference of every example, as if a decoder had written it.
 
     tokenizer: the generator's, so that lengths are counted alike; order: `text_order` of one sample.
     """
     texts = [row["references"][0] for row in rows]
-    ids = encode_as_text(tokenizer, texts, add_special_tokens=False)["input_ids"]
+    if TASKS[task.name].goes_on:
+        ids = encode_after(tokenizer, [row["prompt"] for row in rows], texts)
+    else:
+        ids = encode_as_text(tokenizer, texts, add_special_tokens=False)["input_ids"]
     found = _unscored(texts, ids, [NOTHING] * len(rows), np.arange(len(rows)), rows, len(tokenizer))
-    return replace(found, order=order, language=language)
+    return replace(found, order=order, language=language_of(task))
 
 
 def _unscored(

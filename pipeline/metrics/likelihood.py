@@ -31,7 +31,7 @@ from pipeline.metrics.resamples import Weights, resampled_sums
 from pipeline.metrics.statistics import percentile_interval, sampled
 from pipeline.routing.routes import delta
 from pipeline.routing.vocabulary import Vocabulary
-from pipeline.settings import Base, Route, Settings, Variant
+from pipeline.settings import BY_R, Base, Route, Settings, Variant
 
 RATES = np.concatenate([[0.0], np.logspace(-4, 0, 81)])  # r; the last is 1
 CODE_VERSION = 3  # raise it when a change of code changes what is stored
@@ -76,10 +76,13 @@ class Recorder(Forced):
 
 
 def laws_of(variants: dict[str, Variant]) -> dict[tuple[str, str], Law]:
-    """(variant, "q" or "λ") → law, for the routes that have a closed form; equal ones of a variant once."""
+    """(variant, "q" or "λ", or `BY_R` where only r counts) → law, for the routes that have a closed form; equal ones
+    of a variant once.
+    """
     found: dict[tuple[str, str], Law] = {}
     for name, variant in variants.items():
-        for knob, route in (("q", variant.q_route), ("λ", variant.lambda_route)):
+        knobs = (BY_R if variant.collapses else "q", "λ")
+        for knob, route in zip(knobs, (variant.q_route, variant.lambda_route), strict=True):
             law = Law(variant.base, route)
             if route.kind in SCORE_ROUTES and law not in found.values():
                 found[name, knob] = law

@@ -14,25 +14,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from tokenizers.decoders import DecodeStream
 
-from pipeline.decoding.tokens import encode_as_text
+from pipeline.decoding.tokens import continuation, encode_as_text, token_ends
 from pipeline.metrics.base import CellTexts, ratio
 from pipeline.metrics.resamples import Weights
 from pipeline.metrics.statistics import interval, paired_difference
 from pipeline.routing.cells import Cell
+from pipeline.tasks import TaskKind
 
 LAGS = (1, 2, 4, 8)
 MOST_KNOWN = 100_000  # texts whose values are kept: some tens of MiB
-
-
-def token_ends(tokenizer: Any, ids: Sequence[int]) -> np.ndarray:
-    """Characters of the decoded text up to and including each token: (T,) int64, never falling."""
-    stream, ends, length = DecodeStream(skip_special_tokens=True), [], 0
-    for token in ids:
-        length += len(stream.step(tokenizer.backend_tokenizer, token) or "")
-        ends.append(length)
-    return np.array(ends, dtype=np.int64)
 
 
 def by_character(
@@ -73,10 +64,20 @@ def isolated(routes: np.ndarray) -> np.ndarray:
 
 
 class Judged:
-    """Judge log-probabilities by generator token, each text once while few are known."""
+    """Judge log-probabilities by generator token, each text once while few are known.
 
-    def __init__(self, tokenizer: Any, judge_tokenizer: Any, judge_text: Any) -> None:
-        self.tokenizer, self.judge_tokenizer, self.judge_text = tokenizer, judge_tokenizer, judge_text
+    before: the token ids that each example's texts follow.
+    """
+
+    def __init__(
+        self, tokenizer: Any, judge_tokenizer: Any, kind: TaskKind, before: Sequence[Sequence[int]]
+    ) -> None:
+        self.tokenizer, self.judge_tokenizer, self.kind, self.before = (
+            tokenizer,
+            judge_tokenizer,
+            kind,
+            before,
+        )
         self.known: dict[tuple[int, tuple[int, ...]], np.ndarray] = {}
 
     def __call__(self, cell: CellTexts, row: int) -> np.ndarray:
@@ -85,11 +86,11 @@ class Judged:
         if len(self.known) >= MOST_KNOWN:
             self.known.clear()
         if key not in self.known:
-            self.known[key] = self._values(cell.texts[row], key[1], cell.judge_logprobs[row])
+            self.known[key] = self._values(cell.texts[row], *key, cell.judge_logprobs[row])
         return self.known[key]
 
-    def _values(self, text: str, ids: tuple[int, ...], log_probs: np.ndarray) -> np.ndarray:
-        whole = self.judge_text(text)
+    def _values(self, text: str, example: int, ids: tuple[int, ...], log_probs: np.ndarray) -> np.ndarray:
+        whole, before_ids = self.kind.judge_text(text), self.before[example]
         encoded = encode_as_text(
             self.judge_tokenizer, [whole], add_special_tokens=False, return_offsets_mapping=True
         )
@@ -99,9 +100,9 @@ class Judged:
         )  # 1 where the judge has no opening to score the first token after
         unread = offsets[skipped - 1][1] - before if skipped else 0
         characters = by_character(offsets[skipped:], log_probs, before, len(text))
-        raw = self.tokenizer.decode(ids, skip_special_tokens=True)
-        lead = len(raw) - len(raw.lstrip()) if not text.startswith(raw[:1]) else 0
-        return by_token(token_ends(self.tokenizer, ids), lead, characters, unread)
+        raw = continuation(self.tokenizer, before_ids, ids)
+        lead = 0 if self.kind.goes_on else len(raw) - len(raw.lstrip())
+        return by_token(token_ends(self.tokenizer, before_ids, ids), lead, characters, unread)
 
 
 def recovery(

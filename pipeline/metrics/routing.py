@@ -12,14 +12,19 @@ from pipeline.checks import PipelineError
 from pipeline.metrics.base import CellTexts
 from pipeline.metrics.ragged import equal
 from pipeline.routing.cells import Cell, Decoder, step_rates
-from pipeline.settings import Settings, Variant
+from pipeline.settings import BY_R, Settings, Variant
 
 
 def gate_rates(
-    cells: Sequence[Cell], texts: Mapping[str, CellTexts], steps: int, confidence: float
+    variants: Mapping[str, Variant],
+    cells: Sequence[Cell],
+    texts: Mapping[str, CellTexts],
+    steps: int,
+    confidence: float,
 ) -> list[dict[str, Any]]:
     """A record for each route of each decoder with routes: steps, how many took it, expected share.
 
+    `route` is q or λ, and `BY_R` where only r counts.
     The interval is the exact binomial one (Clopper & Pearson 1934). Under `span` and `sequence` gates
     only the first token of each text counts: the others are not independent of it, and texts on a
     random route are longer, because it does not end them. `expected` is None where the law gives no
@@ -32,7 +37,8 @@ def gate_rates(
         routes = [values[:1] if lasting else values for values in texts[cell.name].routes]
         total = sum(map(len, routes))
         expected = _expected(cell.decoder, routes, steps)
-        for number, (name, rate) in enumerate((("q", cell.decoder.q), ("λ", cell.decoder.lam))):
+        q_name = BY_R if variants[cell.variant].collapses else "q"
+        for number, (name, rate) in enumerate(((q_name, cell.decoder.q), ("λ", cell.decoder.lam))):
             if not rate or not total:
                 continue
             opened = sum(int((values == number + 1).sum()) for values in routes)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.decoding.tokens import BROKEN
 from pipeline.metrics.base import CellTexts, Metric, columns, ratio
 from pipeline.metrics.jackknife import unique
 from pipeline.metrics.ragged import as_ragged
 
-BROKEN = "\ufffd"  # what a tokenizer writes for bytes that are no UTF-8
 THINKING = ("<think>", "</think>")  # some chat templates write the first for the model
 
 

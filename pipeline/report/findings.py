@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.report.names import METRIC_NAMES
+from pipeline.report.names import METRIC_NAMES, one_route
 from pipeline.report.records import missing
 from pipeline.settings import CURVES, Settings
 
@@ -187,7 +187,7 @@ def _likelihood(record: dict[str, Any]) -> str:
     if record["best_lo"] is None:  # a single text
         return ""
     return (
-        f"- The human texts are likeliest under `{record['variant']}` ({record['route']}-route alone) at "
+        f"- The human texts are likeliest under `{record['variant']}` ({one_route(record['route'])}) at "
         f"r = {record['best_r']:.2g} ({record['best_lo']:.2g} to {record['best_hi']:.2g})."
     )
 

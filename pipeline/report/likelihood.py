@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from pipeline.report import style
-from pipeline.settings import Settings
+from pipeline.report.names import one_route
+from pipeline.settings import BY_R, Settings
 
-STYLES = {"q": "-", "λ": ":"}
+STYLES = {"q": "-", BY_R: "-", "λ": ":"}
 FIRST = 1e-3  # the axis is linear from 0 to here
 
 
@@ -28,7 +29,7 @@ def draw(records: Sequence[dict[str, str]], settings: Settings) -> Figure | None
         rates, values, low, high = ([float(r[name]) for r in own] for name in ("r", "value", "lo", "hi"))
         colour = looks[variant].colour
         ax.fill_between(rates, low, high, color=colour, alpha=0.1, linewidth=0)
-        ax.plot(rates, values, STYLES[route], color=colour, label=f"{variant}, {route}-route alone")
+        ax.plot(rates, values, STYLES[route], color=colour, label=f"{variant}, {one_route(route)}")
         best = max(range(len(values)), key=values.__getitem__)
         ax.plot(rates[best], values[best], looks[variant].marker, color=colour, markersize=6)
     ax.set_xscale("symlog", linthresh=FIRST, linscale=0.4)

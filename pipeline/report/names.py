@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeline.settings import BY_R
+
 
 @dataclass(frozen=True)
 class MetricName:
@@ -67,6 +69,16 @@ def with_better(metric: str) -> str:
 def panel_title(metric: str) -> str:
     known = METRIC_NAMES[metric]
     return ", ".join(filter(None, (known.role, known.better))) + f"\n{known.name}"
+
+
+def route_name(route: str) -> str:
+    """route: as the tables have it, q, λ or `BY_R`."""
+    return route if route == BY_R else f"{route}-route"
+
+
+def one_route(route: str) -> str:
+    """Of a law that takes this route and no other."""
+    return route if route == BY_R else f"{route_name(route)} alone"
 
 
 def short(value: float) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.report import style
+from pipeline.report.names import route_name
 from pipeline.settings import Variant
 
+GREY = "#777777"
 FEWEST = 30  # events; of fewer the table alone speaks
 
 
@@ -28,13 +30,31 @@ def draw(
         Line2D([], [], color=looks[name].colour, marker=looks[name].marker, markersize=4, label=name)
         for name in shown
     ]
-    hollow = Line2D([], [], color="#777777", marker="o", markersize=4, linestyle="none",
-                    markerfacecolor="white", label="λ-route (filled: q-route)")  # fmt: skip
-    labels = [*shown, str(hollow.get_label())]
-    figure.legend(
-        handles=[*handles, hollow], loc="outside lower center", ncols=style.legend_columns(labels, 6)
-    )
+    handles += _routes(record["route"] for record in gates)
+    columns = style.legend_columns([str(handle.get_label()) for handle in handles], 6)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
     return figure
+
+
+def _routes(there: Iterable[str]) -> list[Line2D]:
+    """The legend's entries of filled and hollow marks, for the routes that there are."""
+    routes = list(dict.fromkeys(there))
+    filled = ", or ".join(route_name(route) for route in routes if route != "λ")
+    hollow = ", ".join(route_name(route) for route in routes if route == "λ")
+    return [
+        Line2D(
+            [],
+            [],
+            color=GREY,
+            marker="o",
+            markersize=4,
+            linestyle="none",
+            markerfacecolor=face,
+            label=label,
+        )
+        for face, label in ((GREY, filled), ("white", hollow))
+        if label
+    ]
 
 
 def _gates(ax: Axes, records: Sequence[dict[str, str]], looks: dict[str, style.Look]) -> None:
@@ -46,7 +66,7 @@ def _gates(ax: Axes, records: Sequence[dict[str, str]], looks: dict[str, style.L
         ends = [[(observed - low) / expected], [(high - observed) / expected]]
         ax.errorbar(
             expected, observed / expected, ends, color=look.colour, marker=look.marker, markersize=4,
-            markerfacecolor=look.colour if record["route"] == "q" else "white", linewidth=0.8, alpha=0.8,
+            markerfacecolor=look.colour if record["route"] != "λ" else "white", linewidth=0.8, alpha=0.8,
         )  # fmt: skip
     ax.axhline(1.0, color="black", linewidth=0.8, zorder=1)
     ax.set_xscale("log")

@@ -7,6 +7,7 @@ the file, the key, the value and what is allowed.
 from pipeline.settings.metrics import CURVES, METRIC_TASKS
 from pipeline.settings.parse import load_settings, parse_settings
 from pipeline.settings.schema import (
+    BY_R,
     Asset,
     Base,
     Cluster,
@@ -22,6 +23,7 @@ from pipeline.settings.schema import (
 )
 
 __all__ = [
+    "BY_R",
     "CURVES",
     "METRIC_TASKS",
     "Asset",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ def exploration_weight(lam: float, lambda_means: str) -> float:
     return lam if lambda_means == "explore" else round(1 - lam, 12)
 
 
+BY_R = (
+    "random, by r"  # a token of a random route where only r counts, so that it belongs to neither q nor λ
+)
+
+
 @dataclass(frozen=True)
 class Variant:
     base: Base
@@ -87,6 +93,11 @@ class Variant:
             and self.q_schedule == self.lambda_schedule == Schedule()
         )
 
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """What the numbers 0, 1 and 2 of a text's `routes` mean."""
+        return ("model", BY_R) if self.collapses else ("model", "q-route", "λ-route")
+
 
 @dataclass(frozen=True)
 class Asset:
@@ -105,6 +116,9 @@ class Asset:
     licence: str = ""
 
 
+CHAT_DATE = "2026-01-01"
+
+
 @dataclass(frozen=True)
 class Task:
     name: str
@@ -117,6 +131,8 @@ class Task:
     beams: tuple[int, ...]
     prompt_tokens: int = 0  # textgen
     turns: int = 0  # dialogue
+    chat_date: str = CHAT_DATE  # dialogue: what the chat template takes for today
+    chat_template_kwargs: dict[str, Any] = field(default_factory=lambda: {"enable_thinking": False})
     shots: int = 0  # translation
     source_language: str = ""
     target_language: str = ""

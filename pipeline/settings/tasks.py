@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from datetime import date
 from importlib.util import find_spec
 from typing import Any
 
@@ -25,7 +28,16 @@ MOST = {
     "turns": (1_000, CONTEXT),
     "shots": (1_000, CONTEXT),
 }
-TASK_OPTIONAL = {"translation": ("source_code", "target_code", "bleu_tokenizer")}
+TASK_OPTIONAL = {
+    "dialogue": ("chat_date", "chat_template_kwargs"),
+    "translation": ("source_code", "target_code", "bleu_tokenizer"),
+}
+# What the call that runs a chat template takes itself.
+TEMPLATE_TAKEN = (
+    "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "documents", "max_length",
+    "messages", "padding", "return_assistant_tokens_mask", "return_dict", "return_tensors", "sanitize_control_tokens",
+    "strftime_now", "tokenize", "tokenizer_kwargs", "tools", "truncation",
+)  # fmt: skip
 # sacrebleu's tokenizers that download nothing, with the modules that they need beside it.
 BLEU_TOKENIZERS: dict[str, tuple[str, ...]] = {
     "13a": (), "intl": (), "zh": (), "char": (), "ja-mecab": ("MeCab", "ipadic"),
@@ -49,7 +61,7 @@ def parse_task(name: str, value: Any, assets: dict[str, Asset]) -> Task:
             extra[item] = _count(key, item, section[item], 0 if item == "shots" else 1)
     for item in TASK_OPTIONAL.get(name, ()):
         if item in section:
-            extra[item] = checks.text(f"{key}.{item}", section[item])
+            extra[item] = TASK_PARSERS.get(item, checks.text)(f"{key}.{item}", section[item])
     if "bleu_tokenizer" in extra:
         check_tokenizer(f"{key}.bleu_tokenizer", extra["bleu_tokenizer"])
     task = Task(
@@ -82,6 +94,37 @@ def check_tokenizer(key: str, value: str) -> None:
 def _count(key: str, item: str, value: Any, least: int) -> int:
     most, why = MOST[item]
     return checks.integer(f"{key}.{item}", value, least, most, why)
+
+
+def _date(key: str, value: Any) -> str:
+    """YAML reads a date that is not in quotes as one, which DVC cannot hold."""
+    try:
+        if date.fromisoformat(value).isoformat() == value:
+            return str(value)
+    except (TypeError, ValueError):
+        pass
+    raise fail(key, value, 'must be a date in quotes, such as "2026-01-01"')
+
+
+def _template_kwargs(key: str, value: Any) -> dict[str, Any]:
+    for name, item in checks.mapping(key, value, empty_ok=True).items():
+        if name in TEMPLATE_TAKEN:
+            raise fail(f"{key}.{name}", item, "the chat template is given it by the pipeline")
+        if not re.fullmatch("[a-z]\\w*", name, re.ASCII | re.IGNORECASE):
+            raise fail(
+                f"{key}.{name}",
+                item,
+                "the name of a variable of the chat template holds letters, digits and _",
+            )
+        if not isinstance(item, (bool, int, float, str)):
+            raise fail(f"{key}.{name}", item, "must be true, false, a number or a text")
+    return value
+
+
+TASK_PARSERS: dict[str, Callable[[str, Any], Any]] = {
+    "chat_date": _date,
+    "chat_template_kwargs": _template_kwargs,
+}
 
 
 def asset_name(key: str, value: Any, assets: dict[str, Asset], kind: str) -> str:

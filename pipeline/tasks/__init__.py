@@ -20,6 +20,7 @@ class TaskKind:
 
     build: Callable[[Iterable[dict[str, Any]], Task, Any], list[dict[str, Any]]]
     add_special_tokens: bool  # whether the tokenizer's own beginning goes before the prompt
+    goes_on: bool  # a text goes on where its prompt ends, so that a first space belongs to it; else it is stripped
     stop_at_newline: bool
     judge_context: Callable[[dict[str, Any]], str]
     judge_text: Callable[[str], str]
@@ -30,6 +31,7 @@ TASKS = {
     "textgen": TaskKind(
         build=textgen.build,
         add_special_tokens=True,
+        goes_on=True,
         stop_at_newline=False,
         judge_context=lambda row: row["prompt"],
         judge_text=lambda text: text,
@@ -37,6 +39,7 @@ TASKS = {
     "dialogue": TaskKind(
         build=dialogue.build,
         add_special_tokens=False,  # the chat template holds them
+        goes_on=False,
         stop_at_newline=False,
         judge_context=lambda row: f"{row['source']}\nB:",
         judge_text=lambda text: f" {text}" if text else "",
@@ -45,6 +48,7 @@ TASKS = {
     "translation": TaskKind(
         build=translation.build,
         add_special_tokens=True,
+        goes_on=False,
         stop_at_newline=True,
         judge_context=lambda row: "",  # fluency of the target sentence by itself
         judge_text=lambda text: text,

@@ -29,7 +29,7 @@ def build(records: Iterable[dict[str, Any]], task: Task, generator: Generator) -
         turns, reply = record["context"], record["reply"]
         if len(turns) != task.turns or generator.cannot_spell([*turns, reply]):
             continue
-        prompt, as_text = chat_prompt(generator, messages(turns))
+        prompt, as_text = chat_prompt(generator, messages(turns), task)
         rows.append(
             {
                 "id": id_,

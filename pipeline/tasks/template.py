@@ -1,4 +1,7 @@
-"""Chat templates. They are untrusted programs: Jinja's sandbox keeps them from Python, a clock from running on."""
+"""Chat templates. They are untrusted programs: Jinja's sandbox keeps them from Python, a clock from running on.
+
+The date that they see is the task's, so that a prompt is the same tomorrow.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,18 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from jinja2 import TemplateError
+from transformers.utils.chat_template_utils import _compile_jinja_template
 
 from pipeline.checks import PipelineError, short
+from pipeline.settings import Task
+from pipeline.settings.schema import CHAT_DATE
 from pipeline.tasks.examples import Generator
 
+DATE = "%d %b %Y"  # of `date_string`, as Llama 3's template writes it by itself
 LONGEST = 5.0  # seconds for one prompt, which takes a millisecond
 # Whatever a template fails with is its fault.
 ERRORS = (
@@ -21,23 +29,38 @@ ERRORS = (
 )  # fmt: skip
 
 
-def chat_prompt(generator: Generator, messages: list[dict[str, str]]) -> tuple[str, list[tuple[int, int]]]:
+def chat_prompt(
+    generator: Generator, messages: list[dict[str, str]], task: Task | None = None
+) -> tuple[str, list[tuple[int, int]]]:
     """The conversation as the model wants it, up to where it answers, and the (start, end) of what the messages spell
-    of control tokens: that must be read as text. For the main thread.
+    of control tokens: that must be read as text. For the main thread. The task has the date that the template is told
+    and what else it is given; without one that is the default date alone.
 
     Raises `PipelineError` when the template refuses, as some do an opening by the assistant.
     """
+    today = datetime.fromisoformat(task.chat_date if task else CHAT_DATE)
     spelt = Spelt(generator, messages)
     try:
         with _time_limit(LONGEST):
+            _stop_clock(generator.tokenizer, today)
             rendered = generator.tokenizer.apply_chat_template(
-                spelt.marked, tokenize=False, add_generation_prompt=True
+                spelt.marked,
+                tokenize=False,
+                add_generation_prompt=True,
+                **{"date_string": today.strftime(DATE), **(task.chat_template_kwargs if task else {})},
             )
         return spelt.restored(rendered)
     except ERRORS as error:
         raise PipelineError(
             f"data/assets/{generator.name}: its chat template refuses {len(messages)} turns ({short(error)})"
         ) from None
+
+
+def _stop_clock(tokenizer: Any, today: datetime) -> None:
+    """Templates ask `strftime_now` for the date. Variables that are given to them are data alone, so the function is
+    set where the compiled template, which the library keeps, has its globals.
+    """
+    _compile_jinja_template(tokenizer.get_chat_template()).globals["strftime_now"] = today.strftime
 
 
 class Spelt:

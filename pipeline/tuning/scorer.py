@@ -177,8 +177,7 @@ class Scorer:
             columns = {key: [record[key] for record in records] for key in records[0]}
             columns["model_logprobs"] = [np.array(logs) for logs in columns["model_logprobs"]]
             found[name] = cell_texts(columns, rows, samples, len(self.tokenizer), order, language)
-        human_order = text_order(settings, task, rows, 1)
-        found["human"] = human_texts(rows, self.tokenizer, human_order, language)
+        found["human"] = human_texts(task, rows, self.tokenizer, text_order(settings, task, rows, 1))
         needs = self.quality.signature + self.diversity.signature
         if "{judge}" in needs:
             judged, _ = add_judge(self.judge, rows, found, self.store, lambda done, total: None)

@@ -22,7 +22,7 @@ from pipeline.report.page.contours import contours
 from pipeline.report.records import missing
 from pipeline.report.routing import FEWEST
 from pipeline.report.table import Row, rows_of
-from pipeline.settings import CURVES, Schedule, Settings
+from pipeline.settings import BY_R, CURVES, Schedule, Settings
 
 HERE = Path(__file__).parent
 SHAPES = {
@@ -52,6 +52,7 @@ def page(
         "confidence": settings.confidence,
         "means": MEANS[settings.lambda_means],
         "fewest": FEWEST,
+        "by_r": BY_R,
     }
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -159,7 +160,7 @@ def _variant(name: str, rows: Sequence[Row], settings: Settings) -> dict[str, An
     first = choose.lines(rows, variant)[0]
     steady = variant.q_schedule == variant.lambda_schedule == Schedule()  # else r is a mean over the steps
     return {
-        "name": name, "note": note(variant, means), "q": qs, "lambda": lambdas,
+        "name": name, "note": note(variant, means), "routes": variant.routes, "q": qs, "lambda": lambdas,
         "contours": contours(qs, lambdas, means) if steady else [], "steps": [row.cell for row in first.rows],
     }  # fmt: skip
 

@@ -123,9 +123,10 @@ async function draw(id, kind, data, titles, adjust) {
   }
   target.replaceChildren(place);
   views[id] = result;
+  const owner = target.closest("[data-task]")?.dataset.task;  // of a card: its own task
   result.view.addEventListener("click", (event, item) => {
     const cell = item?.datum?.cell ?? item?.datum?.datum?.cell;
-    if (cell) pick(cell, kind === "heatmap");
+    if (cell) pick(cell, kind === "heatmap" || owner, owner);
   });
 }
 
@@ -150,7 +151,11 @@ function why(name) {
 
 // ---- picking a cell
 
-function pick(cell, follow) {
+function pick(cell, follow, owner) {
+  if (owner && owner !== $("task").value) {
+    $("task").value = owner;
+    $("task").onchange();
+  }
   state.picked = cell;
   const known = task().cells.find((row) => row.cell === cell);
   $("chosen").textContent = `Chosen: ${cell}`;
@@ -296,7 +301,10 @@ function visible(piece) {  // text with its control characters, which could reor
   return parts;
 }
 
-const ROUTES = ["model", "q-route", "λ-route"];
+const BY_R = D.by_r;  // a random token where only r counts
+const variantOf = (cell) => task().variants.find((one) => one.name === task().cells.find((row) => row.cell === cell)?.variant);
+const routeOf = (text, i, cell) => variantOf(cell)?.routes[text[3][i]] ?? "model";
+const MARKS = { "q-route": " q", "λ-route": " l", [BY_R]: " r" };
 
 function textOf(cell) {
   const { samples } = task(), row = task().cells.find((one) => one.cell === cell);
@@ -314,7 +322,7 @@ function forkOf(one, two) {
 
 function about(text, i, cell) {
   const probability = Math.exp(text[1][i] / 100);
-  return `${cell}, token ${i + 1}: ${ROUTES[text[3][i]]}, model's probability ${short(probability)}, ` +
+  return `${cell}, token ${i + 1}: ${routeOf(text, i, cell)}, model's probability ${short(probability)}, ` +
     `rank ${(text[2][i]).toLocaleString("en")}, entropy ${short(text[4][i] / 100)} nats`;
 }
 
@@ -324,7 +332,7 @@ function show(side, cell, text, fork) {
   if (!text) return target.replaceChildren(element("span", "not among the texts of this page", "note"));
   const { pieces } = task().samples;
   target.replaceChildren(...text[0].map((piece, i) => {
-    const token = element("span", undefined, "token" + ["", " q", " l"][text[3][i]] + (i === fork ? " fork" : "") + (fork >= 0 && i < fork ? " before" : ""));
+    const token = element("span", undefined, "token" + (MARKS[routeOf(text, i, cell)] ?? "") + (i === fork ? " fork" : "") + (fork >= 0 && i < fork ? " before" : ""));
     token.append(...visible(pieces[piece]));
     if (i === fork) token.prepend("▶");
     token.dataset.i = i;
@@ -347,6 +355,7 @@ function show(side, cell, text, fork) {
 function texts() {
   const { samples } = task(), example = samples.examples[+$("example").value];
   $("prompt").replaceChildren(...visible(example.prompt));
+  $("given").replaceChildren(...visible(example.given));
   $("reference").replaceChildren(...example.references.map((text) => {
     const made = element("p", undefined, "text");
     made.append(...visible(text));
@@ -406,18 +415,20 @@ function matched() {
                             [row.sure ? (row.y > 0 ? "better" : "worse") : "no difference shown"]])));
 }
 
+const routeName = (route) => (route === BY_R ? route : `${route}-route`);
+
 function routes() {
   const of = task();
   shown.gates = of.gates.filter((record) => record.expected).map((record) => ({
     cell: record.cell, family: record.family, route: record.route, steps: record.steps, x: record.expected, y: record.observed / record.expected,
-    lo: record.lo / record.expected, hi: record.hi / record.expected, tip: `${short(record.observed)}${span(record.lo, record.hi)}, expected ${short(record.expected)}`,
+    lo: record.lo / record.expected, hi: record.hi / record.expected, tip: `${routeName(record.route)}: ${short(record.observed)}${span(record.lo, record.hi)}, expected ${short(record.expected)}`,
   }));
   shown.recovery = of.recovery.filter((record) => record.events >= D.fewest).map((record) => ({
     family: record.variant, line: record.variant, dash: "q", x: record.lag, y: record.difference, lo: record.lo, hi: record.hi, events: record.events,
     tip: signed(record.difference) + span(record.lo, record.hi),
   }));
   shown.likelihood = of.likelihood.flatMap((record) => record.curve.map((point) => ({
-    family: record.variant, route: record.route, line: `${record.variant}, ${record.route}-route`, dash: record.route, x: point.r, y: point.value, lo: point.lo, hi: point.hi,
+    family: record.variant, route: record.route, line: `${record.variant}, ${routeName(record.route)}`, dash: record.route === "λ" ? "λ" : "q", x: point.r, y: point.value, lo: point.lo, hi: point.hi,
     tip: `${short(point.value)}${span(point.lo, point.hi)} at r = ${short(point.r)}`,
   })));
   shown.hypervolume = of.hypervolume;

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pipeline.decoding.cellfile import read_batches
+from pipeline.decoding.tokens import pieces as pieces_of
 
 MOST_TEXTS = 4000  # a task's, so that a page of many cells stays usable
 COLUMNS = ("example_id", "sample", "token_ids", "routes", "model_logprobs", "ranks", "entropies")
 MOST_SAMPLES = 2  # texts of one prompt
-MOST_BYTES = 4  # of a character in UTF-8
 LONGEST = 200  # characters of one token
 
 
@@ -26,14 +26,18 @@ def task_samples(
     decoders: Sequence[str],
     prepared: Sequence[dict[str, Any]],
     samples: int,
-    decode: Callable[[list[int]], str],
+    tokenizer: Any,
+    prompts: Sequence[Sequence[int]],
+    follow: bool = True,
 ) -> dict[str, Any]:
     """Contents of the page's sample browser for one task.
 
-    folder: of the cells' files; prepared: the examples to be shown, the first of the file; decode: token ids →
-    text. A token's piece is listed once; a text is [piece numbers, log-probabilities × 100, ranks, routes,
-    entropies × 100].
+    folder: of the cells' files; prepared: the examples to be shown, the first of the file; prompts: token ids of
+    their prompts; follow: whether texts go on after those, and not after nothing, as an encoder–decoder model's.
+    A token's piece is listed once; a text is [piece numbers, log-probabilities × 100, ranks, routes,
+    entropies × 100]. An example's `given` is what the model read, with its control tokens.
     """
+    before = {row["id"]: ids if follow else () for row, ids in zip(prepared, prompts, strict=True)}
     pieces: dict[tuple[int, str], int] = {}  # two tokens may look alike, and still are where texts part
     texts: dict[tuple[Any, ...], int] = {}  # equal texts of one example: probabilities are its own
     listed: list[list[Any]] = []
@@ -48,7 +52,8 @@ def task_samples(
             key = (record["example_id"], *ids, -1, *record["routes"])
             if key not in texts:
                 texts[key] = len(listed)
-                named = zip(ids, map(cut, pieces_of(ids, decode)), strict=True)
+                spelt = pieces_of(tokenizer, before[record["example_id"]], ids)
+                named = zip(ids, map(cut, spelt), strict=True)
                 own = [pieces.setdefault(token, len(pieces)) for token in named]
                 hundredths = [
                     [round(100 * x) for x in record[name]] for name in ("model_logprobs", "entropies")
@@ -58,30 +63,20 @@ def task_samples(
     return {
         "pieces": [piece for _, piece in pieces], "texts": listed, "cells": cells, "samples": kept, "made": samples,
         "examples": [
-            {"id": row["id"], "prompt": row["source"], "references": row["references"]} for row in prepared
+            _example(row, tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
+            for row, ids in zip(prepared, prompts, strict=True)
         ],
     }  # fmt: skip
+
+
+def _example(row: dict[str, Any], given: str) -> dict[str, Any]:
+    return {"id": row["id"], "prompt": row["source"], "given": given, "references": row["references"]}
 
 
 def first_rows(path: Path, count: int) -> Iterator[dict[str, Any]]:
     """The first texts of a cell's file, which may have a million more: those are not decoded."""
     batches = read_batches(path, COLUMNS, count)
     return islice((record for batch in batches for record in batch.to_pylist()), count)
-
-
-def pieces_of(ids: Sequence[int], decode: Callable[[list[int]], str]) -> list[str]:
-    """What each token adds to the text; the first bytes of a character that takes several tokens add nothing."""
-    found, before, held = [], "", 0
-    for i in range(len(ids)):
-        text = decode(list(ids[: i + 1]))
-        if text.endswith("\ufffd") and i + 1 < len(ids) and held < MOST_BYTES - 1:
-            held += 1
-            found.append("")
-            continue
-        kept = next((n for n in range(len(before), 0, -1) if text.startswith(before[:n])), 0)
-        found.append(text[kept:])  # a decoder may change its mind about broken bytes
-        before, held = text, 0
-    return found
 
 
 def cut(piece: str) -> str:
