@@ -65,6 +65,8 @@ def test_memory_of_a_model(tmp_path: Path, arch: str) -> None:
     stored = load_file(folder / "model.safetensors")
     assert size.weight_count(folder) == sum(tensor.numel() for tensor in stored.values())
     assert size.row_bytes(folder, 100, 4) == ROWS[arch]
+    (folder / "model.safetensors").write_bytes(b"damaged" * 100)
+    assert size.weight_count(folder) == 0, "loading it names it"
 
 
 def test_a_disk_that_is_too_small(

@@ -5,19 +5,20 @@ Bounds, not predictions: a run is stopped where even its least cannot be held, a
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig
 
 from pipeline.checks import PipelineError
 from pipeline.cost import last_speed
 from pipeline.decoding.examples import Example
 from pipeline.decoding.memory import SMALLEST
+from pipeline.decoding.network import heads_of
 from pipeline.decoding.store import Store
 from pipeline.settings import Settings, Task
 from pipeline.stage import say
@@ -85,12 +86,14 @@ def check_memory(settings: Settings, task: Task, longest: int, folder: Path, tex
 
 
 def weight_count(folder: Path) -> int:
-    """Of all safetensors files, from their headers."""
+    """Of all safetensors files, from their headers; those of a damaged one, which loading names, are left out."""
     total = 0
     for path in sorted(folder.glob("*.safetensors")):
-        with open(path, "rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        total += sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+        try:
+            with safe_open(path, framework="np") as file:
+                total += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+        except SafetensorError:
+            pass
     return total
 
 
@@ -102,7 +105,7 @@ def row_bytes(folder: Path, tokens: int, item: int) -> int:
     def named(*names: str) -> int:
         return next((int(found) for name in names if (found := getattr(text, name, None))), 0)
 
-    heads = named("decoder_attention_heads", "num_attention_heads", "n_head", "num_heads")
+    heads = heads_of(config)
     size = named("head_dim", "d_kv") or named("hidden_size", "d_model", "n_embd") // max(1, heads)
     layers = named("decoder_layers", "num_decoder_layers", "num_hidden_layers", "n_layer", "num_layers")
     return 2 * layers * (named("num_key_value_heads") or heads) * size * tokens * item
