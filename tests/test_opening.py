@@ -110,7 +110,7 @@ def test_the_opening_bounds_documents_and_marks_no_role(kind: Kind, expected: st
     tokenizer = tokenizer_of(kind)
     opening = opening_of(tokenizer, "j")
     assert opening.name == expected
-    assert "".join(tokenizer.convert_ids_to_tokens(opening.before)) == (
+    assert "".join(tokenizer.convert_ids_to_tokens(list(opening.before))) == (
         "" if expected == NONE else expected
     )
     assert opening.after == ()  # an end would cut the text off from its context
