@@ -119,6 +119,21 @@ def test_too_few_texts_are_missing_with_the_reason() -> None:
     assert result["metrics"]["mauve"]["needs"] == "200 examples"
 
 
+def test_signatures_are_filled_in() -> None:
+    """By the judge's opening, by how the task joins a text to its context, and by the language."""
+    made = settings()
+    task, texts = made.tasks[TASK], made_up(made)
+    names = [METRICS[name] for name in ("perplexity", "bleu_2")]
+    cells, ids = all_cells(made, task), [f"{i:02}" for i in range(EXAMPLES)]
+    weights = task_resamples(made, task, ids)
+    result, _ = measure(made, task, ids, cells, texts, names, weights, opening="<|endoftext|>")
+    assert result["metrics"]["perplexity"]["signature"] == (
+        'a space and the text given the turns, "A: …" or "B: …" a line, and "B:", tokenized apart'
+        "|opening:<|endoftext|>|end token:no|pooled over texts|judge:gemma3|dtype:float32"
+    )
+    assert "tok:13a" in result["metrics"]["bleu_2"]["signature"]
+
+
 def test_a_cell_of_empty_texts_is_missing_not_zero() -> None:
     made = settings()
     texts = made_up(made)

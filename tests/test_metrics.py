@@ -196,5 +196,63 @@ def test_every_metric_says_what_it_is(metric: Metric) -> None:
         assert "needs" in str(metric.missing(1, 1))
 
 
+def test_bleu_of_words_too_few_for_its_n_grams_is_missing() -> None:
+    """A right translation of one word has no 4-gram: 0 would call it wrong. An empty one has nothing in common."""
+    for name in ("bleu", "oracle_bleu"):
+        assert math.isnan(value(name, cell(["OK", "Yes!"])))
+        assert value(name, cell([""], references=[["OK"]])) == 0
+    assert math.isnan(value("bleu_2", cell(["OK"]))) and value("bleu_2", cell(["OK yes"])) == pytest.approx(
+        100
+    )
+    assert METRICS["bleu"].undefined == "no text has four words"
+
+
+def test_texts_of_which_the_judge_sees_no_token_have_no_bytes_either() -> None:
+    """0 nats over one byte would be the best fluency of all; some tokenizers drop white space."""
+    texts = cell(["ab", " "], judge_nll=np.array([6.0, 0.0]), judge_tokens=np.array([2, 0]))
+    assert value("nats_per_byte", texts) == 3
+    nothing = cell([" "], judge_nll=np.zeros(1), judge_tokens=np.zeros(1))
+    assert math.isnan(value("nats_per_byte", nothing))
+    assert value("nats_per_byte", cell(["abc"], judge_nll=np.array([4.0]), judge_unread=np.array([1]))) == 2
+
+
+SILENT = {  # a text of no word is told by `empty`: these must not rank it
+    "distinct_1", "distinct_2", "distinct_3", "entropy_2", "zipf", "self_bleu", "sample_distinct_2", "pairwise_bleu",
+    "context_similarity", "reference_similarity", "oracle_similarity",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(SILENT))
+@pytest.mark.parametrize("texts", [[""], [" \n"], ["", " "], ["\t", "\u3000"]], ids=repr)
+def test_texts_without_words_are_missing_not_zero(name: str, texts: list[str]) -> None:
+    assert math.isnan(value(name, cell(texts)))
+
+
+def test_punctuation_is_a_word() -> None:
+    texts = cell(["...", "?!", "..."])
+    assert value("distinct_1", texts) == pytest.approx(2 / 3)
+    assert math.isnan(value("distinct_2", texts)) and value("empty", texts) == 0
+
+
+def test_thinking_is_told_by_either_mark() -> None:
+    """Some templates write <think> before the answer, so that only its end is in the text."""
+    texts = cell(["<think>\nwell", "well</think> yes", "I think", ""])
+    assert value("thinking", texts) == 0.5 and METRICS["thinking"].better == "lower"
+
+
+SAID = {
+    "seq_rep_4": "pooled over texts", "generator_perplexity": "end token:yes", "perplexity": "opening:{opening}",
+    "nats_per_byte": "tokenized apart", "fluency_gap": "end token:no", "context_similarity": "empty texts:left out",
+    "reference_similarity": "first reference", "oracle_similarity": "empty texts:left out",
+    "vendi": "empty texts:as equal ones", "mauve": "max:256 tokens", "self_bleu": "at most 1000, keyed",
+    "length": "end token:no", "ead_2": "end token:no",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_signatures_say_what_fixes_the_number(name: str) -> None:
+    assert SAID[name] in METRICS[name].signature
+
+
 def test_undefined_ratio_is_nan_not_zero() -> None:
     assert math.isnan(float(ratio(np.array([0.0, 0.0]))))
