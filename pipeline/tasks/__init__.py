@@ -8,17 +8,19 @@ from typing import Any
 
 from pipeline.settings import Task
 from pipeline.tasks import dialogue, textgen, translation
+from pipeline.tasks.usable import LeftOut
 
 
 @dataclass(frozen=True)
 class TaskKind:
-    """build(records, task, generator) gives prepared rows in an order that more examples only extend.
+    """build(records, task, generator, left) gives prepared rows in an order that more examples only extend, and
+    counts in `left` the records that it leaves out.
 
     judge_context(row): what the judge reads before a text; judge_text(text): the text as it follows;
     judged: what is judged, in words.
     """
 
-    build: Callable[[Iterable[dict[str, Any]], Task, Any], list[dict[str, Any]]]
+    build: Callable[[Iterable[dict[str, Any]], Task, Any, LeftOut], list[dict[str, Any]]]
     add_special_tokens: bool  # whether the tokenizer's own beginning goes before the prompt
     stop_at_newline: bool
     judge_context: Callable[[dict[str, Any]], str]
