@@ -96,8 +96,17 @@ def read_json(path: str | Path) -> Any:
 
 
 def write_jsonl(path: str | Path, rows: list[dict[str, Any]]) -> None:
-    lines = (json.dumps(row, ensure_ascii=False, sort_keys=True, allow_nan=False) for row in rows)
-    write_text(path, "".join(f"{line}\n" for line in lines))
+    write_text(path, "".join(f"{_json_line(row)}\n" for row in rows))
+
+
+def _json_line(row: dict[str, Any]) -> str:
+    """Plain to read, but where it holds half a character, which no UTF-8 file can."""
+    line = json.dumps(row, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return json.dumps(row, sort_keys=True, allow_nan=False)
+    return line
 
 
 def read_jsonl(path: str | Path) -> list[dict[str, Any]]:

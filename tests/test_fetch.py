@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from pipeline import fetch
 from pipeline.checks import PipelineError
 from pipeline.files import read_json, read_jsonl, sha256_file
-from pipeline.settings import Asset
+from pipeline.settings import ORIGIN, Asset
 from pipeline.sources.local import fetch_local
 from tests.tiny import tiny_model_folder
 
@@ -26,8 +27,8 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "target"
 
 
-def local(path: Path, target: Path, kind: str = "model", reader: str = "") -> list[str]:
-    one = Asset("toy", kind, (f"file:{path}",), reader=reader)
+def local(path: Path, target: Path, kind: str = "model", reader: str = "", *members: str) -> list[str]:
+    one = Asset("toy", kind, (f"file:{path}",), reader=reader, members=members)
     fetch_local(one, target)
     if kind == "model":
         fetch.finish_model(one, target)
@@ -41,6 +42,52 @@ def test_local_model_is_copied_without_pickles(tmp_path: Path, target: Path) -> 
     names = local(folder, target)
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(names)
     assert not {"pytorch_model.bin", "modeling.py", "also.gguf"} & set(names)
+
+
+def test_a_folder_that_was_fetched_elsewhere(tmp_path: Path, target: Path) -> None:
+    """Its list of hashes is not taken along, which would be of other files; nor is what is hidden."""
+    folder = tiny_model_folder(tmp_path / "model")
+    for name in ("asset.json", ".hidden", "more/asset.json"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("{}")
+    names = local(folder, target)
+    assert "model.safetensors" in names and ".hidden" not in names
+    assert [p.relative_to(target).as_posix() for p in target.rglob("asset.json")] == ["more/asset.json"]
+    (tmp_path / "texts").mkdir()
+    for name in ("a.txt", "asset.json"):
+        (tmp_path / "texts" / name).write_text("{}")
+    shutil.rmtree(target)
+    target.mkdir()
+    assert local(tmp_path / "texts", target, "data", "sotu") == ["a.txt"]
+
+
+def test_the_member_of_a_folder_is_obeyed(
+    tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two GGUF files, also where safetensors lie beside them."""
+    converted: list[str] = []
+
+    def convert(gguf: Path, folder: Path) -> None:
+        converted.append(gguf.name)
+        shutil.copy(tmp_path / "model/model.safetensors", folder)
+        gguf.unlink()
+
+    monkeypatch.setattr(fetch, "convert_gguf", convert)
+    folder = tiny_model_folder(tmp_path / "model")
+    for name in ("small.gguf", "large.gguf"):
+        (folder / name).write_bytes(b"x")
+    names = local(folder, target, "model", "", "small.gguf")
+    assert converted == ["small.gguf"] and "large.gguf" not in names
+    with pytest.raises(
+        PipelineError, match=r"^assets\.toy\.member = 'huge\.gguf': .*model holds no such file$"
+    ):
+        local(folder, target, "model", "", "huge.gguf")
+    with pytest.raises(PipelineError, match=r"^assets\.toy\.member = 'x': .*small\.gguf is no folder$"):
+        local(folder / "small.gguf", target, "model", "", "x")
+    for name in ("one.csv", "two.csv"):
+        (folder / name).write_text(f"text\n{name}\n")
+    local(folder, target, "data", "records", "two.*")
+    assert [row["text"] for row in read_jsonl(target / "records.jsonl")] == ["two.csv"]
 
 
 @pytest.mark.parametrize(
@@ -61,10 +108,10 @@ def test_what_a_model_lacks_is_named(tmp_path: Path, target: Path, left_out: str
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("d.jsonl", '{"a": "x"}\n'),
-        ("d.json", '[{"a": "x"}]'),
-        ("d.csv", "a\nx\n"),
-        ("folder/d.csv", "a\nx\n"),
+        ("d.jsonl", '{"text": "x"}\n'),
+        ("d.json", '[{"text": "x"}]'),
+        ("d.csv", "text\nx\n"),
+        ("folder/d.csv", "text\nx\n"),
     ],
 )
 def test_local_data_becomes_records(tmp_path: Path, target: Path, name: str, content: str) -> None:
@@ -73,7 +120,8 @@ def test_local_data_becomes_records(tmp_path: Path, target: Path, name: str, con
     path.write_text(content)
     source = path.parent if "/" in name else path
     assert local(source, target, "data", "records") == ["records.jsonl"]
-    assert read_jsonl(target / "records.jsonl") == [{"a": "x"}]
+    (record,) = read_jsonl(target / "records.jsonl")
+    assert record["text"] == "x" and record[ORIGIN].startswith(f"{path.name}, ")
 
 
 @pytest.mark.parametrize(

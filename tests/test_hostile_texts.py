@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -195,7 +194,7 @@ def record_of(name: str, text: str) -> dict[str, Any]:
         return {"text": text + " and so on, longer than what is asked for"}
     if name == "dialogue":
         return {"context": [text, "yes", text], "reply": text}
-    return {"source": text, "references": [text]}
+    return {"source": text, "references": [text.replace("\n", " ")]}  # a line break ends a translation
 
 
 def write_records(folder: Path, name: str, texts: list[str]) -> None:
@@ -235,11 +234,15 @@ def test_odd_texts_go_through(workspace: Path, name: str) -> None:
 def test_a_text_beyond_the_context_is_one_line(
     workspace: Path, capsys: pytest.CaptureFixture[str], name: str, text: str
 ) -> None:
-    write_records(workspace, name, [*ODD_TEXTS[:5], text])
+    write_records(workspace, name, [*ODD_TEXTS[:3], *ODD_TEXTS[4:], text])
     with inside(workspace):
         fetch.main([name])
         line = refused(capsys, prepare.main, name)
-    assert "prompt tokens; with max_new_tokens = 8 that exceeds the context of one, 512" in line
+    assert (
+        f"{name}.examples = 6: {name} yields at most 5; records left out: 1 with a prompt of more than 504 "
+        in line
+    )
+    assert f"what the context of one holds beside max_new_tokens = 8 (first: {name}.jsonl, line 6, " in line
 
 
 def test_a_long_text_to_continue_is_cut(workspace: Path) -> None:
@@ -253,12 +256,13 @@ def test_a_long_text_to_continue_is_cut(workspace: Path) -> None:
     assert len(rows) == len(texts) and all(len(row["prompt"]) <= 8 for row in rows)
 
 
-def test_half_a_character_is_one_line(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    r"""JSON can spell \ud800, which no UTF-8 file can hold: refused on its way in, and after it."""
+def test_half_a_character_is_left_out(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    r"""JSON can spell \ud800, which no UTF-8 file can hold: counted, and named where too few are left."""
     write_records(workspace, "translation", [*ODD_TEXTS[:5], "half \ud800 a character"])
     with inside(workspace):
-        assert "translation.jsonl" in refused(capsys, fetch.main, "translation")
-        shutil.rmtree("data/assets/translation", ignore_errors=True)
-        Path("data/assets/translation").mkdir(parents=True)
-        shutil.copy("translation.jsonl", "data/assets/translation/records.jsonl")
-        assert "half a character" in refused(capsys, prepare.main, "translation")
+        fetch.main(["translation"])
+        line = refused(capsys, prepare.main, "translation")
+    assert (
+        "1 whose source holds half a character (a lone surrogate) (first: translation.jsonl, line 6, "
+        in line
+    )

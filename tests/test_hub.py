@@ -16,6 +16,7 @@ import pytest
 
 from pipeline.checks import PipelineError
 from pipeline.decoding.model import load_model
+from pipeline.files import read_jsonl
 from tests.hostile import Marker
 from tests.hub_server import Faults, hub
 from tests.tiny import tiny_model_folder
@@ -46,6 +47,9 @@ print(json.dumps(answers))
 """
 CASES = {
     "model": ("model", "hf:o/whole@main"),
+    "csv": ("data", "hf:o/table@main"),
+    "broken": ("data", "hf:o/broken@main"),
+    "dates": ("data", "hf:o/dates@main"),
     "data": ("data", "hf:o/rows@main"),
     "pickle": ("model", "hf:o/pickle@main"),
     "gated": ("model", "hf:o/gated@main"),
@@ -82,7 +86,12 @@ def run(cwd: Path, endpoint: str, cases: Cases, **variables: str) -> dict[str, s
         cwd=cwd, env=environment, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-3000:]
+    assert result.stderr == ""  # no bars, no lines of the libraries: what is wrong is our one line
     return json.loads(result.stdout.splitlines()[-1])
+
+
+def texts_of(folder: Path) -> list[str]:
+    return [row["text"] for row in read_jsonl(folder / "records.jsonl")]
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +116,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | list[st
         "models/o/whole": {**files, "model.py": b"x", "pytorch_model.bin": b"x", "onnx/x.json": b"{}"},
         "models/o/pickle": {**pickle, "pytorch_model.bin": b"x"},
         "models/o/gated": files,
+        "datasets/o/table": {"test.csv": b"text,n\nNone,1\n007,\nn/a,x\n"},
+        "datasets/o/broken": {"test.jsonl": row + b'{"te\n'},
+        "datasets/o/dates": {"test.jsonl": b'{"text": "a", "at": "2024-05-01T10:00:00Z"}\n'},
         "datasets/o/rows": {"test.jsonl": row},
         "datasets/o/train-only": {"train.jsonl": row},
         "datasets/o/gated-rows": {"test.jsonl": row},
@@ -120,6 +132,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | list[st
         found = run(tmp_path, endpoint, CASES)
     assert not (tmp_path / "executed").exists()  # by no pickle, script or model code
     found["records"] = (tmp_path / "data-config/records.jsonl").read_text()
+    found |= {f"{case} texts": texts_of(tmp_path / case) for case in ("csv", "dates")}
     if isinstance(found["code"], list):  # the files came without the code, and are of no use without it
         found["files"] = found["code"]
         with pytest.raises(PipelineError) as refused:
@@ -139,6 +152,11 @@ def test_a_data_set_becomes_records(answers: dict[str, str | list[str]]) -> None
     assert answers["data"] == ["data/records.jsonl"]
 
 
+def test_texts_of_a_data_set_stay_texts(answers: dict[str, str | list[str]]) -> None:
+    """In CSV, whose reader guesses; a date in another column does not matter."""
+    assert answers["csv texts"] == ["None", "007", "n/a"] and answers["dates texts"] == ["a"]
+
+
 @pytest.mark.parametrize(
     ("case", "words"),
     [
@@ -154,6 +172,7 @@ def test_a_data_set_becomes_records(answers: dict[str, str | list[str]]) -> None
         ("data-config-left-out", ["a", "b", "config"]),
         ("data-config-gone", ["c", "a", "b"]),
         ("data-script", ["script"]),
+        ("broken", ["o/broken", "JSON parse error"]),
         ("code", ["no usable model configuration"]),
         ("no-safetensors", ["model.safetensors is no safetensors file"]),
         ("shard-gone", ["lacks model-00002-of-00002.safetensors"]),

@@ -135,21 +135,6 @@ def test_a_chat_template_that_refuses_is_named() -> None:
         dialogue.build([record], task("dialogue", turns=2), generator)
 
 
-def test_a_missing_field_is_named() -> None:
-    with pytest.raises(PipelineError, match=r"needs text \(str\).*fields"):
-        textgen.build([{"prose": "x"}], task("textgen"), GENERATOR)
-    with pytest.raises(PipelineError, match=r"needs references \(list\)"):
-        translation.build([{"source": "x", "references": [1]}], task("translation"), GENERATOR)
-
-
-@pytest.mark.parametrize("references", [[], [" "]])
-def test_no_references_is_an_error(tmp_path: Path, references: list[str]) -> None:
-    rows = [{"source": f"Satz {i}", "references": references} for i in range(3)]
-    folder, one = records(tmp_path, *rows), task("translation", data="d", shots=0)
-    with pytest.raises(PipelineError, match=r"^assets\.d: example [0-9a-f]{12} .* has no references"):
-        prepare.prepare(one, DATA, GENERATOR, folder)
-
-
 def test_too_few_examples_says_how_many_there_are(tmp_path: Path) -> None:
     folder = records(tmp_path, *TEXTS)
     with pytest.raises(PipelineError, match=r"tasks\.textgen\.examples = 41: d yields at most 40"):

@@ -37,13 +37,18 @@ def small(name: str, **changes: Any) -> Task:
     )
 
 
+MESSAGE = st.fixed_dictionaries(
+    {"from": st.sampled_from(["human", "gpt", "system", "tool", "x"])},
+    optional={"value": TEXT | st.none(), "content": st.lists(st.fixed_dictionaries({"text": TEXT}))},
+)
 GOOD: dict[str, st.SearchStrategy[Any]] = {
     "text": TEXT.map(lambda text: text + "longer"),
     "context": st.lists(TEXT, min_size=1, max_size=1),
     "reply": TEXT,
     "source": TEXT,
     "references": st.lists(TEXT, min_size=1, max_size=2),
-    "conversation": st.lists(TEXT | st.fixed_dictionaries({"role": TEXT, "content": TEXT}), max_size=3),
+    "conversation": st.lists(TEXT | st.fixed_dictionaries({"role": TEXT, "content": TEXT}), max_size=3)
+    | st.lists(MESSAGE, max_size=6),
 }
 RECORD = st.fixed_dictionaries({}, optional=GOOD) | st.fixed_dictionaries(
     {}, optional={k: JSON for k in GOOD}

@@ -134,7 +134,10 @@ def test_records_rename_columns(tmp_path: Path) -> None:
     assert (record["source"], record["references"]) == ("Haus", ["house"])
 
 
-def test_a_missing_column_is_named(tmp_path: Path) -> None:
-    records(tmp_path, {"paragraph": "x"})
-    with pytest.raises(PipelineError, match=r"assets\.d\.fields\.text = 'prose'.*\['paragraph'\]"):
-        read(tmp_path, "d", "records", text="prose")
+def test_a_nested_column_or_one_of_that_very_name(tmp_path: Path) -> None:
+    """A flat column that is called src.text comes first."""
+    records(
+        tmp_path, {"src.text": "flat", "src": {"text": "nested"}}, {"src": {"text": "nested"}}, {"src": 1}
+    )
+    rows = read(tmp_path, "d", "records", TASKS["textgen"], text="src.text")
+    assert [row.get("text") for row in rows] == ["flat", "nested", None]

@@ -33,6 +33,11 @@ def tokenize_prompts(rows: list[dict[str, Any]], tokenizer: Any, special: bool) 
     return [Example(row["id"], tuple(prompt)) for row, prompt in zip(rows, ids, strict=True)]
 
 
+def prompt_room(task: Task, shape: Shape) -> int:
+    """Tokens of a prompt that the context holds, with a decoder's new tokens after them."""
+    return shape.context if shape.is_encoder_decoder else shape.context - task.max_new_tokens
+
+
 def check_context(where: str, examples: list[Example], task: Task, shape: Shape) -> None:
     """Raises `PipelineError` naming `where` for a prompt that leaves no room for its text, or has ids beyond the
     model's embedding."""
@@ -43,8 +48,10 @@ def check_context(where: str, examples: list[Example], task: Task, shape: Shape)
                 f"has {shape.inputs} rows"
             )
     longest = max(examples, key=lambda example: len(example.prompt))
-    room = shape.context if shape.is_encoder_decoder else shape.context - task.max_new_tokens
-    if len(longest.prompt) > room or task.max_new_tokens + len(shape.decoder_start) > shape.context:
+    if (
+        len(longest.prompt) > prompt_room(task, shape)
+        or task.max_new_tokens + len(shape.decoder_start) > shape.context
+    ):
         raise PipelineError(
             f"{where}: example {longest.id} has {len(longest.prompt)} prompt tokens; with max_new_tokens = "
             f"{task.max_new_tokens} that exceeds the context of {task.model}, {shape.context}"

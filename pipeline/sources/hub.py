@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from pipeline.checks import PipelineError, short
 from pipeline.files import sha256_file
 from pipeline.settings import Asset
-from pipeline.sources.records import write_records
+from pipeline.sources.records import wanted_columns, write_records
 
 # Never pickles or code. Weights are safetensors, or the one GGUF file that `member` names.
 WANTED = ["*.json", "*.jinja", "tokenizer*", "*.model", "vocab*", "merges.txt", "*.spm"]
@@ -21,6 +24,7 @@ RUNS_CODE = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.py"]
 def fetch_hub(asset: Asset, target: Path) -> None:
     """`hf:repo@revision` into `target`. Raises `PipelineError`."""
     repository, _, revision = asset.sources[0].removeprefix("hf:").rpartition("@")
+    _silence()
     with _clear_errors(asset.name, repository, revision):
         if asset.kind == "data":
             _fetch_data(asset, repository, revision, target)
@@ -68,10 +72,38 @@ def check_blob(name: str, path: Path) -> None:
 
 
 def _fetch_data(asset: Asset, repository: str, revision: str, target: Path) -> None:
-    from datasets import load_dataset
+    from datasets import load_dataset, load_dataset_builder
+    from datasets.packaged_modules.csv.csv import CsvConfig
 
-    rows = load_dataset(repository, asset.config or None, revision=revision, split=asset.split)
-    write_records(asset, rows, target)
+    wanted = wanted_columns(asset)
+    builder = load_dataset_builder(repository, asset.config or None, revision=revision)
+    # Its CSV reader guesses: "None" would be null, "007" a number.
+    literal = (
+        {
+            "usecols": partial(operator.contains, wanted),
+            "converters": dict.fromkeys(sorted(wanted), str),
+            "na_filter": False,
+        }
+        if isinstance(builder.config, CsvConfig)
+        else {}
+    )
+    rows = load_dataset(repository, asset.config or None, revision=revision, split=asset.split, **literal)
+    heads = wanted | {name.partition(".")[0] for name in wanted}
+    chosen = rows.select_columns([name for name in rows.column_names if name in heads])
+    known, where = dict.fromkeys(rows.column_names), f"{asset.sources[0]} {asset.split}"
+    write_records(asset, ((f"{where}, row {i}", known | row) for i, row in enumerate(chosen, 1)), target)
+
+
+def _silence() -> None:
+    """What goes wrong is our one line. A person at a terminal sees how far a model's download is."""
+    import datasets
+    import huggingface_hub
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    huggingface_hub.logging.set_verbosity(huggingface_hub.logging.CRITICAL)
+    if not sys.stderr.isatty():
+        huggingface_hub.utils.disable_progress_bars()
 
 
 @contextmanager
@@ -108,4 +140,4 @@ def _clear_errors(name: str, repository: str, revision: str) -> Iterator[None]:
             raise
         # No such name, configuration, split or file; a loading script; a file of another length than announced.
         hint = "; accept its terms on the hub and set HF_TOKEN" if "gated" in str(error) else ""
-        raise PipelineError(f"{where}: {short(error)}{hint}") from None
+        raise PipelineError(f"{where}: {short(error.__cause__ or error)}{hint}") from None

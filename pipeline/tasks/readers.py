@@ -12,8 +12,9 @@ from typing import Any
 
 from pipeline.checks import PipelineError
 from pipeline.files import read_json, read_jsonl
-from pipeline.settings import Asset, Task
-from pipeline.sources.records import RECORDS
+from pipeline.settings import FAULT, ORIGIN, Asset, Task
+from pipeline.sources.records import MISSING, RECORDS, pick
+from pipeline.tasks.chat import exchange
 
 Records = Iterator[dict[str, Any]]
 
@@ -93,50 +94,26 @@ def _leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
 def read_records(folder: Path, asset: Asset, task: Task) -> Records:
     """Rows of a hub or local data set; `fields` maps a field of the task to a column.
 
-    A dotted column reaches into nested values, as in `translation.de`. One `reference` will do for
-    `references`. A `conversation` is a list of turns, each a text or a message with `content`: its first
-    `turns` turns become the context, the next one the reply; shorter ones and system messages are left out.
-    Raises `PipelineError` for a column that is not there.
+    One `reference` will do for `references`. A `conversation` becomes context and reply.
     """
     if not (folder / RECORDS).exists():
         raise PipelineError(f"{folder}: has no {RECORDS}; reader records needs an hf: or file: data set")
-    for row in read_jsonl(folder / RECORDS):
+    for number, row in enumerate(read_jsonl(folder / RECORDS), 1):
         if not isinstance(row, dict):
-            raise PipelineError(f"assets.{asset.name}: a record is no mapping of columns, but {row!r:.40}")
-        record = dict(row)
+            yield {FAULT: "that are no mapping of columns", ORIGIN: f"{RECORDS}, line {number}"}
+            continue
+        record = {ORIGIN: f"{RECORDS}, line {number}", **row}
         for name, column in asset.fields.items():
-            record[name] = _column(row, column, f"assets.{asset.name}.fields.{name}")
-        one = record.get("references", record.get("reference"))
-        if isinstance(one, str):
-            record["references"] = [one]
-        if task.turns and "conversation" in record:
-            turns = _turns(record["conversation"], f"assets.{asset.name}.fields.conversation")
-            if len(turns) <= task.turns:
-                continue
-            record |= {"context": turns[: task.turns], "reply": turns[task.turns]}
+            record.pop(name, None)
+            if (value := pick(row, column)) is not MISSING:
+                record[name] = value
+        if "reference" in record and "references" not in record:
+            record["references"] = record["reference"]
+        if isinstance(record.get("references"), str):
+            record["references"] = [record["references"]]
+        if task.turns and "conversation" in {*record, *asset.fields}:
+            record |= exchange(record.get("conversation"), task.turns)
         yield record
-
-
-def _turns(value: Any, key: str) -> list[str]:
-    """Turns of a conversation; white space at the ends is dropped, as is what no person says."""
-    messages = value if isinstance(value, list) else [None]
-    turns: list[Any] = [
-        message.get("content") if isinstance(message, dict) else message
-        for message in messages
-        if not (isinstance(message, dict) and message.get("role") == "system")
-    ]
-    if not all(isinstance(turn, str) for turn in turns):
-        raise PipelineError(f"params.yaml: {key}: must be a list of texts, or of messages with `content`")
-    return [turn.strip() for turn in turns]
-
-
-def _column(row: dict[str, Any], column: str, key: str) -> Any:
-    value: Any = row
-    for part in column.split("."):
-        if not isinstance(value, dict) or part not in value:
-            raise PipelineError(f"params.yaml: {key} = {column!r}: no such column; there are {sorted(row)}")
-        value = value[part]
-    return value
 
 
 READERS = {

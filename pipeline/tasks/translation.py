@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipeline.checks import PipelineError
+from pipeline.decoding.tokens import encode_as_text
 from pipeline.settings import Task
-from pipeline.tasks.examples import Generator, field, in_stable_order
+from pipeline.tasks.examples import CONTROL, Generator, in_stable_order
+from pipeline.tasks.usable import MISSING, LeftOut, Record, fault_of, usable
 
 LANGUAGES = {
     "de": "German", "en": "English", "es": "Spanish", "fr": "French", "it": "Italian", "nl": "Dutch",
@@ -15,36 +17,77 @@ LANGUAGES = {
 }  # fmt: skip
 
 
-def build(records: Iterable[dict[str, Any]], task: Task, generator: Generator) -> list[dict[str, Any]]:
+def build(
+    records: Iterable[Record], task: Task, generator: Generator, left: LeftOut | None = None
+) -> list[dict[str, Any]]:
     """records: {source, references}. The in-context pairs are the shortest of all, which makes the
     prompts short, and are never tested.
     """
-    pairs = ((field(r, "source", str), field(r, "references", list)) for r in records)
-    ordered = [
-        (id_, record["source"], record["references"])
-        for id_, record in in_stable_order((s, {"source": s, "references": r}) for s, r in pairs)
-        if not generator.cannot_spell([record["source"], *record["references"]])
-    ]
+    left = left or LeftOut()
+    ordered = []
+    for id_, pair in in_stable_order((pair["source"], pair) for pair in one_a_source(records, left)):
+        if generator.cannot_spell([pair["source"], *pair["references"]]):
+            left.add(CONTROL, pair, "source", pair["source"])
+        else:
+            ordered.append((id_, pair))
     shots = 0 if generator.is_encoder_decoder else task.shots
     if len(ordered) <= shots:
         raise PipelineError(
-            f"assets.{task.data}: {len(ordered)} pairs; shots = {shots} are needed in context alone"
+            f"assets.{task.data}: {len(ordered)} pairs; shots = {shots} are needed in context alone{left.after}"
         )
-    complete = [pair for pair in ordered if pair[2] and pair[2][0].strip()]
-    shown = sorted(complete, key=lambda pair: (len(pair[1]) + len(pair[2][0]), pair[0]))[:shots]
-    examples = [(source, references[0]) for _, source, references in shown]
-    in_context = {id_ for id_, _, _ in shown}
-    tested = [pair for pair in ordered if pair[0] not in in_context][: task.examples]
-    return [
-        {
-            "id": id_,
-            "prompt": source if generator.is_encoder_decoder else few_shot(task, examples, source),
-            "source": source,
-            "references": references,
-            "meta": {},
-        }
-        for id_, source, references in tested
-    ]
+    shown = sorted(ordered, key=lambda item: (_length(item[1]), item[0]))[:shots]
+    examples = [(pair["source"], pair["references"][0]) for _, pair in shown]
+    in_context = {id_ for id_, _ in shown}
+    rows: list[dict[str, Any]] = []
+    for id_, pair in ordered:
+        if len(rows) == task.examples:
+            break
+        if id_ in in_context:
+            continue
+        source, references = pair["source"], pair["references"]
+        prompt = source if generator.is_encoder_decoder else few_shot(task, examples, source)
+        if generator.cannot_take(encode_as_text(generator.tokenizer, [prompt])["input_ids"][0]):
+            left.add(generator.too_long(task), pair, "source", source)
+            continue
+        rows.append({"id": id_, "prompt": prompt, "source": source, "references": references, "meta": {}})
+    return rows
+
+
+def one_a_source(records: Iterable[Record], left: LeftOut) -> list[Record]:
+    """Usable records; equal sources become one with all their references, in the order of the data set."""
+    merged: dict[str, Record] = {}
+    for record in usable(records, {"source": str}, left):
+        references = good_references(record, left)
+        if not references:
+            continue
+        first = merged.setdefault(record["source"], {**record, "references": []})
+        new = [text for text in references if text not in first["references"]]
+        if not first["references"]:
+            new = references
+        elif new:
+            left.merged += 1
+        else:
+            left.add("equal to an earlier one", record)
+        first["references"] += new
+    return list(merged.values())
+
+
+def good_references(record: Record, left: LeftOut) -> list[str]:
+    """Those that a text can match: it ends where a line does."""
+    value = record.get("references", MISSING)
+    good = []
+    for text in value if isinstance(value, list) and value else [value]:
+        fault = fault_of(text) or ("holds a line break" if "\n" in text.strip("\r\n") else "")
+        if fault:
+            name = "reference" if "reference" in left.columns else "references"
+            left.add(f"whose reference {fault}", record, name, text)
+        else:
+            good.append(text.strip("\r\n"))
+    return good
+
+
+def _length(pair: Record) -> int:
+    return len(pair["source"]) + len(pair["references"][0])
 
 
 def few_shot(task: Task, examples: list[tuple[str, str]], source: str) -> str:
