@@ -178,7 +178,8 @@ def test_the_legend_names_the_routes_that_there_are(routes: list[str], marks: li
     counted = {"variant": "v", "observed": "0.1", "expected": "0.1", "lo": "0", "hi": "0.2"}
     figure = routing.draw([counted | {"route": route} for route in routes], [], {"v": ONE_KNOB})
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["v", *marks]
-    filled = [line.lines[0].get_markerfacecolor() != "white" for line in figure.axes[0].containers]
+    points: list[Any] = list(figure.axes[0].containers)
+    filled = [point.lines[0].get_markerfacecolor() != "white" for point in points]
     assert filled == [route != "λ" for route in routes]
 
 
