@@ -166,6 +166,23 @@ def test_a_law_that_gives_no_random_step() -> None:
     assert len(left.containers) == 1  # nothing can be said of nothing
 
 
+@pytest.mark.parametrize(
+    ("routes", "marks"),
+    [
+        (["q", "λ", "random, by r"], ["q-route, or random, by r", "λ-route"]),
+        (["q", "λ"], ["q-route", "λ-route"]),
+        (["random, by r"], ["random, by r"]),
+    ],
+)
+def test_the_legend_names_the_routes_that_there_are(routes: list[str], marks: list[str]) -> None:
+    counted = {"variant": "v", "observed": "0.1", "expected": "0.1", "lo": "0", "hi": "0.2"}
+    figure = routing.draw([counted | {"route": route} for route in routes], [], {"v": ONE_KNOB})
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["v", *marks]
+    points: list[Any] = list(figure.axes[0].containers)
+    filled = [point.lines[0].get_markerfacecolor() != "white" for point in points]
+    assert filled == [route != "λ" for route in routes]
+
+
 def test_a_search_beside_a_grid_without_rewards() -> None:
     found = synthetic.tuned("textgen", load_settings())
     for cell in found["grid"]["cells"]:
