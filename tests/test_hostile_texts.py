@@ -20,6 +20,7 @@ from pipeline.metrics import judge
 from pipeline.metrics.opening import opening_of
 from pipeline.tasks import TASKS, dialogue, template, translation
 from pipeline.tasks.examples import Generator
+from pipeline.tasks.usable import LeftOut
 from tests.test_prepare import GENERATOR, task
 from tests.tiny import byte_tokenizer
 from tests.workspace import inside, make_workspace, params, write_params
@@ -115,7 +116,7 @@ def test_no_control_token_comes_from_a_text(token: str) -> None:
     }
     for name, record in records.items():
         changes = {"textgen": {}, "dialogue": {"turns": 1}, "translation": {"shots": 0}}[name]
-        (row,) = TASKS[name].build([record], task(name, **changes), GENERATOR)
+        (row,) = TASKS[name].build([record], task(name, **changes), GENERATOR, LeftOut())
         assert spelt.startswith(row["source"].removeprefix("A: "))
         special = TASKS[name].add_special_tokens
         (example,) = tokenize_prompts([row], GENERATOR.tokenizer, special)

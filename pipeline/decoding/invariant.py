@@ -60,9 +60,11 @@ class InvariantLinear(nn.Module):
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
-    """a·b, in a fixed order of additions where it is a product of attention: (B, H, M, K) and (B, H, K, N)."""
-    if a.dtype != torch.float32 or a.dim() != 4 or b.dim() != 4 or a.shape[:2] != b.shape[:2]:
+    """a·b, in a fixed order of additions where it is a product of attention: (B, H, M, K) and (B, H or 1, K, N)."""
+    if a.dtype != torch.float32 or a.dim() != 4 or b.dim() != 4:
         return plain_matmul(a, b)
+    both = torch.broadcast_shapes(a.shape[:2], b.shape[:2])
+    a, b = a.expand(*both, -1, -1), b.expand(*both, -1, -1)
     return dots(a, b.transpose(2, 3)) if b.stride(2) == 1 else sums(a, b)
 
 
