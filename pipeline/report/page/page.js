@@ -122,6 +122,7 @@ async function draw(id, kind, data, titles, adjust) {
     return;
   }
   target.replaceChildren(place);
+  target.dataset.drawn = turn;
   views[id] = result;
   result.view.addEventListener("click", (event, item) => {
     const cell = item?.datum?.cell ?? item?.datum?.datum?.cell;
