@@ -17,7 +17,7 @@ import pytest
 from pipeline.checks import PipelineError
 from pipeline.decoding.model import load_model
 from tests.hostile import Marker
-from tests.hub_server import Faults, hub
+from tests.hub_server import PATIENT, Faults, hub
 from tests.tiny import tiny_model_folder
 
 ROOT = Path(__file__).parent.parent
@@ -74,12 +74,13 @@ def run(cwd: Path, endpoint: str, cases: Cases, **variables: str) -> dict[str, s
         "HF_HOME": str(cwd / "home"),
         "PYTHONPATH": str(ROOT),
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        **PATIENT,
         **variables,
     }
     environment.pop("HF_TOKEN", None)
     result = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(cases)],
-        cwd=cwd, env=environment, capture_output=True, text=True, timeout=120,
+        cwd=cwd, env=environment, capture_output=True, text=True, timeout=1200,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-3000:]
     return json.loads(result.stdout.splitlines()[-1])
