@@ -23,6 +23,7 @@ import pipeline.summarize
 import pipeline.tune  # noqa: F401 - all of them for those who fork
 from pipeline import stage
 from pipeline.decoding.store import Store
+from pipeline.tuning.journal import Journal
 from tests.workspace import ROOT, inside
 
 SERVER = multiprocessing.get_context("forkserver")
@@ -30,6 +31,7 @@ SERVER.set_forkserver_preload(["tests.attempts"])
 WRITES = ("BEGIN", "INSERT", "COMMIT")  # of SQL
 FILES = ("os.rename", "os.remove", "os.mkdir", "os.truncate")  # audited by Python
 Prepare = Callable[[], None]
+LAST_RESORT = 900.0  # seconds after which a process hangs, however busy the machine is
 
 
 @dataclass
@@ -40,8 +42,8 @@ class Attempt:
     folder: Path
     log: Path = field(default=Path())
 
-    def end(self, timeout: float = 60) -> Attempt:
-        self.process.join(timeout)
+    def end(self) -> Attempt:
+        self.process.join(LAST_RESORT)
         assert self.process.exitcode is not None, f"{self.log} hangs"
         return self
 
@@ -133,6 +135,23 @@ class Killed:
 
 
 @dataclass(frozen=True)
+class KilledAtLine:
+    """`kill -9` once the journal of trials has that many lines."""
+
+    line: int
+
+    def __call__(self) -> None:
+        append = Journal.append_logs
+
+        def appended(journal: Journal, logs: list[dict[str, Any]]) -> None:
+            append(journal, logs)
+            if len(journal.logs) >= self.line:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        Journal.append_logs = appended  # type: ignore[method-assign]
+
+
+@dataclass(frozen=True)
 class Counted:
     """Appends the key of every value to a file once it is in the store."""
 
@@ -160,19 +179,23 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Slow:
-    """Every put takes longer, in seconds."""
+class Held:
+    """No put begins before an output in the folder says something."""
 
-    pause: float
+    folder: Path
+    said: str
 
     def __call__(self) -> None:
         put = Store.put
 
-        def slow(store: Store, items: dict[bytes, bytes]) -> None:
-            time.sleep(self.pause)
+        def held(store: Store, items: dict[bytes, bytes]) -> None:
+            while not any(
+                self.said in path.read_text(errors="replace") for path in self.folder.glob("*.out")
+            ):
+                time.sleep(0.02)
             put(store, items)
 
-        Store.put = slow  # type: ignore[assignment, method-assign]
+        Store.put = held  # type: ignore[assignment, method-assign]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,19 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
-SECONDS = 30
+SECONDS = 600  # the last resort: what is waited for comes when the machine has time
+
+AT_REST = """
+const [element, done] = arguments;
+let before, same = 0;
+function look() {
+  const now = JSON.stringify(element.getBoundingClientRect());
+  same = now === before ? same + 1 : 0;
+  before = now;
+  same === 3 ? done() : requestAnimationFrame(look);
+}
+look();
+"""
 
 
 def chromium(downloads: Path) -> Iterator[Any]:
@@ -30,6 +42,8 @@ def chromium(downloads: Path) -> Iterator[Any]:
     options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver.set_page_load_timeout(SECONDS)
+    driver.set_script_timeout(SECONDS)
     try:
         yield driver
     finally:
@@ -38,7 +52,16 @@ def chromium(downloads: Path) -> Iterator[Any]:
 
 def wait(driver: Any, condition: str) -> None:
     """Until a JavaScript expression is true."""
-    WebDriverWait(driver, SECONDS).until(lambda d: d.execute_script(f"return !!({condition})"), condition)
+    wait_until(driver, lambda: driver.execute_script(f"return !!({condition})"), condition)
+
+
+def wait_until(driver: Any, condition: Callable[[], bool], what: str) -> None:
+    WebDriverWait(driver, SECONDS, poll_frequency=0.05).until(lambda _: condition(), what)
+
+
+def wait_at_rest(driver: Any, element: Any) -> None:
+    """Until the element stands still, which it does not while the page scrolls."""
+    driver.execute_async_script(AT_REST, element)
 
 
 def width(driver: Any, pixels: int) -> None:

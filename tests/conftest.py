@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each process; before torch is imported
@@ -13,6 +14,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each process; before torch
 
 from pipeline import generate
 from tests.workspace import inside, make_workspace
+
+# No generated test fails, nor is cut short, because the machine is busy.
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
 
 # These begin, in this order, so that no process is left alone with one at the end; the other file with Ray
 # comes later, when this one's clusters are gone.

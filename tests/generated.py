@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 def cases(count: int) -> Callable[[Any], Any]:
     """The same cases in every run."""
     silent = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much]
-    return settings(
-        max_examples=count, derandomize=True, database=None, deadline=None, suppress_health_check=silent
-    )
+    return settings(max_examples=count, derandomize=True, database=None, suppress_health_check=silent)
 
 
 # What a YAML or JSON file may hold where something else is wanted.

@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+# For its clients: they are other processes, and all of them may be slow.
+PATIENT = {"HF_HUB_DOWNLOAD_TIMEOUT": "300", "HF_HUB_ETAG_TIMEOUT": "300"}
 Repositories = dict[str, dict[str, bytes]]  # models/owner/name or datasets/owner/name → files
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -15,8 +13,7 @@ from pipeline.settings import Cluster
 from tests.workspace import ROOT
 
 needs_ray = pytest.mark.skipif(
-    subprocess.run([sys.executable, "-c", "import ray"], capture_output=True).returncode != 0,
-    reason="Ray is not installed: pip install -r requirements-scale.txt",
+    find_spec("ray") is None, reason="Ray is not installed: pip install -r requirements-scale.txt"
 )
 
 
@@ -29,17 +26,15 @@ def nodes_of(cpus: int, *others: int) -> Iterator[Any]:
     from ray.cluster_utils import Cluster as Nodes
 
     nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": cpus, "include_dashboard": False})
-    for number in others:
-        nodes.add_node(num_cpus=number)
-    nodes.wait_for_nodes()
-    yield nodes
-    nodes.shutdown()
-    patch.undo()
+    try:
+        for number in others:
+            nodes.add_node(wait=False, num_cpus=number)
+        nodes.wait_for_nodes(timeout=600)
+        yield nodes
+    finally:
+        nodes.shutdown()
+        patch.undo()
 
 
 def at(nodes: Any, workers: int = 2) -> Cluster:
     return Cluster(nodes.address, workers, 1, 0)
-
-
-def load() -> int:
-    return os.getpid()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,12 +49,22 @@ def ready(driver: Any) -> None:
 
 
 def drawn(driver: Any) -> None:
+    """Every chart is the one that was asked for last."""
     browser.wait(
         driver,
         "[...document.querySelectorAll('.chart')]"
-        ".every(c => c.classList.contains('missing') || c.querySelector('svg'))",
+        ".every(c => c.classList.contains('missing') || (c.dataset.turn && c.dataset.drawn === c.dataset.turn))",
     )
-    time.sleep(0.3)  # charts are drawn anew after a change; the old ones would pass too
+
+
+def rested(driver: Any) -> None:
+    """The slider's decoder is the chosen one, which it is a moment after the last move."""
+    browser.wait(
+        driver,
+        "document.getElementById('chosen').textContent"
+        " === 'Chosen: ' + document.getElementById('right-name').textContent",
+    )
+    drawn(driver)
 
 
 def of(driver: Any, name: str) -> Any:
@@ -69,7 +78,7 @@ def choose(driver: Any, name: str, value: str) -> None:
 
 def click(driver: Any, element: Any) -> None:
     driver.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
-    time.sleep(0.2)
+    browser.wait_at_rest(driver, element)
     ActionChains(driver).move_to_element(element).click().perform()
     drawn(driver)
 
@@ -107,9 +116,9 @@ def test_a_click_on_a_square_shows_its_texts(page: Any) -> None:
     assert of(page, "right-name").text == cell == values(page)["right"]
     picked = page.find_element(By.CSS_SELECTOR, "#cells tr.picked")
     assert picked.get_attribute("data-cell") == cell
-    time.sleep(0.8)  # it scrolls to the texts
-    top = page.execute_script("return document.getElementById('samples').getBoundingClientRect().top")
-    assert -50 < top < 400
+    browser.wait(
+        page, "Math.abs(document.getElementById('samples').getBoundingClientRect().top - 175) < 225"
+    )
 
 
 def test_plane_and_table_are_linked(page: Any) -> None:
@@ -164,13 +173,13 @@ def test_the_table_sorts(page: Any) -> None:
 def test_stepping_along_r_shows_the_fork(page: Any) -> None:
     step = of(page, "step")
     step.send_keys(Keys.HOME)
-    drawn(page)
+    rested(page)
     first = of(page, "right-name").text
     assert first == of(page, "left-name").text and not page.find_elements(
         By.CSS_SELECTOR, "#right-text .fork"
     )
     step.send_keys(Keys.ARROW_RIGHT)
-    drawn(page)
+    rested(page)
     assert of(page, "right-name").text != first and of(page, "rate").text.startswith("r = 0.0")
     for side in ("left", "right"):
         fork = page.find_element(By.CSS_SELECTOR, f"#{side}-text .fork")
@@ -250,10 +259,7 @@ def test_every_figure_can_be_downloaded(page: Any, folder: Path) -> None:
     for kind in ("answer", *own):
         click(page, page.find_element(By.CSS_SELECTOR, f"[data-csv={kind}]"))
         path = folder / f"textgen-{kind}.csv"
-        for _ in range(50):
-            if path.exists() and path.stat().st_size:
-                break
-            time.sleep(0.1)
+        browser.wait_until(page, path.exists, f"{path.name} is there")  # under this name it is whole
         with open(path, newline="", encoding="utf-8") as lines:
             rows = list(csv.DictReader(lines))
         assert rows and all(None not in row for row in rows), kind

@@ -88,7 +88,7 @@ def test_case_and_script_are_kept() -> None:
     assert value("distinct_1", cell(["The the"])) == 1
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(CELL, st.integers(1, 3))
 def test_sums_are_unique_and_total(texts: list[str], n: int) -> None:
     grams = [tuple(words(t)[i : i + n]) for t in texts for i in range(len(words(t)) - n + 1)]
@@ -207,7 +207,7 @@ def test_texts_by_themselves() -> None:
     assert math.isnan(value("broken", cell([""])))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(CELL, st.randoms(use_true_random=False))
 @pytest.mark.parametrize(
     "name",

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from tests.workspace import children_s_work
+
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.real
 
 
 def run(clone: Path, *command: str, status: int = 0) -> str:
-    result = subprocess.run(command, cwd=clone, capture_output=True, text=True, timeout=1500)
+    result = subprocess.run(command, cwd=clone, capture_output=True, text=True, timeout=7200)
     output = result.stdout + result.stderr
     assert result.returncode == status or (status and result.returncode), output[-4000:]
     return output
@@ -108,9 +109,9 @@ def test_texts_are_real(clone: Path) -> None:
 
 
 def test_a_second_run_does_nothing(clone: Path) -> None:
-    started = time.monotonic()
+    before = children_s_work()
     assert "up to date" in run(clone, "dvc", "repro")
-    assert time.monotonic() - started < 30
+    assert children_s_work() - before < 30
 
 
 def test_an_experiment_computes_only_what_is_new(clone: Path) -> None:

@@ -44,7 +44,7 @@ def test_certain_tokens_have_perplexity_one() -> None:
     assert value("perplexity", rows) == 1
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(st.floats(0, 50), st.integers(1, 40)), min_size=1, max_size=8))
 def test_pooled_perplexity_lies_between_its_texts(rows: list[tuple[float, int]]) -> None:
     nll, tokens = (np.array(side) for side in zip(*rows, strict=True))

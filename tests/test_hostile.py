@@ -186,10 +186,10 @@ def test_aliases_of_aliases(tmp_path: Path, entry: str) -> None:
     first = "a0: &a0 {x: 1}\n"
     lines = [f"a{i + 1}: &a{i + 1} {entry.format(i)}" for i in range(40)]
     (tmp_path / "params.yaml").write_text(first + "\n".join(lines))
-    started = time.monotonic()
+    before = time.process_time()
     with pytest.raises(SettingsError, match=r"line 2: alias \*a0 inside of another anchor"):
         load_settings(tmp_path / "params.yaml")
-    assert time.monotonic() - started < 5
+    assert time.process_time() - before < 5
 
 
 def test_one_alias_is_fine(tmp_path: Path) -> None:

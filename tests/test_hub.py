@@ -18,7 +18,7 @@ from pipeline.checks import PipelineError
 from pipeline.decoding.model import load_model
 from pipeline.files import read_jsonl
 from tests.hostile import Marker
-from tests.hub_server import Faults, hub
+from tests.hub_server import PATIENT, Faults, hub
 from tests.tiny import tiny_model_folder
 
 ROOT = Path(__file__).parent.parent
@@ -78,12 +78,13 @@ def run(cwd: Path, endpoint: str, cases: Cases, **variables: str) -> dict[str, s
         "HF_HOME": str(cwd / "home"),
         "PYTHONPATH": str(ROOT),
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        **PATIENT,
         **variables,
     }
     environment.pop("HF_TOKEN", None)
     result = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(cases)],
-        cwd=cwd, env=environment, capture_output=True, text=True, timeout=120,
+        cwd=cwd, env=environment, capture_output=True, text=True, timeout=1200,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-3000:]
     assert result.stderr == ""  # no bars, no lines of the libraries: what is wrong is our one line

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.attempts import Counted, Killed, Listed, Prepare, Slow, attempt, outputs, start
+from tests.attempts import LAST_RESORT, Counted, Held, Killed, Listed, Prepare, attempt, outputs, start
 from tests.workspace import ROOT, make_workspace, params, write_params
 
 TASK = "textgen"
 STAGES = ("generate", "evaluate", "tune")
+WAITS = "another run is at work; waiting for it to finish"
 UNITS = {"max_rows": 8}  # eight blocks and more
 # What the kills of one workspace fall on, one after the other, and the end of the range that the number
 # is drawn from; of the later ones there are so many in every run.
@@ -95,12 +96,12 @@ def test_killed_while_it_fetches(calm: dict[str, Path], tmp_path: Path, moment: 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_two_at_once(calm: dict[str, Path], tmp_path: Path, stage: str) -> None:
-    """The second waits, says so, and has nothing left to do."""
+    """The second waits, says so, and has nothing left to do. The first stores nothing before that."""
     work, log = Path(shutil.copytree(calm[stage], tmp_path / "work")), tmp_path / "keys"
-    both = [start(work, stage, TASK, first=[Counted(log), Slow(0.1)]) for _ in range(2)]
+    first = [Counted(log), Held(tmp_path, WAITS)]
+    both = [start(work, stage, TASK, first=first) for _ in range(2)]
     assert [one.end().status for one in both] == [0, 0]
-    waited = ["another run is at work; waiting for it to finish" in one.out for one in both]
-    assert sorted(waited) == [False, True]
+    assert sorted(WAITS in one.out for one in both) == [False, True]
     check(work, log, calm, stage)
 
 
@@ -139,7 +140,7 @@ def test_two_dvc_and_the_first_is_killed_but_not_its_stage(calm: dict[str, Path]
         )  # fmt: skip
 
     first = repro()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + LAST_RESORT
     while not (work / "begun").exists():
         assert time.monotonic() < deadline and first.poll() is None
         time.sleep(0.02)
@@ -152,7 +153,7 @@ def test_two_dvc_and_the_first_is_killed_but_not_its_stage(calm: dict[str, Path]
     third = repro()
     assert third.stdout is not None
     waits = next(line for line in third.stdout if line.startswith("generate:"))
-    assert "another run is at work; waiting for it to finish" in waits
+    assert WAITS in waits
     (work / "go on").touch()
     said = third.communicate()[0]
     assert third.returncode == 0 and "all of them were there already" in said, said

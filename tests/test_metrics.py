@@ -96,7 +96,7 @@ def test_self_bleu_is_nltk(texts: list[str]) -> None:
     assert self_bleu_stats(cell(texts))[:, 0].tolist() == pytest.approx(nltk_self_bleu(texts), abs=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text(alphabet="ab c", max_size=12), min_size=2, max_size=6).filter(has_words))
 def test_self_bleu_is_nltk_on_anything(texts: list[str]) -> None:
     assert self_bleu_stats(cell(texts))[:, 0].tolist() == pytest.approx(nltk_self_bleu(texts), abs=1e-12)
@@ -141,7 +141,7 @@ SENTENCE = st.lists(WORD, max_size=9).map(" ".join)
 LINE = st.tuples(SENTENCE, st.lists(SENTENCE.filter(bool), min_size=1, max_size=2))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(LINE, min_size=1, max_size=5))
 def test_translation_metrics_are_sacrebleus(lines: list[tuple[str, list[str]]]) -> None:
     """Also with empty texts, no match, and a varying number of references; no BLEU where no text has four words, of

@@ -16,19 +16,20 @@ import pytest
 from pipeline.files import read_jsonl
 from pipeline.routing.cells import all_cells
 from pipeline.settings import Settings, load_settings
-from tests.hub_server import hub
+from tests.hub_server import PATIENT, hub
 from tests.tiny import byte_tokenizer, tiny_model_folder
 from tests.workspace import ROOT
 
 DOWN = "http://127.0.0.1:9"  # a port that nobody answers
 PROGRAM = """
 import sys
-from pipeline import fetch, prepare, stage
+from importlib import import_module
+from pipeline import stage
 sys.argv = ["fetch", "?"]
 for argument in ARGUMENTS:
-    main, _, sys.argv[1] = argument.partition(" ")
+    name, _, sys.argv[1] = argument.partition(" ")
     try:
-        stage.run({"fetch": fetch.main, "prepare": prepare.main}[main])
+        stage.run(import_module(f"pipeline.{name}").main)
     except SystemExit:
         pass
 """
@@ -49,11 +50,11 @@ def settings() -> Settings:
 def run(folder: Path, endpoint: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT),
-        "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", **variables,
+        "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", **PATIENT, **variables,
     }  # fmt: skip
     program = PROGRAM.replace("ARGUMENTS", repr(arguments))
     return subprocess.run(
-        [sys.executable, "-c", program], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", program], cwd=folder, env=environment, capture_output=True, text=True, timeout=1200
     )  # fmt: skip
 
 

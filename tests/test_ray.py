@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,8 @@ from pipeline.decoding.store import Store
 from pipeline.decoding.workers import in_processes
 from pipeline.metrics import collect
 from pipeline.settings import Cluster, parse_settings
-from tests.ray_nodes import at, load, needs_ray, nodes_of
+from tests.ray_nodes import at, needs_ray, nodes_of
+from tests.ray_units import deadly, die, load
 from tests.test_guard import judged, load_poisoned
 from tests.test_plan import plan
 from tests.test_stages import columns
@@ -99,12 +99,6 @@ def test_a_poisoned_prompt_is_named_and_all_others_are_made(tmp_path: Path, two_
     assert there == {text.key for text in texts if text.example != poisoned}
 
 
-def deadly(loaded: int, unit: int, on_step: Callable[[int], None]) -> int:
-    if unit == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return unit
-
-
 @needs_ray
 def test_a_unit_that_kills_its_workers_ends_the_run(two_nodes: Any) -> None:
     kept = []
@@ -112,10 +106,6 @@ def test_a_unit_that_kills_its_workers_ends_the_run(two_nodes: Any) -> None:
         for value in on_ray(load, deadly, [0, 1, 2, 4, 3], lambda n: None, at(two_nodes)):
             kept.append(value)
     assert sorted(kept) == [0, 1, 2, 4] and "\n" not in str(error.value)
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @needs_ray
@@ -130,7 +120,7 @@ def test_what_the_cluster_cannot_give(two_nodes: Any, monkeypatch: pytest.Monkey
     large = Cluster(two_nodes.address, 1, 7, 0)
     with pytest.raises(
         PipelineError,
-        match=r"no worker was ready in 3 s: one needs 7 CPUs and 0 GPUs, the cluster has 2 and 0",
+        match=r"no worker has answered in 3 s: one needs 7 CPUs and 0 GPUs, the cluster has 2 and 0",
     ):
         list(on_ray(load, deadly, [1], lambda n: None, large))
 
@@ -144,7 +134,7 @@ def test_ray_started_on_this_machine(work: Path) -> None:
     write_params(work, params() | {"executor": "ray"})
     done = subprocess.run(
         [sys.executable, "-m", "pipeline.generate", "dialogue"], cwd=work, text=True, capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=1200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert re.search(r"computed 15 decoders, 60 texts", done.stdout) and columns(work) == before

@@ -5,27 +5,30 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pipeline.decoding import cluster
 from pipeline.decoding.cluster import Pool, on_ray
-from tests.ray_nodes import at, load, needs_ray, nodes_of
+from tests.ray_nodes import at, needs_ray, nodes_of
+from tests.ray_units import (
+    dies_at_work_once,
+    dies_before_it_is_ready,
+    dies_twice,
+    load,
+    load_and_tell,
+    slow,
+    slow_to_load,
+    tell,
+    waits,
+)
 
 pytestmark = needs_ray
-
-
-def slow(loaded: int, unit: int, on_step: Callable[[int], None], folder: Path) -> tuple[int, int]:
-    """Says who it is, works for a while, and gives ten times the unit."""
-    (folder / f"{unit}-{loaded}").touch()
-    for _ in range(4):
-        time.sleep(0.15)
-        on_step(1)
-    return 10 * unit, loaded
 
 
 def pids(folder: Path) -> set[int]:
@@ -64,42 +67,31 @@ def test_a_killed_worker_and_a_stopped_node_lose_nothing(
     assert 0 < sum(steps) <= 4 * len(given) + 8  # told while units were at work
 
 
-def load_and_tell(folder: Path) -> str:
-    """The node that it is on."""
-    import ray
+@pytest.fixture
+def pools(monkeypatch: pytest.MonkeyPatch) -> list[Pool]:
+    """Those of a test, to see what they know."""
+    made: list[Pool] = []
 
-    node = ray.get_runtime_context().get_node_id()
-    (folder / f"loaded-{os.getpid()}").write_text(node)
-    return node
+    class Seen(Pool):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            made.append(self)
 
-
-def dies_twice(node: str, unit: int, on_step: Callable[[int], None], folder: Path) -> str:
-    """Waits until the other node is gone, and kills its worker; the third worker lives."""
-    attempts = len(list(folder.glob("attempt-*")))
-    (folder / f"attempt-{attempts}").write_text(node)
-    if attempts < 2:
-        while not (folder / "gone").exists():
-            time.sleep(0.1)
-        os.kill(os.getpid(), signal.SIGKILL)
-    return node
+    monkeypatch.setattr(cluster, "Pool", Seen)
+    return made
 
 
 def test_a_worker_that_was_idle_on_a_lost_node_gets_no_unit(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, pools: list[Pool], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It would count as the third worker that the unit has cost."""
     with nodes_of(0, 1, 1) as nodes:
 
         def on_step(steps: int) -> None:
-            """The driver looks around every second."""
+            """Stops the other node once its worker is known as idle, and the unit at work."""
             tried = tmp_path / "attempt-0"
-            if (
-                len(list(tmp_path.glob("loaded-*"))) < 2
-                or not tried.exists()
-                or len(nodes.worker_nodes) < 2
-            ):
+            if not pools[0].idle or not tried.exists() or len(nodes.worker_nodes) < 2:
                 return
-            time.sleep(1)  # loaded, and soon known as idle
             (idle,) = (node for node in nodes.worker_nodes if node.node_id != tried.read_text())
             nodes.remove_node(idle, allow_graceful=False)
             (tmp_path / "gone").touch()
@@ -112,34 +104,24 @@ def test_a_worker_that_was_idle_on_a_lost_node_gets_no_unit(
     assert capsys.readouterr().out.count("a worker was lost") == 2
 
 
-def dies_before_it_is_ready(folder: Path) -> Path:
-    """Every other time."""
-    count = len(list(folder.iterdir()))
-    (folder / f"{count}").touch()
-    if count % 2 == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return folder
-
-
-def dies_at_work_twice(folder: Path, unit: int, on_step: Callable[[int], None]) -> int:
-    if len(list(folder.iterdir())) < 6:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return unit
-
-
-def test_workers_lost_now_and_then_while_they_load_do_not_end_the_run(tmp_path: Path) -> None:
-    """Three, but never two in a row."""
+@pytest.fixture(scope="module")
+def one_node() -> Iterator[Any]:
+    """Of one CPU."""
     with nodes_of(1) as nodes:
-        load = partial(dies_before_it_is_ready, tmp_path)
-        assert list(on_ray(load, dies_at_work_twice, [7], lambda n: None, at(nodes, 1))) == [7]
-    assert len(list(tmp_path.iterdir())) == 6
+        yield nodes
 
 
-def tell(loaded: int, unit: int, on_step: Callable[[int], None]) -> int:
-    return loaded
+def test_workers_lost_now_and_then_while_they_load_do_not_end_the_run(
+    tmp_path: Path, one_node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as would end it, but never in a row."""
+    monkeypatch.setattr(cluster, "MOST_DEATHS", 2)
+    load = partial(dies_before_it_is_ready, tmp_path)
+    assert list(on_ray(load, dies_at_work_once, [7], lambda n: None, at(one_node, 1))) == [7]
+    assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_a_worker_whose_result_is_lost_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_whose_result_is_lost_is_ended(one_node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """It lives, and would keep the only CPU from the worker that follows it."""
     real = Pool._value
     lost: list[Any] = []
@@ -152,7 +134,25 @@ def test_a_worker_whose_result_is_lost_is_ended(monkeypatch: pytest.MonkeyPatch)
         return found
 
     monkeypatch.setattr(Pool, "_value", value)
-    monkeypatch.setattr(cluster, "PATIENCE", 30.0)
-    with nodes_of(1) as nodes:
-        (found,) = on_ray(load, tell, [0], lambda n: None, at(nodes, 1))
+    (found,) = on_ray(load, tell, [0], lambda n: None, at(one_node, 1))
     assert found != lost[0]  # another process
+
+
+def test_a_worker_that_loads_for_long_is_not_called_missing(
+    tmp_path: Path, one_node: Any, pools: list[Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers, which counts; and how far its unit is arrives before the unit is done."""
+    answers, steps = 0, 0
+
+    def on_step(count: int) -> None:
+        nonlocal answers, steps
+        answers, steps = answers + 1, steps + count
+        if pools[0].starting and answers == 3:  # 1,800 seconds have gone by
+            (tmp_path / "loaded").touch()
+        if steps == 3:
+            (tmp_path / "told").touch()
+
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 600 * answers)
+    monkeypatch.setattr(cluster, "time", clock)
+    load, run = partial(slow_to_load, tmp_path), partial(waits, folder=tmp_path)
+    assert list(on_ray(load, run, [7], on_step, at(one_node, 1))) == [7] and steps == 3

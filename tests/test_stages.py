@@ -138,26 +138,30 @@ def test_batch_and_block_sizes_and_workers_change_nothing(
 
 
 def test_kill_in_the_middle_loses_no_finished_block(finished: Path, tmp_path: Path) -> None:
-    """kill -9 after some blocks; the rerun computes the rest and ends with the same bytes."""
+    """kill -9 after two blocks, where the run is held; the rerun computes the rest and ends with the same bytes."""
     folder = make_workspace(tmp_path)
     write_params(folder, params() | {"max_rows": 15})  # a block an example
     code = (
-        "import time; from pipeline import generate; from pipeline.decoding import execute\n"
+        "from pipeline import generate; from pipeline.decoding import execute\n"
         "put = execute.Store.put\n"
-        "execute.Store.put = lambda *a: (put(*a), print('block', flush=True), time.sleep(0.5))\n"
+        "execute.Store.put = lambda *a: (put(*a), print('block', flush=True), input())\n"
         "generate.main(['textgen'])\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    assert process.stdout is not None
+    assert process.stdin is not None and process.stdout is not None
     assert "to make: up to 60 texts" in process.stdout.readline()
-    blocks = [process.stdout.readline() for _ in range(2)]
+    blocks = [process.stdout.readline()]
+    process.stdin.write("go on\n")
+    process.stdin.flush()
+    blocks.append(process.stdout.readline())
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert blocks == ["block\n"] * 2

@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import time
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ ALL_CODES = {  # of SQLite's errors, without their extensions
     value for name, value in vars(sqlite3).items()
     if name.startswith("SQLITE_") and name.count("_") == 1 and isinstance(value, int) and 0 < value < 27
 }  # fmt: skip
+LAST_RESORT = 600  # seconds
 
 
 def test_values_come_back(tmp_path: Path) -> None:
@@ -61,6 +63,7 @@ def test_kill_loses_no_finished_block(tmp_path: Path) -> None:
     )
     process.start()
     while not (tmp_path / "finished").exists() or int((tmp_path / "finished").read_text() or 0) < 20:
+        assert process.is_alive()
         time.sleep(0.01)
     os.kill(process.pid or 0, signal.SIGKILL)
     process.join()
@@ -70,23 +73,30 @@ def test_kill_loses_no_finished_block(tmp_path: Path) -> None:
         assert len(store.get([content_key([block, i]) for i in range(50)])) == 50
 
 
-def test_a_second_process_waits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_process_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets the store when the first, which holds it until the second has said that it waits, is done."""
     context = multiprocessing.get_context("spawn")
-    held = context.Event()
-    process = context.Process(target=_hold, args=(tmp_path, held))
+    held, go_on = context.Event(), context.Event()
+    process = context.Process(target=_hold, args=(tmp_path, held, go_on), daemon=True)
     process.start()
-    held.wait(30)
-    started = time.monotonic()
+    assert held.wait(LAST_RESORT)
+
+    def said(stage: str, message: str) -> None:
+        assert (stage, message) == ("generate", "another run is at work; waiting for it to finish")
+        assert not (tmp_path / "done").exists()
+        go_on.set()
+
+    monkeypatch.setattr("pipeline.decoding.store.say", said)
     with open_store("generate", tmp_path):
-        assert time.monotonic() - started > 0.5
-    assert "another run is at work" in capsys.readouterr().out
+        assert go_on.is_set() and (tmp_path / "done").exists()
     process.join()
 
 
-def _hold(folder: Path, held: "multiprocessing.synchronize.Event") -> None:  # noqa: UP037
+def _hold(folder: Path, held: Event, go_on: Event) -> None:
     with open_store("generate", folder):
         held.set()
-        time.sleep(1.5)
+        assert go_on.wait(LAST_RESORT)
+        (folder / "done").touch()
 
 
 def test_a_full_disk_is_not_called_damage(tmp_path: Path) -> None:

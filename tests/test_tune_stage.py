@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +13,9 @@ from pipeline import generate, tune
 from pipeline.files import read_json, read_jsonl
 from pipeline.routing.cells import all_cells
 from pipeline.settings import load_settings, parse_settings
+from tests.attempts import KilledAtLine, attempt
 from tests.test_events import read as read_events
-from tests.workspace import ROOT, inside, params, write_params
+from tests.workspace import inside, params, write_params
 
 TASK = "translation"
 
@@ -35,28 +32,18 @@ def journal(folder: Path) -> Path:
 
 
 def test_killed_and_run_again_it_is_as_if_it_had_not_been(work: Path, tmp_path: Path) -> None:
-    """kill -9 after a part of the journal is written; the rerun ends with the bytes of an undisturbed run."""
+    """kill -9 when a part of the journal is written; the rerun ends with the bytes of an undisturbed run."""
     other = Path(shutil.copytree(work, tmp_path / "other"))
-    expected = run(other)
+    assert attempt(other, "tune", TASK).status == 0
+    expected = (other / f"data/tune/{TASK}.json").read_bytes()
     lines = journal(other).read_text().count("\n")
-    command = [sys.executable, "-m", "pipeline.tune", TASK]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for share in (0.2, 0.6):
-        process = subprocess.Popen(
-            command, cwd=work, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        for _ in range(3000):
-            written = list((work / ".dvc/cache/rows/tune").glob("*.journal"))
-            if process.poll() is not None or (
-                written and written[0].read_text().count("\n") > share * lines
-            ):
-                break
-            time.sleep(0.02)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        moment = KilledAtLine(round(share * lines))
+        assert attempt(work, "tune", TASK, first=[moment]).status == -signal.SIGKILL
+        assert moment.line <= journal(work).read_text().count("\n") < lines
         assert not (work / f"data/tune/{TASK}.json").exists()
-    subprocess.run(command, cwd=work, env=environment, check=True, capture_output=True)
-    assert read_json(work / f"data/tune/{TASK}.json") == expected
+    assert attempt(work, "tune", TASK).status == 0
+    assert (work / f"data/tune/{TASK}.json").read_bytes() == expected
 
 
 def test_what_it_finds(work: Path) -> None:

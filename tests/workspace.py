@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +86,12 @@ def make_workspace(folder: Path, fetched: bool = True) -> Path:
             for task in values["tasks"]:
                 prepare.main([task])
     return folder
+
+
+def children_s_work() -> float:
+    """Seconds that ended processes which this one started have computed. Other processes do not make it more."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ What a unit yields does not depend on where it ran. A unit whose worker or node 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -16,8 +16,8 @@ from pipeline.decoding.connection import connect
 from pipeline.settings import Cluster
 from pipeline.stage import say
 
-POLL = 1.0  # seconds between two looks at the progress
-PATIENCE = 900.0  # seconds without any worker that is ready
+POLL = 1.0  # seconds between two questions to a worker how far it is
+PATIENCE = 900.0  # seconds in which no worker answers, not even one that loads
 MOST_DEATHS = 3  # workers that one unit, or loading the model, may cost
 
 
@@ -69,16 +69,23 @@ def on_ray(
 
 
 class Pool:
-    """Actors, what each is at, and units that wait for a second try. load, run: references to objects in Ray."""
+    """Actors, what each is at, and units that wait for a second try. load, run: references to objects in Ray.
+
+    Every answer is an event, and nothing follows from one that is late: on a busy machine all of them are. A worker is
+    lost when Ray says so.
+    """
 
     def __init__(self, ray: Any, cluster: Cluster, load: Any, run: Any) -> None:
         self.ray, self.cluster, self.load, self.work = ray, cluster, load, run
         self.starting: dict[Any, Any] = {}  # reference → actor
         self.idle: list[Any] = []
+        self.doubted: dict[Any, Any] = {}  # reference → actor that was idle when another was lost
         self.busy: dict[Any, tuple[Any, Any, int]] = {}  # reference → actor, unit, deaths so far
+        self.asked: dict[Any, Any] = {}  # reference → actor that is to say how far it is
         self.again: list[tuple[Any, int]] = []  # units whose worker was lost, deaths
         self.never_ready = 0  # workers in a row that were lost while they loaded
         self.told: dict[Any, int] = {}  # actor → steps that it has answered
+        self.heard = time.monotonic()  # of any worker
         for _ in range(cluster.workers):
             self.add()
 
@@ -89,22 +96,30 @@ class Pool:
         self.starting[actor.start.remote(self.load, self.work)] = actor
 
     def results(self, units: Iterator[Any], on_step: Callable[[int], None]) -> Iterator[Any]:
-        alive, looked = time.monotonic(), 0.0
+        looked = time.monotonic()
         while self.hand_out(units):
-            done, _ = self.ray.wait([*self.busy, *self.starting], timeout=POLL)
-            for reference in done:
+            for reference in self.ready():
                 if reference in self.starting:
                     self.started(reference)
+                elif reference in self.doubted:
+                    self.answered(reference)
+                elif reference in self.asked:
+                    on_step(self.steps(reference))
                 else:
                     yield from self.finished(reference)
             now = time.monotonic()
-            if self.busy or self.idle:
-                alive = now
-            elif now - alive > PATIENCE:
+            if not self.busy and now - self.heard > PATIENCE:
                 raise PipelineError(self.lack())
             if now - looked > POLL:
                 looked = now
-                on_step(self.steps())
+                self.ask()
+
+    def ready(self) -> list[Any]:
+        """References to what is there; waits for the first, at most until the next look at the clock."""
+        waiting = [*self.busy, *self.starting, *self.doubted, *self.asked]
+        self.ray.wait(waiting, timeout=POLL)
+        done, _ = self.ray.wait(waiting, num_returns=len(waiting), timeout=0)
+        return done
 
     def hand_out(self, units: Iterator[Any]) -> bool:
         """Give units to idle actors. False when all is done."""
@@ -119,13 +134,12 @@ class Pool:
     def started(self, reference: Any) -> None:
         actor = self.starting.pop(reference)
         if self._value(reference, "a worker could not load the model") is LOST:
-            self.ray.kill(actor)
             self.never_ready += 1
             if self.never_ready == MOST_DEATHS:
                 raise PipelineError(
                     f"{MOST_DEATHS} workers in a row were lost while they loaded the model (out of memory?)"
                 )
-            self.add()
+            self.replace(actor)
         else:
             self.never_ready = 0
             self.idle.append(actor)
@@ -138,21 +152,35 @@ class Pool:
             yield value
             return
         say("ray", "warning: a worker was lost; its unit goes to another one")
-        self.ray.kill(actor)  # one that lives, with its result lost, would keep its CPUs
-        self.look_after_idle()
+        # A lost node takes its idle workers with it: they must not get a unit, nor count as its victims.
+        self.doubted |= {idle.steps_so_far.remote(): idle for idle in self.idle}
+        self.idle.clear()
         if deaths + 1 == MOST_DEATHS:
             raise PipelineError(
                 f"a unit of work has cost {MOST_DEATHS} workers (out of memory? lower max_rows); "
                 "what is finished is kept, run it again"
             )
         self.again.append((unit, deaths + 1))
+        self.replace(actor)
+
+    def answered(self, reference: Any) -> None:
+        actor = self.doubted.pop(reference)
+        if self._value(reference, SILENT) is LOST:
+            self.replace(actor)
+        else:
+            self.idle.append(actor)
+
+    def replace(self, actor: Any) -> None:
+        self.ray.kill(actor)  # one that lives, with its result lost, would keep its CPUs
         self.add()
 
     def _value(self, reference: Any, what: str) -> Any:
         """LOST where the actor or its node is gone. Raises `PipelineError` for what the code raised."""
         errors = self.ray.exceptions
         try:
-            return self.ray.get(reference)
+            value = self.ray.get(reference)
+            self.heard = time.monotonic()
+            return value
         except errors.RayTaskError as error:
             if isinstance(error.cause, PipelineError):
                 raise error.cause from None
@@ -168,43 +196,35 @@ class Pool:
         except errors.RayError as error:
             raise PipelineError(f"{what}: {type(error).__name__}: {short(error)}") from None
 
-    def look_after_idle(self) -> None:
-        """A lost node takes its idle workers with it: they must not get a unit, nor count as its victims."""
-        answers = self.answers(self.idle, 5 * POLL)
-        for actor in list(self.idle):
-            if answers.get(actor, LOST) is LOST:
-                self.idle.remove(actor)
-                self.ray.kill(actor)
-                self.add()
+    def ask(self) -> None:
+        """Those that have answered, how far they are; those that load, to hear that they live."""
+        silent = set(self.asked.values())
+        for actor in [*self.starting.values(), *(actor for actor, _, _ in self.busy.values())]:
+            if actor not in silent:
+                self.asked[actor.steps_so_far.remote()] = actor
 
-    def steps(self) -> int:
-        """Of all busy workers since they answered last."""
-        total = 0
-        for actor, steps in self.answers([actor for actor, _, _ in self.busy.values()], POLL).items():
-            if steps is not LOST:  # its unit says so when it is
-                total += steps - self.told.get(actor, 0)
-                self.told[actor] = steps
-        return total
-
-    def answers(self, actors: Sequence[Any], seconds: float) -> dict[Any, Any]:
-        """Actor → its steps so far, or LOST; without those that do not answer in time."""
-        asked = {actor.steps_so_far.remote(): actor for actor in actors}
-        if not asked:
-            return {}
-        answered, _ = self.ray.wait(list(asked), num_returns=len(asked), timeout=seconds)
-        return {asked[one]: self._value(one, "a worker does not say how far it is") for one in answered}
+    def steps(self, reference: Any) -> int:
+        """Of an actor since it answered last."""
+        actor = self.asked.pop(reference)
+        steps, before = self._value(reference, SILENT), self.told.get(actor, 0)
+        if steps is LOST:  # its unit says so when it is
+            return 0
+        self.told[actor] = steps
+        return steps - before
 
     def lack(self) -> str:
         there = self.ray.cluster_resources()
         return (
-            f"params.yaml: ray: no worker was ready in {PATIENCE:.0f} s: one needs "
+            f"params.yaml: ray: no worker has answered in {PATIENCE:.0f} s: one needs "
             f"{self.cluster.cpus_per_worker} CPUs and {self.cluster.gpus_per_worker:g} GPUs, the cluster has "
             f"{there.get('CPU', 0):g} and {there.get('GPU', 0):g} in all"
         )
 
     def stop(self) -> None:
-        for actor in [*self.idle, *self.starting.values(), *(actor for actor, _, _ in self.busy.values())]:
+        actors = [*self.idle, *self.starting.values(), *self.doubted.values()]
+        for actor in [*actors, *(actor for actor, _, _ in self.busy.values())]:
             self.ray.kill(actor)
 
 
 LOST = object()
+SILENT = "a worker does not say how far it is"

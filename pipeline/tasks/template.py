@@ -21,7 +21,7 @@ from pipeline.settings.schema import CHAT_DATE
 from pipeline.tasks.examples import Generator
 
 DATE = "%d %b %Y"  # of `date_string`, as Llama 3's template writes it by itself
-LONGEST = 5.0  # seconds for one prompt, which takes a millisecond
+LONGEST = 5.0  # seconds of computing for one prompt, which takes a millisecond
 # Whatever a template fails with is its fault.
 ERRORS = (
     TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TimeoutError, TypeError,
@@ -98,15 +98,18 @@ class Spelt:
 
 @contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Raises `TimeoutError` inside of the block. The sandbox bounds a loop, but not loops in loops."""
+    """Raises `TimeoutError` inside of the block. The sandbox bounds a loop, but not loops in loops.
+
+    seconds: that this process computes, so that other processes on the machine make no template too slow.
+    """
 
     def stop(*_: Any) -> None:
-        raise TimeoutError(f"it takes longer than {seconds:g} s")
+        raise TimeoutError(f"it computes for more than {seconds:g} s")
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)

@@ -22,9 +22,7 @@ def revision() -> tuple[str, str]:
     changed = ("status", "--porcelain", "--untracked-files=no", "--", "pipeline", "params.yaml")
     try:
         run = [
-            subprocess.run(
-                ["git", *ask], capture_output=True, text=True, check=True, timeout=30
-            ).stdout.strip()
+            subprocess.run(["git", *ask], capture_output=True, text=True, check=True).stdout.strip()
             for ask in (("rev-parse", "HEAD"), changed)
         ]
     except (OSError, subprocess.SubprocessError):

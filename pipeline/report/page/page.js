@@ -122,6 +122,7 @@ async function draw(id, kind, data, titles, adjust) {
     return;
   }
   target.replaceChildren(place);
+  target.dataset.drawn = turn;
   views[id] = result;
   const owner = target.closest("[data-task]")?.dataset.task;  // of a card: its own task
   result.view.addEventListener("click", (event, item) => {

@@ -1,0 +1,90 @@
+"""What Ray's workers do in tests. It imports little, as each of them, often lost and begun again, imports it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+Count = Callable[[int], None]
+
+
+def load() -> int:
+    return os.getpid()
+
+
+def tell(loaded: int, unit: int, on_step: Count) -> int:
+    return loaded
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def deadly(loaded: int, unit: int, on_step: Count) -> int:
+    if unit == 3:
+        die()
+    return unit
+
+
+def slow(loaded: int, unit: int, on_step: Count, folder: Path) -> tuple[int, int]:
+    """Says who it is, works for a while, and gives ten times the unit."""
+    (folder / f"{unit}-{loaded}").touch()
+    for _ in range(4):
+        time.sleep(0.15)
+        on_step(1)
+    return 10 * unit, loaded
+
+
+def wait_for(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.02)
+
+
+def slow_to_load(folder: Path) -> int:
+    """Until it is told that it is."""
+    wait_for(folder / "loaded")
+    return os.getpid()
+
+
+def waits(loaded: int, unit: int, on_step: Count, folder: Path) -> int:
+    """Three steps; then it waits until somebody has heard of them."""
+    on_step(3)
+    wait_for(folder / "told")
+    return unit
+
+
+def load_and_tell(folder: Path) -> str:
+    """The node that it is on."""
+    import ray
+
+    node = ray.get_runtime_context().get_node_id()
+    (folder / f"loaded-{os.getpid()}").write_text(node)
+    return node
+
+
+def dies_twice(node: str, unit: int, on_step: Count, folder: Path) -> str:
+    """Waits until the other node is gone, and kills its worker; the third worker lives."""
+    attempts = len(list(folder.glob("attempt-*")))
+    (folder / f"attempt-{attempts}").write_text(node)
+    if attempts < 2:
+        wait_for(folder / "gone")
+        die()
+    return node
+
+
+def dies_before_it_is_ready(folder: Path) -> Path:
+    """Every other time."""
+    count = len(list(folder.iterdir()))
+    (folder / f"{count}").touch()
+    if count % 2 == 0:
+        die()
+    return folder
+
+
+def dies_at_work_once(folder: Path, unit: int, on_step: Count) -> int:
+    if len(list(folder.iterdir())) < 4:
+        die()
+    return unit
