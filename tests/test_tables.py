@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pyarrow import parquet
 from pipeline.checks import PipelineError
 from pipeline.files import read_jsonl
 from pipeline.settings import FAULT, ORIGIN, Asset
+from pipeline.settings.assets import parse_asset
 from pipeline.sources.local import fetch_local
 
 
@@ -190,3 +192,25 @@ def test_rows_of_another_checkout(tmp_path: Path) -> None:
     (folder / "asset.json").write_text("{}")
     (folder / "records.jsonl").write_text(json.dumps({ORIGIN: "d.csv, row 7", "text": "a"}))
     assert fetched(folder) == [{ORIGIN: "records.jsonl, line 1", "text": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"encoding": "latin1", "fields": {"text": "body"}}, ""),
+        (
+            {"encoding": "latin-0"},
+            "assets.d.encoding = 'latin-0': must be the name of an encoding, such as utf-8",
+        ),
+        ({"encoding": "base64"}, "assets.d.encoding = 'base64'"),  # which is none of texts
+        ({"encoding": "utf-8", "source": "hf:o/d@main"}, "only an asset with a source file:"),
+        ({"fields": {"txt": "body"}}, "did you mean text?"),
+    ],
+)
+def test_settings_of_a_data_set(value: dict[str, Any], words: str) -> None:
+    given = {"kind": "data", "source": "file:x", "reader": "records"} | value
+    if not words:
+        assert parse_asset("d", given).encoding == "latin1"
+        return
+    with pytest.raises(PipelineError, match=re.escape(words)):
+        parse_asset("d", given)
