@@ -110,7 +110,7 @@ def events(on_event: Callable[[str], object]) -> None:
             lambda sql: on_event(sql.split()[0]) if sql.startswith(WRITES) else None
         )
 
-    Store.__init__ = init  # type: ignore[method-assign]
+    Store.__init__ = init  # type: ignore[method-assign, assignment]
     sys.addaudithook(heard)
 
 
@@ -148,7 +148,7 @@ class KilledAtLine:
             if len(journal.logs) >= self.line:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        Journal.append_logs = appended  # type: ignore[method-assign]
+        Journal.append_logs = appended  # type: ignore[method-assign, assignment]
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ def test_killed_while_it_fetches(calm: dict[str, Path], tmp_path: Path, moment: 
 def test_two_at_once(calm: dict[str, Path], tmp_path: Path, stage: str) -> None:
     """The second waits, says so, and has nothing left to do. The first stores nothing before that."""
     work, log = Path(shutil.copytree(calm[stage], tmp_path / "work")), tmp_path / "keys"
-    first = [Counted(log), Held(tmp_path, WAITS)]
+    first: list[Prepare] = [Counted(log), Held(tmp_path, WAITS)]
     both = [start(work, stage, TASK, first=first) for _ in range(2)]
     assert [one.end().status for one in both] == [0, 0]
     assert sorted(WAITS in one.out for one in both) == [False, True]
@@ -110,7 +110,7 @@ import time
 from pathlib import Path
 from pipeline import generate
 from pipeline.decoding.store import Store
-from tests.attempts import Counted
+from tests.attempts import Prepare, Counted
 
 def slow(store, items, put=Store.put):
     put(store, items)
