@@ -112,7 +112,8 @@ def test_with_stand_ins_of_its_names(project: Path, settings: Settings, tmp_path
     repositories = {}
     for name, asset in settings.assets.items():
         if asset.kind != "data":
-            folder = tiny_model_folder(tmp_path / "tiny" / name, "m2m_100" if name == "nllb" else "llama")
+            arch, seed = "m2m_100" if name == "nllb" else "llama", len(repositories)
+            folder = tiny_model_folder(tmp_path / "tiny" / name, arch, seed=seed)
             if name == "nllb":
                 tokenizer = byte_tokenizer()
                 tokenizer.add_tokens(["deu_Latn", "eng_Latn"], special_tokens=True)

@@ -7,6 +7,7 @@ from copy import copy
 
 import numpy as np
 import torch
+from transformers import GenerationConfig
 
 from pipeline.decoding.members import Trajectory
 from pipeline.decoding.network import LanguageModel
@@ -32,7 +33,7 @@ def beam_search(
     ids, padding = model.pad(prompts, prompt_length)
     # Causal models give back the prompt, encoder-decoder models the ids that begin every target.
     begin = len(model.shape.decoder_start) or prompt_length
-    settings = copy(model.network.generation_config)  # neutral, see `load_model`
+    settings: GenerationConfig = copy(model.network.generation_config)  # type: ignore[assignment]  # neutral
     settings.update(
         num_beams=beams,
         max_new_tokens=steps,

@@ -77,7 +77,7 @@ def make_invariant(model: nn.Module) -> None:
         return
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
-            if type(child) in (nn.Linear, FalconLinear):
+            if isinstance(child, nn.Linear) and type(child) in (nn.Linear, FalconLinear):
                 setattr(module, name, InvariantLinear(child.weight, child.bias))
             elif type(child) is Conv1D:  # GPT-2's: the weight is stored as (in, out)
                 setattr(module, name, InvariantLinear(child.weight.T, child.bias))
