@@ -110,10 +110,11 @@ def configurations(name: str, splits: dict[str, str]) -> bytes:
 
 def test_with_stand_ins_of_its_names(project: Path, settings: Settings, tmp_path: Path) -> None:
     """Configuration, splits, nested columns and conversations are those of the public data sets."""
-    repositories = {}
+    repositories: dict[str, dict[str, bytes]] = {}
     for name, asset in settings.assets.items():
         if asset.kind != "data":
-            folder = tiny_model_folder(tmp_path / "tiny" / name, "m2m_100" if name == "nllb" else "llama")
+            arch, seed = "m2m_100" if name == "nllb" else "llama", len(repositories)
+            folder = tiny_model_folder(tmp_path / "tiny" / name, arch, seed=seed)
             if name == "nllb":
                 tokenizer = byte_tokenizer()
                 tokenizer.add_tokens(["deu_Latn", "eng_Latn"], special_tokens=True)

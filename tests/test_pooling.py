@@ -134,7 +134,7 @@ def test_the_hubs_embedders_come_with_their_modules() -> None:
     assert found["embedder"] == [*files[:4], "2_Dense/model.safetensors"]
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "dense": ({"modules": modules("Transformer", "Pooling", "Dense")}, r"modules\.json: type = Dense"),
     "router": ({"modules": modules("Router")}, r"modules\.json: type = Router"),
     "no pooling": ({"modules": modules("Transformer", "Normalize")}, r"modules\.json: types"),

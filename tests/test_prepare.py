@@ -18,7 +18,7 @@ from pipeline.files import SEAL
 from pipeline.settings import Asset, Task, load_settings
 from pipeline.tasks import TASKS, dialogue, textgen, translation
 from pipeline.tasks.examples import Generator, in_stable_order
-from tests.tiny import byte_tokenizer, tiny_model_folder
+from tests.tiny import byte_tokenizer, tiny_embedder_folder, tiny_model_folder
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = load_settings(ROOT / "params.yaml")
@@ -174,6 +174,8 @@ def test_the_stage(
     with pytest.raises(PipelineError, match=r"^data/assets/smollm2: missing"):
         prepare.main(["textgen"])
     tiny_model_folder(Path("data/assets/smollm2"))
+    tiny_model_folder(Path("data/assets/gemma3"), seed=1)
+    tiny_embedder_folder(Path("data/assets/minilm"))
     prepare.main(["textgen"])
     first = Path("data/prepared/textgen.jsonl").read_bytes()
     prepare.main(["textgen"])

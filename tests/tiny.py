@@ -176,7 +176,7 @@ def config(arch: str, context: int = 512) -> PreTrainedConfig:
         ),
         "falcon_alibi": lambda: FalconConfig(**shared, **FALCON, multi_query=False, alibi=True),
         "gemma3n": lambda: Gemma3nTextConfig(**shared, **SHARED_KEYS, laurel_rank=4),
-        "gemma4": lambda: Gemma4TextConfig(**shared, **SHARED_KEYS, global_head_dim=16),  # type: ignore[call-arg]
+        "gemma4": lambda: Gemma4TextConfig(**shared, **(SHARED_KEYS | {"global_head_dim": 16})),
         "mpt": lambda: MptConfig(**SIZES, d_model=32, n_heads=4, n_layers=3, max_seq_len=context),
         "mamba": lambda: MambaConfig(**SIZES, hidden_size=32, num_hidden_layers=3),
         "lfm2": lambda: Lfm2Config(**shared, **GROUPED, layer_types=["conv", "full_attention", "conv"]),

@@ -13,7 +13,7 @@ from pipeline.checks import PipelineError
 from pipeline.decoding.kinds import class_of
 from pipeline.decoding.model import check_model, load_tokenizer, read_config
 from pipeline.decoding.pooling import read_embedding
-from pipeline.files import read_json
+from pipeline.files import read_json, sha256_file
 from pipeline.settings import Settings, Task
 
 ASSETS = Path("data/assets")
@@ -58,6 +58,9 @@ def _check(key: str, name: str, check: Any) -> None:
 
 
 def _weights(name: str) -> list[str]:
-    """Hashes of the weights' files, in order."""
-    files = read_json(ASSETS / name / "asset.json")["files"]
+    """Hashes of the weights' files, in order; as fetch wrote them, where it did."""
+    folder = ASSETS / name
+    if not (folder / "asset.json").exists():
+        return sorted(sha256_file(file) for file in folder.glob("*.safetensors"))
+    files = read_json(folder / "asset.json")["files"]
     return sorted(digest for file, digest in files.items() if file.endswith(".safetensors"))
