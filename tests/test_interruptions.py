@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.attempts import LAST_RESORT, Counted, Held, Killed, Listed, Prepare, attempt, outputs, start
-from tests.workspace import ROOT, make_workspace, params, write_params
+from tests.workspace import ROOT, params, write_params
 
 TASK = "textgen"
 STAGES = ("generate", "evaluate", "tune")
@@ -34,11 +34,11 @@ MOMENTS = {
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def calm(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Stage → a copy of an undisturbed workspace before it runs there, and "end"; the workspace's siblings
     `<stage>.keys` and `<stage>.kinds` say what it stored and how it wrote.
     """
-    folder = make_workspace(tmp_path_factory.mktemp("calm") / "work")
+    folder = Path(shutil.copytree(fresh, tmp_path_factory.mktemp("calm") / "work"))
     write_params(folder, params() | UNITS)
     before = {}
     for stage in STAGES:
@@ -98,7 +98,7 @@ def test_killed_while_it_fetches(calm: dict[str, Path], tmp_path: Path, moment: 
 def test_two_at_once(calm: dict[str, Path], tmp_path: Path, stage: str) -> None:
     """The second waits, says so, and has nothing left to do. The first stores nothing before that."""
     work, log = Path(shutil.copytree(calm[stage], tmp_path / "work")), tmp_path / "keys"
-    first = [Counted(log), Held(tmp_path, WAITS)]
+    first: list[Prepare] = [Counted(log), Held(tmp_path, WAITS)]
     both = [start(work, stage, TASK, first=first) for _ in range(2)]
     assert [one.end().status for one in both] == [0, 0]
     assert sorted(WAITS in one.out for one in both) == [False, True]
