@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Seconds without a byte, for pip here and in stages: downloads share the network with others.
+export PIP_DEFAULT_TIMEOUT ?= 120
 
 # Tests: a file in one process, for what its tests share; long files first (tests/conftest.py).
 JOBS ?= 2

@@ -148,7 +148,7 @@ class KilledAtLine:
             if len(journal.logs) >= self.line:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        Journal.append_logs = appended  # type: ignore[method-assign, assignment]
+        Journal.append_logs = appended  # type: ignore[assignment, method-assign]
 
 
 @dataclass(frozen=True)

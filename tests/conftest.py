@@ -36,9 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace that is prepared. To copy."""
+    return make_workspace(tmp_path_factory.mktemp("fresh") / "work")
+
+
+@pytest.fixture(scope="session")
+def finished(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose generations are complete."""
-    folder = make_workspace(tmp_path_factory.mktemp("finished"))
+    folder = Path(shutil.copytree(fresh, tmp_path_factory.mktemp("finished") / "work"))
     with inside(folder):
         for task in ("textgen", "dialogue", "translation"):
             generate.main([task])

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.attempts import Attempt, Counted, attempt, outputs
-from tests.workspace import make_workspace, params, write_params
+from tests.workspace import params, write_params
 
 TASK = "textgen"
 STAGES = ("prepare", "generate", "evaluate", "tune")
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def calm(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Stage → a workspace that it has not run in yet, all before it have; and "end"."""
-    folder = make_workspace(tmp_path_factory.mktemp("calm") / "work")
+    folder = Path(shutil.copytree(fresh, tmp_path_factory.mktemp("calm") / "work"))
     write_params(folder, params() | {"max_rows": 8})
     before = {}
     for stage in STAGES:

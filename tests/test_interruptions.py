@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.attempts import LAST_RESORT, Counted, Held, Killed, Listed, Prepare, attempt, outputs, start
-from tests.workspace import ROOT, make_workspace, params, write_params
+from tests.workspace import ROOT, params, write_params
 
 TASK = "textgen"
 STAGES = ("generate", "evaluate", "tune")
@@ -34,11 +34,11 @@ MOMENTS = {
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def calm(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Stage → a copy of an undisturbed workspace before it runs there, and "end"; the workspace's siblings
     `<stage>.keys` and `<stage>.kinds` say what it stored and how it wrote.
     """
-    folder = make_workspace(tmp_path_factory.mktemp("calm") / "work")
+    folder = Path(shutil.copytree(fresh, tmp_path_factory.mktemp("calm") / "work"))
     write_params(folder, params() | UNITS)
     before = {}
     for stage in STAGES:

@@ -148,6 +148,19 @@ def test_no_ray_at_the_address(address: str) -> None:
     assert "\n" not in str(error.value)
 
 
+@needs_ray
+def test_a_node_that_does_not_start_in_time_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    def init(**options: Any) -> None:
+        raise Exception("The current node timed out during startup.\nSee the logs.")  # its own words
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(PipelineError, match=r"ray.address = 'local': no Ray there \(The current") as error:
+        list(on_ray(load, deadly, [1], lambda n: None, Cluster("", 1, 1, 0)))
+    assert "\n" not in str(error.value)
+
+
 def test_without_ray_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +19,10 @@ from pipeline.decoding.runner import grouped, units
 from pipeline.files import read_json, read_jsonl
 from pipeline.routing.cells import Decoder
 from pipeline.settings import Base
+from tests.attempts import Killed, attempt
 from tests.test_events import read as read_events
 from tests.tiny import tiny_model_folder
-from tests.workspace import ROOT, inside, make_workspace, params, write_params
+from tests.workspace import inside, params, write_params
 
 
 def columns(folder: Path) -> dict[str, Any]:
@@ -127,9 +125,9 @@ def test_more_examples_keep_the_earlier_ones(work: Path, capsys: pytest.CaptureF
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_batch_and_block_sizes_and_workers_change_nothing(
-    finished: Path, tmp_path: Path, workers: int
+    finished: Path, fresh: Path, tmp_path: Path, workers: int
 ) -> None:
-    folder = make_workspace(tmp_path)
+    folder = Path(shutil.copytree(fresh, tmp_path / "work"))
     write_params(folder, params() | {"batch_size": 3, "max_rows": 7, "workers": workers})
     with inside(folder):
         for task in ("textgen", "dialogue", "translation"):
@@ -137,43 +135,15 @@ def test_batch_and_block_sizes_and_workers_change_nothing(
     assert columns(folder) == columns(finished)
 
 
-def test_kill_in_the_middle_loses_no_finished_block(finished: Path, tmp_path: Path) -> None:
-    """kill -9 after two blocks, where the run is held; the rerun computes the rest and ends with the same bytes."""
-    folder = make_workspace(tmp_path)
+def test_kill_in_the_middle_loses_no_finished_block(finished: Path, fresh: Path, tmp_path: Path) -> None:
+    """kill -9 right after the second of four blocks is stored; the rerun computes the rest, to the same bytes."""
+    folder = Path(shutil.copytree(fresh, tmp_path / "work"))
     write_params(folder, params() | {"max_rows": 15})  # a block an example
-    code = (
-        "from pipeline import generate; from pipeline.decoding import execute\n"
-        "put = execute.Store.put\n"
-        "execute.Store.put = lambda *a: (put(*a), print('block', flush=True), input())\n"
-        "generate.main(['textgen'])\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdin is not None and process.stdout is not None
-    assert "to make: up to 60 texts" in process.stdout.readline()
-    blocks = [process.stdout.readline()]
-    process.stdin.write("go on\n")
-    process.stdin.flush()
-    blocks.append(process.stdout.readline())
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert blocks == ["block\n"] * 2
-    rerun = subprocess.run(
-        [sys.executable, "-m", "pipeline.generate", "textgen"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    computed = re.search(r"computed \d+ decoders, (\d+) texts", rerun.stdout)
-    assert computed and int(computed[1]) == 30, rerun.stdout + rerun.stderr  # 2 of 4 examples were kept
+    killed = attempt(folder, "generate", "textgen", first=[Killed("BEGIN", 2)])
+    assert killed.status == -signal.SIGKILL
+    rerun = attempt(folder, "generate", "textgen")
+    computed = re.search(r"computed \d+ decoders, (\d+) texts", rerun.out)
+    assert computed and int(computed[1]) == 30, rerun.out  # 2 of 4 examples were kept
     expected = {name: cell for name, cell in columns(finished).items() if name.startswith("textgen/")}
     assert columns(folder) == expected
 
