@@ -38,6 +38,12 @@ def slow(loaded: int, unit: int, on_step: Count, folder: Path) -> tuple[int, int
     return 10 * unit, loaded
 
 
+def write_whole(path: Path, text: str) -> None:
+    """For somebody who waits for the file, and reads it at once."""
+    path.with_suffix(".part").write_text(text)
+    path.with_suffix(".part").rename(path)
+
+
 def wait_for(path: Path) -> None:
     while not path.exists():
         time.sleep(0.02)
@@ -56,19 +62,18 @@ def waits(loaded: int, unit: int, on_step: Count, folder: Path) -> int:
     return unit
 
 
-def load_and_tell(folder: Path) -> str:
+def load_and_tell() -> str:
     """The node that it is on."""
     import ray
 
     node = ray.get_runtime_context().get_node_id()
-    (folder / f"loaded-{os.getpid()}").write_text(node)
     return node
 
 
 def dies_twice(node: str, unit: int, on_step: Count, folder: Path) -> str:
     """Waits until the other node is gone, and kills its worker; the third worker lives."""
     attempts = len(list(folder.glob("attempt-*")))
-    (folder / f"attempt-{attempts}").write_text(node)
+    write_whole(folder / f"attempt-{attempts}", node)
     if attempts < 2:
         wait_for(folder / "gone")
         die()

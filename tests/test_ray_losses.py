@@ -96,9 +96,7 @@ def test_a_worker_that_was_idle_on_a_lost_node_gets_no_unit(
             nodes.remove_node(idle, allow_graceful=False)
             (tmp_path / "gone").touch()
 
-        (found,) = on_ray(
-            partial(load_and_tell, tmp_path), partial(dies_twice, folder=tmp_path), [0], on_step, at(nodes)
-        )
+        (found,) = on_ray(load_and_tell, partial(dies_twice, folder=tmp_path), [0], on_step, at(nodes))
         (left,) = nodes.worker_nodes
         assert found == left.node_id == (tmp_path / "attempt-0").read_text()
     assert capsys.readouterr().out.count("a worker was lost") == 2
