@@ -1,8 +1,12 @@
-"""Matrix products whose rows do not depend on the rows beside them.
+"""Matrix products and activations whose rows do not depend on the rows beside them.
 
 torch's default fp32 `linear` (MKL) rounds a row differently with the batch size and the row's place;
 oneDNN's gives the same bits from 2 rows up. bf16 `linear` is oneDNN's already; small matrices (32 × 32)
 take another routine for 2 to 4 rows. So fewer than 8 rows are multiplied beside copies of the first.
+
+Some activations are computed by vectors, and at the end of a thread's share number by number, with other last digits.
+Where a share ends depends on the batch, with 3 and more threads in the middle of a row. So they are given numbers that
+fill the vectors of all shares.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 
 FEW = 8
 PACKED_FOR = 128  # rows; the layout is good for other numbers too
+SHARE = 32_768  # numbers of an elementwise operation that torch leaves to one thread (its grain size)
+VECTORS = 32  # numbers that its loops take at once, two vectors of AVX-512
 plain_linear, plain_matmul = functional.linear, torch.matmul
 
 
@@ -68,8 +74,36 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     return dots(a, b.transpose(2, 3)) if b.stride(2) == 1 else sums(a, b)
 
 
-class _Products(TorchFunctionMode):
-    """Sends every `functional.linear` to `linear` and every `matmul` to `matmul`."""
+def whole_vectors(activation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """activation(x, …), elementwise, without a number that a thread computes by itself at the end of its share."""
+
+    def filled(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        numbers, x = x.numel(), x.contiguous()
+        room = _filled(numbers)
+        if room == numbers:
+            return activation(x, *args, **kwargs)
+        flat = x.new_zeros(room)
+        flat[:numbers] = x.view(-1)
+        return activation(flat, *args, **kwargs)[:numbers].view(x.shape)
+
+    return filled
+
+
+def _filled(numbers: int) -> int:
+    """The least size, not below `numbers`, whose shares are whole vectors.
+
+    torch gives equal shares to as many threads as there are, but no more than one for each `SHARE` numbers.
+    """
+    room = numbers
+    while True:
+        shares = max(1, min(torch.get_num_threads(), -(-room // SHARE)))
+        if room % (shares * VECTORS) == 0:
+            return room
+        room += -room % (shares * VECTORS)
+
+
+class _Redirected(TorchFunctionMode):
+    """Sends what a row's neighbours could change to what they cannot."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
@@ -77,20 +111,24 @@ class _Products(TorchFunctionMode):
         return REDIRECTED.get(func, func)(*args, **(kwargs or {}))
 
 
+ACTIVATIONS = (
+    functional.silu, functional.gelu, functional.softplus, functional.mish, functional.elu, functional.sigmoid,
+    functional.logsigmoid, torch.sigmoid, Tensor.sigmoid,
+)  # fmt: skip
 REDIRECTED: dict[Any, Any] = {
     plain_linear: linear,
     torch.matmul: matmul,
     Tensor.matmul: matmul,
     Tensor.__matmul__: matmul,
+    **{activation: whole_vectors(activation) for activation in ACTIVATIONS},
 }
 
 
 def make_invariant(model: nn.Module) -> None:
     """Replace every product with weights in place; nothing changes where oneDNN is missing or not used.
 
-    Experts and routers of mixture-of-experts models multiply bare parameters by `functional.linear`:
-    for those models (a parameter with three axes), and for those that keep the library's attention, each call runs
-    under a mode that redirects it.
+    Activations, bare parameters that mixtures of experts multiply by `functional.linear`, and products of attention in
+    models that keep the library's own are redirected while a call runs.
     """
     parameter = next(model.parameters())
     if parameter.device.type != "cpu" or not torch.backends.mkldnn.is_available():
@@ -101,12 +139,16 @@ def make_invariant(model: nn.Module) -> None:
                 setattr(module, name, InvariantLinear(child.weight, child.bias))
             elif type(child) is Conv1D:  # GPT-2's: the weight is stored as (in, out)
                 setattr(module, name, InvariantLinear(child.weight.T, child.bias))
-    own_attention = getattr(getattr(model, "config", None), "_attn_implementation", "") == "eager"
-    if own_attention or any(p.dim() == 3 for p in model.parameters()):
-        forward = model.forward
+    _redirect(model)
+    if model.config.is_encoder_decoder:  # type: ignore[union-attr]  # whose encoder is called by itself
+        _redirect(model.get_encoder())  # type: ignore[operator]
 
-        def redirected(*args: Any, **kwargs: Any) -> Any:
-            with _Products():
-                return forward(*args, **kwargs)
 
-        model.forward = redirected  # type: ignore[method-assign]
+def _redirect(module: nn.Module) -> None:
+    forward = module.forward
+
+    def redirected(*args: Any, **kwargs: Any) -> Any:
+        with _Redirected():
+            return forward(*args, **kwargs)
+
+    module.forward = redirected  # type: ignore[method-assign]
