@@ -29,7 +29,8 @@ def numerics(device: str) -> dict[str, str]:
 
 def _processor(device: str) -> str:
     if device == "cuda":
-        return torch.cuda.get_device_name()
+        # Without one no model is loaded; that is said where it is tried.
+        return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     # What torch's own loops use; oneDNN and compiled loops go by the same flags, and both can be lowered by hand.
     return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
