@@ -202,7 +202,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values["tasks"]["translation"]["shots"] = 0
     write_params(folder, values)
     with inside(folder):
-        fetch.main(["one"])
+        for name in ("one", "two", "bert"):
+            fetch.main([name])
     return folder
 
 
