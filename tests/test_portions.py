@@ -12,6 +12,7 @@ import pytest
 
 from pipeline import evaluate
 from pipeline.decoding.forest import Work
+from pipeline.decoding.recheck import Sample
 from pipeline.decoding.store import Store
 from pipeline.metrics import judge, portions
 from pipeline.metrics.embedding import Embeddings
@@ -35,6 +36,7 @@ def test_small_portions_give_the_same_bytes(work: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(judge, "score_unit", count_unit)
     monkeypatch.setattr(Embeddings, "compute", embed)
+    monkeypatch.setattr(Sample, "lots", lambda *kind: iter(()))  # what a stage makes again is not counted
     with inside(work):
         evaluate.main(["textgen"])
         whole, distinct = [path.read_bytes() for path in MADE], dict(counts)
