@@ -56,7 +56,7 @@ def test_files_hold_what_the_design_says(finished: Path) -> None:
             ) or not any(routes)
     path = finished / "data/generations/textgen/routing-plausible-q0.1-l0.1.parquet"
     metadata = pq.read_schema(path).metadata[b"cell"].decode()
-    for word in ('"key"', '"versions"', '"seed"', '"lambda_route"', '"top_k"'):
+    for word in ('"key"', '"numerics"', '"transformers"', '"seed"', '"lambda_route"', '"top_k"'):
         assert word in metadata
 
 
