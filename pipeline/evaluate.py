@@ -14,6 +14,7 @@ from pipeline.decoding.execute import executor_of
 from pipeline.decoding.model import load_model, load_tokenizer
 from pipeline.decoding.numerics import numerics
 from pipeline.decoding.plan import Plan
+from pipeline.decoding.pooling import read_embedding
 from pipeline.decoding.prepared import Prepared
 from pipeline.decoding.recheck import recheck
 from pipeline.decoding.roles import check_roles
@@ -65,6 +66,7 @@ def main(argv: list[str]) -> None:
             result, stats = measure(
                 settings, task, ids, cells, whole, metrics, weights,
                 lambda: show(next(counter), len(cells)), judge.opening.name,
+                read_embedding(embeddings.folder).signature,
             )  # fmt: skip
         before = [plan.before(example) for example in plan.examples]
         by_token = Judged(tokenizer, judge.tokenizer, judge.kind, before)

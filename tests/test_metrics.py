@@ -189,7 +189,15 @@ def test_order_of_examples_does_not_matter(name: str) -> None:
 @pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.name)
 def test_every_metric_says_what_it_is(metric: Metric) -> None:
     assert metric.label and metric.unit and metric.source and metric.undefined
-    fixed = {"judge": "j", "given": "g", "model": "m", "embedder": "e", "dtype": "d", "opening": "<s>"}
+    fixed = {
+        "judge": "j",
+        "given": "g",
+        "model": "m",
+        "embedder": "e",
+        "dtype": "d",
+        "opening": "<s>",
+        "pooling": "p",
+    }
     assert metric.signature.format(**fixed, **signatures(WITH_SPACES)) != ""
     assert metric.missing(10**6, 10**6) is None
     if metric.needs:
@@ -244,7 +252,7 @@ SAID = {
     "seq_rep_4": "pooled over texts", "generator_perplexity": "end token:yes", "perplexity": "opening:{opening}",
     "nats_per_byte": "tokenized apart", "fluency_gap": "end token:no", "context_similarity": "empty texts:left out",
     "reference_similarity": "first reference", "oracle_similarity": "empty texts:left out",
-    "vendi": "empty texts:as equal ones", "mauve": "max:256 tokens", "self_bleu": "at most 1000, keyed",
+    "vendi": "empty texts:as equal ones", "mauve": "{pooling}", "self_bleu": "at most 1000, keyed",
     "length": "end token:no", "ead_2": "end token:no",
 }  # fmt: skip
 

@@ -212,3 +212,9 @@ def test_weights_and_vectors_that_are_not_finite(tmp_path: Path) -> None:
     save_file(weights | {name: weights[name] * 3e38}, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(PipelineError, match="vectors that are not finite"):
         Embedder(folder)
+
+
+def test_signatures_say_how_a_text_becomes_a_vector() -> None:
+    assert Embedding().signature == "pooling:mean_tokens|max:at most 256 tokens"
+    other = Embedding("pooling_mode_cls_token", 128, True, "query: ")
+    assert other.signature == "pooling:cls_token|max:128 tokens|lower case|prompt:'query: '"

@@ -55,6 +55,7 @@ NAMES = {  # as newer versions write them, in `pooling_mode`
     "cls": "pooling_mode_cls_token", "max": "pooling_mode_max_tokens", "lasttoken": "pooling_mode_lasttoken",
     "weightedmean": "pooling_mode_weightedmean_tokens",
 }  # fmt: skip
+UNSAID = 256  # tokens of a text that are read at most where the folder names no number
 MODULES = ("Transformer", "Pooling", "Normalize")
 
 
@@ -67,6 +68,14 @@ class Embedding:
     longest: int = 0
     lower: bool = False
     prompt: str = ""
+
+    @property
+    def signature(self) -> str:
+        read = f"max:{self.longest or f'at most {UNSAID}'} tokens"
+        return "|".join([
+            f"pooling:{self.pooling.removeprefix('pooling_mode_')}", read, *["lower case"] * self.lower,
+            *[f"prompt:{self.prompt!r}"] * bool(self.prompt),
+        ])  # fmt: skip
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
         return POOLING[self.pooling](states, mask)

@@ -19,7 +19,7 @@ from pipeline.decoding.invariant import make_invariant
 from pipeline.decoding.memory import out_of_memory
 from pipeline.decoding.model import load_tokenizer, load_weights
 from pipeline.decoding.numerics import numerics
-from pipeline.decoding.pooling import read_embedding
+from pipeline.decoding.pooling import UNSAID, read_embedding
 from pipeline.decoding.recheck import Sample
 from pipeline.decoding.store import Store, content_key
 from pipeline.decoding.tokens import encode_as_text
@@ -28,7 +28,6 @@ from pipeline.settings import Settings
 
 CODE_VERSION = 3  # raise it when a change of code changes vectors
 STEP, BATCH, PLACES = 16, 64, 64 * 256  # texts and padded tokens of a model call, at most
-UNSAID = 256  # tokens of a text, where the folder names no number
 
 
 class Embedder:

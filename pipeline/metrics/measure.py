@@ -43,12 +43,13 @@ def measure(
     weights: Weights,
     on_cell: Callable[[], None] = lambda: None,
     opening: str = "",
+    pooling: str = "",
 ) -> tuple[dict[str, Any], Statistics]:
     """Values and intervals of every cell and of the human texts, and the statistics behind them.
 
     texts: each taken once and dropped after its statistics, so that a mapping may make them when they are asked
     for. weights: `task_resamples`; all cells share them, so that differences between them are paired. opening: the
-    judge's, by name.
+    judge's, by name; pooling: `Embedding.signature`.
     """
     first = {} if settings.coupling == "independent" else representatives(cells)
     done: dict[str, dict[str, Any]] = {}  # cells of one decoder hold the same texts
@@ -77,7 +78,7 @@ def measure(
     records.append({**dict.fromkeys(EMPTY), **_counts(len(ids), 1), **HUMAN, "metrics": values("human", 1)})
     fixed = {
         "judge": task.judge, "opening": opening, "given": TASKS[task.name].judged, "model": task.model,
-        "embedder": settings.embedder, "dtype": settings.dtype, **signatures(language_of(task)),
+        "embedder": settings.embedder, "pooling": pooling, "dtype": settings.dtype, **signatures(language_of(task)),
     }  # fmt: skip
     result = {
         "task": task.name,

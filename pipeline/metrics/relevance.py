@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.metrics.base import CellTexts, Metric, columns, ratio
 
-COSINE = "cosine of mean-pooled unit vectors|embedder:{embedder}|max:256 tokens"
+COSINE = "cosine of unit vectors|embedder:{embedder}|{pooling}"
 COSINE_UNIT = "cosine, -1 to 1"
 SOURCE = "Reimers & Gurevych 2019"
 LEFT_OUT = "|empty texts:left out, see empty"
