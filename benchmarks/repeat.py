@@ -27,7 +27,7 @@ from pipeline.settings import load_settings
 
 TASK, TEXTS, BUSY = "dialogue", 260, 2
 SCORINGS = {"quiet": 20, "busy": 10, "batches": 10, "memory": 10}
-BATCHES = (2, 3, 16, 37, 64, 100, 128, 200, 255, 512)
+BATCHES = (16, 24, 37, 50, 64, 100, 128, 200, 255, 512)
 
 
 def main(argv: list[str]) -> None:
