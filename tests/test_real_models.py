@@ -15,7 +15,7 @@ from pipeline.decoding.model import has_bfloat16, load_model
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.plan import Plan, Text
 from pipeline.decoding.prepared import plan_task
-from pipeline.decoding.runner import Ready, make_ready, run_beam, run_block
+from pipeline.decoding.runner import Ready, grouped, make_ready, run_beam, run_block, units
 from pipeline.routing.cells import all_cells
 from pipeline.settings import Task, load_settings
 
@@ -48,12 +48,21 @@ def loaded(request: pytest.FixtureRequest) -> Loaded:
     plan = plan_task(SETTINGS, task, cells, folder, model.tokenizer)
     examples = plan.examples[:3]
     texts = [text for job in plan.jobs() for text in plan.texts_of(job) if text.example in examples]
-    found, _ = run_block(ready(model, plan), plan, texts, 64)
-    return Loaded(folder, model, plan, texts, found)
+    return Loaded(folder, model, plan, texts, made(model, plan, texts, 64))
 
 
 def ready(model: LanguageModel, plan: Plan) -> Ready:
     return make_ready(lambda: model, plan.prefix)
+
+
+def made(
+    model: LanguageModel, plan: Plan, texts: list[Text], batch_size: int, share: bool = True
+) -> dict[bytes, Trajectory]:
+    """Prompts of one padded length run together."""
+    loaded, found = ready(model, plan), dict[bytes, Trajectory]()
+    for unit in units(grouped(texts), len(texts)):
+        found |= run_block(loaded, plan, unit, batch_size, share)[0]
+    return found
 
 
 def same(one: Trajectory, other: Trajectory) -> bool:
@@ -67,10 +76,10 @@ def changes(loaded: Loaded, model: LanguageModel) -> Iterator[int]:
     """
     plan, texts, reference = loaded.plan, loaded.texts, loaded.found
     if model is not loaded.model:
-        reference, _ = run_block(ready(model, plan), plan, texts, 64)
+        reference = made(model, plan, texts, 64)
 
     def different(some: list[Text], batch_size: int, share: bool = True) -> int:
-        found, _ = run_block(ready(model, plan), plan, some, batch_size, share)
+        found = made(model, plan, some, batch_size, share)
         return sum(not same(reference[key], value) for key, value in found.items())
 
     order = np.random.Generator(np.random.Philox(1)).permutation(len(texts))
