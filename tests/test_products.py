@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import inspect
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,3 +166,17 @@ def test_activations_do_not_depend_on_where_a_threads_share_ends(threads: None, 
                 assert torch.equal(whole_vectors(activation)(x[:rows]), alone[:rows])
                 differing += int((activation(x[:rows]) != plain[:rows]).sum())
     assert count < 3 or differing, "torch computes all alike now: the detour is not needed"
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5", "mixtral"])
+def test_a_model_that_nobody_needs_leaves_memory(tmp_path: Path, kind: str) -> None:
+    model = load_model(tiny_model_folder(tmp_path, kind))
+    left = weakref.ref(model.network)
+    assert "logits_to_keep" in inspect.signature(model.network.forward).parameters or kind == "t5"
+    gc.collect()
+    gc.disable()
+    try:
+        del model
+        assert left() is None
+    finally:
+        gc.enable()

@@ -12,7 +12,9 @@ fill the vectors of all shares.
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import torch
@@ -145,10 +147,12 @@ def make_invariant(model: nn.Module) -> None:
 
 
 def _redirect(module: nn.Module) -> None:
-    forward = module.forward
+    """Without a cycle of references, in which a model that nobody needs would stay in memory."""
+    forward, owner = type(module).forward, weakref.ref(module)
 
+    @wraps(forward)  # callers look at the names of its arguments
     def redirected(*args: Any, **kwargs: Any) -> Any:
         with _Redirected():
-            return forward(*args, **kwargs)
+            return forward(owner(), *args, **kwargs)
 
     module.forward = redirected  # type: ignore[method-assign]
