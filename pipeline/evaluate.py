@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 from pipeline import stage
 from pipeline.checks import PipelineError, choice
 from pipeline.cost import write_cost
+from pipeline.decoding.compute import loader
 from pipeline.decoding.execute import executor_of
-from pipeline.decoding.model import load_model, load_tokenizer
+from pipeline.decoding.model import load_tokenizer
 from pipeline.decoding.numerics import numerics
 from pipeline.decoding.plan import Plan
 from pipeline.decoding.pooling import read_embedding
@@ -122,7 +122,7 @@ def likelihoods(
     """Of the human texts under the laws of the grid, by the generator."""
     folder = Path("data/assets") / task.model
     return human_likelihood(
-        partial(load_model, folder, settings.dtype, settings.device, task.target_code),
+        loader(settings, task, folder),
         {
             "model": read_json(folder / "asset.json")["files"],
             "dtype": settings.dtype,

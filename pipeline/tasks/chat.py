@@ -31,7 +31,7 @@ def exchange(value: Any, turns: int) -> dict[str, Any]:
         roles = [_role(message) for message in value]
         texts = [_text(message) for message in value]
         if not any(roles):
-            return _window([(("", text)) for text in texts], turns)
+            return _window([("", text) for text in texts], turns)
         if not all(roles):
             raise Unfit("whose conversation has messages with and without a role")
         opening = next((i for i, role in enumerate(roles) if role != "system"), len(roles))

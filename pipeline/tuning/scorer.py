@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.checks import PipelineError
-from pipeline.decoding.compute import calibrate, remade
+from pipeline.decoding.compute import calibrate, loader, remade
 from pipeline.decoding.execute import run_units
 from pipeline.decoding.forest import Work
-from pipeline.decoding.model import load_model, load_tokenizer
+from pipeline.decoding.model import load_tokenizer
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.plan import Plan, Text
 from pipeline.decoding.prepared import Prepared
@@ -95,7 +95,7 @@ class Scorer:
 
     @cached_property
     def _model(self) -> LanguageModel:
-        return load_model(self.folder, self.settings.dtype, self.settings.device, self.task.target_code)
+        return loader(self.settings, self.task, self.folder)()
 
     def _quality(self, examples: int) -> Metric:
         asked = [METRICS[name] for name in self.settings.comparison.quality[self.task.name]]
