@@ -18,6 +18,7 @@ from pipeline.decoding.pooling import read_embedding
 from pipeline.decoding.prepared import Prepared
 from pipeline.decoding.recheck import recheck
 from pipeline.decoding.roles import check_roles
+from pipeline.decoding.size import say_size
 from pipeline.decoding.store import Store, open_store
 from pipeline.events import events
 from pipeline.files import read_json, read_jsonl, sealed, write_json
@@ -26,11 +27,10 @@ from pipeline.metrics.celltexts import human_texts, read_texts, text_order
 from pipeline.metrics.collect import Judge, add_embeddings, add_judge
 from pipeline.metrics.comparison import Comparison
 from pipeline.metrics.embedding import Embeddings
-from pipeline.metrics.likelihood import human_likelihood
+from pipeline.metrics.likelihood import HumanProbabilities, human_likelihood, human_probabilities
 from pipeline.metrics.measure import measure, task_resamples, without_nan
 from pipeline.metrics.portions import Lazy
 from pipeline.metrics.recovery import Judged, recovery
-from pipeline.metrics.resamples import Weights
 from pipeline.metrics.routing import gate_rates, identity
 from pipeline.metrics.statfile import write_stats
 from pipeline.progress import Progress
@@ -54,10 +54,12 @@ def main(argv: list[str]) -> None:
     plan = Prepared(settings, task, rows, Path("data/assets") / task.model, tokenizer).plan(cells)
     metrics = [METRICS[name] for name in settings.metrics if task.name in METRIC_TASKS[name]]
     with open_store("evaluate") as store:
+        say_size("evaluate", settings, task, (len(cells) * task.samples + 1) * len(rows))
         judge, judged = Judge(settings, task), Progress(f"{task.name}, judge", "tok")
         with judged as show:
             scored, work = add_judge(judge, rows, texts, store, show, execute=executor_of(settings))
-        likelihood = likelihoods(settings, task, plan, texts["human"], weights, store)
+        people = probabilities(settings, task, plan, store)
+        likelihood = human_likelihood(people, plan, texts["human"], weights, settings)
         with Progress(f"{task.name}, embeddings", "text") as show:
             embeddings = Embeddings(settings, store, show)
             whole = add_embeddings(rows, scored, embeddings)
@@ -70,7 +72,11 @@ def main(argv: list[str]) -> None:
             )  # fmt: skip
         before = [plan.before(example) for example in plan.examples]
         by_token = Judged(tokenizer, judge.tokenizer, judge.kind, before)
-        again = chain(judge.remade(store, executor_of(settings)), embeddings.remade())
+        again = chain(
+            judge.remade(store, executor_of(settings)),
+            people.remade(settings.batch_size),
+            embeddings.remade(),
+        )
         checked = recheck(f"evaluate {task.name}", store, again)
         result["recovery"] = recovery(cells, scored, by_token, weights, settings.confidence)
     result["identity"] = identity(settings, cells, texts)
@@ -111,30 +117,16 @@ def task_texts(
     return Lazy([*(cell.name for cell in cells), "human"], read)
 
 
-def likelihoods(
-    settings: Settings,
-    task: Task,
-    plan: Plan,
-    human: CellTexts,
-    weights: Weights,
-    store: Store,
-) -> list[dict[str, Any]]:
-    """Of the human texts under the laws of the grid, by the generator."""
+def probabilities(settings: Settings, task: Task, plan: Plan, store: Store) -> HumanProbabilities:
+    """Of people's texts under the laws of the grid, by the generator."""
     folder = Path("data/assets") / task.model
-    return human_likelihood(
-        loader(settings, task, folder),
-        {
-            "model": read_json(folder / "asset.json")["files"],
-            "dtype": settings.dtype,
-            "device": settings.device,
-            "numerics": numerics(settings.device),
-        },
-        plan,
-        human,
-        weights,
-        store,
-        settings,
-    )
+    address = {
+        "model": read_json(folder / "asset.json")["files"],
+        "dtype": settings.dtype,
+        "device": settings.device,
+        "numerics": numerics(settings.device),
+    }
+    return human_probabilities(loader(settings, task, folder), address, plan, settings, store)
 
 
 if __name__ == "__main__":

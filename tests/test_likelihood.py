@@ -107,6 +107,20 @@ def of_ten(model: LanguageModel, store: Store, max_rows: int, batch_size: int = 
     return [values.tobytes() for values in made.of(TEXTS, batch_size, max_rows)]
 
 
+def test_some_are_made_again_with_the_same_bits(model: LanguageModel, tmp_path: Path) -> None:
+    """Beside others, and none where all were there."""
+    store = Store(tmp_path / "rows.sqlite")
+    made = HumanProbabilities(lambda: model, {}, [Law(Base(), UNIFORM)], VOCABULARY, {}, store)
+    made.of(TEXTS, 3, 4)
+    again = {key: value for lot in made.remade(16) for key, value in lot.items()}
+    assert len(again) == 8 and store.get(list(again)) == again
+    there = HumanProbabilities(
+        lambda: pytest.fail("no need"), {}, [Law(Base(), UNIFORM)], VOCABULARY, {}, store
+    )
+    there.of(TEXTS, 3, 4)
+    assert list(there.remade(16)) == []
+
+
 @pytest.fixture
 def model(tmp_path: Path) -> LanguageModel:
     return load_model(tiny_model_folder(tmp_path / "model"))

@@ -186,3 +186,41 @@ def test_wrong_values_are_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError) as error:
         parse_settings(values)
     assert message in str(error.value)
+
+
+CTRL_C = """\
+import sys
+from pathlib import Path
+from functools import partial
+from pipeline import interrupt, stage
+from pipeline.decoding.cluster import on_ray
+from pipeline.settings import Cluster
+from tests.ray_units import load, waits
+
+def main(argv):
+    for _ in on_ray(load, partial(waits, folder=Path(argv[1])), [1, 2], print_once, Cluster(argv[0], 2, 1, 0)):
+        print("went on")
+
+def print_once(steps):
+    print("begun", flush=True)
+
+interrupt.listen()
+stage.run(main)
+"""
+
+
+@needs_ray
+@pytest.mark.parametrize(("number", "status", "word"), [(2, 130, "interrupted"), (15, 143, "stopped")])
+def test_ended_while_ray_works(tmp_path: Path, two_nodes: Any, number: int, status: int, word: str) -> None:
+    """Ray sets handlers of its own; a stage ends with its one line, and the cluster can be used again."""
+    (tmp_path / "stage.py").write_text(CTRL_C)
+    process = subprocess.Popen(
+        [sys.executable, "stage.py", two_nodes.address, str(tmp_path)], cwd=tmp_path, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stdout.readline() == "begun\n"
+    process.send_signal(number)
+    out, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors.splitlines()[-1]) == (status, f"{word}; what is finished is kept")
+    assert "went on" not in out and "Traceback" not in errors
+    assert list(on_ray(load, deadly, [1], lambda n: None, at(two_nodes))) == [1]

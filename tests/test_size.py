@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from pipeline import generate, tune
+from pipeline import evaluate, generate, tune
 from pipeline.checks import PipelineError
 from pipeline.cost import machine
 from pipeline.decoding import compute, size
@@ -136,6 +136,22 @@ def test_a_stage_says_it_before_work(work: Path, capsys: pytest.CaptureFixture[s
         if stage == "generate":
             main(["textgen"])
             assert "to make" not in capsys.readouterr().out
+
+
+def test_evaluate_says_what_it_scores(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its cells' and people's texts, at the judge's own last speed."""
+    cost = {"stage": "evaluate", "texts": 1, "tokens": 600, "rows": 1, "seconds": 300.0, "peak_gib": 1.0,
+            "stored_mib": 1.0, "checked": 8, "dtype": "float32", "machine": machine()}  # fmt: skip
+    with inside(work):
+        Path("data/cost/evaluate-textgen.json").write_text(json.dumps(cost))
+        cells = len(list(Path("data/generations/textgen").glob("*.parquet")))
+        capsys.readouterr()
+        evaluate.main(["textgen"])
+    texts = (cells + 1) * 4
+    assert (
+        f"evaluate: textgen: to score: up to {texts} texts, {texts * 8} tokens, "
+        f"{size.amount(texts * (1_700 + 8 * 4))}; about {size.duration(texts * 4)} at the 2 tokens/s of the last run\n"
+    ) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("change", [{"dtype": "bfloat16"}, {"machine": "another"}])

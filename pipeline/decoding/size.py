@@ -26,18 +26,21 @@ from pipeline.stage import say
 ITEM = {"float32": 4, "bfloat16": 2}  # bytes of a number
 TEXT, TOKEN = 1_740, 21  # bytes in the store: of a text without tokens, of a token
 TOKEN_IN_CELL = 18  # bytes in the cells' files
+SCORE, LOG_PROB = 1_700, 4  # bytes in the store: of a scored text and its vector, of a token's score
 UNSEEN = 64 * 2**20  # bytes of disk that are not worth a look ahead: what fits of them is kept anyway
 
 
 def say_size(stage: str, settings: Settings, task: Task, texts: int) -> None:
-    """texts: to be made; of a search the most, as it finds some that are there."""
+    """texts: to be made or, by evaluate, scored; the most, where some may be there already."""
     tokens = texts * task.max_new_tokens
-    speed = last_speed("generate", task.name, settings.dtype)
+    scored = stage == "evaluate"
+    speed = last_speed(stage if scored else "generate", task.name, settings.dtype)
     time = (
         f"; about {duration(tokens / speed)} at the {speed:.0f} tokens/s of the last run" if speed else ""
     )
-    disk = texts * TEXT + tokens * (TOKEN + TOKEN_IN_CELL)
-    say(stage, f"{task.name}: to make: up to {texts:,} texts, {tokens:,} tokens, {amount(disk)}{time}")
+    disk = texts * SCORE + tokens * LOG_PROB if scored else texts * TEXT + tokens * (TOKEN + TOKEN_IN_CELL)
+    todo = f"{texts:,} texts, {tokens:,} tokens, {amount(disk)}{time}"
+    say(stage, f"{task.name}: to {'score' if scored else 'make'}: up to {todo}")
 
 
 def check_room(

@@ -8,8 +8,8 @@ want (Jelinek & Mercer 1980).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from pipeline.decoding.examples import by_padded_length, padded_length
 from pipeline.decoding.memory import Memory, Warn, within
 from pipeline.decoding.network import LanguageModel
 from pipeline.decoding.plan import Plan
+from pipeline.decoding.recheck import Sample
 from pipeline.decoding.sampling import distribution
 from pipeline.decoding.scorer import Forced, force
 from pipeline.decoding.store import Store, content_key
@@ -102,6 +103,7 @@ class HumanProbabilities:
     vocabulary: Vocabulary
     tables: dict[Route, np.ndarray]
     store: Store
+    sample: Sample[Scored] = field(default_factory=Sample)  # of those that were computed
 
     def keys(self, texts: Iterable[Scored]) -> dict[Scored, bytes]:
         """Distinct text → its key in the store."""
@@ -120,11 +122,12 @@ class HumanProbabilities:
         """Each (laws, texts, T) float64. Texts have at least one token; at most `max_rows` are run at once."""
         keys = self.keys(texts)
         if missing := self.store.absent(keys.items()):
+            self.sample.add((keys[one], one) for one in missing)
             model, memory, warn = self.load(), Memory(), Warn(batch_size)
             units = by_padded_length(missing, lambda one: len(one.context))
             for unit in (few for alike in units for few in cut(alike, max_rows)):
                 for found, rows in within(memory, partial(self._observe, model), list(unit), batch_size):
-                    self.store.put({keys[one]: value.tobytes() for one, value in found.items()})
+                    self.store.put(self._bytes(found))
                     warn(rows)
         both = np.zeros((2, len(self.laws), len(texts), max(len(one.text) for one in texts)))
         for few in cut(range(len(texts))):
@@ -133,6 +136,17 @@ class HumanProbabilities:
                 value = np.frombuffer(there[keys[texts[i]]])
                 both[:, :, i, : len(texts[i].text)] = value.reshape(2, len(self.laws), -1)
         return both[0], both[1]
+
+    def remade(self, batch_size: int) -> Iterator[dict[bytes, bytes]]:
+        """Key → bytes of values that are made again, a lot at a time, beside others than the first time."""
+        if self.sample.seen:
+            model = self.load()
+            for lot in self.sample.lots(lambda one: padded_length(len(one.context))):
+                yield self._bytes(self._observe(model, lot, batch_size)[0])
+
+    def _bytes(self, found: dict[Scored, np.ndarray]) -> dict[bytes, bytes]:
+        keys = self.keys(found)
+        return {keys[one]: value.tobytes() for one, value in found.items()}
 
     def _observe(
         self, model: LanguageModel, texts: list[Scored], rows: int
@@ -178,38 +192,39 @@ def likelihood_curve(
     return {"curve": curve, "best_r": float(RATES[drawn.sum(0).argmax()]), "best_lo": low, "best_hi": high}
 
 
+def human_probabilities(
+    load: Callable[[], LanguageModel], address: dict[str, Any], plan: Plan, settings: Settings, store: Store
+) -> HumanProbabilities:
+    """Under the laws of the variants whose tables the plan has."""
+    tables = {replace(route, digest=""): table for route, table in plan.tables.items()}
+    known = (law for law in laws_of(settings.variants).values() if _known(law, tables))
+    laws = list(dict.fromkeys(known))
+    return HumanProbabilities(load, address, laws, plan.vocabulary, tables, store)
+
+
+def _known(law: Law, tables: dict[Route, np.ndarray]) -> bool:
+    return law.route.kind != "unigram" or law.route in tables
+
+
 def human_likelihood(
-    load: Callable[[], LanguageModel],
-    address: dict[str, Any],
-    plan: Plan,
-    human: CellTexts,
-    weights: Weights,
-    store: Store,
-    settings: Settings,
+    probabilities: HumanProbabilities, plan: Plan, human: CellTexts, weights: Weights, settings: Settings
 ) -> list[dict[str, Any]]:
     """A record for each variant and route with a closed form: its curve over r and the best r.
 
     human: a text an example of the plan, of which empty ones have no likelihood and are left out.
     """
-    tables = {replace(route, digest=""): table for route, table in plan.tables.items()}
-    laws = {
-        name: law
-        for name, law in laws_of(settings.variants).items()
-        if law.route.kind != "unigram" or law.route in tables
-    }
     there = [i for i, ids in enumerate(human.token_ids) if ids]
-    if not laws or not there:
+    if not probabilities.laws or not there:
         return []
-    distinct = list(dict.fromkeys(laws.values()))
-    probabilities = HumanProbabilities(load, address, distinct, plan.vocabulary, tables, store)
     texts = [Scored(plan.examples[i].prompt, tuple(human.token_ids[i])) for i in there]
     p, mass = probabilities.of(texts, settings.batch_size, settings.max_rows)
     lengths = np.array([len(human.token_ids[i]) for i in there], dtype=np.float64)
-    curves = [
-        likelihood_curve(p[n], mass[n], lengths, weights[:, there], settings.confidence)
-        for n in range(len(distinct))
-    ]
+    curves = {
+        law: likelihood_curve(p[n], mass[n], lengths, weights[:, there], settings.confidence)
+        for n, law in enumerate(probabilities.laws)
+    }
     return [
-        {"variant": variant, "route": knob, **curves[distinct.index(law)]}
-        for (variant, knob), law in laws.items()
+        {"variant": variant, "route": knob, **curves[law]}
+        for (variant, knob), law in laws_of(settings.variants).items()
+        if law in curves
     ]
