@@ -20,8 +20,8 @@ import transformers
 
 from benchmarks.figure import draw
 from benchmarks.measure import PARTS
-from pipeline.files import write_json
-from pipeline.settings import load_settings
+from random_routing.files import write_json
+from random_routing.settings import load_settings
 
 TASKS = ("textgen", "translation")  # SmolLM2 and Gemma 3
 DTYPES = ("float32", "bfloat16")

@@ -18,13 +18,13 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.phases import Phases
-from pipeline.files import read_json, write_json
-from pipeline.metrics import METRICS, CellTexts
-from pipeline.metrics.comparison import Comparison
-from pipeline.metrics.measure import measure, task_resamples
-from pipeline.metrics.statfile import write_stats
-from pipeline.routing.cells import Cell, Decoder, representatives
-from pipeline.settings import METRIC_TASKS, Base, Route, load_settings
+from random_routing.comparison.task_comparison import Comparison
+from random_routing.files import read_json, write_json
+from random_routing.law.cells import Cell, Decoder, representatives
+from random_routing.metrics import METRICS, CellTexts
+from random_routing.scoring.cell_metrics import measure, task_resamples
+from random_routing.scoring.statistics_file import write_stats
+from random_routing.settings import METRIC_TASKS, Base, Route, load_settings
 
 TASK, CELLS, SIZES = "dialogue", 100, (250, 500, 1000)
 WORDS, VOCABULARY, DIMENSIONS = 40, 5000, 384

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from pipeline.report.style import WIDTH, looks, save
+from random_routing.report.figures.style import WIDTH, looks, save
 
 LABELS = {
     "library": "loop over generate",

@@ -14,10 +14,10 @@ import sys
 import numpy as np
 
 from benchmarks.workload import without_beam, workload
-from pipeline.decoding.members import Trajectory
-from pipeline.decoding.model import load_model
-from pipeline.decoding.runner import grouped, make_ready, run_block, units
-from pipeline.settings import load_settings
+from random_routing.decode.members import Trajectory
+from random_routing.models.loading import load_model
+from random_routing.runs.blocks import grouped, make_ready, run_block, units
+from random_routing.settings import load_settings
 
 SETS = {
     "as it is": {},

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, LogitsProcessor, LogitsProcessorList
 
-from pipeline.routing.law import mix
+from random_routing.law.mixing import mix
 
 
 class MixingProcessor(LogitsProcessor):

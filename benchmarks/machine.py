@@ -8,7 +8,7 @@ import time
 import torch
 from torch import nn
 
-from pipeline.decoding.invariant import InvariantLinear
+from random_routing.models.invariant import InvariantLinear
 
 
 def multiply_peak(dtype: str, size: int = 2048, repeats: int = 8) -> float:

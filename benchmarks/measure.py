@@ -11,11 +11,11 @@ import torch
 
 from benchmarks import library_loop, machine
 from benchmarks.workload import Workload, routing_only, without_beam, workload
-from pipeline.decoding.forest import Work
-from pipeline.decoding.model import load_model
-from pipeline.decoding.network import LanguageModel, pad
-from pipeline.decoding.runner import grouped, make_ready, run_block, units
-from pipeline.settings import Settings, load_settings
+from random_routing.decode.loop import Work
+from random_routing.models.loading import load_model
+from random_routing.models.network import LanguageModel, pad
+from random_routing.runs.blocks import grouped, make_ready, run_block, units
+from random_routing.settings import Settings, load_settings
 
 LIBRARY_BATCHES = (32, 64, 128)
 SEARCH_STEPS = 4  # tokens with which the loop's best batch size is found

@@ -14,11 +14,11 @@ from statistics import median
 
 from benchmarks.repeat import busy, quiet
 from benchmarks.workload import routing_only, workload
-from pipeline.cost import machine
-from pipeline.decoding.model import load_model
-from pipeline.decoding.runner import grouped, make_ready, run_block, units
-from pipeline.files import write_json
-from pipeline.settings import load_settings
+from random_routing.files import write_json
+from random_routing.models.loading import load_model
+from random_routing.runs.blocks import grouped, make_ready, run_block, units
+from random_routing.runs.cost import machine
+from random_routing.settings import load_settings
 
 EXAMPLES, STEPS, TASK = 4, 16, "textgen"
 # How often a waiting thread looks before it sleeps: never, as the stages have it, and GNU OpenMP's own default.

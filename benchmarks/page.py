@@ -13,11 +13,11 @@ import numpy as np
 import yaml
 
 from benchmarks.workload import ASSETS
-from pipeline.decoding.cellfile import write_cell
-from pipeline.decoding.model import load_tokenizer
-from pipeline.report.page.build import page
-from pipeline.report.page.samples import shown, task_samples
-from pipeline.settings import parse_settings
+from random_routing.models.loading import load_tokenizer
+from random_routing.report.page.build import page
+from random_routing.report.page.samples import shown, task_samples
+from random_routing.runs.cell_files import write_cell
+from random_routing.settings import parse_settings
 from tests.pages import ABOUT, COSTS
 from tests.synthetic import measured
 

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.cost import machine
-from pipeline.decoding.examples import by_padded_length
-from pipeline.decoding.network import LanguageModel
-from pipeline.decoding.numerics import numerics
-from pipeline.files import read_jsonl, write_json
-from pipeline.metrics.collect import Judge
-from pipeline.metrics.judge import Scored, score_unit
-from pipeline.settings import load_settings
+from random_routing.files import read_jsonl, write_json
+from random_routing.models.network import LanguageModel
+from random_routing.models.numerics import numerics
+from random_routing.runs.cost import machine
+from random_routing.runs.prompts import by_padded_length
+from random_routing.scoring.collect import Judge
+from random_routing.scoring.judge import Scored, score_unit
+from random_routing.settings import load_settings
 
 TASK, TEXTS, BUSY = "dialogue", 260, 2
 SCORINGS = {"quiet": 20, "busy": 10, "batches": 10, "memory": 10}

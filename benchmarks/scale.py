@@ -22,16 +22,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.phases import Phases
-from pipeline.decoding.cellfile import write_cell
-from pipeline.files import read_json, read_jsonl, write_json, write_jsonl
-from pipeline.metrics import METRICS
-from pipeline.metrics.base import CellTexts
-from pipeline.metrics.celltexts import read_texts, text_order
-from pipeline.metrics.measure import measure, task_resamples
-from pipeline.metrics.portions import Lazy
-from pipeline.metrics.statfile import write_stats
-from pipeline.routing.cells import Cell, Decoder
-from pipeline.settings import Base, Settings, load_settings
+from random_routing.files import read_json, read_jsonl, write_json, write_jsonl
+from random_routing.law.cells import Cell, Decoder
+from random_routing.metrics import METRICS
+from random_routing.metrics.base import CellTexts
+from random_routing.metrics.portions import Lazy
+from random_routing.runs.cell_files import write_cell
+from random_routing.scoring.cell_metrics import measure, task_resamples
+from random_routing.scoring.cell_texts import read_texts, text_order
+from random_routing.scoring.statistics_file import write_stats
+from random_routing.settings import Base, Settings, load_settings
 
 STUDIES = ((10, 100_000), (1, 1_000_000))  # cells, texts a cell
 RESAMPLES, GROUP = 1000, 10_000  # resamples of the bootstrap; texts of a row group

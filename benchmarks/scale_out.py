@@ -15,15 +15,15 @@ from typing import Any
 import torch
 
 from benchmarks.workload import Workload, routing_only, workload
-from pipeline.cost import machine
-from pipeline.decoding.cluster import on_ray
-from pipeline.decoding.execute import Executor, run_units
-from pipeline.decoding.model import load_model
-from pipeline.decoding.runner import Ready, grouped, make_ready, pack, run_block, units
-from pipeline.decoding.store import Store
-from pipeline.decoding.workers import in_processes
-from pipeline.files import write_json
-from pipeline.settings import Cluster, Settings, load_settings
+from random_routing.files import write_json
+from random_routing.models.loading import load_model
+from random_routing.runs.blocks import Ready, grouped, make_ready, pack, run_block, units
+from random_routing.runs.cost import machine
+from random_routing.runs.executors import Executor, run_units
+from random_routing.runs.processes import in_processes
+from random_routing.runs.ray_workers import on_ray
+from random_routing.runs.store import Store
+from random_routing.settings import Cluster, Settings, load_settings
 
 TASK, STEPS, SIDE = "textgen", 16, 20
 FEW, MANY = 4, 12  # blocks; the difference of two runs is free of set-up

@@ -21,17 +21,17 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.workload import ASSETS, prepared
-from pipeline.decoding.compute import compute, missing_texts
-from pipeline.decoding.prepared import Prepared
-from pipeline.decoding.runner import unpack
-from pipeline.decoding.store import Store
-from pipeline.files import write_json
-from pipeline.metrics import METRICS, CellTexts
-from pipeline.metrics.compare import Point, matched_difference
-from pipeline.metrics.resamples import resample_weights
-from pipeline.metrics.statistics import Sampled, resampled
-from pipeline.routing.cells import Cell, Decoder
-from pipeline.settings import Base, Route, load_settings
+from random_routing.comparison.matched import Point, matched_difference
+from random_routing.files import write_json
+from random_routing.law.cells import Cell, Decoder
+from random_routing.metrics import METRICS, CellTexts
+from random_routing.resampling.intervals import Sampled, resampled
+from random_routing.resampling.weights import resample_weights
+from random_routing.runs.blocks import unpack
+from random_routing.runs.generation import compute, missing_texts
+from random_routing.runs.prepared import Prepared
+from random_routing.runs.store import Store
+from random_routing.settings import Base, Route, load_settings
 
 TASK, POOL, STUDIES, RESAMPLES, CONFIDENCE = "textgen", 1000, 1000, 1000, 0.95
 SIZES = (32, 100)

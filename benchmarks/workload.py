@@ -7,13 +7,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.decoding.model import load_tokenizer, read_shape
-from pipeline.decoding.plan import Plan, Text
-from pipeline.decoding.prepared import Prepared
 from pipeline.prepare import prepare
-from pipeline.routing.cells import Cell, all_cells
-from pipeline.settings import Settings, load_settings
-from pipeline.tasks.examples import Generator
+from random_routing.law.cells import Cell, all_cells
+from random_routing.models.loading import load_tokenizer, read_shape
+from random_routing.runs.plan import Plan, Text
+from random_routing.runs.prepared import Prepared
+from random_routing.settings import Settings, load_settings
+from random_routing.tasks.examples import Generator
 
 ASSETS = Path("data/assets")
 MOST_EXAMPLES = 128

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline import stage
-from pipeline.checks import fail
-from pipeline.files import write_text
-from pipeline.prune import prune
-from pipeline.routing.cells import all_cells
-from pipeline.settings import load_settings
-from pipeline.settings.tasks import TASK_KEYS
+from random_routing.errors import fail
+from random_routing.files import write_text
+from random_routing.law.cells import all_cells
+from random_routing.progress import say
+from random_routing.prune import prune
+from random_routing.settings import load_settings
+from random_routing.settings.tasks import TASK_KEYS
 
 
 def main(argv: list[str]) -> None:
@@ -21,12 +22,10 @@ def main(argv: list[str]) -> None:
                 raise fail(f"variants.{name}: unigram", route.file, "must be a text file that is there")
     counts = {name: len(all_cells(settings, task)) for name, task in settings.tasks.items()}
     if removed := prune(TASK_KEYS, settings.tasks, settings.assets):
-        stage.say("check", f"removed what is no longer in params.yaml: {', '.join(removed)}")
+        say("check", f"removed what is no longer in params.yaml: {', '.join(removed)}")
     # The same bytes for every good file: later stages depend on their own parameters only.
     write_text("data/params.checked", "params.yaml is well formed\n")
-    stage.say(
-        "check", "params.yaml is well formed; cells " + ", ".join(f"{n} {c}" for n, c in counts.items())
-    )
+    say("check", "params.yaml is well formed; cells " + ", ".join(f"{n} {c}" for n, c in counts.items()))
 
 
 if __name__ == "__main__":

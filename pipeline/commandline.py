@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from pipeline import interrupt
-from pipeline.checks import PipelineError
+from random_routing import interrupt
+from random_routing.errors import PipelineError
 
 
 @dataclass(frozen=True)

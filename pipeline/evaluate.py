@@ -7,35 +7,36 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import stage
-from pipeline.checks import PipelineError, choice
-from pipeline.cost import write_cost
-from pipeline.decoding.compute import loader
-from pipeline.decoding.execute import executor_of
-from pipeline.decoding.model import load_tokenizer
-from pipeline.decoding.numerics import numerics
-from pipeline.decoding.plan import Plan
-from pipeline.decoding.pooling import read_embedding
-from pipeline.decoding.prepared import Prepared
-from pipeline.decoding.recheck import recheck
-from pipeline.decoding.roles import check_roles
-from pipeline.decoding.size import say_size
-from pipeline.decoding.store import Store, open_store
-from pipeline.events import events
-from pipeline.files import read_json, read_jsonl, sealed, write_json
-from pipeline.metrics import METRICS, CellTexts
-from pipeline.metrics.celltexts import human_texts, read_texts, text_order
-from pipeline.metrics.collect import Judge, add_embeddings, add_judge
-from pipeline.metrics.comparison import Comparison
-from pipeline.metrics.embedding import Embeddings
-from pipeline.metrics.likelihood import HumanProbabilities, human_likelihood, human_probabilities
-from pipeline.metrics.measure import measure, task_resamples, without_nan
-from pipeline.metrics.portions import Lazy
-from pipeline.metrics.recovery import Judged, recovery
-from pipeline.metrics.routing import gate_rates, identity
-from pipeline.metrics.statfile import write_stats
-from pipeline.progress import Progress
-from pipeline.routing.cells import Cell, all_cells
-from pipeline.settings import METRIC_TASKS, Settings, Task, load_settings
+from random_routing.comparison.task_comparison import Comparison
+from random_routing.errors import PipelineError
+from random_routing.files import read_json, read_jsonl, sealed, write_json
+from random_routing.law.cells import Cell, all_cells
+from random_routing.metrics import METRICS, CellTexts
+from random_routing.metrics.portions import Lazy
+from random_routing.models.loading import load_tokenizer
+from random_routing.models.numerics import numerics
+from random_routing.models.pooling import read_embedding
+from random_routing.models.roles import check_roles
+from random_routing.progress import Progress, say
+from random_routing.runs.cost import write_cost
+from random_routing.runs.executors import executor_of
+from random_routing.runs.generation import loader
+from random_routing.runs.plan import Plan
+from random_routing.runs.prepared import Prepared
+from random_routing.runs.recheck import recheck
+from random_routing.runs.size import say_size
+from random_routing.runs.store import Store, open_store
+from random_routing.runs.tensorboard import events
+from random_routing.scoring.cell_metrics import measure, task_resamples, without_nan
+from random_routing.scoring.cell_texts import human_texts, read_texts, text_order
+from random_routing.scoring.collect import Judge, add_embeddings, add_judge
+from random_routing.scoring.embedding import Embeddings
+from random_routing.scoring.gate_rates import gate_rates, identity
+from random_routing.scoring.likelihood import HumanProbabilities, human_likelihood, human_probabilities
+from random_routing.scoring.recovery import Judged, recovery
+from random_routing.scoring.statistics_file import write_stats
+from random_routing.settings import METRIC_TASKS, Settings, Task, load_settings
+from random_routing.settings.checks import choice
 
 
 def main(argv: list[str]) -> None:
@@ -96,7 +97,7 @@ def main(argv: list[str]) -> None:
                 if "missing" not in found:
                     log(f"{name}/{record['cell']}", found["value"], 0)
     write_cost("evaluate", task.name, work, judged.seconds, settings.dtype, stored, checked)
-    stage.say(
+    say(
         "evaluate",
         f"{task.name}: {len(metrics)} metrics of {len(cells)} cells and the human texts "
         f"in data/metrics/{task.name}.json; judge: {judged.summary()}; "

@@ -9,11 +9,13 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from pipeline import stage
-from pipeline.checks import PipelineError, choice
-from pipeline.convert import convert_gguf
-from pipeline.files import read_json, sealed, sha256_file, temporary_beside, write_json
-from pipeline.settings import Asset, load_settings
-from pipeline.sources import SOURCES
+from random_routing.errors import PipelineError
+from random_routing.files import read_json, sealed, sha256_file, temporary_beside, write_json
+from random_routing.progress import say
+from random_routing.settings import Asset, load_settings
+from random_routing.settings.checks import choice
+from random_routing.sources import SOURCES
+from random_routing.sources.gguf import convert_gguf
 
 ASSETS = Path("data/assets")
 TOKENIZER_FILES = (
@@ -40,7 +42,7 @@ def main(argv: list[str]) -> None:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
-    stage.say("fetch", f"{asset.name}: {len(files)} files, {size / 1e6:.1f} MB in {target}")
+    say("fetch", f"{asset.name}: {len(files)} files, {size / 1e6:.1f} MB in {target}")
 
 
 def finish_model(asset: Asset, folder: Path) -> None:

@@ -14,22 +14,23 @@ from typing import Any
 import numpy as np
 
 from pipeline import stage
-from pipeline.checks import choice
-from pipeline.cost import Cost, write_cost
-from pipeline.decoding.cellfile import write_cell
-from pipeline.decoding.compute import calibrate, compute, loader, missing_texts, remade
-from pipeline.decoding.model import load_tokenizer, read_shape
-from pipeline.decoding.plan import Plan
-from pipeline.decoding.prepared import plan_task
-from pipeline.decoding.recheck import recheck
-from pipeline.decoding.roles import check_generator
-from pipeline.decoding.rows import cell_row
-from pipeline.decoding.runner import unpack
-from pipeline.decoding.size import check_room, say_size
-from pipeline.decoding.store import Store, open_store
-from pipeline.events import Log, events
-from pipeline.routing.cells import Cell, all_cells
-from pipeline.settings import Variant, load_settings
+from random_routing.law.cells import Cell, all_cells
+from random_routing.models.loading import load_tokenizer, read_shape
+from random_routing.models.roles import check_generator
+from random_routing.progress import say
+from random_routing.runs.blocks import unpack
+from random_routing.runs.cell_files import write_cell
+from random_routing.runs.cell_rows import cell_row
+from random_routing.runs.cost import Cost, write_cost
+from random_routing.runs.generation import calibrate, compute, loader, missing_texts, remade
+from random_routing.runs.plan import Plan
+from random_routing.runs.prepared import plan_task
+from random_routing.runs.recheck import recheck
+from random_routing.runs.size import check_room, say_size
+from random_routing.runs.store import Store, open_store
+from random_routing.runs.tensorboard import Log, events
+from random_routing.settings import Variant, load_settings
+from random_routing.settings.checks import choice
 
 ROW_GROUP = 4096  # texts of a cell in memory at once
 
@@ -54,7 +55,7 @@ def main(argv: list[str]) -> None:
     made = Path("data/generations") / task.name
     cost = write_cost("generate", task.name, spent.work, spent.seconds, settings.dtype, made, checked)
     distinct, said = len(plan.jobs()), summary(cost, len(spent.decoders))
-    stage.say(
+    say(
         "generate",
         f"{task.name}: {len(cells)} cells ({distinct} distinct decoders) of "
         f"{len(plan.examples) * task.samples} texts in data/generations/{task.name}; {said}",

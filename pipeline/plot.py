@@ -12,19 +12,21 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from pipeline import stage
-from pipeline.checks import PipelineError
-from pipeline.cost import read_costs
-from pipeline.decoding.model import load_tokenizer
-from pipeline.decoding.prepared import Prepared
-from pipeline.files import read_json, read_jsonl, write_text
-from pipeline.report import curves, heatmap, likelihood, matched, plane, routing, style, tuning
-from pipeline.report.measured import read_measured
-from pipeline.report.page.about import about
-from pipeline.report.page.build import page
-from pipeline.report.page.samples import shown, task_samples
-from pipeline.report.records import read_records
-from pipeline.report.table import Row, from_csv
-from pipeline.settings import Settings, Task, Variant, load_settings
+from random_routing.errors import PipelineError
+from random_routing.files import read_json, read_jsonl, write_text
+from random_routing.models.loading import load_tokenizer
+from random_routing.progress import say
+from random_routing.report.figures import curves, heatmap, likelihood, matched, plane, style, tuning
+from random_routing.report.figures import routes as routing
+from random_routing.report.page.about import about
+from random_routing.report.page.build import page
+from random_routing.report.page.samples import shown, task_samples
+from random_routing.report.results import read_measured
+from random_routing.report.tables.cells import Row, from_csv
+from random_routing.report.tables.records import read_records
+from random_routing.runs.cost import read_costs
+from random_routing.runs.prepared import Prepared
+from random_routing.settings import Settings, Task, Variant, load_settings
 
 TABLE = Path("reports/cells.csv")
 FOLDER = Path("reports/plots")
@@ -38,10 +40,10 @@ FIGURES: dict[str, Callable[[Sequence[Row], dict[str, Variant]], Figure | None]]
 
 def main(argv: list[str]) -> None:
     settings = load_settings()
-    stage.say("plot", f"{figures(settings)} figures in {FOLDER}")
+    say("plot", f"{figures(settings)} figures in {FOLDER}")
     html = whole_page(settings)
     write_text(PAGE, html)
-    stage.say("plot", f"{PAGE}, {len(html.encode()) / 2**20:.1f} MiB")
+    say("plot", f"{PAGE}, {len(html.encode()) / 2**20:.1f} MiB")
 
 
 def figures(settings: Settings) -> int:
@@ -61,7 +63,7 @@ def figures(settings: Settings) -> int:
             for name, draw in FIGURES.items():
                 figure = draw(of_task, variants)
                 if figure is None:
-                    stage.say("plot", f"{task}-{name} left out: the table lacks the metrics it shows")
+                    say("plot", f"{task}-{name} left out: the table lacks the metrics it shows")
                     continue
                 style.save(figure, folder / f"{task}-{name}")
                 written += 1

@@ -8,16 +8,18 @@ from typing import Any
 from transformers.utils import logging
 
 from pipeline import stage
-from pipeline.checks import PipelineError, choice
-from pipeline.decoding.examples import check_context, prompt_room, tokenize_prompts
-from pipeline.decoding.model import load_tokenizer, read_shape
-from pipeline.decoding.roles import check_roles
-from pipeline.files import check_asset, sealed, write_jsonl
-from pipeline.settings import Asset, Task, load_settings
-from pipeline.tasks import TASKS
-from pipeline.tasks.examples import Generator
-from pipeline.tasks.readers import READERS
-from pipeline.tasks.usable import LeftOut
+from random_routing.errors import PipelineError
+from random_routing.files import check_asset, sealed, write_jsonl
+from random_routing.models.loading import load_tokenizer, read_shape
+from random_routing.models.roles import check_roles
+from random_routing.progress import say
+from random_routing.runs.prompts import check_context, prompt_room, tokenize_prompts
+from random_routing.settings import Asset, Task, load_settings
+from random_routing.settings.checks import choice
+from random_routing.tasks import TASKS
+from random_routing.tasks.examples import Generator
+from random_routing.tasks.readers import READERS
+from random_routing.tasks.usable import LeftOut
 
 ASSETS = Path("data/assets")
 
@@ -41,9 +43,9 @@ def main(argv: list[str]) -> None:
     check_context(f"tasks.{task.name}", examples, task, shape)
     path = Path("data/prepared") / f"{task.name}.jsonl"
     write_jsonl(path, [sealed(row, inside="meta") for row in rows])
-    stage.say("prepare", f"{task.name}: {len(rows)} examples in {path}")
+    say("prepare", f"{task.name}: {len(rows)} examples in {path}")
     if str(left):
-        stage.say("prepare", f"{task.name}: {left}")
+        say("prepare", f"{task.name}: {left}")
 
 
 def prepare(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from pipeline import interrupt
-from pipeline.checks import PipelineError
+from random_routing import interrupt
+from random_routing.errors import PipelineError
 
 
 def run(main: Callable[[list[str]], None]) -> None:
@@ -31,7 +31,3 @@ def argument(argv: list[str], what: str) -> str:
     if len(argv) != 1:
         raise PipelineError(f"expected one argument: {what}")
     return argv[0]
-
-
-def say(stage: str, message: str) -> None:
-    print(f"{stage}: {message}", flush=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pipeline import stage
-from pipeline.files import write_json, write_text
-from pipeline.report.findings import findings
-from pipeline.report.measured import read_measured
-from pipeline.report.records import TABLES, records_to_csv
-from pipeline.report.summary import summarize_task
-from pipeline.report.table import rows_of, to_csv
-from pipeline.settings import load_settings
+from random_routing.files import write_json, write_text
+from random_routing.progress import say
+from random_routing.report.findings import findings
+from random_routing.report.results import read_measured
+from random_routing.report.tables.cells import rows_of, to_csv
+from random_routing.report.tables.records import TABLES, records_to_csv
+from random_routing.report.tables.summary import summarize_task
+from random_routing.settings import load_settings
 
 
 def main(argv: list[str]) -> None:
@@ -29,7 +30,7 @@ def main(argv: list[str]) -> None:
         ]
         write_text(f"reports/{name}.csv", records_to_csv(records, table.columns))
     write_text("reports/findings.md", findings(settings, measured))
-    stage.say(
+    say(
         "summarize",
         f"{len(rows)} rows of {len(tables)} tasks in reports/cells.csv, "
         f"{sum(map(len, summary.values()))} numbers in reports/summary.json",

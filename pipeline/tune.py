@@ -13,26 +13,26 @@ import numpy as np
 import optuna
 
 from pipeline import stage
-from pipeline.checks import choice
-from pipeline.cost import write_cost
-from pipeline.decoding.forest import Work
-from pipeline.decoding.numerics import numerics
-from pipeline.decoding.plan import CODE_VERSION
-from pipeline.decoding.recheck import recheck
-from pipeline.decoding.roles import check_roles
-from pipeline.decoding.size import check_room, say_size
-from pipeline.decoding.store import content_key, default_folder, open_store
-from pipeline.events import events
-from pipeline.files import read_json, read_jsonl, sealed, sha256_file, sha256_json, write_json
-from pipeline.metrics.measure import without_nan
-from pipeline.progress import Progress
-from pipeline.routing.cells import Cell, all_cells, representatives
-from pipeline.settings import Settings, Task, exploration_weight, load_settings
-from pipeline.tuning.bandit import confidence_in, run_bandit
-from pipeline.tuning.records import importance, score_record, trial_records
-from pipeline.tuning.scorer import Score, Scorer, Unrewarded
-from pipeline.tuning.space import families, plain, suggest
-from pipeline.tuning.study import open_study, search, seed_of, winner
+from random_routing.decode.loop import Work
+from random_routing.files import read_json, read_jsonl, sealed, sha256_file, sha256_json, write_json
+from random_routing.law.cells import Cell, all_cells, representatives
+from random_routing.models.numerics import numerics
+from random_routing.models.roles import check_roles
+from random_routing.progress import Progress, say
+from random_routing.runs.cost import write_cost
+from random_routing.runs.plan import CODE_VERSION
+from random_routing.runs.recheck import recheck
+from random_routing.runs.size import check_room, say_size
+from random_routing.runs.store import content_key, default_folder, open_store
+from random_routing.runs.tensorboard import events
+from random_routing.scoring.cell_metrics import without_nan
+from random_routing.settings import Settings, Task, exploration_weight, load_settings
+from random_routing.settings.checks import choice
+from random_routing.tuning.bandit import confidence_in, run_bandit
+from random_routing.tuning.results import importance, score_record, trial_records
+from random_routing.tuning.reward import Score, Scorer, Unrewarded
+from random_routing.tuning.space import families, plain, suggest
+from random_routing.tuning.study import open_study, search, seed_of, winner
 
 REWARD_CODE = [Path(__file__).parent / name for name in ("metrics", "tasks", "tuning")]
 
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
     def leave_out(why: str) -> None:
         write_json(whole, None)
         write_json(short, {})
-        stage.say("tune", f"{task.name}: {why}")
+        say("tune", f"{task.name}: {why}")
 
     if not settings.tune.enabled:
         return leave_out("switched off")
@@ -67,7 +67,7 @@ def main(argv: list[str]) -> None:
     known = {name: float(f"{value:.6g}") for name, value in numbers.items() if np.isfinite(value)}
     write_json(short, {task.name: known}, indent=2)
     trials = sum(len(own["trials"]) for own in result["families"].values())
-    stage.say(
+    say(
         "tune",
         f"{task.name}: {trials} trials of {', '.join(result['families'])} in {whole}; computed {work.texts} texts; "
         f"{checked} values made again, with the same bits; "

@@ -22,8 +22,8 @@ import pipeline.prepare
 import pipeline.summarize
 import pipeline.tune  # noqa: F401 - all of them for those who fork
 from pipeline import stage
-from pipeline.decoding.store import Store
-from pipeline.tuning.journal import Journal
+from random_routing.runs.store import Store
+from random_routing.tuning.journal import Journal
 from tests.workspace import ROOT, inside
 
 SERVER = multiprocessing.get_context("forkserver")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.report.page.build import page
-from pipeline.report.page.samples import cut
-from pipeline.settings import parse_settings
+from random_routing.report.page.build import page
+from random_routing.report.page.samples import cut
+from random_routing.settings import parse_settings
 from tests import synthetic
 
 HOSTILE = (

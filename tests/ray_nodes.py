@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.settings import Cluster
+from random_routing.settings import Cluster
 from tests.workspace import ROOT
 
 needs_ray = pytest.mark.skipif(

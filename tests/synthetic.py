@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from pipeline.files import write_json
-from pipeline.routing.cells import Cell, all_cells, representatives
-from pipeline.settings import BY_R, Base, Settings, parse_settings
+from random_routing.files import write_json
+from random_routing.law.cells import Cell, all_cells, representatives
+from random_routing.settings import BY_R, Base, Settings, parse_settings
 
 ROOT = Path(__file__).parents[1]
 EVERYWHERE = (
@@ -120,7 +120,7 @@ def measured(task: str, settings: Settings) -> dict[str, Any]:
 
 
 def comparison(settings: Settings, task: str, cells: list[Cell]) -> dict[str, Any]:
-    """As `pipeline.metrics.comparison` writes it; every second decoder lies outside the curves."""
+    """As `random_routing.comparison.task_comparison` writes it; every second decoder lies outside the curves."""
     first = {c.decoder: c for c in reversed(cells) if c.decoder.q or c.decoder.lam}
     matched: list[dict[str, Any]] = []
     for curve in ("temperature", "top_p"):

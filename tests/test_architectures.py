@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.decoding.forest import decode
-from pipeline.decoding.members import Trajectory
-from pipeline.decoding.model import has_bfloat16, load_model
-from pipeline.decoding.network import LanguageModel
-from pipeline.decoding.sampler import Sampler
-from pipeline.routing.cells import Decoder
-from pipeline.routing.noise import Source
-from pipeline.routing.vocabulary import Vocabulary
-from pipeline.settings import Base, Gate, Route
+from random_routing.decode.loop import decode
+from random_routing.decode.members import Trajectory
+from random_routing.decode.sampler import Sampler
+from random_routing.law.cells import Decoder
+from random_routing.law.noise import Source
+from random_routing.law.vocabulary import Vocabulary
+from random_routing.models.loading import has_bfloat16, load_model
+from random_routing.models.network import LanguageModel
+from random_routing.settings import Base, Gate, Route
 from tests.tiny import tiny_model_folder
 
 CAUSAL = (

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.metrics import ngrams as counting
-from pipeline.metrics.base import CellTexts
-from pipeline.metrics.grams import numbered
-from pipeline.metrics.jackknife import centred, counted, pseudo_values
-from pipeline.metrics.ngrams import distinct_stats, entropy_stats, ngrams, seq_rep_stats
-from pipeline.metrics.portions import Lazy, portions
-from pipeline.metrics.ragged import Ragged, as_ragged, concatenated, equal
-from pipeline.metrics.resamples import Drawn, resampled_sums
-from pipeline.metrics.words import words
+from random_routing.metrics import ngrams as counting
+from random_routing.metrics.base import CellTexts
+from random_routing.metrics.grams import numbered
+from random_routing.metrics.jackknife import centred, counted, pseudo_values
+from random_routing.metrics.ngrams import distinct_stats, entropy_stats, ngrams, seq_rep_stats
+from random_routing.metrics.portions import Lazy, portions
+from random_routing.metrics.ragged import Ragged, as_ragged, concatenated, equal
+from random_routing.metrics.words import words
+from random_routing.resampling.weights import Drawn, resampled_sums
 from tests.test_metrics import cell
 
 
@@ -118,7 +118,9 @@ def test_weights_that_are_drawn_anew_have_the_law_of_those_that_are_held(
     assert np.array_equal(drawn[:, chosen] @ np.eye(3), weights[:, chosen])
     assert np.array_equal(drawn[:, chosen][:, [2, 0]] @ np.eye(2), weights[:, [4, 3]])
     stats = [np.arange(100.0).reshape(examples, 2), np.ones((examples, 1))]
-    monkeypatch.setattr("pipeline.metrics.resamples.BLOCK", 7 * examples)  # the blocks leave no trace
+    monkeypatch.setattr(
+        "random_routing.resampling.weights.BLOCK", 7 * examples
+    )  # the blocks leave no trace
     for found, own in zip(resampled_sums(drawn, stats), stats, strict=True):
         assert np.allclose(found, weights @ own, rtol=1e-12)
 

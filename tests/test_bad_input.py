@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from pipeline import evaluate, generate
-from pipeline.checks import PipelineError
-from pipeline.decoding import model
-from pipeline.files import read_jsonl, write_jsonl
+from random_routing.errors import PipelineError
+from random_routing.files import read_jsonl, write_jsonl
+from random_routing.models import loading as model
 from tests.workspace import ROOT, children_s_work, inside, params, write_params
 
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from pipeline.metrics.statistics import Sampled
-from pipeline.routing.cells import Cell, Decoder
-from pipeline.settings import Base
 from pipeline.tune import reached
-from pipeline.tuning.bandit import confidence_in, run_bandit
-from pipeline.tuning.scorer import Score
+from random_routing.law.cells import Cell, Decoder
+from random_routing.resampling.intervals import Sampled
+from random_routing.settings import Base
+from random_routing.tuning.bandit import confidence_in, run_bandit
+from random_routing.tuning.reward import Score
 from tests.test_tuning import EXAMPLES, Fake, truth
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.checks import PipelineError
-from pipeline.decoding.cellfile import read_batches, read_cell, write_cell
-from pipeline.report.page.samples import first_rows
+from random_routing.errors import PipelineError
+from random_routing.report.page.samples import first_rows
+from random_routing.runs.cell_files import read_batches, read_cell, write_cell
 
 
 def row(number: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import evaluate, plot, summarize, tune
-from pipeline.files import read_json
+from random_routing.files import read_json
 from tests.test_stages import columns
 from tests.workspace import inside
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from transformers.utils import chat_template_utils
 
-from pipeline.checks import PipelineError, SettingsError
-from pipeline.settings import Task, parse_settings
-from pipeline.tasks import dialogue
-from pipeline.tasks.examples import Generator
-from pipeline.tasks.template import chat_prompt
+from random_routing.errors import PipelineError, SettingsError
+from random_routing.settings import Task, parse_settings
+from random_routing.tasks import dialogue
+from random_routing.tasks.examples import Generator
+from random_routing.tasks.template import chat_prompt
 from tests.test_prepare import task
 from tests.tiny import byte_tokenizer
 from tests.workspace import params

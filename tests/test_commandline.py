@@ -67,7 +67,7 @@ def test_wrong_arguments_are_one_line(tmp_path: Path, arguments: list[str], said
 def test_a_program_of_a_person_is_left_alone(tmp_path: Path) -> None:
     """Importing the library takes no arguments and no signals."""
     (tmp_path / "own.py").write_text(
-        "import signal, sys, pipeline, pipeline.checks\n"
+        "import signal, sys, pipeline, random_routing.errors\n"
         "print(sys.argv[1:], signal.getsignal(signal.SIGINT) is signal.default_int_handler)\n"
     )
     ended = stage(tmp_path, "own", "--help")
@@ -165,7 +165,7 @@ def test_ended_at_work(tmp_path: Path, how: str, number: int, status: int, word:
 WORKERS = """\
 import os, sys, time
 from pipeline import interrupt, stage
-from pipeline.decoding.workers import in_processes
+from random_routing.runs.processes import in_processes
 
 def load():
     return os.getpid()

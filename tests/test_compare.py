@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.metrics import METRICS
-from pipeline.metrics.compare import (
+from random_routing.comparison.matched import (
     Point,
     adjusted,
     family_volume,
@@ -18,11 +17,12 @@ from pipeline.metrics.compare import (
     interpolated,
     matched_difference,
 )
-from pipeline.metrics.comparison import Comparison
-from pipeline.metrics.resamples import resample_weights
-from pipeline.metrics.statistics import Sampled
-from pipeline.routing.cells import Cell, all_cells, representatives
-from pipeline.settings import parse_settings
+from random_routing.comparison.task_comparison import Comparison
+from random_routing.law.cells import Cell, all_cells, representatives
+from random_routing.metrics import METRICS
+from random_routing.resampling.intervals import Sampled
+from random_routing.resampling.weights import resample_weights
+from random_routing.settings import parse_settings
 from tests.workspace import params
 
 NAN = math.nan

@@ -9,11 +9,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
-from pipeline.checks import PipelineError
-from pipeline.routing.context import random_routing
-from pipeline.routing.noise import Source
-from pipeline.routing.paths import along, choices, parts_of
-from pipeline.settings import Route
+from random_routing.errors import PipelineError
+from random_routing.integrations.structural import random_routing
+from random_routing.law.noise import Source
+from random_routing.models.paths import along, choices, parts_of
+from random_routing.settings import Route
 from tests.tiny import tiny_model_folder
 
 

@@ -12,10 +12,10 @@ from safetensors.numpy import load_file
 from tokenizers import pre_tokenizers
 
 from pipeline import fetch
-from pipeline.checks import PipelineError
-from pipeline.convert import convert_gguf
-from pipeline.files import read_json, sha256_file
-from pipeline.settings import Asset
+from random_routing.errors import PipelineError
+from random_routing.files import read_json, sha256_file
+from random_routing.settings import Asset
+from random_routing.sources.gguf import convert_gguf
 
 MODEL = Asset("toy", "model", ("pypi:toy==1.0",))
 

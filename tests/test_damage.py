@@ -16,17 +16,17 @@ import yaml
 from dvc.repo import Repo
 
 from pipeline import evaluate, generate, prepare, summarize, tune
-from pipeline.checks import PipelineError
-from pipeline.decoding.cellfile import read_cell
-from pipeline.decoding.model import load_model, load_tokenizer
-from pipeline.decoding.prepared import plan_task
-from pipeline.decoding.store import Store
-from pipeline.files import read_json, read_jsonl
-from pipeline.metrics.embedding import Embedder
-from pipeline.metrics.statfile import read_stats
-from pipeline.routing.cells import all_cells
-from pipeline.settings import load_settings
-from pipeline.sources.pypi import fetch_pypi
+from random_routing.errors import PipelineError
+from random_routing.files import read_json, read_jsonl
+from random_routing.law.cells import all_cells
+from random_routing.models.loading import load_model, load_tokenizer
+from random_routing.runs.cell_files import read_cell
+from random_routing.runs.prepared import plan_task
+from random_routing.runs.store import Store
+from random_routing.scoring.embedding import Embedder
+from random_routing.scoring.statistics_file import read_stats
+from random_routing.settings import load_settings
+from random_routing.sources.pypi import fetch_pypi
 from tests.attempts import outputs
 from tests.test_wheels import asset, wheel
 from tests.workspace import ROOT, inside, params, write_params
@@ -230,7 +230,8 @@ STAGES = [f"{stage}@{TASK}" for stage in ("fetch", "prepare", "generate", "evalu
 
 def test_dvc_makes_again_what_was_damaged_and_that_alone(work: Path) -> None:
     """`dvc status` after a flipped bit: the stage whose file it is, and its readers, which get the same bytes."""
-    shutil.copytree(ROOT / "pipeline", work / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pipeline", "random_routing"):
+        shutil.copytree(ROOT / name, work / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "dvc.yaml", work)
     (work / "data/params.checked").write_text("params.yaml is well formed\n")
     owners = {

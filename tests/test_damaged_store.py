@@ -7,8 +7,8 @@ import random
 from collections import Counter
 from pathlib import Path
 
-from pipeline.checks import PipelineError
-from pipeline.decoding.store import Store
+from random_routing.errors import PipelineError
+from random_routing.runs.store import Store
 from tests.test_damage import flipped
 
 

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import linregress
 
-from pipeline.metrics import METRICS
-from pipeline.metrics.compression import compression_stats
-from pipeline.metrics.ngrams import distinct_stats, entropy_stats, seq_rep_stats
-from pipeline.metrics.selfbleu import self_bleu_stats
-from pipeline.metrics.words import words
-from pipeline.metrics.zipf import zipf_stats
+from random_routing.metrics import METRICS
+from random_routing.metrics.compression import compression_stats
+from random_routing.metrics.ngrams import distinct_stats, entropy_stats, seq_rep_stats
+from random_routing.metrics.selfbleu import self_bleu_stats
+from random_routing.metrics.words import words
+from random_routing.metrics.zipf import zipf_stats
 from tests.test_metrics import cell, nltk_self_bleu, value
 
 TEXT = st.text(alphabet="ab .é漢\n", max_size=14)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from pipeline import summarize
-from pipeline.report.page import plots_show
+from random_routing.report.page import plots_show
 from tests import browser, synthetic
 
 ROOT = Path(__file__).parent.parent
@@ -49,7 +49,7 @@ def driver(project: Path) -> Iterator[Any]:
 
 
 def test_the_template_holds_the_library_of_this_version() -> None:
-    """Made by `python -m pipeline.report.page.plots_show`."""
+    """Made by `python -m random_routing.report.page.plots_show`."""
     assert (ROOT / plots_show.TEMPLATE).read_text(encoding="utf-8") == plots_show.template()
 
 

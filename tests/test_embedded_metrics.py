@@ -8,11 +8,11 @@ import warnings
 import numpy as np
 import pytest
 
-from pipeline.metrics import METRICS, CellTexts
-from pipeline.metrics.mauve import MIXTURES, clustered, mauve, mauve_stats, prepared
-from pipeline.metrics.resamples import resample_weights
-from pipeline.metrics.statistics import by_example, resampled
-from pipeline.metrics.vendi import vendi_stats
+from random_routing.metrics import METRICS, CellTexts
+from random_routing.metrics.mauve import MIXTURES, clustered, mauve, mauve_stats, prepared
+from random_routing.metrics.vendi import vendi_stats
+from random_routing.resampling.intervals import by_example, resampled
+from random_routing.resampling.weights import resample_weights
 from tests.test_metrics import cell, value
 
 EXAMPLES = 240

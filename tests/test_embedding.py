@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.checks import PipelineError
-from pipeline.metrics import embedding
-from pipeline.metrics.embedding import Embedder
+from random_routing.errors import PipelineError
+from random_routing.scoring import embedding
+from random_routing.scoring.embedding import Embedder
 from tests.tiny import tiny_embedder_folder
 
 TEXTS = [f"text {'ab ' * (i % 13)}{i}" for i in range(40)] + ["", "é 🎲", "x" * 500]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from pipeline.events import events
-from pipeline.settings import parse_settings
+from random_routing.runs.tensorboard import events
+from random_routing.settings import parse_settings
 from tests import synthetic
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from pipeline import fetch
-from pipeline.checks import PipelineError
-from pipeline.files import read_json, read_jsonl, sha256_file
-from pipeline.settings import ORIGIN, Asset
-from pipeline.sources.local import fetch_local
+from random_routing.errors import PipelineError
+from random_routing.files import read_json, read_jsonl, sha256_file
+from random_routing.settings import ORIGIN, Asset
+from random_routing.sources.local import fetch_local
 from tests.tiny import tiny_model_folder
 
 ROOT = Path(__file__).parent.parent

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.report.findings import findings, sentences, verdict
-from pipeline.report.records import TABLES, read_records, records_to_csv
-from pipeline.settings import parse_settings
+from random_routing.report.findings import findings, sentences, verdict
+from random_routing.report.tables.records import TABLES, read_records, records_to_csv
+from random_routing.settings import parse_settings
 from tests import synthetic
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.metrics.fluency import generator_stats, judge_stats, perplexity
-from pipeline.metrics.relevance import context_stats
+from random_routing.metrics.fluency import generator_stats, judge_stats, perplexity
+from random_routing.metrics.relevance import context_stats
 from tests.test_metrics import cell, value
 
 

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.decoding.forest import _place, decode, spans
-from pipeline.decoding.members import Trajectory
-from pipeline.decoding.model import load_model
-from pipeline.decoding.network import LanguageModel
-from pipeline.decoding.resolve import with_scales
-from pipeline.decoding.sampler import Sampler
-from pipeline.decoding.scorer import score
-from pipeline.routing.cells import Decoder, all_cells, representatives
-from pipeline.routing.noise import Source
-from pipeline.routing.vocabulary import Vocabulary
-from pipeline.settings import Base, load_settings
+from random_routing.decode.forcing import score
+from random_routing.decode.loop import _place, decode, spans
+from random_routing.decode.members import Trajectory
+from random_routing.decode.sampler import Sampler
+from random_routing.law.cells import Decoder, all_cells, representatives
+from random_routing.law.noise import Source
+from random_routing.law.vocabulary import Vocabulary
+from random_routing.models.loading import load_model
+from random_routing.models.network import LanguageModel
+from random_routing.runs.calibration import with_scales
+from random_routing.settings import Base, load_settings
 from tests.tiny import tiny_model_folder
 
 SETTINGS = load_settings(Path(__file__).parent.parent / "params.yaml")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.routing.gates import calibrated_scale, entropy_weights, weights
-from pipeline.routing.noise import Source
-from pipeline.routing.schedules import factors
-from pipeline.settings import Gate, Schedule
+from random_routing.law.gates import calibrated_scale, entropy_weights, weights
+from random_routing.law.noise import Source
+from random_routing.law.schedules import factors
+from random_routing.settings import Gate, Schedule
 
 TEXTS, STEPS = 4000, 50
 U = np.random.Generator(np.random.Philox(3)).random((TEXTS, STEPS))

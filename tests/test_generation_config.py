@@ -12,9 +12,9 @@ import pytest
 from transformers import GenerationConfig
 
 from pipeline import generate
-from pipeline.decoding.beam import beam_search
-from pipeline.decoding.generation import barred, switched_off
-from pipeline.decoding.model import load_model, read_shape
+from random_routing.decode.beam import beam_search
+from random_routing.models.generation_config import barred, switched_off
+from random_routing.models.loading import load_model, read_shape
 from tests.tiny import tiny_model_folder
 from tests.workspace import inside, make_workspace, params, write_params
 

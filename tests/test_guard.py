@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.checks import PipelineError
-from pipeline.decoding import guard
-from pipeline.decoding.execute import Executor, run_units
-from pipeline.decoding.guard import run_guarded
-from pipeline.decoding.memory import out_of_memory
-from pipeline.decoding.model import load_model
-from pipeline.decoding.plan import Plan, Text
-from pipeline.decoding.runner import Ready, grouped, make_ready, units
-from pipeline.decoding.store import Store
-from pipeline.decoding.workers import in_processes
-from pipeline.metrics import judge
-from pipeline.metrics.judge import Scored, Scores
+from random_routing.errors import PipelineError
+from random_routing.models.loading import load_model
+from random_routing.models.memory import out_of_memory
+from random_routing.runs import guard
+from random_routing.runs.blocks import Ready, grouped, make_ready, units
+from random_routing.runs.executors import Executor, run_units
+from random_routing.runs.guard import run_guarded
+from random_routing.runs.plan import Plan, Text
+from random_routing.runs.processes import in_processes
+from random_routing.runs.store import Store
+from random_routing.scoring import judge
+from random_routing.scoring.judge import Scored, Scores
 from tests.test_plan import plan
 from tests.tiny import tiny_model_folder
 

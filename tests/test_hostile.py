@@ -15,11 +15,11 @@ import yaml
 from safetensors.torch import load_file, save, save_file
 
 from pipeline import fetch
-from pipeline.checks import PipelineError, SettingsError
-from pipeline.decoding.model import load_model, load_tokenizer, read_shape
-from pipeline.metrics.embedding import Embedder
-from pipeline.settings import Asset, load_settings
-from pipeline.sources.pypi import extract
+from random_routing.errors import PipelineError, SettingsError
+from random_routing.models.loading import load_model, load_tokenizer, read_shape
+from random_routing.scoring.embedding import Embedder
+from random_routing.settings import Asset, load_settings
+from random_routing.sources.pypi import extract
 from tests.hostile import Marker
 from tests.tiny import tiny_embedder_folder, tiny_model_folder
 from tests.workspace import ROOT, write_params

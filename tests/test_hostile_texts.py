@@ -14,14 +14,14 @@ from tokenizers import Tokenizer, models, normalizers
 from transformers import PreTrainedTokenizerFast
 
 from pipeline import fetch, generate, prepare, stage
-from pipeline.checks import PipelineError
-from pipeline.decoding.examples import tokenize_prompts
-from pipeline.files import read_jsonl
-from pipeline.metrics import judge
-from pipeline.metrics.opening import opening_of
-from pipeline.tasks import TASKS, dialogue, template, translation
-from pipeline.tasks.examples import Generator
-from pipeline.tasks.usable import LeftOut
+from random_routing.errors import PipelineError
+from random_routing.files import read_jsonl
+from random_routing.runs.prompts import tokenize_prompts
+from random_routing.scoring import judge
+from random_routing.scoring.opening import opening_of
+from random_routing.tasks import TASKS, dialogue, template, translation
+from random_routing.tasks.examples import Generator
+from random_routing.tasks.usable import LeftOut
 from tests.test_prepare import GENERATOR, task
 from tests.tiny import byte_tokenizer
 from tests.workspace import inside, make_workspace, params, write_params

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.checks import PipelineError
-from pipeline.decoding.model import load_model
-from pipeline.files import read_jsonl
+from random_routing.errors import PipelineError
+from random_routing.files import read_jsonl
+from random_routing.models.loading import load_model
 from tests.hostile import Marker
 from tests.hub_server import PATIENT, Faults, hub
 from tests.tiny import tiny_model_folder
@@ -25,10 +25,10 @@ ROOT = Path(__file__).parent.parent
 PROGRAM = """
 import json, shutil, sys
 from pathlib import Path
-from pipeline.checks import PipelineError
+from random_routing.errors import PipelineError
 from pipeline.fetch import finish_model
-from pipeline.settings import Asset
-from pipeline.sources import SOURCES
+from random_routing.settings import Asset
+from random_routing.sources import SOURCES
 
 answers = {}
 for case, (kind, source, *more) in json.loads(sys.argv[1]).items():

@@ -109,7 +109,7 @@ SLOW = """\
 import time
 from pathlib import Path
 from pipeline import generate
-from pipeline.decoding.store import Store
+from random_routing.runs.store import Store
 from tests.attempts import Prepare, Counted
 
 def slow(store, items, put=Store.put):

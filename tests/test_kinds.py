@@ -18,10 +18,10 @@ from transformers import (
     T5EncoderModel,
 )
 
-from pipeline.checks import PipelineError
-from pipeline.decoding import probe
-from pipeline.decoding.model import check_model, load_model, load_tokenizer
-from pipeline.decoding.network import CausalModel
+from random_routing.errors import PipelineError
+from random_routing.models import probe
+from random_routing.models.loading import check_model, load_model, load_tokenizer
+from random_routing.models.network import CausalModel
 from tests.tiny import byte_tokenizer, config, tiny_model_folder
 
 NO_CACHE = {

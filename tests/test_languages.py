@@ -11,13 +11,13 @@ import sacrebleu
 from nltk.tokenize import wordpunct_tokenize
 from sacrebleu.metrics import BLEU, TER
 
-from pipeline.checks import SettingsError
-from pipeline.metrics import METRICS
-from pipeline.metrics.languages import LANGUAGES, UNKNOWN, WITH_SPACES, Language, language_of
-from pipeline.metrics.translation import signatures
-from pipeline.metrics.words import spaced, word_ids, words
-from pipeline.settings import parse_settings
-from pipeline.settings import tasks as task_settings
+from random_routing.errors import SettingsError
+from random_routing.metrics import METRICS
+from random_routing.metrics.languages import LANGUAGES, UNKNOWN, WITH_SPACES, Language, language_of
+from random_routing.metrics.translation import signatures
+from random_routing.metrics.words import spaced, word_ids, words
+from random_routing.settings import parse_settings
+from random_routing.settings import tasks as task_settings
 from tests.synthetic import raw_params
 from tests.test_metrics import cell, value
 from tests.test_prepare import task

@@ -33,7 +33,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("params.yaml", "python", "dvc.yaml", ".gitignore"):
         folder.mkdir(exist_ok=True)
         shutil.copy2(ROOT / name, folder)
-    shutil.copytree(ROOT / "pipeline", folder / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pipeline", "random_routing"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".venv").symlink_to(sys.prefix)
     (folder / ".gitignore").write_text(".venv\n__pycache__/\n")
     run(folder, "git", "init", "-q")

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.decoding.model import load_model
-from pipeline.decoding.network import LanguageModel
-from pipeline.decoding.store import Store
-from pipeline.metrics import likelihood
-from pipeline.metrics.judge import Scored
-from pipeline.metrics.likelihood import RATES, HumanProbabilities, Law, laws_of, likelihood_curve
-from pipeline.metrics.resamples import resample_weights
-from pipeline.routing.routes import unigram
-from pipeline.routing.vocabulary import Vocabulary
-from pipeline.settings import Base, Route, Variant
+from random_routing.law.routes import unigram
+from random_routing.law.vocabulary import Vocabulary
+from random_routing.models.loading import load_model
+from random_routing.models.network import LanguageModel
+from random_routing.resampling.weights import resample_weights
+from random_routing.runs.store import Store
+from random_routing.scoring import likelihood
+from random_routing.scoring.judge import Scored
+from random_routing.scoring.likelihood import RATES, HumanProbabilities, Law, laws_of, likelihood_curve
+from random_routing.settings import Base, Route, Variant
 from tests.tiny import tiny_model_folder
 
 UNIFORM, TOP, UNIGRAM = Route("uniform"), Route("top_k", k=3), Route("unigram")

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.checks import PipelineError
-from pipeline.metrics import METRICS, CellTexts
-from pipeline.metrics.comparison import Comparison
-from pipeline.metrics.measure import measure, task_resamples, without_nan
-from pipeline.metrics.statfile import Statistics, read_stats, write_stats
-from pipeline.metrics.statistics import interval
-from pipeline.routing.cells import all_cells
-from pipeline.settings import METRIC_TASKS, Settings, parse_settings
+from random_routing.comparison.task_comparison import Comparison
+from random_routing.errors import PipelineError
+from random_routing.law.cells import all_cells
+from random_routing.metrics import METRICS, CellTexts
+from random_routing.resampling.intervals import interval
+from random_routing.scoring.cell_metrics import measure, task_resamples, without_nan
+from random_routing.scoring.statistics_file import Statistics, read_stats, write_stats
+from random_routing.settings import METRIC_TASKS, Settings, parse_settings
 from tests import synthetic
 from tests.test_metrics import cell
 
@@ -282,7 +282,7 @@ def test_weights_that_are_drawn_anew_say_the_same(monkeypatch: pytest.MonkeyPatc
     """Of 1,000 resamples: other draws of the same law, whose interval ends differ by little of their distance."""
     made, ids = settings(), [f"{i:02}" for i in range(EXAMPLES)]
     held, _ = evaluated(made, ids, made_up(made))
-    monkeypatch.setattr("pipeline.metrics.resamples.MOST", 0)
+    monkeypatch.setattr("random_routing.resampling.weights.MOST", 0)
     drawn, _ = evaluated(made, ids, made_up(made))
     for one, other in zip(held["cells"], drawn["cells"], strict=True):
         for name, found in one["metrics"].items():

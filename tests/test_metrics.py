@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-from pipeline.metrics import METRICS, CellTexts, Metric
-from pipeline.metrics.base import ratio
-from pipeline.metrics.languages import WITH_SPACES
-from pipeline.metrics.selfbleu import self_bleu_stats
-from pipeline.metrics.translation import signatures
-from pipeline.metrics.words import words
-from pipeline.settings import METRIC_TASKS
+from random_routing.metrics import METRICS, CellTexts, Metric
+from random_routing.metrics.base import ratio
+from random_routing.metrics.languages import WITH_SPACES
+from random_routing.metrics.selfbleu import self_bleu_stats
+from random_routing.metrics.translation import signatures
+from random_routing.metrics.words import words
+from random_routing.settings import METRIC_TASKS
 
 TEXTS = [
     "the cat sat on the mat",

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.checks import PipelineError
-from pipeline.decoding.execute import run_units
-from pipeline.decoding.model import load_model
-from pipeline.decoding.runner import grouped, units
-from pipeline.decoding.sampling import NotFinite, distribution
-from pipeline.decoding.store import Store
-from pipeline.decoding.workers import in_processes
-from pipeline.metrics.judge import Scored, Scores
-from pipeline.settings import Base
+from random_routing.errors import PipelineError
+from random_routing.law.distribution import NotFinite, distribution
+from random_routing.models.loading import load_model
+from random_routing.runs.blocks import grouped, units
+from random_routing.runs.executors import run_units
+from random_routing.runs.processes import in_processes
+from random_routing.runs.store import Store
+from random_routing.scoring.judge import Scored, Scores
+from random_routing.settings import Base
 from tests.test_plan import plan
 from tests.tiny import tiny_model_folder
 

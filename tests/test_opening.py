@@ -12,16 +12,16 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from pipeline.decoding.model import load_model
-from pipeline.decoding.store import Store
-from pipeline.files import read_jsonl, write_json
-from pipeline.metrics import METRICS
-from pipeline.metrics.collect import Judge, add_judge
-from pipeline.metrics.judge import Scored, score_unit, tokenize
-from pipeline.metrics.opening import NONE, Opening, opening_of
-from pipeline.metrics.recovery import Judged
-from pipeline.settings import Settings, load_settings
-from pipeline.tasks import TASKS
+from random_routing.files import read_jsonl, write_json
+from random_routing.metrics import METRICS
+from random_routing.models.loading import load_model
+from random_routing.runs.store import Store
+from random_routing.scoring.collect import Judge, add_judge
+from random_routing.scoring.judge import Scored, score_unit, tokenize
+from random_routing.scoring.opening import NONE, Opening, opening_of
+from random_routing.scoring.recovery import Judged
+from random_routing.settings import Settings, load_settings
+from random_routing.tasks import TASKS
 from tests.test_metrics import cell
 from tests.tiny import tiny_model_folder
 from tests.workspace import inside, params, write_params

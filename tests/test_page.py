@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.decoding.cellfile import write_cell
-from pipeline.report import choose
-from pipeline.report.page import samples
-from pipeline.report.page.build import embedded, marked, page
-from pipeline.report.page.contours import contours
-from pipeline.settings import parse_settings
+from random_routing.report import choose
+from random_routing.report.page import samples
+from random_routing.report.page.build import embedded, marked, page
+from random_routing.report.page.contours import contours
+from random_routing.runs.cell_files import write_cell
+from random_routing.settings import parse_settings
 from tests import synthetic
 from tests.pages import ABOUT, COSTS, HOSTILE, made_page, made_samples
 

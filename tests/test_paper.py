@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.files import read_jsonl
-from pipeline.routing.cells import all_cells
-from pipeline.settings import Settings, load_settings
+from random_routing.files import read_jsonl
+from random_routing.law.cells import all_cells
+from random_routing.settings import Settings, load_settings
 from tests.hub_server import PATIENT, hub
 from tests.tiny import byte_tokenizer, tiny_model_folder
 from tests.workspace import ROOT

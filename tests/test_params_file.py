@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.checks import LONGEST_NAME, SettingsError
-from pipeline.decoding.store import content_key
-from pipeline.routing.cells import all_cells
-from pipeline.settings import load_settings, parse_settings
-from pipeline.settings.yamlfile import read_yaml
+from random_routing.errors import SettingsError
+from random_routing.law.cells import all_cells
+from random_routing.runs.store import content_key
+from random_routing.settings import load_settings, parse_settings
+from random_routing.settings.checks import LONGEST_NAME
+from random_routing.settings.yamlfile import read_yaml
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")

@@ -13,16 +13,11 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, DynamicCache
 
-from pipeline.checks import PipelineError
-from pipeline.decoding.model import read_shape
-from pipeline.decoding.network import experts_of, heads_of
-from pipeline.routing.paths import (
-    along,
-    check_parts,
-    choices,
-    parts_of,
-)
-from pipeline.settings import Route
+from random_routing.errors import PipelineError
+from random_routing.models.loading import read_shape
+from random_routing.models.network import experts_of, heads_of
+from random_routing.models.paths import along, check_parts, choices, parts_of
+from random_routing.settings import Route
 from tests.tiny import tiny_model_folder
 
 HEADS, LAYERS, EXPERTS = Route("heads", drop=0.5), Route("layers", drop=0.5), Route("experts")

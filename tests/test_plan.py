@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.checks import PipelineError
-from pipeline.decoding import network
-from pipeline.decoding.examples import Example, shared_prefix
-from pipeline.decoding.execute import run_units
-from pipeline.decoding.model import load_model, read_shape
-from pipeline.decoding.network import Shape
-from pipeline.decoding.plan import Plan, make_plan
-from pipeline.decoding.runner import grouped, units
-from pipeline.decoding.store import Store
-from pipeline.decoding.workers import in_processes
-from pipeline.routing.cells import routing_cells
-from pipeline.routing.vocabulary import Vocabulary
-from pipeline.settings import Settings, Task, parse_settings
+from random_routing.errors import PipelineError
+from random_routing.law.cells import routing_cells
+from random_routing.law.vocabulary import Vocabulary
+from random_routing.models import network
+from random_routing.models.loading import load_model, read_shape
+from random_routing.models.network import Shape
+from random_routing.runs.blocks import grouped, units
+from random_routing.runs.executors import run_units
+from random_routing.runs.plan import Plan, make_plan
+from random_routing.runs.processes import in_processes
+from random_routing.runs.prompts import Example, shared_prefix
+from random_routing.runs.store import Store
+from random_routing.settings import Settings, Task, parse_settings
 from tests.tiny import tiny_model_folder
 from tests.workspace import params
 

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from pipeline import plot, summarize
-from pipeline.checks import PipelineError
-from pipeline.report import choose, heatmap, labels, names, routing, style, tuning
-from pipeline.report.table import Row
-from pipeline.settings import Base, Route, Variant, load_settings
+from random_routing.errors import PipelineError
+from random_routing.report import choose, names
+from random_routing.report.figures import heatmap, labels, style, tuning
+from random_routing.report.figures import routes as routing
+from random_routing.report.tables.cells import Row
+from random_routing.settings import Base, Route, Variant, load_settings
 from tests import synthetic
 
 TOP = Route("top_k", 20)

@@ -13,12 +13,12 @@ from huggingface_hub.utils import filter_repo_objects
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
-from pipeline.checks import PipelineError
-from pipeline.decoding.pooling import POOLING, Embedding, read_embedding
-from pipeline.decoding.roles import check_embedder
-from pipeline.metrics.embedding import Embedder
-from pipeline.settings import Asset
-from pipeline.sources.hub import patterns
+from random_routing.errors import PipelineError
+from random_routing.models.pooling import POOLING, Embedding, read_embedding
+from random_routing.models.roles import check_embedder
+from random_routing.scoring.embedding import Embedder
+from random_routing.settings import Asset
+from random_routing.sources.hub import patterns
 from tests.tiny import byte_tokenizer, config, tiny_embedder_folder, tiny_model_folder
 
 STATES = torch.tensor(

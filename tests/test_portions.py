@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from pipeline import evaluate
-from pipeline.decoding.forest import Work
-from pipeline.decoding.recheck import Sample
-from pipeline.decoding.store import Store
-from pipeline.metrics import judge, portions
-from pipeline.metrics.embedding import Embeddings
-from pipeline.metrics.judge import Scored, Scores
+from random_routing.decode.loop import Work
+from random_routing.metrics import portions
+from random_routing.runs.recheck import Sample
+from random_routing.runs.store import Store
+from random_routing.scoring import judge
+from random_routing.scoring.embedding import Embeddings
+from random_routing.scoring.judge import Scored, Scores
 from tests.workspace import inside, params, write_params
 
 MADE = [Path(f"data/metrics/textgen.{kind}") for kind in ("json", "stats.parquet")]

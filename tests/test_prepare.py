@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from pipeline import prepare
-from pipeline.checks import PipelineError
-from pipeline.decoding.examples import check_context, tokenize_prompts
-from pipeline.decoding.network import Shape
-from pipeline.files import SEAL
-from pipeline.settings import Asset, Task, load_settings
-from pipeline.tasks import TASKS, dialogue, textgen, translation
-from pipeline.tasks.examples import Generator, in_stable_order
+from random_routing.errors import PipelineError
+from random_routing.files import SEAL
+from random_routing.models.network import Shape
+from random_routing.runs.prompts import check_context, tokenize_prompts
+from random_routing.settings import Asset, Task, load_settings
+from random_routing.tasks import TASKS, dialogue, textgen, translation
+from random_routing.tasks.examples import Generator, in_stable_order
 from tests.tiny import byte_tokenizer, tiny_embedder_folder, tiny_model_folder
 
 ROOT = Path(__file__).parent.parent

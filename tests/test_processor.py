@@ -15,13 +15,14 @@ import torch
 from scipy import stats
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-from pipeline.routing import context, processor
-from pipeline.routing.context import random_routing
-from pipeline.routing.noise import Source
-from pipeline.routing.processor import RandomRoutingLogitsProcessor, vocabulary_of
-from pipeline.routing.routes import frozen
-from pipeline.routing.vocabulary import Vocabulary
-from pipeline.settings import Base, Gate, Route
+from random_routing.integrations import processor
+from random_routing.integrations import structural as context
+from random_routing.integrations.processor import RandomRoutingLogitsProcessor, vocabulary_of
+from random_routing.integrations.structural import random_routing
+from random_routing.law.noise import Source
+from random_routing.law.routes import frozen
+from random_routing.law.vocabulary import Vocabulary
+from random_routing.settings import Base, Gate, Route
 from tests.tiny import byte_tokenizer, tiny_model_folder
 
 # Tokens 0, 1, 2 and 3 may be drawn at random; 4 ends a text.

@@ -14,14 +14,14 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pipeline.checks import PipelineError
-from pipeline.decoding import products
-from pipeline.decoding.invariant import ACTIVATIONS, whole_vectors
-from pipeline.decoding.model import load_model
-from pipeline.decoding.numerics import check_numerics, numerics
-from pipeline.decoding.products import dots, sums
-from pipeline.decoding.scorer import score
-from pipeline.metrics.embedding import Embedder
+from random_routing.decode.forcing import score
+from random_routing.errors import PipelineError
+from random_routing.models import products
+from random_routing.models.invariant import ACTIVATIONS, whole_vectors
+from random_routing.models.loading import load_model
+from random_routing.models.numerics import check_numerics, numerics
+from random_routing.models.products import dots, sums
+from random_routing.scoring.embedding import Embedder
 from tests.tiny import tiny_embedder_folder, tiny_model_folder
 
 SHAPES = [(1, 1, 1, 1, 1), (2, 3, 3, 64, 80), (3, 2, 5, 7, 1), (5, 1, 4, 256, 33), (2, 4, 30, 16, 61)]

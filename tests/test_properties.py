@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import stage
-from pipeline.checks import PipelineError, SettingsError
-from pipeline.routing.cells import all_cells
-from pipeline.settings import Settings, load_settings, parse_settings
+from random_routing.errors import PipelineError, SettingsError
+from random_routing.law.cells import all_cells
+from random_routing.settings import Settings, load_settings, parse_settings
 from tests.generated import TEXT, VALUES, cases, one_line
 
 ROOT = Path(__file__).parent.parent

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import prepare
-from pipeline.checks import PipelineError
-from pipeline.decoding.examples import tokenize_prompts
-from pipeline.settings import Asset, Task, load_settings
-from pipeline.tasks import TASKS
-from pipeline.tasks.examples import Generator
-from pipeline.tasks.readers import READERS
+from random_routing.errors import PipelineError
+from random_routing.runs.prompts import tokenize_prompts
+from random_routing.settings import Asset, Task, load_settings
+from random_routing.tasks import TASKS
+from random_routing.tasks.examples import Generator
+from random_routing.tasks.readers import READERS
 from tests.generated import JSON, TEXT, cases, one_line
 from tests.tiny import byte_tokenizer
 

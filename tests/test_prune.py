@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import check, evaluate, generate
-from pipeline.files import sealed, write_json
+from random_routing.files import sealed, write_json
 from tests.workspace import inside, params, write_params
 
 KEPT = [

@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 
 from pipeline import evaluate, generate
-from pipeline.checks import PipelineError, SettingsError
-from pipeline.decoding import cluster as executor
-from pipeline.decoding import execute
-from pipeline.decoding.cluster import on_ray
-from pipeline.decoding.execute import run_units
-from pipeline.decoding.runner import grouped, units
-from pipeline.decoding.store import Store
-from pipeline.decoding.workers import in_processes
-from pipeline.metrics import collect
-from pipeline.settings import Cluster, parse_settings
+from random_routing.errors import PipelineError, SettingsError
+from random_routing.runs import executors as execute
+from random_routing.runs import ray_workers as executor
+from random_routing.runs.blocks import grouped, units
+from random_routing.runs.executors import run_units
+from random_routing.runs.processes import in_processes
+from random_routing.runs.ray_workers import on_ray
+from random_routing.runs.store import Store
+from random_routing.scoring import collect
+from random_routing.settings import Cluster, parse_settings
 from tests.ray_nodes import at, needs_ray, nodes_of
 from tests.ray_units import deadly, die, load
 from tests.test_guard import judged, load_poisoned
@@ -193,8 +193,8 @@ import sys
 from pathlib import Path
 from functools import partial
 from pipeline import interrupt, stage
-from pipeline.decoding.cluster import on_ray
-from pipeline.settings import Cluster
+from random_routing.runs.ray_workers import on_ray
+from random_routing.settings import Cluster
 from tests.ray_units import load, waits
 
 def main(argv):

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.decoding import cluster
-from pipeline.decoding.cluster import Pool, on_ray
+from random_routing.runs import ray_workers as cluster
+from random_routing.runs.ray_workers import Pool, on_ray
 from tests.ray_nodes import at, needs_ray, nodes_of
 from tests.ray_units import (
     dies_at_work_once,

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.checks import PipelineError
-from pipeline.settings import Asset, Task, load_settings
-from pipeline.tasks.readers import READERS
+from random_routing.errors import PipelineError
+from random_routing.settings import Asset, Task, load_settings
+from random_routing.tasks.readers import READERS
 
 ROOT = Path(__file__).parent.parent
 TASKS = load_settings(ROOT / "params.yaml").tasks

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from benchmarks import evaluation, scale, scale_out, statistics
 from benchmarks.decode import table as decode_table
-from pipeline.files import read_json
-from pipeline.metrics import METRICS
+from random_routing.files import read_json
+from random_routing.metrics import METRICS
 
 ROOT = Path(__file__).parent.parent
 

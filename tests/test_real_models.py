@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.decoding.members import Trajectory
-from pipeline.decoding.model import has_bfloat16, load_model
-from pipeline.decoding.network import LanguageModel
-from pipeline.decoding.plan import Plan, Text
-from pipeline.decoding.prepared import plan_task
-from pipeline.decoding.runner import Ready, grouped, make_ready, run_beam, run_block, units
-from pipeline.routing.cells import all_cells
-from pipeline.settings import Task, load_settings
+from random_routing.decode.members import Trajectory
+from random_routing.law.cells import all_cells
+from random_routing.models.loading import has_bfloat16, load_model
+from random_routing.models.network import LanguageModel
+from random_routing.runs.blocks import Ready, grouped, make_ready, run_beam, run_block, units
+from random_routing.runs.plan import Plan, Text
+from random_routing.runs.prepared import plan_task
+from random_routing.settings import Task, load_settings
 
 pytestmark = pytest.mark.real
 SETTINGS = load_settings()

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from pipeline import evaluate, generate, tune
-from pipeline.checks import PipelineError
-from pipeline.cost import path
-from pipeline.decoding import recheck as module
-from pipeline.decoding import runner
-from pipeline.decoding.recheck import Sample, recheck
-from pipeline.decoding.store import Store
-from pipeline.files import read_json
-from pipeline.metrics import judge
+from random_routing.errors import PipelineError
+from random_routing.files import read_json
+from random_routing.runs import blocks as runner
+from random_routing.runs import recheck as module
+from random_routing.runs.cost import path
+from random_routing.runs.recheck import Sample, recheck
+from random_routing.runs.store import Store
+from random_routing.scoring import judge
 from tests.workspace import inside, make_workspace
 
 

@@ -26,7 +26,7 @@ def canonical(name: str) -> str:
 def imported() -> set[str]:
     """Distributions whose modules are imported anywhere here, also inside functions."""
     modules = set()
-    for folder in ("pipeline", "benchmarks", "tests"):
+    for folder in ("pipeline", "random_routing", "benchmarks", "tests"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Import):

@@ -9,9 +9,9 @@ from types import ModuleType
 import pytest
 
 from pipeline import evaluate, fetch, generate, prepare, tune
-from pipeline.checks import PipelineError
-from pipeline.decoding.roles import check_roles
-from pipeline.settings import load_settings
+from random_routing.errors import PipelineError
+from random_routing.models.roles import check_roles
+from random_routing.settings import load_settings
 from tests.test_kinds import OTHERS, one_line, saved
 from tests.tiny import tiny_model_folder
 from tests.workspace import inside, make_workspace, params, write_params

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy import stats
 
-from pipeline.routing.cells import (
+from random_routing.law.cells import (
     Decoder,
     all_cells,
     distinct_decoder,
@@ -19,10 +19,10 @@ from pipeline.routing.cells import (
     representatives,
     routing_cells,
 )
-from pipeline.routing.law import effective_rate, mix, routed
-from pipeline.routing.noise import PURPOSES, Source, uniforms
-from pipeline.settings import Base, Gate, Route, Schedule, Variant, exploration_weight, load_settings
-from pipeline.settings.variants import PRESETS
+from random_routing.law.mixing import effective_rate, mix, routed
+from random_routing.law.noise import PURPOSES, Source, uniforms
+from random_routing.settings import Base, Gate, Route, Schedule, Variant, exploration_weight, load_settings
+from random_routing.settings.variants import PRESETS
 
 SETTINGS = load_settings(Path(__file__).parent.parent / "params.yaml")
 UNIFORM, TOP = Route("uniform"), Route("top_k", 20)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.checks import PipelineError
-from pipeline.metrics.base import CellTexts
-from pipeline.metrics.recovery import LAGS, Judged, by_character, by_token, isolated, recovery
-from pipeline.metrics.resamples import resample_weights
-from pipeline.metrics.routing import gate_rates, identity
-from pipeline.routing.cells import Cell, routing_cells
-from pipeline.settings import BY_R, Settings, parse_settings
-from pipeline.tasks import TASKS
+from random_routing.errors import PipelineError
+from random_routing.law.cells import Cell, routing_cells
+from random_routing.metrics.base import CellTexts
+from random_routing.resampling.weights import resample_weights
+from random_routing.scoring.gate_rates import gate_rates, identity
+from random_routing.scoring.recovery import LAGS, Judged, by_character, by_token, isolated, recovery
+from random_routing.settings import BY_R, Settings, parse_settings
+from random_routing.tasks import TASKS
 from tests.test_metrics import cell
 from tests.tiny import byte_tokenizer, metaspace_tokenizer
 from tests.workspace import params

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.decoding.examples import Example
-from pipeline.decoding.members import Trajectory
-from pipeline.decoding.rows import cell_row
-from pipeline.metrics.celltexts import human_texts
-from pipeline.settings import parse_settings
+from random_routing.decode.members import Trajectory
+from random_routing.runs.cell_rows import cell_row
+from random_routing.runs.prompts import Example
+from random_routing.scoring.cell_texts import human_texts
+from random_routing.settings import parse_settings
 from tests.tiny import byte_tokenizer, metaspace_tokenizer, wordpiece_tokenizer
 from tests.workspace import params
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import sacrebleu
 
-from pipeline.metrics import METRICS, CellTexts
-from pipeline.metrics.samples import best, groups
+from random_routing.metrics import METRICS, CellTexts
+from random_routing.metrics.samples import best, groups
 from tests.test_metrics import cell, value
 
 TEXTS = [

@@ -9,14 +9,14 @@ import pytest
 import torch
 from scipy import stats
 
-from pipeline.decoding.sampler import Sampler
-from pipeline.decoding.sampling import probabilities
-from pipeline.routing.cells import NO_ROUTE, Decoder
-from pipeline.routing.law import routed
-from pipeline.routing.noise import Source
-from pipeline.routing.routes import frozen, unigram
-from pipeline.routing.vocabulary import Vocabulary
-from pipeline.settings import Base, Gate, Route, Schedule
+from random_routing.decode.sampler import Sampler
+from random_routing.law.cells import NO_ROUTE, Decoder
+from random_routing.law.distribution import probabilities
+from random_routing.law.mixing import routed
+from random_routing.law.noise import Source
+from random_routing.law.routes import frozen, unigram
+from random_routing.law.vocabulary import Vocabulary
+from random_routing.settings import Base, Gate, Route, Schedule
 
 UNIFORM, UNIGRAM, FROZEN = Route("uniform"), Route("unigram"), Route("frozen", concentration=1.0)
 ENTROPY = Gate("entropy", scale=0.6)

@@ -17,8 +17,8 @@ from transformers import (
     TypicalLogitsWarper,
 )
 
-from pipeline.decoding.sampling import distribution, likeliest, probabilities
-from pipeline.settings import Base
+from random_routing.law.distribution import distribution, likeliest, probabilities
+from random_routing.settings import Base
 
 P = torch.tensor([[0.5, 0.25, 0.15, 0.07, 0.03]])
 

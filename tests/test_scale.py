@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks import scale
-from pipeline.files import read_json
+from random_routing.files import read_json
 
 TEXTS, FEW, MANY = 20_000, 2, 8
 ALLOWED = 30  # MiB; a cell of so many texts takes over 13, so that six more in memory would take 80

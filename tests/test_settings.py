@@ -10,18 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.checks import SettingsError
-from pipeline.report import style
-from pipeline.settings import (
-    Base,
-    Gate,
-    Route,
-    Schedule,
-    Variant,
-    load_settings,
-    parse_settings,
-)
-from pipeline.settings.variants import BASELINES
+from random_routing.errors import SettingsError
+from random_routing.report.figures import style
+from random_routing.settings import Base, Gate, Route, Schedule, Variant, load_settings, parse_settings
+from random_routing.settings.variants import BASELINES
 
 ROOT = Path(__file__).parent.parent
 

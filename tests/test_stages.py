@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import evaluate, fetch, generate, prepare
-from pipeline.decoding.cellfile import read_cell
-from pipeline.decoding.examples import Example
-from pipeline.decoding.plan import Job, Text
-from pipeline.decoding.runner import grouped, units
-from pipeline.files import read_json, read_jsonl
-from pipeline.routing.cells import Decoder
-from pipeline.settings import Base
+from random_routing.files import read_json, read_jsonl
+from random_routing.law.cells import Decoder
+from random_routing.runs.blocks import grouped, units
+from random_routing.runs.cell_files import read_cell
+from random_routing.runs.plan import Job, Text
+from random_routing.runs.prompts import Example
+from random_routing.settings import Base
 from tests.attempts import Killed, attempt
 from tests.test_events import read as read_events
 from tests.tiny import tiny_model_folder

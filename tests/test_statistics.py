@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.metrics.base import ratio
-from pipeline.metrics.resamples import resample_weights
-from pipeline.metrics.statistics import (
+from random_routing.metrics.base import ratio
+from random_routing.resampling.intervals import (
     Sampled,
     by_example,
     interval,
     paired_difference,
     percentile_interval,
 )
+from random_routing.resampling.weights import resample_weights
 
 
 def test_weights_are_resamples() -> None:

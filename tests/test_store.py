@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.checks import PipelineError
-from pipeline.decoding.store import Store, content_key, open_store
+from random_routing.errors import PipelineError
+from random_routing.runs.store import Store, content_key, open_store
 
 ALL_CODES = {  # of SQLite's errors, without their extensions
     value for name, value in vars(sqlite3).items()
@@ -86,7 +86,7 @@ def test_a_second_process_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert not (tmp_path / "done").exists()
         go_on.set()
 
-    monkeypatch.setattr("pipeline.decoding.store.say", said)
+    monkeypatch.setattr("random_routing.runs.store.say", said)
     with open_store("generate", tmp_path):
         assert go_on.is_set() and (tmp_path / "done").exists()
     process.join()

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from pipeline import summarize
-from pipeline.checks import PipelineError
-from pipeline.report.summary import summarize_task
-from pipeline.report.table import Row, Value, from_csv, rows_of, to_csv
-from pipeline.settings import Base, Route, Variant
+from random_routing.errors import PipelineError
+from random_routing.report.tables.cells import Row, Value, from_csv, rows_of, to_csv
+from random_routing.report.tables.summary import summarize_task
+from random_routing.settings import Base, Route, Variant
 from tests import synthetic
 
 NAN = math.nan

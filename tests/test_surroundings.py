@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from pipeline import fetch, prepare
-from pipeline.checks import PipelineError
-from pipeline.files import read_jsonl
+from random_routing.errors import PipelineError
+from random_routing.files import read_jsonl
 from tests.attempts import Clock, attempt, outputs
 from tests.workspace import ROOT, inside, make_workspace, params, write_params
 

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from pipeline.checks import PipelineError
-from pipeline.files import read_jsonl
-from pipeline.settings import FAULT, ORIGIN, Asset
-from pipeline.settings.assets import parse_asset
-from pipeline.sources.local import fetch_local
+from random_routing.errors import PipelineError
+from random_routing.files import read_jsonl
+from random_routing.settings import FAULT, ORIGIN, Asset
+from random_routing.settings.assets import parse_asset
+from random_routing.sources.local import fetch_local
 
 
 def fetched(path: Path, *, encoding: str = "utf-8", **fields: str) -> list[dict[str, Any]]:

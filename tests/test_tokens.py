@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decoding.tokens import continuation, decode_text, encode_after, pieces, token_ends
+from random_routing.models.tokens import continuation, decode_text, encode_after, pieces, token_ends
 from tests.tiny import byte_tokenizer, metaspace_tokenizer, wordpiece_tokenizer
 
 TOKENIZERS: dict[str, Any] = {

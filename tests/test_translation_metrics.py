@@ -11,10 +11,10 @@ import pytest
 import sacrebleu
 from sacrebleu.metrics import BLEU, CHRF, TER
 
-from pipeline.metrics import METRICS
-from pipeline.metrics.languages import WITH_SPACES
-from pipeline.metrics.translation import signatures
-from pipeline.settings import METRIC_TASKS
+from random_routing.metrics import METRICS
+from random_routing.metrics.languages import WITH_SPACES
+from random_routing.metrics.translation import signatures
+from random_routing.settings import METRIC_TASKS
 from tests.test_metrics import cell, value
 
 SCORERS = {"bleu": BLEU(force=True), "chrf": CHRF(), "ter": TER()}

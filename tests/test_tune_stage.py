@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from pipeline import generate, tune
-from pipeline.files import read_json, read_jsonl
-from pipeline.routing.cells import all_cells
-from pipeline.settings import load_settings, parse_settings
+from random_routing.files import read_json, read_jsonl
+from random_routing.law.cells import all_cells
+from random_routing.settings import load_settings, parse_settings
 from tests.attempts import KilledAtLine, attempt
 from tests.test_events import read as read_events
 from tests.workspace import inside, params, write_params

@@ -11,14 +11,14 @@ import numpy as np
 import optuna
 import pytest
 
-from pipeline.checks import SettingsError
-from pipeline.metrics.statistics import Sampled
-from pipeline.routing.cells import Cell, Decoder
-from pipeline.settings import Base, Settings, parse_settings
 from pipeline.tune import differences, split
-from pipeline.tuning.scorer import Score
-from pipeline.tuning.space import families, plain, suggest
-from pipeline.tuning.study import batches, open_study, rungs, search, winner
+from random_routing.errors import SettingsError
+from random_routing.law.cells import Cell, Decoder
+from random_routing.resampling.intervals import Sampled
+from random_routing.settings import Base, Settings, parse_settings
+from random_routing.tuning.reward import Score
+from random_routing.tuning.space import families, plain, suggest
+from random_routing.tuning.study import batches, open_study, rungs, search, winner
 from tests import synthetic
 
 EXAMPLES = 16

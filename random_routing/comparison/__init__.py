@@ -1,0 +1,1 @@
+"""Is routing better than other decoders at equal diversity?"""

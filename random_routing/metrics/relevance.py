@@ -1,0 +1,57 @@
+"""Cosine similarity of sentence embeddings (Reimers & Gurevych 2019)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from random_routing.metrics.base import CellTexts, Metric, columns, ratio
+
+COSINE = "cosine of unit vectors|embedder:{embedder}|{pooling}"
+COSINE_UNIT = "cosine, -1 to 1"
+SOURCE = "Reimers & Gurevych 2019"
+LEFT_OUT = "|empty texts:left out, see empty"
+FIRST = "|to:first reference"
+EMPTY = "every text is empty"
+
+
+def cosine_stats(cell: CellTexts, others: np.ndarray) -> np.ndarray:
+    """(R, 2): cosine with the other's unit vector, and 1; (0, 0) for an empty text, which has no
+    meaning to compare: the metric `empty` shows their share.
+    """
+    there = np.array([bool(text.strip()) for text in cell.texts], dtype=np.float64)
+    cosine = (cell.text_embeddings.astype(np.float64) * others.astype(np.float64)).sum(1)
+    return columns(cosine * there, there)
+
+
+def context_stats(cell: CellTexts) -> np.ndarray:
+    return cosine_stats(cell, cell.source_embeddings)
+
+
+def reference_stats(cell: CellTexts) -> np.ndarray:
+    return cosine_stats(cell, cell.reference_embeddings)
+
+
+METRICS = (
+    Metric(
+        name="context_similarity",
+        label="similarity to the context",
+        unit=COSINE_UNIT,
+        higher_is_better=True,
+        source=SOURCE,
+        signature=COSINE + LEFT_OUT,
+        stats=context_stats,
+        aggregate=ratio,
+        undefined=EMPTY,
+    ),
+    Metric(
+        name="reference_similarity",
+        label="similarity to the human text",
+        unit=COSINE_UNIT,
+        higher_is_better=True,
+        source=SOURCE,
+        signature=COSINE + FIRST + LEFT_OUT,
+        stats=reference_stats,
+        aggregate=ratio,
+        undefined=EMPTY,
+    ),
+)

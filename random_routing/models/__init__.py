@@ -1,0 +1,1 @@
+"""Language models: loading, one interface, key/value cache, batch-invariant arithmetic."""

@@ -1,0 +1,102 @@
+"""Which metrics and which rows stand for what: shared by the summary and the figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from random_routing.report.tables.cells import Row
+from random_routing.settings import Base, Variant
+
+# The first of each that the table holds is used, so that any metric may be switched off.
+DIVERSITY = ("distinct_2", "distinct_3", "distinct_1", "self_bleu")
+FLUENCY = ("perplexity", "generator_perplexity")
+RELEVANCE = {
+    "textgen": ("context_similarity",),
+    "dialogue": ("reference_similarity", "context_similarity"),
+    "translation": ("bleu", "chrf", "ter"),
+}
+# What the quality-diversity question is asked of. Open-ended text has no reference to be near to.
+QUALITY = {
+    "textgen": (*FLUENCY, "context_similarity"),
+    "dialogue": (*RELEVANCE["dialogue"], *FLUENCY),
+    "translation": (*RELEVANCE["translation"], *FLUENCY),
+}
+# The human text is the first reference itself: its own value says nothing.
+AGAINST_REFERENCE = (
+    "reference_similarity", "oracle_similarity", "bleu", "bleu_2", "chrf", "ter", "oracle_bleu", "oracle_chrf",
+    "mauve", "fluency_gap",
+)  # fmt: skip
+
+
+def pick(names: Sequence[str], rows: Sequence[Row]) -> str | None:
+    """The first metric that any cell but the human one has a value of."""
+    for name in names:
+        if any(row.family != "human" and not math.isnan(row.get(name).value) for row in rows):
+            return name
+    return None
+
+
+def variants_in(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Variant → its routing rows, in the table's order."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.family == "routing":
+            found.setdefault(row.variant, []).append(row)
+    return found
+
+
+def baselines_in(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Baseline family → its rows in the order of their setting."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.family not in ("routing", "human"):
+            found.setdefault(row.family, []).append(row)
+    return {family: sorted(members, key=lambda row: row.setting) for family, members in found.items()}
+
+
+def human_in(rows: Sequence[Row]) -> Row | None:
+    return next((row for row in rows if row.family == "human"), None)
+
+
+def distinct(rows: Sequence[Row]) -> list[Row]:
+    """One row a distinct decoder, in the order of r."""
+    first: dict[str, Row] = {}
+    for row in rows:
+        first.setdefault(row.decoder, row)
+    return sorted(first.values(), key=lambda row: row.r)
+
+
+@dataclass(frozen=True)
+class Line:
+    """Rows of a variant that differ in one knob. knob: "r", "q", "λ"; "" where nothing connects them."""
+
+    knob: str
+    rows: tuple[Row, ...]
+
+
+def lines(rows: Sequence[Row], variant: Variant) -> list[Line]:
+    """A collapsing variant is one line over r; else q alone (no λ-route) and λ alone (q = 0)."""
+    if variant.collapses:
+        return [Line("r", tuple(distinct(rows)))]
+    never = {"explore": 0.0, "exploit": 1.0}  # the λ at which its route is never taken
+    q_alone = distinct([row for row in rows if row.lam == never[row.lambda_means]])
+    lambda_alone = distinct([row for row in rows if row.q == 0])
+    if len(q_alone) == len(lambda_alone) == 1:  # both are the base decoder alone
+        return [Line("r", tuple(q_alone))]
+    edges = [
+        Line(knob, tuple(edge)) for knob, edge in (("q", q_alone), ("λ", lambda_alone)) if len(edge) > 1
+    ]
+    return edges or [Line("", tuple(distinct(rows)))]
+
+
+def plain(rows: Sequence[Row], variants: dict[str, Variant], base: Base) -> Row | None:
+    """The row of a base decoder without routes: a baseline, or the variant that routes on it."""
+    for row in rows:
+        greedy = row.family == "greedy" and base.greedy
+        sampling = row.family == "temperature" and row.setting == 1 and base == Base()
+        routing = row.family == "routing" and row.r == 0 and variants[row.variant].base == base
+        if greedy or sampling or routing:
+            return row
+    return None

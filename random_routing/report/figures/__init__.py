@@ -1,0 +1,1 @@
+"""The figures in `reports/plots/`."""

@@ -1,0 +1,68 @@
+"""Quality of routing minus that of a curve of baselines at the same diversity, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from random_routing.report.figures import style
+from random_routing.report.names import METRIC_NAMES
+from random_routing.report.tables.cells import Row
+from random_routing.settings import CURVES, Settings
+
+
+def draw(records: Sequence[dict[str, str]], rows: Sequence[Row], settings: Settings) -> Figure | None:
+    """A panel a curve: x the decoder's diversity, y the difference. records: a task's `reports/matched.csv`.
+
+    None where no decoder can be compared.
+    """
+    shown = [record for record in records if record["difference"]]
+    if not shown:
+        return None
+    by_name = {row.cell: row for row in rows}
+    looks = {name: style.variant_look(name, i) for i, name in enumerate(settings.variants)}
+    curves = [curve for curve in CURVES if any(record["curve"] == curve for record in shown)]
+    figure = Figure(figsize=(style.WIDTH, 3.8), layout="constrained")
+    panels = figure.subplots(1, len(curves), squeeze=False, sharey=True)[0]
+    for ax, curve in zip(panels, curves, strict=True):
+        _panel(ax, [r for r in shown if r["curve"] == curve], by_name, looks, settings)
+        ax.set_title(f"minus the {CURVES[curve]} curve at equal diversity", loc="left", fontsize=9)
+    quality = METRIC_NAMES[shown[0]["quality"]].name
+    panels[0].set_ylabel(f"difference in quality (up is better)\n{quality}")
+    present = {by_name[record["cell"]].variant for record in shown}
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, markersize=4, linestyle="none", label=name)
+        for name, look in looks.items()
+        if name in present
+    ]
+    hollow = Line2D([], [], color="#777777", marker="o", markersize=4, linestyle="none",
+                    markerfacecolor="white", label="hollow: no difference shown (corrected)")  # fmt: skip
+    labels = [*present, str(hollow.get_label())]
+    columns = style.legend_columns(labels, 6)
+    figure.legend(handles=[*handles, hollow], loc="outside lower center", ncols=columns)
+    return figure
+
+
+def _panel(
+    ax: Axes,
+    records: Sequence[dict[str, str]],
+    rows: dict[str, Row],
+    looks: dict[str, style.Look],
+    settings: Settings,
+) -> None:
+    diversity = settings.comparison.diversity
+    for record in records:
+        look = looks[rows[record["cell"]].variant]
+        value, low, high = (float(record[column]) for column in ("difference", "lo", "hi"))
+        sure = float(record["p_adjusted"]) < 1 - settings.confidence
+        ax.errorbar(
+            rows[record["cell"]].get(diversity).value, value, [[value - low], [high - value]],
+            color=look.colour, marker=look.marker, markersize=4, linewidth=0.8, alpha=0.85,
+            markerfacecolor=look.colour if sure else "white",
+        )  # fmt: skip
+    ax.axhline(0.0, color="black", linewidth=0.8, zorder=1)
+    ax.set_xlabel(METRIC_NAMES[diversity].name)
+    ax.margins(x=0.05)

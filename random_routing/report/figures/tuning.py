@@ -1,0 +1,136 @@
+"""What tuning did, as a figure: reward over trials, trials over the q × λ plane, what mattered, the two fronts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from random_routing.report.figures import style
+from random_routing.report.names import METRIC_NAMES
+
+LOOKS = {
+    "routing": style.Look("routing", "#D55E00", "o"),
+    "scheduled": style.Look("scheduled routing", "#009E73", "D"),
+    "temperature": style.Look("temperature", "#000000", "s"),
+    "top_p": style.Look("top-p", "#56B4E9", "^"),
+}
+
+
+def draw(found: dict[str, Any] | None) -> Figure | None:
+    """found: contents of `data/tune/<task>.json`. None where tuning is switched off."""
+    if found is None:
+        return None
+    figure = Figure(figsize=(style.WIDTH, 7.2), layout="constrained")
+    (rewards, plane), (parameters, fronts) = figure.subplots(2, 2)
+    trials = {
+        family: [t for t in own["trials"] if t["reward"] is not None]
+        for family, own in found["families"].items()
+    }
+    _rewards(rewards, trials, found)
+    _plane(plane, trials["routing"], found["grid"]["cells"])
+    _importance(parameters, {family: own["importance"] for family, own in found["families"].items()})
+    _fronts(fronts, trials, found)
+    return figure
+
+
+def _rewards(ax: Axes, trials: dict[str, list[dict[str, Any]]], found: dict[str, Any]) -> None:
+    """Trials that saw all examples, with the best so far; the grid's best as a line."""
+    best = max(
+        (cell["reward"] for cell in found["grid"]["cells"] if cell["reward"] is not None), default=math.nan
+    )
+    for family, own in trials.items():
+        look = LOOKS[family]
+        whole = [(i + 1, t["reward"]) for i, t in enumerate(own) if t["state"] == "complete"]
+        stopped = [(i + 1, t["reward"]) for i, t in enumerate(own) if t["state"] != "complete"]
+        for points, face in ((whole, look.colour), (stopped, "white")):
+            if points:
+                ax.plot(
+                    *zip(*points, strict=True),
+                    look.marker,
+                    color=look.colour,
+                    markerfacecolor=face,
+                    markersize=4,
+                )
+        if whole:
+            x, y = zip(*whole, strict=True)
+            ax.step(
+                x, np.maximum.accumulate(y), where="post", color=look.colour, label=look.name, linewidth=1.2
+            )
+    if math.isfinite(best):
+        ax.axhline(
+            best,
+            color="#888888",
+            linestyle=(0, (1, 2)),
+            label=f"best of the grid ({found['grid']['texts']} texts)",
+        )
+        floor = np.percentile([t["reward"] for own in trials.values() for t in own], 10)
+        ax.set_ylim(bottom=min(floor, best) - 0.05 * abs(best - floor))
+    ax.set_xlabel("trial (hollow: stopped early)")
+    ax.set_title("reward, line: best so far", loc="left", fontsize=9)
+    ax.legend(fontsize=style.SMALL)
+
+
+def _plane(ax: Axes, trials: Sequence[dict[str, Any]], cells: Sequence[dict[str, Any]]) -> None:
+    """Squares: cells of the grid; circles: trials; colour: reward."""
+    grid = [cell for cell in cells if cell["q"] is not None and cell["reward"] is not None]
+    everything = [*grid, *trials]
+    rewards = [one["reward"] for one in everything]
+    norm = Normalize(float(np.percentile(rewards, 20)), max(rewards))
+    for group, marker, size in ((grid, "s", 90), (trials, "o", 34)):
+        ax.scatter(
+            [one["lambda"] for one in group], [one["q"] for one in group], s=size, marker=marker, cmap="cividis",
+            c=[one["reward"] for one in group], norm=norm, edgecolors="white" if marker == "s" else "black",
+            linewidths=0.6, zorder=2 if marker == "s" else 3,
+        )  # fmt: skip
+    ax.set_xscale("symlog", linthresh=0.003, linscale=0.6)
+    ax.set_yscale("symlog", linthresh=0.003, linscale=0.6)
+    ax.set_xlim(-0.0008, 1.3)
+    ax.set_ylim(-0.0008, 1.3)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(FixedLocator([0, 0.01, 0.03, 0.1, 0.3, 1]))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter("{x:g}")
+    ax.set_xlabel("λ, weight of the random route")
+    ax.set_ylabel("q")
+    ax.set_title("squares: the grid, circles: trials; colour: reward", loc="left", fontsize=9)
+    figure: Any = ax.get_figure(root=True)
+    figure.colorbar(ScalarMappable(norm, "cividis"), ax=ax, shrink=0.9)
+
+
+def _importance(ax: Axes, found: dict[str, dict[str, float]]) -> None:
+    bars = [(f"{name.removeprefix('place of ')}  ({family})", value, LOOKS[family].colour)
+            for family, own in found.items() if len(own) > 1 for name, value in own.items()]  # fmt: skip
+    ax.set_title("importance of the parameters (PED-ANOVA)", loc="left", fontsize=9)
+    if not bars:
+        ax.text(0.5, 0.5, "too few trials, or one parameter alone", ha="center", transform=ax.transAxes)
+        ax.set_axis_off()
+        return
+    names, values, colours = zip(*bars[::-1], strict=True)
+    ax.barh(names, values, color=colours)
+    ax.set_xlabel("share of the reward's variance")
+
+
+def _fronts(ax: Axes, trials: dict[str, list[dict[str, Any]]], found: dict[str, Any]) -> None:
+    """Quality and diversity of all trials that saw all examples, and the front of each family."""
+    for family, own in trials.items():
+        look = LOOKS[family]
+        points = np.array(
+            [[t["diversity"], t["quality"]] for t in own if t["state"] == "complete"], dtype=float
+        )
+        if not len(points):
+            continue
+        best = [p for p in points if not ((points >= p).all(1) & (points > p).any(1)).any()]
+        ax.plot(points[:, 0], points[:, 1], look.marker, color=look.colour, markersize=4, alpha=0.5)
+        ax.plot(*np.array(sorted(map(tuple, best))).T, color=look.colour, linewidth=1.2, label=look.name)
+    ax.set_xlabel(METRIC_NAMES[found["diversity"]].name)
+    ax.set_ylabel(f"up is better\n{METRIC_NAMES[found['quality']].name}")
+    ax.set_title("the front of each family", loc="left", fontsize=9)
+    ax.legend(fontsize=style.SMALL)

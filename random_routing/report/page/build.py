@@ -1,0 +1,185 @@
+"""From the metrics files to the page: its data as one JSON text, its frame by Jinja2."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from random_routing.report import choose
+from random_routing.report.figures import style
+from random_routing.report.figures.heatmap import MEANS, note
+from random_routing.report.figures.routes import FEWEST
+from random_routing.report.findings import sentences
+from random_routing.report.names import METRIC_NAMES
+from random_routing.report.page.charts import all_charts
+from random_routing.report.page.contours import contours
+from random_routing.report.tables.cells import Row, rows_of
+from random_routing.report.tables.records import missing
+from random_routing.settings import BY_R, CURVES, Schedule, Settings
+
+HERE = Path(__file__).parent
+SHAPES = {
+    "o": "circle", "s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down", "<": "triangle-left",
+    ">": "triangle-right", "P": "cross", "X": "M-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0L-1,-.6Z",
+    "p": "M0,-1L.95,-.31L.59,.81L-.59,.81L-.95,-.31Z",
+    "*": "M0,-1.3L.3,-.4L1.24,-.4L.48,.15L.76,1.05L0,.5L-.76,1.05L-.48,.15L-1.24,-.4L-.3,-.4Z",
+}  # fmt: skip
+TITLES = {"textgen": "Open-ended text", "dialogue": "Dialogue", "translation": "Translation"}
+
+
+def page(
+    settings: Settings,
+    measured: dict[str, dict[str, Any]],
+    samples: dict[str, dict[str, Any]],
+    costs: dict[str, list[dict[str, Any]]],
+    about: dict[str, Any],
+) -> str:
+    """HTML. measured: task → contents of `data/metrics/<task>.json`; samples: task → `task_samples`; costs: task →
+    what its stages took; about: `about.about`.
+    """
+    tasks = {task: _task(settings, found, samples[task]) for task, found in measured.items()}
+    data = {
+        "tasks": tasks,
+        "charts": all_charts(_looks(settings, measured)),
+        "curves": CURVES,
+        "confidence": settings.confidence,
+        "means": MEANS[settings.lambda_means],
+        "fewest": FEWEST,
+        "by_r": BY_R,
+    }
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )  # fmt: skip
+    return environment.get_template("page.html").render(
+        data=embedded(data), library=library(),
+        style=(HERE / "page.css").read_text(encoding="utf-8"),
+        script=(HERE / "page.js").read_text(encoding="utf-8"),
+        tasks=[{"name": task, **one} for task, one in tasks.items()],
+        costs=costs, about=about, confidence=settings.confidence,
+        exploit=settings.lambda_means == "exploit",
+    )  # fmt: skip
+
+
+def library() -> str:
+    """Vega, Vega-Lite and Vega-Embed in one script, safe inside a script element."""
+    script = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub forgets the default
+    return script.replace("</script", "<\\/script")
+
+
+def embedded(data: Any) -> str:
+    """JSON that is safe inside a script element: no character there can end it."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _looks(settings: Settings, measured: dict[str, dict[str, Any]]) -> dict[str, tuple[str, str]]:
+    """Family → colour and shape, in the order of the legend."""
+    families = {cell["family"] for found in measured.values() for cell in found["cells"]}
+    looks = [look for family, look in style.FAMILY_LOOKS.items() if family in families]
+    looks += [style.variant_look(name, i) for i, name in enumerate(settings.variants)]
+    named = {look.name: (look.colour, SHAPES[look.marker]) for look in looks}
+    return named | {style.HUMAN.name: ("#D8B800", SHAPES[style.HUMAN.marker])}
+
+
+def _task(settings: Settings, found: dict[str, Any], samples: dict[str, Any]) -> dict[str, Any]:
+    rows = rows_of(found, settings.lambda_means)
+    compared = found["comparison"]
+    said = [marked(sentence) for sentence in sentences(found, settings)]
+    return {
+        "title": TITLES[found["task"]],
+        "examples": len(found["examples"]),
+        "sentences": said,
+        "diversity": compared["diversity"],
+        "quality": compared["quality"],
+        "metrics": {
+            name: {**found["metrics"][name], **_named(name)}
+            for name in settings.metrics
+            if name in found["metrics"]
+        },
+        "cells": _cells(rows, settings),
+        "variants": [_variant(name, own, settings) for name, own in choose.variants_in(rows).items()],
+        "matched": _with_family(compared["matched"], rows, settings),
+        "gates": _with_family(found["gates"], rows, settings),
+        "recovery": found["recovery"],
+        "likelihood": found["likelihood"],
+        "hypervolume": compared["hypervolume"],
+        "missing": missing([cell for cell in found["cells"] if cell["family"] != "human"]),
+        "samples": samples,
+    }
+
+
+def _named(metric: str) -> dict[str, str]:
+    known = METRIC_NAMES.get(metric)
+    return {"name": known.name, "role": known.role} if known else {"name": metric, "role": "other"}
+
+
+def _family(row: Row) -> str:
+    if row.family == "routing":
+        return row.variant
+    return style.HUMAN.name if row.family == "human" else style.FAMILY_LOOKS[row.family].name
+
+
+def _cells(rows: Sequence[Row], settings: Settings) -> list[dict[str, Any]]:
+    """Every row of the table; `line` and `order`: which curve it lies on, and where."""
+    place: dict[str, tuple[str, float]] = {}
+    for family, members in choose.baselines_in(rows).items():
+        place |= {row.cell: (family if len(members) > 1 else "", row.setting) for row in members}
+    for name, own in choose.variants_in(rows).items():
+        for line in choose.lines(own, settings.variants[name]):
+            if line.knob:
+                label = f"{name}, {line.knob}" if line.knob == "r" else f"{name}, {line.knob} alone"
+                place |= {row.cell: (label, row.r) for row in line.rows if row.cell not in place}
+    return [
+        {
+            "cell": row.cell, "family": _family(row), "variant": row.variant, "q": _number(row.q),
+            "lambda": _number(row.lam), "r": _number(row.r), "setting": _number(row.setting), "decoder": row.decoder,
+            "line": place.get(row.cell, ("", 0))[0], "order": _number(place.get(row.cell, ("", 0))[1]),
+            "values": {
+                metric: [_number(v.value), _number(v.low), _number(v.high)] for metric, v in row.metrics.items()
+                if math.isfinite(v.value)
+                and not (row.family == "human" and metric in choose.AGAINST_REFERENCE)
+            },
+        }
+        for row in rows
+    ]  # fmt: skip
+
+
+def _variant(name: str, rows: Sequence[Row], settings: Settings) -> dict[str, Any]:
+    """steps: one cell a distinct decoder, in the order of r, along the variant's first line."""
+    qs, lambdas = (sorted({getattr(row, knob) for row in rows}) for knob in ("q", "lam"))
+    variant, means = settings.variants[name], settings.lambda_means
+    first = choose.lines(rows, variant)[0]
+    steady = variant.q_schedule == variant.lambda_schedule == Schedule()  # else r is a mean over the steps
+    return {
+        "name": name, "note": note(variant, means), "routes": variant.routes, "q": qs, "lambda": lambdas,
+        "contours": contours(qs, lambdas, means) if steady else [], "steps": [row.cell for row in first.rows],
+    }  # fmt: skip
+
+
+def _with_family(
+    records: Sequence[dict[str, Any]], rows: Sequence[Row], settings: Settings
+) -> list[dict[str, Any]]:
+    families = {row.cell: _family(row) for row in rows}
+    return [{**record, "family": families[record["cell"]]} for record in records]
+
+
+def _number(value: float) -> float | None:
+    """To 6 significant digits, as in the tables."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def marked(sentence: str) -> str:
+    """A sentence of the findings as HTML: escaped, then **bold** and `code`."""
+    safe = html.escape(sentence.removeprefix("- ").strip())
+    safe = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", safe)
+    return re.sub(r"`(.+?)`", r"<code>\1</code>", safe)

@@ -1,0 +1,84 @@
+"""Texts for the page: the pieces of each token with what is known of it, equal texts once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from random_routing.models.tokens import pieces as pieces_of
+from random_routing.runs.cell_files import read_batches
+
+MOST_TEXTS = 4000  # a task's, so that a page of many cells stays usable
+COLUMNS = ("example_id", "sample", "token_ids", "routes", "model_logprobs", "ranks", "entropies")
+MOST_SAMPLES = 2  # texts of one prompt
+LONGEST = 200  # characters of one token
+
+
+def shown(asked: int, examples: int, decoders: int, samples: int) -> int:
+    """How many examples the page holds the texts of."""
+    return max(1, min(asked, examples, MOST_TEXTS // (decoders * min(samples, MOST_SAMPLES))))
+
+
+def task_samples(
+    folder: Path,
+    decoders: Sequence[str],
+    prepared: Sequence[dict[str, Any]],
+    samples: int,
+    tokenizer: Any,
+    prompts: Sequence[Sequence[int]],
+    follow: bool = True,
+) -> dict[str, Any]:
+    """Contents of the page's sample browser for one task.
+
+    folder: of the cells' files; prepared: the examples to be shown, the first of the file; prompts: token ids of
+    their prompts; follow: whether texts go on after those, and not after nothing, as an encoder–decoder model's.
+    A token's piece is listed once; a text is [piece numbers, log-probabilities × 100, ranks, routes,
+    entropies × 100]. An example's `given` is what the model read, with its control tokens.
+    """
+    before = {row["id"]: ids if follow else () for row, ids in zip(prepared, prompts, strict=True)}
+    pieces: dict[tuple[int, str], int] = {}  # two tokens may look alike, and still are where texts part
+    texts: dict[tuple[Any, ...], int] = {}  # equal texts of one example: probabilities are its own
+    listed: list[list[Any]] = []
+    cells: dict[str, list[int]] = {}
+    kept = min(samples, MOST_SAMPLES)
+    for decoder in decoders:
+        cells[decoder] = []
+        for record in first_rows(folder / f"{decoder}.parquet", len(prepared) * samples):
+            if record["sample"] >= kept:
+                continue
+            ids = record["token_ids"]
+            key = (record["example_id"], *ids, -1, *record["routes"])
+            if key not in texts:
+                texts[key] = len(listed)
+                spelt = pieces_of(tokenizer, before[record["example_id"]], ids)
+                named = zip(ids, map(cut, spelt), strict=True)
+                own = [pieces.setdefault(token, len(pieces)) for token in named]
+                hundredths = [
+                    [round(100 * x) for x in record[name]] for name in ("model_logprobs", "entropies")
+                ]
+                listed.append([own, hundredths[0], record["ranks"], record["routes"], hundredths[1]])
+            cells[decoder].append(texts[key])
+    return {
+        "pieces": [piece for _, piece in pieces], "texts": listed, "cells": cells, "samples": kept, "made": samples,
+        "examples": [
+            _example(row, tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
+            for row, ids in zip(prepared, prompts, strict=True)
+        ],
+    }  # fmt: skip
+
+
+def _example(row: dict[str, Any], given: str) -> dict[str, Any]:
+    return {"id": row["id"], "prompt": row["source"], "given": given, "references": row["references"]}
+
+
+def first_rows(path: Path, count: int) -> Iterator[dict[str, Any]]:
+    """The first texts of a cell's file, which may have a million more: those are not decoded."""
+    batches = read_batches(path, COLUMNS, count)
+    return islice((record for batch in batches for record in batch.to_pylist()), count)
+
+
+def cut(piece: str) -> str:
+    """A token that would fill the page is shown by its beginning and its length."""
+    return piece if len(piece) <= LONGEST else f"{piece[:LONGEST]}… ({len(piece):,} characters)"

@@ -1,0 +1,1 @@
+"""The bootstrap over examples: weights and intervals."""

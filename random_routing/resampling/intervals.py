@@ -1,0 +1,131 @@
+"""Bootstrap over examples (Efron & Tibshirani 1993), with the same resamples for all cells."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm as normal
+from scipy.stats import t as student
+
+from random_routing.resampling.weights import Weights
+
+
+def by_example(stats: np.ndarray, example: np.ndarray, examples: int) -> np.ndarray:
+    """Sum the statistics (R, k) of the texts of one example: (E, k). Examples are what is resampled."""
+    sums = np.zeros((examples, stats.shape[1]))
+    np.add.at(sums, example, stats)
+    return sums
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A number with its bootstrap resamples (B,), NaN where undefined, of `examples` examples."""
+
+    value: float
+    resamples: np.ndarray
+    examples: int
+
+    def __neg__(self) -> Sampled:
+        return Sampled(-self.value, -self.resamples, self.examples)
+
+    def __sub__(self, other: Sampled) -> Sampled:
+        return Sampled(self.value - other.value, self.resamples - other.resamples, self.examples)
+
+    def __truediv__(self, other: Sampled) -> Sampled:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            resamples = np.where(other.resamples != 0, self.resamples / other.resamples, np.nan)
+        return Sampled(self.value / other.value if other.value else math.nan, resamples, self.examples)
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        return percentile_interval(self.resamples, confidence, self.examples)
+
+    def p_value(self) -> float:
+        """Two-sided, of the hypothesis that the number is 0: twice the smaller share of resamples on
+        one side of it, each share (count + 1) / (B + 1) (Davison & Hinkley 1997, 4.2), widened as the
+        interval is.
+        """
+        known = self.resamples[np.isfinite(self.resamples)]
+        if not len(known):
+            return math.nan
+        below, above = (known <= 0).sum(), (known >= 0).sum()
+        share = min(0.5, float(min(below, above) + 1) / (len(known) + 1))
+        return 2 * float(student.cdf(normal.ppf(share) / _widening(self.examples), self.examples - 1))
+
+
+def _widening(examples: int) -> float:
+    return math.sqrt(examples / (examples - 1))
+
+
+def resampled(
+    stats: np.ndarray, weights: Weights, aggregate: Callable[[np.ndarray], np.ndarray]
+) -> Sampled:
+    """aggregate of the sums of stats (E, k), and of those of every resample, weights (B, E)."""
+    return sampled(stats, weights @ stats, aggregate)
+
+
+def sampled(stats: np.ndarray, sums: np.ndarray, aggregate: Callable[[np.ndarray], np.ndarray]) -> Sampled:
+    """aggregate of the sums of stats (E, k), and of their sums in every resample, (B, k).
+
+    Where aggregate gives S values, (..., S), the metric is itself random: the value is their mean, and
+    resample b takes the (b mod S)-th, so that their spread is a part of the interval.
+    """
+    value, found = np.asarray(aggregate(stats.sum(0))), aggregate(sums)
+    if found.ndim == 2:
+        draw = np.arange(len(found))
+        found = found[draw, draw % found.shape[1]]
+    return Sampled(float(value.mean()), found, len(stats))
+
+
+def more_is_better(found: Sampled, higher_is_better: bool | None) -> Sampled:
+    """The number turned so that more is better, or more diverse where neither is."""
+    return -found if higher_is_better is False else found
+
+
+def missing(examples: int, resamples: int) -> Sampled:
+    return Sampled(math.nan, np.full(resamples, math.nan), examples)
+
+
+def interval(
+    stats: np.ndarray,
+    weights: Weights,
+    aggregate: Callable[[np.ndarray], np.ndarray],
+    confidence: float,
+) -> tuple[float, float, float]:
+    """(value, low, high): the percentile interval of aggregate(sum of stats (E, k)).
+
+    Resamples in which the value is undefined are left out; all three are NaN where none is defined.
+    """
+    found = resampled(stats, weights, aggregate)
+    return found.value, *found.interval(confidence)
+
+
+def paired_difference(
+    stats: np.ndarray,
+    other: np.ndarray,
+    weights: Weights,
+    aggregate: Callable[[np.ndarray], np.ndarray],
+    confidence: float,
+) -> tuple[float, float, float]:
+    """(value, low, high) of one cell's value minus another's, over the same resamples."""
+    found = resampled(stats, weights, aggregate) - resampled(other, weights, aggregate)
+    return found.value, *found.interval(confidence)
+
+
+def percentile_interval(values: np.ndarray, confidence: float, examples: int) -> tuple[float, float]:
+    """Ends of the expanded percentile interval (Hesterberg 2015, 5.3) of resamples; NaN ones are left out.
+
+    A bootstrap of few examples is too narrow, by √((n−1)/n) and by the normal in place of the t quantile;
+    wider percentiles make up for it. All NaN, or fewer than two examples: NaN.
+    """
+    if examples < 2:
+        return math.nan, math.nan
+    quantile = student.ppf((1 - confidence) / 2, examples - 1) * _widening(examples)
+    tail = float(normal.cdf(quantile)) * 100
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # all NaN: the answer is NaN
+        low, high = np.nanpercentile(values, [tail, 100 - tail])
+    return float(low), float(high)

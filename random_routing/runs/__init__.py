@@ -1,0 +1,1 @@
+"""From a grid to stored texts: plan, blocks, executors, store, files."""

@@ -1,0 +1,185 @@
+"""Runs texts of a plan in units of bounded memory: blocks of examples, or texts of one beam width."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from random_routing.decode.beam import beam_search
+from random_routing.decode.loop import Work, decode
+from random_routing.decode.members import Trajectory
+from random_routing.decode.sampler import Sampler
+from random_routing.models.cache import RowStates
+from random_routing.models.memory import Memory
+from random_routing.models.network import LanguageModel
+from random_routing.models.numerics import check_numerics
+from random_routing.models.paths import parts_of
+from random_routing.runs.plan import Job, Plan, Text
+from random_routing.runs.prompts import Example, padded_length
+
+
+def pack(trajectory: Trajectory) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        token_ids=trajectory.token_ids,
+        routes=trajectory.routes,
+        logprobs=trajectory.logprobs,
+        model_logprobs=trajectory.model_logprobs,
+        ranks=trajectory.ranks,
+        entropies=trajectory.entropies,
+        ended=np.array(trajectory.ended),
+    )
+    return buffer.getvalue()
+
+
+def unpack(value: bytes) -> Trajectory:
+    with np.load(io.BytesIO(value), allow_pickle=False) as arrays:
+        return Trajectory(
+            arrays["token_ids"],
+            arrays["routes"],
+            arrays["logprobs"],
+            arrays["model_logprobs"],
+            arrays["ranks"],
+            arrays["entropies"],
+            bool(arrays["ended"]),
+        )
+
+
+def grouped(texts: Iterable[Text]) -> Iterator[list[Text]]:
+    """The texts of an example each."""
+    by_example: dict[Example, list[Text]] = {}
+    for text in texts:
+        by_example.setdefault(text.example, []).append(text)
+    yield from by_example.values()
+
+
+def units(groups: Iterable[list[Text]], max_rows: int) -> Iterator[list[Text]]:
+    """What is run at once: blocks of whole examples with all their texts, so that cells share all that they can, at
+    most `max_rows` of them, so that memory is bounded; or texts of one beam width. Prompts of a unit have one
+    padded length. groups: as of `grouped`.
+    """
+    blocks: dict[int, list[Text]] = {}
+    searched: dict[tuple[Job, int], list[Text]] = {}
+    for group in groups:
+        room = padded_length(len(group[0].example.prompt))
+        for text in (text for text in group if text.job.decoder.beams):
+            own = searched.setdefault((text.job, room), [])
+            own.append(text)
+            if len(own) == max(1, max_rows // text.job.decoder.beams):
+                yield searched.pop((text.job, room))
+        sampled = [text for text in group if not text.job.decoder.beams]
+        block = blocks.pop(room, [])
+        if len(block) + len(sampled) > max_rows and block:
+            yield block
+            block = []
+        block = block + sampled
+        while len(block) > max_rows:  # a single example with more texts than fit
+            yield block[:max_rows]
+            block = block[max_rows:]
+        if block:
+            blocks[room] = block
+    yield from (blocks[room] for room in sorted(blocks))
+    yield from searched.values()
+
+
+@dataclass
+class Ready:
+    """A loaded model, with the keys and values of a prefix that all prompts share."""
+
+    model: LanguageModel
+    prefix: RowStates | None
+    memory: Memory = field(default_factory=Memory)
+
+
+def make_ready(
+    load: Callable[[], LanguageModel], prefix: tuple[int, ...] = (), wanted: dict[str, str] | None = None
+) -> Ready:
+    """wanted: `numerics` of the machine that asks for the work."""
+    model = load()
+    if wanted:
+        check_numerics(wanted, model.device)
+    with torch.inference_mode():
+        return Ready(model, model.prefix_states(prefix) if prefix else None)
+
+
+def run_unit(
+    ready: Ready,
+    texts: list[Text],
+    on_step: Callable[[int], None],
+    plan: Plan,
+    batch_size: int,
+) -> tuple[dict[bytes, Trajectory], Work]:
+    """Trajectories of one unit by key, with the work that they took."""
+    if texts[0].job.decoder.beams:
+        found, work = run_beam(ready.model, plan, texts, batch_size)
+        on_step(work.delivered)
+        return found, work
+    return run_block(ready, plan, texts, batch_size, on_step=on_step)
+
+
+def run_block(
+    ready: Ready,
+    plan: Plan,
+    texts: list[Text],
+    batch_size: int,
+    share: bool = True,
+    on_step: Callable[[int], None] = lambda delivered: None,
+) -> tuple[dict[bytes, Trajectory], Work]:
+    """Texts of equal prompt share the prefill and all that follows alike. All prompts have one padded length."""
+    prefix = plan.prefix_of(texts[0].example)
+    prompts = list(dict.fromkeys(text.example.prompt for text in texts))
+    number = {prompt: i for i, prompt in enumerate(prompts)}
+    decoders = list(dict.fromkeys(text.job.decoder for text in texts))
+    sources = list(dict.fromkeys(plan.source(text) for text in texts))
+    decoder_number = {decoder: i for i, decoder in enumerate(decoders)}
+    source_number = {source: i for i, source in enumerate(sources)}
+    sampler = Sampler(
+        decoders=decoders,
+        decoder_of=np.array([decoder_number[t.job.decoder] for t in texts]),
+        noise_of=np.array([source_number[plan.source(t)] for t in texts]),
+        noise=np.stack([source.steps(plan.task.max_new_tokens) for source in sources]),
+        vocabulary=plan.vocabulary,
+        device=ready.model.device,
+        sources=sources,
+        tables=plan.tables,
+    )
+    for route in sampler.structural_routes:
+        parts_of(ready.model.network).check(route)  # before any step
+    work = decode(
+        model=ready.model,
+        prompts=[prompt[len(prefix) :] for prompt in prompts],
+        prompt_of_member=np.array([number[t.example.prompt] for t in texts]),
+        choose=sampler,
+        steps=plan.task.max_new_tokens,
+        prompt_length=plan.room(texts[0].example) - len(prefix),
+        batch_size=batch_size,
+        prefix=ready.prefix if prefix else None,
+        share=share,
+        walks=bool(sampler.structural_routes),
+        on_step=on_step,
+    )
+    return {text.key: sampler.trajectory(i) for i, text in enumerate(texts)}, work
+
+
+def run_beam(
+    model: LanguageModel, plan: Plan, texts: list[Text], batch_size: int
+) -> tuple[dict[bytes, Trajectory], Work]:
+    """Beam search of texts that share a decoder, with prompts of one padded length."""
+    beams = texts[0].job.decoder.beams
+    trajectories = beam_search(
+        model,
+        [text.example.prompt for text in texts],
+        beams,
+        plan.task.max_new_tokens,
+        plan.vocabulary.stop,
+        plan.room(texts[0].example),
+        batch_size,
+    )
+    delivered = sum(len(t.token_ids) for t in trajectories)
+    work = Work(rows=delivered * beams, delivered=delivered)
+    return {text.key: t for text, t in zip(texts, trajectories, strict=True)}, work

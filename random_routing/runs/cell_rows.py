@@ -1,0 +1,32 @@
+"""From what the decoder made of a text to a row of its cell's file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from random_routing.decode.members import Trajectory
+from random_routing.models.tokens import continuation
+from random_routing.runs.plan import Plan, Text
+from random_routing.tasks import TASKS
+
+
+def cell_row(text: Text, trajectory: Trajectory, tokenizer: Any, plan: Plan) -> dict[str, Any]:
+    """A dictionary with the fields of `cellfile.SCHEMA`."""
+    kind, ids = TASKS[plan.task.name], trajectory.token_ids.tolist()
+    decoded = continuation(tokenizer, plan.before(text.example), ids)
+    if kind.stop_at_newline:
+        decoded = decoded.split("\n")[0]
+    return {
+        "example_id": text.example.id,
+        "sample": text.sample,
+        "text": decoded if kind.goes_on else decoded.strip(),
+        "token_ids": ids,
+        "routes": trajectory.routes.tolist(),
+        "logprobs": trajectory.logprobs.astype(np.float32).tolist(),
+        "model_logprobs": trajectory.model_logprobs.astype(np.float32).tolist(),
+        "ranks": trajectory.ranks.tolist(),
+        "entropies": trajectory.entropies.tolist(),
+        "finish": "eos" if trajectory.ended else "length",
+    }

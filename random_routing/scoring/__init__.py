@@ -1,0 +1,1 @@
+"""From texts to scores: the judge, embeddings, each cell's metrics."""

@@ -1,0 +1,121 @@
+"""The texts of a task's cells, and those of people, as metrics take them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from random_routing.errors import PipelineError
+from random_routing.law.noise import SUBSAMPLE, uniforms
+from random_routing.metrics.base import CellTexts
+from random_routing.metrics.languages import UNKNOWN, Language, language_of
+from random_routing.metrics.portions import PORTION
+from random_routing.metrics.ragged import Ragged, concatenated, from_lists
+from random_routing.models.tokens import encode_after, encode_as_text
+from random_routing.runs.cell_files import read_batches
+from random_routing.settings import Settings, Task
+from random_routing.tasks import TASKS
+
+NOTHING = np.empty(0)
+LISTS = ("token_ids", "routes", "model_logprobs")
+COLUMNS = ("example_id", "text", "finish", *LISTS)
+
+
+def text_order(settings: Settings, task: Task, rows: list[dict[str, Any]], samples: int) -> np.ndarray:
+    """(rows · samples,) a number a text, the same for all cells: subsamples take the smallest first."""
+    return np.array([
+        uniforms(settings.seed, task.name, row["id"], sample, SUBSAMPLE, 1)[0]
+        for row in rows
+        for sample in range(samples)
+    ])  # fmt: skip
+
+
+def read_texts(
+    task: Task, cell: str, rows: list[dict[str, Any]], vocabulary: int, order: np.ndarray
+) -> CellTexts:
+    """A cell's file as metric input; scores and embeddings are still empty.
+
+    vocabulary: size of the generator's; order: `text_order`.
+    """
+    path = Path("data/generations") / task.name / f"{cell}.parquet"
+    ids = [row["id"] for row in rows]
+    texts: list[str] = []
+    finish: list[str] = []
+    lists: list[list[Any]] = []
+    for batch in read_batches(path, COLUMNS, PORTION):
+        here = range(len(texts), len(texts) + batch.num_rows)
+        if len(texts) + batch.num_rows > len(order) or batch["example_id"].to_pylist() != [
+            ids[i // task.samples] for i in here
+        ]:
+            raise PipelineError(f"{path}: its examples are not those of data/prepared/{task.name}.jsonl")
+        texts += batch["text"].to_pylist()
+        finish += batch["finish"].to_pylist()
+        lists.append([batch[name] for name in LISTS])
+    if len(texts) != len(order):
+        raise PipelineError(f"{path}: its examples are not those of data/prepared/{task.name}.jsonl")
+    ragged = {name: from_lists([few[n] for few in lists]) for n, name in enumerate(LISTS)}
+    columns = {"text": texts, "finish": finish, **ragged}
+    return cell_texts(columns, rows, task.samples, vocabulary, order, language_of(task))
+
+
+def cell_texts(
+    columns: Mapping[str, Sequence[Any]],
+    rows: list[dict[str, Any]],
+    samples: int,
+    vocabulary: int,
+    order: np.ndarray,
+    language: Language = UNKNOWN,
+) -> CellTexts:
+    """columns: those of a cell's file, lists and `Ragged`; the rows of `rows` in their order, `samples` of each."""
+    example = np.repeat(np.arange(len(rows)), samples)
+    texts = _unscored(
+        columns["text"], columns["token_ids"], columns["model_logprobs"], example, rows, vocabulary
+    )
+    routes = columns["routes"]
+    if not isinstance(routes, Ragged):
+        routes = concatenated(routes, np.int8)
+    ended = np.array([finish == "eos" for finish in columns["finish"]])
+    return replace(texts, routes=routes, order=order, ended=ended, language=language)
+
+
+def human_texts(task: Task, rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray) -> CellTexts:
+    """The first reference of every example, as if a decoder had written it.
+
+    tokenizer: the generator's, so that lengths are counted alike; order: `text_order` of one sample.
+    """
+    texts = [row["references"][0] for row in rows]
+    if TASKS[task.name].goes_on:
+        ids = encode_after(tokenizer, [row["prompt"] for row in rows], texts)
+    else:
+        ids = encode_as_text(tokenizer, texts, add_special_tokens=False)["input_ids"]
+    found = _unscored(texts, ids, [NOTHING] * len(rows), np.arange(len(rows)), rows, len(tokenizer))
+    return replace(found, order=order, language=language_of(task))
+
+
+def _unscored(
+    texts: Sequence[str],
+    token_ids: Sequence[Any],
+    log_probs: Sequence[np.ndarray],
+    example: np.ndarray,
+    rows: list[dict[str, Any]],
+    vocabulary: int,
+) -> CellTexts:
+    return CellTexts(
+        texts=list(texts),
+        token_ids=token_ids,
+        model_logprobs=log_probs,
+        example=example,
+        examples=len(rows),
+        references=[rows[i]["references"] for i in example],
+        judge_nll=NOTHING,
+        judge_tokens=NOTHING,
+        text_embeddings=NOTHING,
+        source_embeddings=NOTHING,
+        reference_embeddings=NOTHING,
+        vocabulary=vocabulary,
+        ended=np.zeros(len(texts), dtype=bool),
+    )

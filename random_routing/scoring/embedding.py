@@ -1,0 +1,156 @@
+"""Sentence embeddings whose bits depend on the text alone, not on the texts beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import AutoModel
+
+from random_routing.decode.loop import spans
+from random_routing.errors import PipelineError, short
+from random_routing.files import read_json
+from random_routing.models.attention import NAME as ATTENTION
+from random_routing.models.invariant import make_invariant
+from random_routing.models.loading import load_tokenizer, load_weights
+from random_routing.models.memory import out_of_memory
+from random_routing.models.numerics import numerics
+from random_routing.models.pooling import UNSAID, read_embedding
+from random_routing.models.tokens import encode_as_text
+from random_routing.runs.recheck import Sample
+from random_routing.runs.store import Store, content_key
+from random_routing.settings import Settings
+
+CODE_VERSION = 3  # raise it when a change of code changes vectors
+STEP, BATCH, PLACES = 16, 64, 64 * 256  # texts and padded tokens of a model call, at most
+
+
+class Embedder:
+    """Unit vectors of texts, pooled over tokens as the folder says (`read_embedding`).
+
+    Texts are padded to a multiple of 16 tokens, which each text fixes by itself, and grouped by that
+    length, two rows at least: so batching leaves no trace. Longer texts than the folder says are cut.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.name, self.own = str(folder), read_embedding(folder)
+        self.network = load_weights(
+            AutoModel, folder, "embedder", dtype=torch.float32, attn_implementation=ATTENTION
+        ).eval()
+        self.tokenizer = load_tokenizer(folder)
+        positions = getattr(self.network.config, "max_position_embeddings", UNSAID)
+        self.longest = self.own.longest or int(min(UNSAID, positions, self.tokenizer.model_max_length))
+        make_invariant(self.network)
+        self._probe()
+
+    def _probe(self) -> None:
+        """Raises `PipelineError` for what gives no vector, an encoder–decoder model or too long a `longest`."""
+        word = self.tokenizer("a")["input_ids"] or [0]
+        try:
+            self._embed([(word * self.longest)[: self.longest]], self._padded(self.longest))
+        except PipelineError:
+            raise
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            raise PipelineError(
+                f"{self.name}: {type(self.network).__name__} gives no vector of a text of {self.longest} tokens, which "
+                f"max_seq_length in sentence_bert_config.json would set ({short(f'{type(error).__name__}: {error}')})"
+            ) from None
+
+    def _padded(self, length: int) -> int:
+        """The next multiple of 16, as far as the model can read."""
+        return min(-(-length // STEP) * STEP, self.longest)
+
+    @torch.inference_mode()
+    def __call__(
+        self, texts: Sequence[str], on_texts: Callable[[int], None] = lambda done: None
+    ) -> np.ndarray:
+        """(texts, D) float32 unit vectors; on_texts is told how many are done."""
+        given = [self.own.prompt + (text.lower() if self.own.lower else text) for text in texts]
+        read = encode_as_text(self.tokenizer, given, truncation=True, max_length=self.longest)["input_ids"]
+        ids = [row or [self.tokenizer.eos_token_id or 0] for row in read]  # an empty text has a vector too
+        padded = np.array([self._padded(len(row)) for row in ids])
+        vectors: dict[int, np.ndarray] = {}
+        for length in np.unique(padded):
+            group = np.flatnonzero(padded == length)
+            for start, stop in spans(len(group), max(2, min(BATCH, PLACES // int(length)))):
+                rows = group[start:stop]
+                found = self._embed([ids[i] for i in rows], int(length)).numpy()
+                vectors.update(zip(rows.tolist(), found, strict=True))
+                on_texts(len(vectors))
+        return np.stack([vectors[i] for i in range(len(texts))])
+
+    @torch.inference_mode()
+    def _embed(self, ids: list[list[int]], length: int) -> Tensor:
+        """(texts, D) unit vectors. Raises `PipelineError` where they are not finite."""
+        rows = ids if len(ids) > 1 else ids * 2  # a lone row would be rounded otherwise
+        tokens = torch.full((len(rows), length), self.tokenizer.pad_token_id or 0)
+        mask = torch.zeros(len(rows), length, dtype=torch.long)
+        for i, row in enumerate(rows):
+            tokens[i, : len(row)] = torch.tensor(row)
+            mask[i, : len(row)] = 1
+        states = self.network(input_ids=tokens, attention_mask=mask).last_hidden_state  # (B, T, D)
+        vectors = torch.nn.functional.normalize(self.own.pool(states, mask), dim=1)  # (B, D)
+        if not vectors.isfinite().all():
+            raise PipelineError(f"{self.name}: gives vectors that are not finite (NaN or infinite)")
+        return vectors[: len(ids)]
+
+
+class Embeddings:
+    """Unit vectors of texts, kept in the store. show(done, total) is told of texts as they are embedded."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        show: Callable[[int, int], None] = lambda done, total: None,
+        load: Callable[[Path], Embedder] = Embedder,
+    ) -> None:
+        self.folder = Path("data/assets") / settings.embedder
+        self.store, self.show, self.load, self.done = store, show, load, 0
+        self.sample = Sample[str]()  # of those that were computed
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        return self.load(self.folder)
+
+    @cached_property
+    def address(self) -> dict[str, Any]:
+        files = read_json(self.folder / "asset.json")["files"]
+        return {"embedder": files, "code": CODE_VERSION, "numerics": numerics("cpu")}
+
+    def keys(self, texts: Iterable[str]) -> dict[str, bytes]:
+        """Distinct text → its key in the store."""
+        return {text: content_key([self.address, text]) for text in dict.fromkeys(texts)}
+
+    def absent(self, texts: Iterable[str]) -> list[str]:
+        """Those without a vector, distinct."""
+        return self.store.absent(self.keys(texts).items())
+
+    def compute(self, texts: Sequence[str]) -> None:
+        """Embed distinct texts into the store."""
+        keys, before = self.keys(texts), self.done
+        total = before + len(texts)
+        vectors = self.embedder(texts, on_texts=lambda done: self.show(before + done, total))
+        self.store.put({keys[text]: vector.tobytes() for text, vector in zip(texts, vectors, strict=True)})
+        self.sample.add((key, text) for text, key in keys.items())
+        self.done = total
+
+    def remade(self) -> Iterator[dict[bytes, bytes]]:
+        """Key → bytes of vectors that are made again, a lot at a time, beside others than the first time."""
+        for texts in self.sample.lots(lambda text: None):
+            keys = self.keys(texts)
+            vectors = self.embedder(texts)
+            yield {keys[text]: vector.tobytes() for text, vector in zip(texts, vectors, strict=True)}
+
+    def read(self, texts: Sequence[str]) -> np.ndarray:
+        """(texts, D) float32, of texts of which none is absent."""
+        keys = self.keys(texts)
+        there = self.store.take(list(keys.values()))
+        return np.stack([np.frombuffer(there[keys[text]], dtype=np.float32) for text in texts])

@@ -1,0 +1,160 @@
+"""What the routes did: how often gates opened, and whether the law's identity held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from random_routing.errors import PipelineError
+from random_routing.law.cells import Cell, Decoder, step_rates
+from random_routing.metrics.base import CellTexts
+from random_routing.metrics.ragged import equal
+from random_routing.settings import BY_R, Settings, Variant
+
+
+def gate_rates(
+    variants: Mapping[str, Variant],
+    cells: Sequence[Cell],
+    texts: Mapping[str, CellTexts],
+    steps: int,
+    confidence: float,
+) -> list[dict[str, Any]]:
+    """A record for each route of each decoder with routes: steps, how many took it, expected share.
+
+    `route` is q or λ, and `BY_R` where only r counts.
+    The interval is the exact binomial one (Clopper & Pearson 1934). Under `span` and `sequence` gates
+    only the first token of each text counts: the others are not independent of it, and texts on a
+    random route are longer, because it does not end them. `expected` is None where the law gives no
+    number.
+    """
+    records = []
+    for cell in _one_each(cells):
+        gates = (cell.decoder.q_gate, cell.decoder.lambda_gate)
+        lasting = any(gate.kind in ("span", "sequence") for gate in gates)
+        routes = [values[:1] if lasting else values for values in texts[cell.name].routes]
+        total = sum(map(len, routes))
+        expected = _expected(cell.decoder, routes, steps)
+        q_name = BY_R if variants[cell.variant].collapses else "q"
+        for number, (name, rate) in enumerate(((q_name, cell.decoder.q), ("λ", cell.decoder.lam))):
+            if not rate or not total:
+                continue
+            opened = sum(int((values == number + 1).sum()) for values in routes)
+            interval = stats.binomtest(opened, total).proportion_ci(confidence, "exact")
+            records.append(
+                {
+                    "cell": cell.name,
+                    "variant": cell.variant,
+                    "route": name,
+                    "gate": gates[number].kind,
+                    "steps": total,
+                    "opened": opened,
+                    "expected": expected[number],
+                    "observed": opened / total,
+                    "lo": float(interval.low),
+                    "hi": float(interval.high),
+                }
+            )
+    return records
+
+
+def _one_each(cells: Sequence[Cell]) -> list[Cell]:
+    """One cell for each decoder that has a random route."""
+    first: dict[Decoder, Cell] = {}
+    for cell in cells:
+        if cell.decoder.q or cell.decoder.lam:
+            first.setdefault(cell.decoder, cell)
+    return list(first.values())
+
+
+def _expected(
+    decoder: Decoder, routes: Sequence[np.ndarray], steps: int
+) -> tuple[float | None, float | None]:
+    """Share of steps on each route by the law, over the steps that were made.
+
+    None for mixing before a truncation, which decides how much of δ is left, and for the λ-route where
+    both gates follow the same entropy, so that neither is independent of the other. An entropy gate's
+    share is the one that it is calibrated for, on texts without routes.
+    """
+    if decoder.mix == "before":
+        return None, None
+    made = np.zeros(steps)  # how many texts have a step t
+    for values in routes:
+        made[: len(values)] += 1
+    made /= max(made.sum(), 1)
+    q, lam = step_rates(decoder, decoder.q, decoder.lam, steps)
+    both = decoder.q_gate.kind == decoder.lambda_gate.kind == "entropy"
+    return float(made @ q), None if both else float(made @ ((1 - q) * lam))
+
+
+def identity(
+    settings: Settings, cells: Sequence[Cell], texts: Mapping[str, CellTexts]
+) -> list[dict[str, Any]]:
+    """Cells of equal r: under common noise the same bytes, under independent noise the same in law.
+
+    A record for each group of at least two cells of a variant whose law collapses, and one for each
+    other variant, with the reason. Under common noise equal laws are computed once, so that this
+    checks the files; under independent noise every cell has texts of its own. `p_value`: Kruskal &
+    Wallis 1952 on the texts' mean log-probability under the model; it takes texts for independent.
+    Raises `PipelineError` where bytes differ under common noise: the law is broken then.
+    """
+    records = []
+    for name, variant in settings.variants.items():
+        own = [cell for cell in cells if cell.variant == name]
+        if not variant.collapses:
+            why = f"q and λ are separate knobs: {_why(variant)}"
+            records.append({"variant": name, "collapses": False, "why": why})
+            continue
+        rates = sorted({cell.r for cell in own if cell.r is not None})
+        groups = {rate: [cell.name for cell in own if cell.r == rate] for rate in rates}
+        groups = {rate: group for rate, group in groups.items() if len(group) > 1}
+        if not groups:
+            why = "only r counts; its grid has no two cells of equal r"
+            records.append({"variant": name, "collapses": True, "why": why})
+        for rate, group in groups.items():
+            record: dict[str, Any] = {"variant": name, "collapses": True, "r": rate, "cells": group}
+            if settings.coupling == "common":
+                _same_bytes(group, texts)
+                record["same_bytes"] = True
+            else:
+                record["p_value"] = _same_law(texts[cell] for cell in group)
+            records.append(record)
+    return records
+
+
+def _why(variant: Variant) -> str:
+    reasons = []
+    if variant.q_route != variant.lambda_route:
+        reasons.append("different routes")
+    if variant.q_gate != variant.lambda_gate:
+        reasons.append("different gates")
+    elif variant.q_gate.kind not in ("token", "sequence"):
+        reasons.append(f"{variant.q_gate.kind} gates")
+    if variant.q_schedule.kind != "constant" or variant.lambda_schedule.kind != "constant":
+        reasons.append("a schedule")
+    return ", ".join(reasons)
+
+
+def _same_bytes(group: Sequence[str], texts: Mapping[str, CellTexts]) -> None:
+    first = texts[group[0]]
+    for name in group[1:]:
+        other = texts[name]
+        if not (equal(first.token_ids, other.token_ids) and equal(first.routes, other.routes)):
+            raise PipelineError(
+                f"cells {group[0]} and {name} have the same law and the same noise, but not the same texts: "
+                "please report this"
+            )
+
+
+def _same_law(group: Iterable[CellTexts]) -> float:
+    means = [
+        [
+            float(np.asarray(values, dtype=np.float64).mean())
+            for values in cell.model_logprobs
+            if len(values)
+        ]
+        for cell in group
+    ]
+    return float(stats.kruskal(*means).pvalue)

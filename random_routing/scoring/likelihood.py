@@ -1,0 +1,230 @@
+"""How likely the human texts are under the law, for every rate r, from one teacher-forced pass.
+
+With p and δ of each human token known, log P(text | r) = Σ log(r·δ(x) + (1−r)·p(x)) is there for all r at
+once: the curve over r, and the r that maximises it, which is the smoothing that a language model would
+want (Jelinek & Mercer 1980).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from random_routing.decode.forcing import Forced, force
+from random_routing.law.distribution import distribution
+from random_routing.law.routes import delta
+from random_routing.law.vocabulary import Vocabulary
+from random_routing.metrics.base import CellTexts, ratio
+from random_routing.metrics.portions import cut
+from random_routing.models.memory import Memory, Warn, within
+from random_routing.models.network import LanguageModel
+from random_routing.resampling.intervals import percentile_interval, sampled
+from random_routing.resampling.weights import Weights, resampled_sums
+from random_routing.runs.plan import Plan
+from random_routing.runs.prompts import by_padded_length, padded_length
+from random_routing.runs.recheck import Sample
+from random_routing.runs.store import Store, content_key
+from random_routing.scoring.judge import Scored
+from random_routing.settings import BY_R, Base, Route, Settings, Variant
+
+RATES = np.concatenate([[0.0], np.logspace(-4, 0, 81)])  # r; the last is 1
+CODE_VERSION = 3  # raise it when a change of code changes what is stored
+SCORE_ROUTES = ("uniform", "top_k", "unigram")  # of a closed form in the scores
+
+
+@dataclass(frozen=True)
+class Law:
+    """A base decoder and a route on it."""
+
+    base: Base
+    route: Route
+
+
+class Recorder(Forced):
+    """Keeps p and δ of each token under every law: (laws, texts, T) float64."""
+
+    def __init__(
+        self,
+        texts: Sequence[Sequence[int]],
+        laws: Sequence[Law],
+        vocabulary: Vocabulary,
+        tables: dict[Route, np.ndarray],
+    ) -> None:
+        super().__init__(texts)
+        self.laws, self.vocabulary, self.tables = laws, vocabulary, tables
+        shape = (len(laws), *self.tokens.shape)
+        self.p, self.delta = np.zeros(shape), np.zeros(shape)
+
+    def record(self, scores: Tensor, row: np.ndarray, members: np.ndarray, step: int) -> None:
+        tokens = self.tokens[members, step]
+        index = (torch.from_numpy(row), torch.from_numpy(tokens))
+        for number, law in enumerate(self.laws):
+            self.p[number, members, step] = self._model(scores, law.base, row, tokens)
+            mass = delta(law.route, scores, self.vocabulary, self.tables.get(law.route))
+            self.delta[number, members, step] = mass[index].cpu().numpy()
+
+    def _model(self, scores: Tensor, base: Base, row: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        if base.greedy:
+            return (scores.argmax(1).cpu().numpy()[row] == tokens).astype(np.float64)
+        return np.exp(distribution(scores, base).log_probs(row, tokens).astype(np.float64))
+
+
+def laws_of(variants: dict[str, Variant]) -> dict[tuple[str, str], Law]:
+    """(variant, "q" or "λ", or `BY_R` where only r counts) → law, for the routes that have a closed form; equal ones
+    of a variant once.
+    """
+    found: dict[tuple[str, str], Law] = {}
+    for name, variant in variants.items():
+        knobs = (BY_R if variant.collapses else "q", "λ")
+        for knob, route in zip(knobs, (variant.q_route, variant.lambda_route), strict=True):
+            law = Law(variant.base, route)
+            if route.kind in SCORE_ROUTES and law not in found.values():
+                found[name, knob] = law
+    return found
+
+
+@dataclass(frozen=True)
+class HumanProbabilities:
+    """p and δ of every token of human texts under laws, computed once, then kept in the store.
+
+    address: what identifies the model. Contexts are prompts here, in the generator's tokens.
+    """
+
+    load: Callable[[], LanguageModel]
+    address: dict[str, Any]
+    laws: Sequence[Law]
+    vocabulary: Vocabulary
+    tables: dict[Route, np.ndarray]
+    store: Store
+    sample: Sample[Scored] = field(default_factory=Sample)  # of those that were computed
+
+    def keys(self, texts: Iterable[Scored]) -> dict[Scored, bytes]:
+        """Distinct text → its key in the store."""
+        tables = {
+            repr(route): hashlib.sha256(table.tobytes()).hexdigest() for route, table in self.tables.items()
+        }
+        about = content_key({
+            **self.address, "code": CODE_VERSION, "laws": [repr(law) for law in self.laws], "tables": tables,
+            "allowed": self.vocabulary.allowed.tolist(),
+        }).hex()  # fmt: skip
+        return {
+            one: content_key(["likelihood", about, one.context, one.text]) for one in dict.fromkeys(texts)
+        }
+
+    def of(self, texts: Sequence[Scored], batch_size: int, max_rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """Each (laws, texts, T) float64. Texts have at least one token; at most `max_rows` are run at once."""
+        keys = self.keys(texts)
+        if missing := self.store.absent(keys.items()):
+            self.sample.add((keys[one], one) for one in missing)
+            model, memory, warn = self.load(), Memory(), Warn(batch_size)
+            units = by_padded_length(missing, lambda one: len(one.context))
+            for unit in (few for alike in units for few in cut(alike, max_rows)):
+                for found, rows in within(memory, partial(self._observe, model), list(unit), batch_size):
+                    self.store.put(self._bytes(found))
+                    warn(rows)
+        both = np.zeros((2, len(self.laws), len(texts), max(len(one.text) for one in texts)))
+        for few in cut(range(len(texts))):
+            there = self.store.take([keys[texts[i]] for i in few])
+            for i in few:
+                value = np.frombuffer(there[keys[texts[i]]])
+                both[:, :, i, : len(texts[i].text)] = value.reshape(2, len(self.laws), -1)
+        return both[0], both[1]
+
+    def remade(self, batch_size: int) -> Iterator[dict[bytes, bytes]]:
+        """Key → bytes of values that are made again, a lot at a time, beside others than the first time."""
+        if self.sample.seen:
+            model = self.load()
+            for lot in self.sample.lots(lambda one: padded_length(len(one.context))):
+                yield self._bytes(self._observe(model, lot, batch_size)[0])
+
+    def _bytes(self, found: dict[Scored, np.ndarray]) -> dict[bytes, bytes]:
+        keys = self.keys(found)
+        return {keys[one]: value.tobytes() for one, value in found.items()}
+
+    def _observe(
+        self, model: LanguageModel, texts: list[Scored], rows: int
+    ) -> tuple[dict[Scored, np.ndarray], int]:
+        """Text → (2, laws, T) float64; and the rows. All contexts have one padded length."""
+        prompts = list(dict.fromkeys(one.context for one in texts))
+        number = {prompt: i for i, prompt in enumerate(prompts)}
+        recorder = Recorder([one.text for one in texts], self.laws, self.vocabulary, self.tables)
+        force(
+            model,
+            prompts,
+            np.array([number[one.context] for one in texts]),
+            recorder,
+            padded_length(len(prompts[0])),
+            rows,
+        )
+        both = np.stack([recorder.p, recorder.delta])
+        return {one: both[:, :, i, : len(one.text)] for i, one in enumerate(texts)}, rows
+
+
+def likelihood_curve(
+    p: np.ndarray, mass: np.ndarray, lengths: np.ndarray, weights: Weights, confidence: float
+) -> dict[str, Any]:
+    """Mean log-likelihood of a token (nats) at every rate of `RATES`, and the rate that maximises it.
+
+    p, mass: (texts, T) of a law; lengths: (texts,); weights: (B, texts). −inf where a text is impossible.
+    """
+    real = np.arange(p.shape[1]) < lengths[:, None]
+    with np.errstate(divide="ignore"):
+        sums = np.stack(
+            [np.where(real, np.log(r * mass + (1 - r) * p), 0.0).sum(1) for r in RATES], axis=1
+        )  # (texts, rates)
+    known = np.flatnonzero(np.isfinite(sums).all(0))
+    stats = [np.stack([sums[:, i], lengths], axis=1) for i in known]
+    curve = []
+    for i, own, drawn_sums in zip(known, stats, resampled_sums(weights, stats), strict=True):
+        found = sampled(own, drawn_sums, ratio)
+        low, high = found.interval(confidence)
+        curve.append({"r": float(RATES[i]), "value": found.value, "lo": low, "hi": high})
+    drawn = np.where(np.isfinite(sums), sums, -1e9)
+    best = RATES[np.argmax(weights @ drawn, axis=1)]
+    low, high = percentile_interval(best, confidence, len(p))
+    return {"curve": curve, "best_r": float(RATES[drawn.sum(0).argmax()]), "best_lo": low, "best_hi": high}
+
+
+def human_probabilities(
+    load: Callable[[], LanguageModel], address: dict[str, Any], plan: Plan, settings: Settings, store: Store
+) -> HumanProbabilities:
+    """Under the laws of the variants whose tables the plan has."""
+    tables = {replace(route, digest=""): table for route, table in plan.tables.items()}
+    known = (law for law in laws_of(settings.variants).values() if _known(law, tables))
+    laws = list(dict.fromkeys(known))
+    return HumanProbabilities(load, address, laws, plan.vocabulary, tables, store)
+
+
+def _known(law: Law, tables: dict[Route, np.ndarray]) -> bool:
+    return law.route.kind != "unigram" or law.route in tables
+
+
+def human_likelihood(
+    probabilities: HumanProbabilities, plan: Plan, human: CellTexts, weights: Weights, settings: Settings
+) -> list[dict[str, Any]]:
+    """A record for each variant and route with a closed form: its curve over r and the best r.
+
+    human: a text an example of the plan, of which empty ones have no likelihood and are left out.
+    """
+    there = [i for i, ids in enumerate(human.token_ids) if ids]
+    if not probabilities.laws or not there:
+        return []
+    texts = [Scored(plan.examples[i].prompt, tuple(human.token_ids[i])) for i in there]
+    p, mass = probabilities.of(texts, settings.batch_size, settings.max_rows)
+    lengths = np.array([len(human.token_ids[i]) for i in there], dtype=np.float64)
+    curves = {
+        law: likelihood_curve(p[n], mass[n], lengths, weights[:, there], settings.confidence)
+        for n, law in enumerate(probabilities.laws)
+    }
+    return [
+        {"variant": variant, "route": knob, **curves[law]}
+        for (variant, knob), law in laws_of(settings.variants).items()
+        if law in curves
+    ]

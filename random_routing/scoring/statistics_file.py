@@ -1,0 +1,51 @@
+"""The statistics of each example in a file: intervals and comparisons can be made anew without the texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from random_routing.errors import PipelineError, short
+from random_routing.files import replacing
+
+Statistics = dict[str, dict[str, np.ndarray]]  # decoder (or human) → metric → (E, k)
+SCHEMA = pa.schema(
+    [
+        ("decoder", pa.string()),
+        ("metric", pa.string()),
+        ("width", pa.int32()),
+        ("values", pa.list_(pa.float64())),
+    ]
+)
+
+
+def write_stats(path: str | Path, ids: Sequence[str], stats: Statistics) -> None:
+    """A row a decoder and metric, its (E, k) numbers example by example; ids: of the examples, in the metadata."""
+    rows = [
+        {"decoder": decoder, "metric": metric, "width": own.shape[1], "values": own.ravel()}
+        for decoder, of_decoder in stats.items()
+        for metric, own in of_decoder.items()
+    ]
+    table = pa.Table.from_pylist(rows, schema=SCHEMA.with_metadata({"examples": json.dumps(list(ids))}))
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+
+
+def read_stats(path: str | Path) -> tuple[list[str], Statistics]:
+    """Ids of the examples, and what was written. Raises `PipelineError` naming the file."""
+    try:
+        table = pq.read_table(path, page_checksum_verification=True)
+        ids = json.loads((table.schema.metadata or {})[b"examples"])
+        found: Statistics = {}
+        for row in range(table.num_rows):
+            decoder, metric, width = (table[name][row].as_py() for name in ("decoder", "metric", "width"))
+            values = table["values"][row].values.to_numpy(zero_copy_only=False)
+            found.setdefault(decoder, {})[metric] = values.reshape(-1, width)
+        return ids, found
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise PipelineError(f"{path}: cannot be read ({short(error)}); run dvc repro evaluate") from None

