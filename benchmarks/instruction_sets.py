@@ -14,7 +14,8 @@ import sys
 import numpy as np
 
 from benchmarks.workload import without_beam, workload
-from random_routing.decode.members import Trajectory
+from random_routing.decode.slots import apart, together
+from random_routing.decode.trajectory import Trajectory
 from random_routing.models.loading import load_model
 from random_routing.runs.blocks import grouped, make_ready, run_block, units
 from random_routing.settings import load_settings
@@ -37,13 +38,13 @@ def texts(task: str, dtype: str) -> list[list[list[int]]]:
     ready = make_ready(lambda: model, work.plan.prefix)
     order = np.random.Generator(np.random.Philox(1)).permutation(len(work.texts))
     ways = []
-    for some, batch_size, share in (
-        (work.texts, 64, True),
-        ([work.texts[i] for i in order][: len(order) // 2], 3, False),
+    for some, batch_size, grow in (
+        (work.texts, 64, together),
+        ([work.texts[i] for i in order][: len(order) // 2], 3, apart),
     ):
         found: dict[bytes, Trajectory] = {}
         for block in units(grouped(some), settings.max_rows):
-            found |= run_block(ready, work.plan, block, batch_size, share)[0]
+            found |= run_block(ready, work.plan, block, batch_size, grow)[0]
         ways.append([found[t.key].token_ids.tolist() if t.key in found else [] for t in work.texts])
     return ways
 

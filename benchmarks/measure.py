@@ -12,6 +12,7 @@ import torch
 from benchmarks import library_loop, machine
 from benchmarks.workload import Workload, routing_only, without_beam, workload
 from random_routing.decode.loop import Work
+from random_routing.decode.slots import Grow, apart, together
 from random_routing.models.loading import load_model
 from random_routing.models.network import LanguageModel, pad
 from random_routing.runs.blocks import grouped, make_ready, run_block, units
@@ -58,7 +59,7 @@ def ours(task: str, dtype: str) -> dict[str, Any]:
     step = bare_step(model, few)
     return {
         "model_step": step,
-        "no_sharing": decode(model, few, settings, share=False),
+        "no_sharing": decode(model, few, settings, grow=apart),
         "sharing_routing": decode(model, workload(settings, task, routing, SHARED_EXAMPLES), settings),
         "sharing_all": decode(
             model, workload(settings, task, without_beam(settings, task), SHARED_EXAMPLES), settings
@@ -66,13 +67,15 @@ def ours(task: str, dtype: str) -> dict[str, Any]:
     }
 
 
-def decode(model: LanguageModel, work: Workload, settings: Settings, share: bool = True) -> dict[str, Any]:
+def decode(
+    model: LanguageModel, work: Workload, settings: Settings, grow: Grow = together
+) -> dict[str, Any]:
     """Tokens are counted once for every cell that holds them: what the loop would have computed."""
     ready = make_ready(lambda: model, work.plan.prefix)
     total, tokens = Work(), 0
     started = time.perf_counter()
     for block in units(grouped(work.texts), settings.max_rows):
-        found, done = run_block(ready, work.plan, block, settings.batch_size, share)
+        found, done = run_block(ready, work.plan, block, settings.batch_size, grow)
         total += done
         tokens += sum(work.weight[text] * len(found[text.key].token_ids) for text in block)
     seconds = time.perf_counter() - started

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from random_routing.decode.loop import decode
-from random_routing.decode.members import Trajectory
+from random_routing.decode.prompts import Prompts
 from random_routing.decode.sampler import Sampler
+from random_routing.decode.slots import Grow, apart, together
+from random_routing.decode.trajectory import Trajectory
 from random_routing.law.cells import Decoder
 from random_routing.law.noise import Source
 from random_routing.law.vocabulary import Vocabulary
@@ -42,12 +44,12 @@ SIZE, STEPS, LENGTH = 300, 14, 16
 PREFIX = tuple(range(40, 56))
 ENDINGS = [tuple(range(10 + 3 * i, 15 + 5 * i)) for i in range(3)]
 PROMPTS = [(*PREFIX, *ending) for ending in ENDINGS]
-MEMBERS = [(prompt, decoder) for prompt in range(3) for decoder in range(len(DECODERS))]
+TEXTS = [(prompt, decoder) for prompt in range(3) for decoder in range(len(DECODERS))]
 
 
-def members_for(model: LanguageModel) -> list[tuple[int, int]]:
+def texts_for(model: LanguageModel) -> list[tuple[int, int]]:
     last = len(DECODERS) - (0 if model.shape.experts else 1)
-    return [member for member in MEMBERS if member[1] < last]
+    return [text for text in TEXTS if text[1] < last]
 
 
 @pytest.fixture(scope="module", params=[*CAUSAL, *ENCODER_DECODER])
@@ -62,24 +64,24 @@ def model(folder: Path) -> LanguageModel:
 
 def run(
     model: LanguageModel,
-    members: list[tuple[int, int]],
+    texts: list[tuple[int, int]],
     batch_size: int,
-    share: bool = True,
+    grow: Grow = together,
     prefix: bool = False,
 ) -> dict[tuple[int, int], Trajectory]:
     sources = [Source(1, "t", str(i), 0) for i in range(3)]
     noise = np.stack([source.steps(STEPS) for source in sources])
+    prompt_of, decoder_of = np.array(texts).T
     sampler = Sampler(
-        DECODERS, np.array([d for _, d in members]), np.array([p for p, _ in members]), noise,
-        Vocabulary(SIZE, np.arange(3, SIZE), frozenset({2})), sources=sources,
+        DECODERS, decoder_of, prompt_of, noise, Vocabulary(SIZE, np.arange(3, SIZE), frozenset({2})),
+        sources=sources,
     )  # fmt: skip
-    with torch.inference_mode():
-        states = model.prefix_states(PREFIX) if prefix else None
-    decode(
-        model, ENDINGS if prefix else PROMPTS, np.array([p for p, _ in members]), sampler, STEPS,
-        LENGTH if prefix else len(PREFIX) + LENGTH, batch_size, states, share, walks=True,
-    )  # fmt: skip
-    return {member: sampler.trajectory(i) for i, member in enumerate(members)}
+    prompts = Prompts(PROMPTS, prompt_of, len(PREFIX) + LENGTH)
+    if prefix:
+        with torch.inference_mode():
+            prompts = Prompts(ENDINGS, prompt_of, LENGTH, model.prefix_states(PREFIX))
+    decode(model, prompts, sampler, STEPS, batch_size, grow)
+    return {text: sampler.made[i] for i, text in enumerate(texts)}
 
 
 def same(one: Trajectory, other: Trajectory) -> bool:
@@ -88,7 +90,7 @@ def same(one: Trajectory, other: Trajectory) -> bool:
 
 
 def test_greedy_equals_hugging_face(model: LanguageModel) -> None:
-    found = run(model, members_for(model), 64)
+    found = run(model, texts_for(model), 64)
     for number, prompt in enumerate(PROMPTS):
         output = model.network.generate(  # type: ignore[operator]
             torch.tensor([prompt]),
@@ -106,14 +108,14 @@ def test_greedy_equals_hugging_face(model: LanguageModel) -> None:
 
 
 def test_same_bits_in_any_batch(model: LanguageModel) -> None:
-    every = members_for(model)
+    every = texts_for(model)
     reference = run(model, every, 64)
     shuffled = [every[i] for i in np.random.Generator(np.random.Philox(5)).permutation(len(every))]
-    for members, batch_size, share in [
-        (every, 2, True), (shuffled, 5, True), (shuffled, 64, False), (shuffled[:1], 64, True),
+    for texts, batch_size, grow in [
+        (every, 2, together), (shuffled, 5, together), (shuffled, 64, apart), (shuffled[:1], 64, together),
     ]:  # fmt: skip
-        found = run(model, members, batch_size, share)
-        assert all(same(reference[member], found[member]) for member in members)
+        found = run(model, texts, batch_size, grow)
+        assert all(same(reference[text], found[text]) for text in texts)
 
 
 def test_a_shared_prefix_changes_only_the_last_digits(model: LanguageModel) -> None:
@@ -123,14 +125,14 @@ def test_a_shared_prefix_changes_only_the_last_digits(model: LanguageModel) -> N
         return
     if model.shape.window:
         pytest.skip("the plan gives models with a short window no prefix")
-    every = members_for(model)
+    every = texts_for(model)
     whole, split = run(model, every, 64), run(model, every, 64, prefix=True)
-    for member in every:
-        assert np.array_equal(whole[member].token_ids, split[member].token_ids)
-        assert np.allclose(whole[member].model_logprobs, split[member].model_logprobs, atol=1e-4)
-    for batch_size, share in [(2, True), (64, False)]:
-        found = run(model, every, batch_size, share, prefix=True)
-        assert all(same(split[member], found[member]) for member in every)
+    for text in every:
+        assert np.array_equal(whole[text].token_ids, split[text].token_ids)
+        assert np.allclose(whole[text].model_logprobs, split[text].model_logprobs, atol=1e-4)
+    for batch_size, grow in [(2, together), (64, apart)]:
+        found = run(model, every, batch_size, grow, prefix=True)
+        assert all(same(split[text], found[text]) for text in every)
 
 
 def test_static_shapes_give_the_same_texts(model: LanguageModel) -> None:
@@ -142,19 +144,19 @@ def test_static_shapes_give_the_same_texts(model: LanguageModel) -> None:
         static = True
 
     fixed = Static(**{name: getattr(model, name) for name in model.__dataclass_fields__})
-    every = members_for(model)
+    every = texts_for(model)
     reference, found = run(model, every, 64), run(fixed, every, 8)
-    for member in every:
-        assert np.array_equal(reference[member].token_ids, found[member].token_ids)
-        assert np.allclose(reference[member].model_logprobs, found[member].model_logprobs, atol=1e-4)
+    for text in every:
+        assert np.array_equal(reference[text].token_ids, found[text].token_ids)
+        assert np.allclose(reference[text].model_logprobs, found[text].model_logprobs, atol=1e-4)
 
 
 @pytest.mark.skipif(not has_bfloat16(), reason="this processor has no bf16 instructions")
 def test_bfloat16_is_invariant_too(folder: Path) -> None:
     """A mixture of experts may send one row alone to an expert, which is where bits would change."""
     half = load_model(folder, "bfloat16")
-    every = members_for(half)
+    every = texts_for(half)
     reference = run(half, every, 64)
-    for batch_size, share in [(2, True), (5, False)]:
-        found = run(half, every, batch_size, share)
-        assert all(same(reference[member], found[member]) for member in every)
+    for batch_size, grow in [(2, together), (5, apart)]:
+        found = run(half, every, batch_size, grow)
+        assert all(same(reference[text], found[text]) for text in every)

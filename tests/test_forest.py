@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from random_routing.decode.forcing import score
-from random_routing.decode.loop import _place, decode, spans
-from random_routing.decode.members import Trajectory
+from random_routing.decode.loop import decode, spans
+from random_routing.decode.prompts import Prompts
 from random_routing.decode.sampler import Sampler
+from random_routing.decode.slots import Grow, apart, place, together
+from random_routing.decode.trajectory import Trajectory
 from random_routing.law.cells import Decoder, all_cells, representatives
 from random_routing.law.noise import Source
 from random_routing.law.vocabulary import Vocabulary
@@ -40,24 +42,22 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
 
 
 def run(
-    model: LanguageModel, members: list[tuple[int, int]], batch_size: int, share: bool = True
+    model: LanguageModel, texts: list[tuple[int, int]], batch_size: int, grow: Grow = together
 ) -> tuple[dict[tuple[int, int], Trajectory], int]:
     size = 300
     vocabulary = Vocabulary(size, np.arange(STOP, size), frozenset(range(STOP)))
     sources = [Source(1, "t", str(e), 0) for e in range(EXAMPLES)]
     sampler = Sampler(
         DECODERS,
-        np.array([decoder for _, decoder in members]),
-        np.array([example for example, _ in members]),
+        np.array([decoder for _, decoder in texts]),
+        np.array([example for example, _ in texts]),
         np.stack([source.steps(STEPS) for source in sources]),
         vocabulary,
         sources=sources,
     )
-    prompt_of_member = np.array([example for example, _ in members])
-    work = decode(
-        model, PROMPTS, prompt_of_member, sampler, STEPS, PROMPT_LENGTH, batch_size, share=share, walks=True
-    )
-    return {member: sampler.trajectory(i) for i, member in enumerate(members)}, work.rows
+    prompts = Prompts(PROMPTS, np.array([example for example, _ in texts]), PROMPT_LENGTH)
+    work = decode(model, prompts, sampler, STEPS, batch_size, grow)
+    return {text: sampler.made[i] for i, text in enumerate(texts)}, work.rows
 
 
 ALL = [(example, decoder) for example in range(EXAMPLES) for decoder in range(len(DECODERS))]
@@ -73,19 +73,19 @@ def same(one: Trajectory, other: Trajectory) -> bool:
 def test_results_do_not_depend_on_batch_order_subset_or_sharing(model: LanguageModel) -> None:
     reference, shared_rows = run(model, ALL, 64)
     shuffled = [ALL[i] for i in np.random.Generator(np.random.Philox(5)).permutation(len(ALL))]
-    for members, batch_size, share in [
-        (ALL, 1, True),
-        (ALL, 2, True),
-        (shuffled, 7, True),
-        (shuffled, 256, False),
-        (shuffled[:40], 64, True),
-        (shuffled[:1], 64, True),  # a lone row
-        (shuffled[40:80], 3, False),
+    for texts, batch_size, grow in [
+        (ALL, 1, together),
+        (ALL, 2, together),
+        (shuffled, 7, together),
+        (shuffled, 256, apart),
+        (shuffled[:40], 64, together),
+        (shuffled[:1], 64, together),  # a lone row
+        (shuffled[40:80], 3, apart),
     ]:
-        found, _ = run(model, members, batch_size, share)
-        assert len(found) == len(members)
-        assert all(same(reference[member], found[member]) for member in members)
-    _, all_rows = run(model, ALL, 64, share=False)
+        found, _ = run(model, texts, batch_size, grow)
+        assert len(found) == len(texts)
+        assert all(same(reference[text], found[text]) for text in texts)
+    _, all_rows = run(model, ALL, 64, apart)
     assert shared_rows < all_rows / 2, "cells that decide alike share rows"
 
 
@@ -115,14 +115,14 @@ def test_greedy_equals_hugging_face(model: LanguageModel) -> None:
 
 def test_log_probabilities_equal_a_teacher_forced_pass(model: LanguageModel) -> None:
     found, _ = run(model, ALL, 64)
-    members = list(found)
-    texts = [found[member].token_ids.tolist() for member in members]
-    of_prompt = np.array([example for example, _ in members])
-    scored, work = score(model, PROMPTS, of_prompt, texts, PROMPT_LENGTH, 64)
+    numbers = list(found)
+    texts = [found[number].token_ids.tolist() for number in numbers]
+    prompts = Prompts(PROMPTS, np.array([example for example, _ in numbers]), PROMPT_LENGTH)
+    scored, work = score(model, prompts, texts, 64)
     assert work.rows < sum(len(text) for text in texts) / 2
-    for member, text, values in zip(members, texts, scored, strict=True):
-        assert np.allclose(values, found[member].model_logprobs, atol=1e-4)
-        ids = torch.tensor([[*PROMPTS[member[0]], *text]])
+    for number, text, values in zip(numbers, texts, scored, strict=True):
+        assert np.allclose(values, found[number].model_logprobs, atol=1e-4)
+        ids = torch.tensor([[*PROMPTS[number[0]], *text]])
         with torch.inference_mode():
             logits = model.network(ids).logits[0, -len(text) - 1 : -1]
         fresh = torch.log_softmax(logits, -1)[torch.arange(len(text)), torch.tensor(text)]
@@ -141,8 +141,7 @@ def test_children_are_placed_without_overwriting_their_parents() -> None:
     generator = np.random.Generator(np.random.Philox(3))
     for _ in range(200):
         parent = np.sort(generator.integers(0, 12, generator.integers(1, 20)))
-        placed = _place(parent)
-        assert sorted(placed.number) == list(range(len(parent)))
-        assert not set(placed.moved_to) & set(parent), "a slot that is written to is read by nobody"
-        stay = np.setdiff1d(np.arange(len(parent)), placed.moved)
-        assert (placed.number[stay] == parent[stay]).all()
+        placed = place(parent)
+        assert sorted(placed) == list(range(len(parent)))
+        moved = placed != parent
+        assert not set(placed[moved]) & set(parent), "a slot that is written to is read by nobody"

@@ -13,6 +13,7 @@ from transformers import GenerationConfig
 
 from pipeline import generate
 from random_routing.decode.beam import beam_search
+from random_routing.decode.prompts import Prompts
 from random_routing.models.generation_config import barred, switched_off
 from random_routing.models.loading import load_model, read_shape
 from tests.tiny import tiny_model_folder
@@ -34,7 +35,7 @@ def written(folder: Path, **settings: Any) -> Path:
 
 
 def beams(folder: Path) -> list[list[int]]:
-    found = beam_search(load_model(folder), PROMPTS, 3, 12, frozenset({2}), 16, 8)
+    found = beam_search(load_model(folder), Prompts.of(PROMPTS, 16), 3, 12, frozenset({2}), 8)
     return [trajectory.token_ids.tolist() for trajectory in found]
 
 
@@ -56,7 +57,7 @@ def test_barred_tokens_are_left_out_by_beams_as_by_all_others(tmp_path: Path) ->
     written(folder, suppress_tokens=first, bad_words_ids=[[plain[0][1]]])
     model = load_model(folder)
     assert model.shape.barred == tuple(sorted({*first, plain[0][1]}))
-    found = beam_search(model, PROMPTS, 3, 12, frozenset({2}), 16, 8)
+    found = beam_search(model, Prompts.of(PROMPTS, 16), 3, 12, frozenset({2}), 8)
     for trajectory in found:
         assert not set(model.shape.barred) & set(trajectory.token_ids.tolist())
         assert np.isfinite(trajectory.logprobs).all()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from random_routing.decode.prompts import Prompts
 from random_routing.law.routes import unigram
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.models.loading import load_model
@@ -131,11 +132,11 @@ def forcing(monkeypatch: pytest.MonkeyPatch, fails: Callable[[int, int], Any]) -
     attempts: list[tuple[int, int]] = []
     real = likelihood.force
 
-    def force(model: Any, prompts: Any, number: np.ndarray, forced: Any, length: int, rows: int) -> Any:
-        attempts.append((len(number), rows))
-        if error := fails(len(number), rows):
+    def force(model: Any, prompts: Prompts, forced: Any, rows: int) -> Any:
+        attempts.append((len(prompts.of_text), rows))
+        if error := fails(len(prompts.of_text), rows):
             raise error
-        return real(model, prompts, number, forced, length, rows)
+        return real(model, prompts, forced, rows)
 
     monkeypatch.setattr(likelihood, "force", force)
     return attempts

@@ -15,6 +15,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from random_routing.decode.forcing import score
+from random_routing.decode.prompts import Prompts
 from random_routing.errors import PipelineError
 from random_routing.models import products
 from random_routing.models.invariant import ACTIVATIONS, whole_vectors
@@ -118,9 +119,9 @@ class Library(TorchDispatchMode):
 )
 def test_no_product_of_a_model_is_left_to_the_default_library(tmp_path: Path, kind: str) -> None:
     model = load_model(tiny_model_folder(tmp_path, kind))
-    prompts = [tuple(range(10, 20)), tuple(range(30, 37))]
+    one, two = tuple(range(10, 20)), tuple(range(30, 37))
     with Library() as library:
-        score(model, prompts, np.array([0, 1, 1]), [[5, 6, 7], [9, 9], [8]], 16, 4)
+        score(model, Prompts.of([one, two, two], 16), [[5, 6, 7], [9, 9], [8]], 4)
     assert library.found == []
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from random_routing.decode.members import Trajectory
+from random_routing.decode.slots import Grow, apart, together
+from random_routing.decode.trajectory import Trajectory
 from random_routing.law.cells import all_cells
 from random_routing.models.loading import has_bfloat16, load_model
 from random_routing.models.network import LanguageModel
@@ -56,12 +57,12 @@ def ready(model: LanguageModel, plan: Plan) -> Ready:
 
 
 def made(
-    model: LanguageModel, plan: Plan, texts: list[Text], batch_size: int, share: bool = True
+    model: LanguageModel, plan: Plan, texts: list[Text], batch_size: int, grow: Grow = together
 ) -> dict[bytes, Trajectory]:
     """Prompts of one padded length run together."""
     loaded, found = ready(model, plan), dict[bytes, Trajectory]()
     for unit in units(grouped(texts), len(texts)):
-        found |= run_block(loaded, plan, unit, batch_size, share)[0]
+        found |= run_block(loaded, plan, unit, batch_size, grow)[0]
     return found
 
 
@@ -78,14 +79,14 @@ def changes(loaded: Loaded, model: LanguageModel) -> Iterator[int]:
     if model is not loaded.model:
         reference = made(model, plan, texts, 64)
 
-    def different(some: list[Text], batch_size: int, share: bool = True) -> int:
-        found = made(model, plan, some, batch_size, share)
+    def different(some: list[Text], batch_size: int, grow: Grow = together) -> int:
+        found = made(model, plan, some, batch_size, grow)
         return sum(not same(reference[key], value) for key, value in found.items())
 
     order = np.random.Generator(np.random.Philox(1)).permutation(len(texts))
     shuffled = [texts[i] for i in order]
     yield different(shuffled[:7], 256)
-    yield different(shuffled, 64, share=False)
+    yield different(shuffled, 64, grow=apart)
     yield different(texts, 2)
     threads = torch.get_num_threads()
     torch.set_num_threads(2 if threads == 1 else 1)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from random_routing.decode.members import Trajectory
+from random_routing.decode.trajectory import Trajectory
 from random_routing.runs.cell_rows import cell_row
 from random_routing.runs.prompts import Example
 from random_routing.scoring.cell_texts import human_texts

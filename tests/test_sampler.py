@@ -9,11 +9,14 @@ import pytest
 import torch
 from scipy import stats
 
+from random_routing.decode.call import Call
 from random_routing.decode.sampler import Sampler
+from random_routing.decode.trajectory import Trajectories
 from random_routing.law.cells import NO_ROUTE, Decoder
 from random_routing.law.distribution import probabilities
 from random_routing.law.mixing import routed
 from random_routing.law.noise import Source
+from random_routing.law.origin import Origin
 from random_routing.law.routes import frozen, unigram
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.settings import Base, Gate, Route, Schedule
@@ -65,15 +68,15 @@ def delta(route: Route) -> torch.Tensor:
     return mass
 
 
-def draw(decoder: Decoder, seed: int = 1) -> Sampler:
+def draw(decoder: Decoder, seed: int = 1) -> Trajectories:
     noise = np.random.Generator(np.random.Philox(seed)).random((DRAWS, 5, 1))
     every = np.arange(DRAWS)
     sources = [Source(seed, "t", "", text) for text in range(DRAWS)] if "frozen" in kinds(decoder) else ()
     sampler = Sampler(
         [decoder], np.zeros(DRAWS, dtype=int), every, noise, VOCABULARY, sources=sources, tables=TABLES
     )
-    sampler(LOGITS[None], np.zeros(DRAWS, dtype=int), every, 0, None)
-    return sampler
+    sampler(Call(LOGITS[None], np.zeros(DRAWS, dtype=int), every, 0, None))
+    return sampler.made
 
 
 def kinds(decoder: Decoder) -> tuple[str, str]:
@@ -112,15 +115,15 @@ def test_tokens_follow_the_law(number: int) -> None:
     """χ² over 200,000 draws; each of the 24 laws raises a false alarm with probability 1e-4."""
     decoder = LAWS[number]
     law, q_share, lambda_share = closed_form(decoder)
-    sampler = draw(decoder)
-    counts = np.bincount(sampler.tokens[:, 0], minlength=SIZE)
+    made = draw(decoder)
+    counts = np.bincount(made.token_ids[:, 0], minlength=SIZE)
     possible = law > 0
     assert counts[~possible].sum() == 0
     if possible.sum() > 1:
         expected = law[possible] / law[possible].sum() * DRAWS
         assert stats.chisquare(counts[possible], expected).pvalue > 1e-4
-    for route, rate in ((1, q_share), (2, lambda_share)):
-        observed = (sampler.taken[:, 0] == route).mean()
+    for origin, rate in ((Origin.Q, q_share), (Origin.LAMBDA, lambda_share)):
+        observed = (made.routes[:, 0] == origin).mean()
         assert abs(observed - rate) <= 4.5 * np.sqrt(rate * (1 - rate) / DRAWS) + 1e-7
 
 
@@ -134,8 +137,11 @@ def test_a_frozen_distribution_is_one_for_a_text() -> None:
     law = Decoder(Base(), 1.0, 0.0, FROZEN)
     sampler = Sampler([law], np.zeros(texts, dtype=int), every, noise, VOCABULARY, sources=sources)
     for step in range(2):
-        sampler(LOGITS[None], np.zeros(texts, dtype=int), every, step, None)
-    same, expected = (sampler.tokens[:, 0] == sampler.tokens[:, 1]).mean(), 2 / (allowed + 1)
+        sampler(Call(LOGITS[None], np.zeros(texts, dtype=int), every, step, None))
+    same, expected = (
+        (sampler.made.token_ids[:, 0] == sampler.made.token_ids[:, 1]).mean(),
+        2 / (allowed + 1),
+    )
     assert abs(same - expected) < 4.5 * np.sqrt(expected * (1 - expected) / texts)
 
 
@@ -158,8 +164,8 @@ def test_truncation_comes_before_mixing_or_after_it() -> None:
     """Base top-k 1 with a uniform route: mixing after it, every token is drawn; before it, only one."""
     after = draw(Decoder(Base(top_k=1), 0.3, 0.0, UNIFORM))
     before = draw(Decoder(Base(top_k=1), 0.3, 0.0, UNIFORM, mix="before"))
-    assert set(after.tokens[:, 0]) == set(VOCABULARY.allowed.tolist())
-    assert set(before.tokens[:, 0]) == {int(LOGITS.argmax())}
+    assert set(after.token_ids[:, 0]) == set(VOCABULARY.allowed.tolist())
+    assert set(before.token_ids[:, 0]) == {int(LOGITS.argmax())}
 
 
 def test_cells_of_equal_rate_agree_under_independent_noise() -> None:
@@ -167,7 +173,7 @@ def test_cells_of_equal_rate_agree_under_independent_noise() -> None:
     by χ², false alarm 1e-4; r = 0.37 against 0.40 fails it."""
     cells = [(0.1, 0.3), (0.3, 0.1), (0.37, 0.0), (0.40, 0.0)]
     counts = [
-        np.bincount(draw(Decoder(Base(), q, lam, UNIFORM, UNIFORM), seed).tokens[:, 0], minlength=SIZE)
+        np.bincount(draw(Decoder(Base(), q, lam, UNIFORM, UNIFORM), seed).token_ids[:, 0], minlength=SIZE)
         for seed, (q, lam) in enumerate(cells)
     ]
     table = np.stack(counts)
@@ -177,25 +183,27 @@ def test_cells_of_equal_rate_agree_under_independent_noise() -> None:
 
 def test_chi_square_sees_a_wrong_law() -> None:
     """The check above is able to fail: q = 0.30 against 0.31."""
-    counts = np.bincount(draw(Decoder(Base(), 0.31, 0.0, UNIFORM)).tokens[:, 0], minlength=SIZE)
+    counts = np.bincount(draw(Decoder(Base(), 0.31, 0.0, UNIFORM)).token_ids[:, 0], minlength=SIZE)
     law = routed(probabilities(LOGITS[None], Base()), delta(UNIFORM), delta(UNIFORM), 0.30, 0.0)[0]
     assert stats.chisquare(counts, law.double().numpy() / law.double().sum().item() * DRAWS).pvalue < 1e-4
 
 
 def test_endpoints_are_exact() -> None:
     plain, unrouted = draw(Decoder(Base())), draw(Decoder(Base(), 0.0, 0.0))
-    assert np.array_equal(plain.tokens, unrouted.tokens) and not plain.taken.any()
+    assert np.array_equal(plain.token_ids, unrouted.token_ids) and not plain.routes.any()
     noise_only = draw(Decoder(Base(), 1.0, 0.0, UNIFORM))
-    assert (noise_only.taken == 1).all() and set(noise_only.tokens[:, 0]) == set(VOCABULARY.allowed)
+    assert (noise_only.routes == Origin.Q).all() and set(noise_only.token_ids[:, 0]) == set(
+        VOCABULARY.allowed
+    )
     # λ = 1 explores at every step; a random route never draws what the vocabulary leaves out
     explore = draw(Decoder(Base(), 0.0, 1.0, NO_ROUTE, Route("top_k", 3)))
-    assert (explore.taken == 2).all() and len(set(explore.tokens[:, 0])) == 3
+    assert (explore.routes == Origin.LAMBDA).all() and len(set(explore.token_ids[:, 0])) == 3
 
 
 def test_log_probabilities_are_those_of_the_drawn_tokens() -> None:
-    sampler = draw(Decoder(Base(top_k=2), 0.25, 0.0, UNIFORM))
+    made = draw(Decoder(Base(top_k=2), 0.25, 0.0, UNIFORM))
     base = probabilities(LOGITS[None], Base(top_k=2)).log()[0].numpy()
     model = torch.log_softmax(LOGITS, 0).numpy()
-    assert np.allclose(sampler.logprobs[:, 0], base[sampler.tokens[:, 0]], atol=1e-6)
-    assert np.allclose(sampler.model_logprobs[:, 0], model[sampler.tokens[:, 0]], atol=1e-6)
-    assert np.isneginf(sampler.logprobs[:, 0]).any(), "top-k gives nothing to most random tokens"
+    assert np.allclose(made.logprobs[:, 0], base[made.token_ids[:, 0]], atol=1e-6)
+    assert np.allclose(made.model_logprobs[:, 0], model[made.token_ids[:, 0]], atol=1e-6)
+    assert np.isneginf(made.logprobs[:, 0]).any(), "top-k gives nothing to most random tokens"

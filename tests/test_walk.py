@@ -12,9 +12,11 @@ from torch import Tensor
 
 from random_routing.decode import walk as walking
 from random_routing.decode.loop import decode
+from random_routing.decode.prompts import Prompts
 from random_routing.decode.sampler import Sampler
 from random_routing.law.cells import NO_ROUTE, Decoder
 from random_routing.law.noise import Source
+from random_routing.law.origin import Origin
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.models.loading import load_model
 from random_routing.models.paths import along, choices, parts_of
@@ -53,9 +55,9 @@ def test_the_decoder_walks_the_same_paths(arch: str, kind: str, tmp_path: Path, 
         [Decoder(Base(), 1.0, 0.0, route, NO_ROUTE)], np.array([0]), np.array([0]), source.steps(steps)[None],
         Vocabulary(300, allowed, frozenset({2})), sources=[source],
     )  # fmt: skip
-    work = decode(model, [prompt], np.array([0]), sampler, steps, 16, 64, walks=True)
-    tokens = sampler.trajectory(0).token_ids
-    assert np.isin(tokens, allowed).all() and (sampler.trajectory(0).routes == 1).all()
+    work = decode(model, Prompts.of([prompt], 16), sampler, steps, 64)
+    tokens = sampler.made[0].token_ids
+    assert np.isin(tokens, allowed).all() and (sampler.made[0].routes == Origin.Q).all()
     assert (
         work.walked == steps
         and work.rows == 2 * steps

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from copy import copy
 from typing import cast
 
-import numpy as np
 import torch
 from transformers import GenerationConfig
 
 from random_routing.decode.forcing import Observed, force
-from random_routing.decode.members import Trajectory
+from random_routing.decode.prompts import Prompts
+from random_routing.decode.trajectory import Trajectory
 from random_routing.models.network import LanguageModel
 
 GROUP_ROWS = 32
@@ -19,21 +18,15 @@ GROUP_ROWS = 32
 
 @torch.inference_mode()
 def beam_search(
-    model: LanguageModel,
-    prompts: Sequence[Sequence[int]],
-    beams: int,
-    steps: int,
-    stop: frozenset[int],
-    prompt_length: int,
-    batch_size: int,
+    model: LanguageModel, prompts: Prompts, beams: int, steps: int, stop: frozenset[int], batch_size: int
 ) -> list[Trajectory]:
-    """The best of `beams` hypotheses of each prompt (length penalty 1, no early stopping).
+    """The best of `beams` hypotheses for each text (length penalty 1, no early stopping).
 
     Log-probabilities are the model's own, from a teacher-forced pass; all routes are 0.
     """
-    ids, padding = model.pad(prompts, prompt_length)
+    ids, padding = model.pad(prompts.ids, prompts.length)
     # Causal models give back the prompt, encoder-decoder models the ids that begin every target.
-    begin = len(model.shape.decoder_start) or prompt_length
+    begin = len(model.shape.decoder_start) or prompts.length
     settings = copy(cast(GenerationConfig, model.network.generation_config))  # neutral, see `load_model`
     settings.update(
         num_beams=beams,
@@ -42,33 +35,23 @@ def beam_search(
         early_stopping=False,
         eos_token_id=sorted(stop),
     )
-    texts: list[list[int]] = [[] for _ in prompts]
+    texts: list[list[int]] = [[] for _ in prompts.of_text]
     # A group runs until its longest text ends: few prompts at once, of like length.
     at_once = max(1, min(batch_size, GROUP_ROWS) // beams)
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    for start in range(0, len(prompts), at_once):
+    order = sorted(range(len(texts)), key=lambda text: len(prompts.ids[int(prompts.of_text[text])]))
+    for start in range(0, len(order), at_once):
         group = order[start : start + at_once]
+        read = prompts.of_text[group]
         output = model.network.generate(  # type: ignore[operator]
-            input_ids=ids[group].to(model.device),
-            attention_mask=padding[group].to(model.device),
+            input_ids=ids[read].to(model.device),
+            attention_mask=padding[read].to(model.device),
             generation_config=settings,
         )
-        for i, row in zip(group, output[:, begin:].tolist(), strict=True):
-            texts[i] = _until_stop(row, stop)
-    scored = Observed(texts)
-    force(model, prompts, np.arange(len(prompts)), scored, prompt_length, batch_size)
-    return [
-        Trajectory(
-            token_ids=np.array(text, dtype=np.int32),
-            routes=np.zeros(len(text), dtype=np.int8),
-            logprobs=scored.logprobs[i, : len(text)].copy(),
-            model_logprobs=scored.logprobs[i, : len(text)].copy(),
-            ranks=scored.ranks[i, : len(text)].copy(),
-            entropies=scored.entropies[i, : len(text)].copy(),
-            ended=text[-1] in stop,
-        )
-        for i, text in enumerate(texts)
-    ]
+        for text, row in zip(group, output[:, begin:].tolist(), strict=True):
+            texts[text] = _until_stop(row, stop)
+    scored = Observed(texts, stop)
+    force(model, prompts, scored, batch_size)
+    return [scored.made[text] for text in range(len(texts))]
 
 
 def _until_stop(ids: list[int], stop: frozenset[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Tokens from δ, for all members of a batch of rows at once."""
+"""Tokens from δ, for many texts at once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from random_routing.decode.walk import Walk
+from random_routing.decode.call import Call, cut
 from random_routing.law.distribution import Distribution, distribution
-from random_routing.law.noise import Source
+from random_routing.law.noise import PATHS, Source
+from random_routing.law.origin import Origin
 from random_routing.law.routes import barred, delta, frozen, ranked
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.settings import Base, Route
@@ -19,10 +20,9 @@ KEPT = 64  # frozen distributions; up to 2 MB each
 
 
 class Draws:
-    """Draws from δ of every route.
+    """δ of every route: tokens drawn from it, and its closed form.
 
-    tables: δ (V,) of each `unigram` route; sources: whose noise a member has (for `frozen` and for
-    random paths).
+    tables: δ (V,) of each `unigram` route; sources: whose noise a text has, for `frozen` and for random paths.
     """
 
     def __init__(
@@ -37,28 +37,68 @@ class Draws:
         self.cumulative = {route: table.cumsum() for route, table in tables.items()}
         self.kept: dict[tuple[Route, int], np.ndarray] = {}
 
-    def by_scores(
-        self, route: Route, scores: Tensor, row: np.ndarray, source: np.ndarray, u: np.ndarray
+    def tokens(
+        self, origin: Origin, route: Route, call: Call, source: np.ndarray, u: np.ndarray
     ) -> np.ndarray:
-        """Tokens (M,) of a score-based route. scores: (R, V) logits; row, source, u: (M,)."""
+        """A token of δ for each of the call's texts: (M,). source, u: (M,), each text's source and number."""
         allowed = self.vocabulary.allowed
-        if route.kind == "uniform":
-            return allowed[_index(u, len(allowed))]
-        if route.kind == "top_k":
-            rows, which = np.unique(row, return_inverse=True)
-            k = min(route.k, len(allowed))
-            likeliest = ranked(scores[torch.from_numpy(rows)], self.barred, k)  # (R, k)
-            return likeliest.cpu().numpy()[which, _index(u, k)]
-        if route.kind == "unigram":
-            return _search(self.cumulative[route], u)
         tokens = np.empty(len(u), dtype=np.int64)
-        for number in np.unique(source):
-            here = source == number
-            tokens[here] = _search(self.frozen(route, number).cumsum(), u[here])
+        if route.structural:
+            for law, here, path in self._along_paths(origin, route, call, source):
+                tokens[here] = law.draw(path, u[here])
+        elif route.kind == "uniform":
+            tokens = allowed[_index(u, len(allowed))]
+        elif route.kind == "top_k":
+            k = min(route.k, len(allowed))
+            rows, which = np.unique(call.row, return_inverse=True)
+            tokens = self._likeliest(call.logits, rows, k)[which, _index(u, k)]
+        elif route.kind == "unigram":
+            tokens = _search(self.cumulative[route], u)
+        else:
+            for number in np.unique(source):
+                here = source == number
+                tokens[here] = _search(self._frozen(route, number).cumsum(), u[here])
         return tokens
 
-    def frozen(self, route: Route, source: int) -> np.ndarray:
-        """The random distribution of one text: (V,). The last few are kept."""
+    def mass(self, origin: Origin, route: Route, call: Call, source: np.ndarray) -> Tensor:
+        """δ in closed form for each of the call's texts: (M, V) float32. source: (M,)."""
+        if route.structural:
+            mass = torch.empty(len(source), self.vocabulary.size, device=call.logits.device)
+            for law, here, path in self._along_paths(origin, route, call, source):
+                at = torch.from_numpy(path)
+                total = law.blocks[at, -1:].to(law.weights.dtype)  # a plain sum changes with the batch
+                mass[torch.from_numpy(here)] = law.weights[at] / total
+            return mass
+        table = self.tables.get(route)
+        if route.kind == "frozen":
+            table = np.stack([self._frozen(route, number) for number in source])
+        return delta(route, call.scores(), self.vocabulary, table)
+
+    def _along_paths(
+        self, origin: Origin, route: Route, call: Call, source: np.ndarray
+    ) -> Iterator[tuple[Distribution, np.ndarray, np.ndarray]]:
+        """δ of a structural route, some paths at a time: their distribution (N, V), the texts (M',) that have
+        one of them, and which. Texts of one row and source share a path.
+        """
+        walk = call.walk
+        assert walk is not None
+        pairs, path = np.unique(np.stack([call.row, source], axis=1), axis=0, return_inverse=True)
+        path = path.reshape(-1)
+        for start in range(0, len(pairs), walk.capacity):
+            row, owner = pairs[start : start + walk.capacity].T
+            width = walk.width(route)
+            u = np.stack([self.sources[s].path(PATHS[origin], call.step, width) for s in owner])
+            law = distribution(walk(row, route, u).float() + self.barred, Base())
+            here = np.flatnonzero((start <= path) & (path < start + len(row)))
+            yield law, here, path[here] - start
+
+    def _likeliest(self, logits: Tensor, rows: np.ndarray, k: int) -> np.ndarray:
+        """(R, k) token ids that may be drawn, likeliest first, of some rows of the logits."""
+        pieces = [logits[torch.from_numpy(some)].float() for some in cut(rows, logits.shape[1])]
+        return np.concatenate([ranked(scores, self.barred, k).cpu().numpy() for scores in pieces])
+
+    def _frozen(self, route: Route, source: int) -> np.ndarray:
+        """The random distribution of one source: (V,). The last few are kept."""
         key = (route, int(source))
         if key not in self.kept:
             u = self.sources[source].frozen(len(self.vocabulary.allowed))
@@ -66,45 +106,6 @@ class Draws:
                 self.kept.pop(next(iter(self.kept)))
             self.kept[key] = frozen(u, route.concentration, self.vocabulary)
         return self.kept[key]
-
-    def along_paths(
-        self, route: Route, purpose: str, row: np.ndarray, source: np.ndarray, step: int, walk: Walk
-    ) -> Iterator[tuple[Distribution, np.ndarray, np.ndarray]]:
-        """δ of a structural route, a piece at a time: the distribution of its paths, the members (M',)
-        that have one of them, and which. Members of one row and source share a path.
-        """
-        pairs, back = np.unique(np.stack([row, source], axis=1), axis=0, return_inverse=True)
-        back = back.reshape(-1)
-        for start in range(0, len(pairs), walk.capacity):
-            piece = pairs[start : start + walk.capacity]
-            u = np.stack([self.sources[s].path(purpose, step, walk.width(route)) for s in piece[:, 1]])
-            law = distribution(walk(piece[:, 0], route, u).float() + self.barred, Base())
-            here = np.flatnonzero((back >= start) & (back < start + len(piece)))
-            yield law, here, back[here] - start
-
-    def mass(
-        self,
-        route: Route,
-        purpose: str,
-        scores: Tensor,
-        row: np.ndarray,
-        source: np.ndarray,
-        step: int,
-        walk: Walk | None,
-    ) -> Tensor:
-        """δ in closed form for each of M members: (M, V) float32. scores: (R, V); row, source: (M,)."""
-        if route.structural:
-            assert walk is not None
-            found = torch.empty(len(row), self.vocabulary.size, device=scores.device)
-            for law, here, which in self.along_paths(route, purpose, row, source, step, walk):
-                at = torch.from_numpy(which)
-                total = law.blocks[at, -1:].to(law.weights.dtype)  # a plain sum changes with the batch
-                found[torch.from_numpy(here)] = law.weights[at] / total
-            return found
-        table = self.tables.get(route)
-        if route.kind == "frozen":
-            table = np.stack([self.frozen(route, number) for number in source])
-        return delta(route, scores[torch.from_numpy(row)].float(), self.vocabulary, table)
 
 
 def _index(u: np.ndarray, size: int) -> np.ndarray:

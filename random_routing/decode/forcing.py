@@ -6,18 +6,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from torch import Tensor
 
+from random_routing.decode.call import Call
 from random_routing.decode.loop import Work, decode
-from random_routing.decode.members import by_piece
-from random_routing.decode.walk import Walk
+from random_routing.decode.prompts import Prompts
+from random_routing.decode.trajectory import Trajectories
 from random_routing.law.distribution import distribution
+from random_routing.law.origin import Origin
 from random_routing.models.network import LanguageModel
-from random_routing.settings import Base
+from random_routing.settings import Base, Route
 
 
 class Forced(ABC):
     """Chooses the given tokens; what is kept of each step is for `record` to say."""
+
+    structural_routes: Sequence[Route] = ()
 
     def __init__(self, texts: Sequence[Sequence[int]]) -> None:
         self.length = np.array([len(text) for text in texts])
@@ -25,16 +28,14 @@ class Forced(ABC):
         for i, text in enumerate(texts):
             self.tokens[i, : len(text)] = text
 
-    def __call__(
-        self, logits: Tensor, row: np.ndarray, members: np.ndarray, step: int, walk: Walk | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        for piece, here in by_piece(logits.shape, row):
-            self.record(logits[piece].float(), row[here] - piece.start, members[here], step)
-        return self.tokens[members, step], step + 1 >= self.length[members]
+    def __call__(self, call: Call) -> tuple[np.ndarray, np.ndarray]:
+        for _, piece in call.pieces():
+            self.record(piece, self.tokens[piece.text, call.step])
+        return self.tokens[call.text, call.step], call.step + 1 >= self.length[call.text]
 
     @abstractmethod
-    def record(self, scores: Tensor, row: np.ndarray, members: np.ndarray, step: int) -> None:
-        """scores: (R, V) float32 logits; row: (M,) index into them; members: (M,) text numbers."""
+    def record(self, call: Call, token: np.ndarray) -> None:
+        """call: of some rows, with float32 logits; token: (M,) those of its texts."""
 
 
 class LogProbs(Forced):
@@ -44,53 +45,45 @@ class LogProbs(Forced):
         super().__init__(texts)
         self.logprobs = np.zeros(self.tokens.shape, dtype=np.float32)
 
-    def record(self, scores: Tensor, row: np.ndarray, members: np.ndarray, step: int) -> None:
-        law = distribution(scores, Base())
-        self.logprobs[members, step] = law.log_probs(row, self.tokens[members, step])
+    def record(self, call: Call, token: np.ndarray) -> None:
+        p = distribution(call.logits, Base())
+        self.logprobs[call.text, call.step] = p.log_probs(call.row, token)
 
 
-class Observed(LogProbs):
-    """Keeps ranks and the entropies (nats) of the steps too."""
+class Observed(Forced):
+    """Keeps trajectories, of tokens that are all the model's."""
 
-    def __init__(self, texts: Sequence[Sequence[int]]) -> None:
+    def __init__(self, texts: Sequence[Sequence[int]], stop: frozenset[int]) -> None:
         super().__init__(texts)
-        self.ranks = np.zeros(self.tokens.shape, dtype=np.int32)
-        self.entropies = np.zeros(self.tokens.shape, dtype=np.float32)
+        self.made = Trajectories(*self.tokens.shape, stop)
 
-    def record(self, scores: Tensor, row: np.ndarray, members: np.ndarray, step: int) -> None:
-        law, tokens = distribution(scores, Base()), self.tokens[members, step]
-        self.logprobs[members, step] = law.log_probs(row, tokens)
-        self.ranks[members, step] = law.ranks(row, tokens)
-        self.entropies[members, step] = law.entropy()[row]
+    def record(self, call: Call, token: np.ndarray) -> None:
+        p = distribution(call.logits, Base())
+        self.made.record(call, p, token, Origin.MODEL, p.log_probs(call.row, token))
 
 
 def force(
     model: LanguageModel,
-    prompts: Sequence[Sequence[int]],
-    prompt_of_text: np.ndarray,
+    prompts: Prompts,
     forced: Forced,
-    prompt_length: int,
     batch_size: int,
     on_step: Callable[[int], None] = lambda delivered: None,
 ) -> Work:
     """Run the texts of `forced` after their prompts; it holds the results."""
-    steps = forced.tokens.shape[1]
-    return decode(model, prompts, prompt_of_text, forced, steps, prompt_length, batch_size, on_step=on_step)
+    return decode(model, prompts, forced, forced.tokens.shape[1], batch_size, on_step=on_step)
 
 
 def score(
     model: LanguageModel,
-    prompts: Sequence[Sequence[int]],
-    prompt_of_text: np.ndarray,
+    prompts: Prompts,
     texts: Sequence[Sequence[int]],
-    prompt_length: int,
     batch_size: int,
     on_step: Callable[[int], None] = lambda delivered: None,
 ) -> tuple[list[np.ndarray], Work]:
-    """log p of every token of every text after its prompt, in nats: a (T,) float32 array a text.
+    """log p of every token of every text after its prompt, in nats: a (T,) float32 array per text.
 
     texts: token ids, each with at least one. The result of a text does not depend on the others.
     """
     forced = LogProbs(texts)
-    work = force(model, prompts, prompt_of_text, forced, prompt_length, batch_size, on_step)
+    work = force(model, prompts, forced, batch_size, on_step)
     return [forced.logprobs[i, :n].copy() for i, n in enumerate(forced.length)], work

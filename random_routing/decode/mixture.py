@@ -8,66 +8,51 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from random_routing.decode.call import Call, cut
 from random_routing.decode.draws import Draws
-from random_routing.decode.members import (
-    GATE_LAMBDA,
-    GATE_Q,
-    LAMBDA_ROUTE,
-    MODEL,
-    PIECE,
-    Q_ROUTE,
-    TOKEN_MODEL,
-    Members,
-)
-from random_routing.decode.walk import Walk
+from random_routing.decode.gates import Gated
 from random_routing.law.cells import Decoder
 from random_routing.law.distribution import distribution
-from random_routing.law.noise import PATHS
-from random_routing.settings import Base, Route
+from random_routing.law.mixing import shares
+from random_routing.law.noise import GATE, TOKEN
+from random_routing.law.origin import Origin, origins
+from random_routing.settings import Base
 
 
 class Mixture:
-    """Tokens from base(w_q·δ_q + (1−w_q)·[w_λ·δ_λ + (1−w_λ)·p]), w the weights of the gates."""
+    """Tokens from base(q·δ_q + (1−q)·[λ·δ_λ + (1−λ)·p]), with q and λ of each text at this step."""
 
-    def __init__(self, draws: Draws, decoders: Sequence[Decoder], step: int, walk: Walk | None) -> None:
-        self.draws, self.decoders, self.step, self.walk = draws, decoders, step, walk
+    def __init__(self, draws: Draws, decoders: Sequence[Decoder]) -> None:
+        self.draws, self.decoders = draws, decoders
 
-    def tokens(self, logits: Tensor, members: Members) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens (M,) int64 and their routes (M,) int8. logits: (B, V), to which `members.row` points."""
-        tokens, taken = np.empty(len(members), np.int64), np.empty(len(members), np.int8)
-        size = max(1, PIECE // logits.shape[1])
-        for number in np.unique(members.decoder):
-            own = np.flatnonzero(members.decoder == number)
-            for start in range(0, len(own), size):
-                here = own[start : start + size]
-                tokens[here], taken[here] = self._piece(logits, members[here], self.decoders[number])
-        return tokens, taken
+    def tokens(self, call: Call, texts: Gated) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens (M,) int64 of the call's texts, and their origins (M,) int8."""
+        token, origin = np.empty(len(call.row), np.int64), np.empty(len(call.row), np.int8)
+        for number in np.unique(texts.decoder):
+            of_decoder = np.flatnonzero(texts.decoder == number)
+            for here in cut(of_decoder, call.logits.shape[1]):
+                token[here], origin[here] = self._piece(call[here], texts[here], self.decoders[number])
+        return token, origin
 
-    def _piece(self, logits: Tensor, members: Members, decoder: Decoder) -> tuple[np.ndarray, np.ndarray]:
-        model, lam, q = self._shares(logits, members, decoder)
-        tokens = _draw((model + lam + q).log(), decoder.base, members.u[:, TOKEN_MODEL])
-        # Each route made the token with the share that it has in it; the gates' numbers say which did.
-        at = (torch.arange(len(members)), torch.from_numpy(tokens))
-        by_model, by_lambda, by_q = (x[at].cpu().numpy().astype(np.float64) for x in (model, lam, q))
-        is_lambda = members.u[:, GATE_LAMBDA] * (by_model + by_lambda) < by_lambda
-        is_q = members.u[:, GATE_Q] * (by_model + by_lambda + by_q) < by_q
-        return tokens, np.where(is_q, Q_ROUTE, np.where(is_lambda, LAMBDA_ROUTE, MODEL)).astype(np.int8)
+    def _piece(self, call: Call, texts: Gated, decoder: Decoder) -> tuple[np.ndarray, np.ndarray]:
+        p = torch.softmax(call.scores(), dim=1)  # (M, V)
+        q, lam = (torch.from_numpy(rate[:, None]).to(p) for rate in texts.rate.T)  # (M, 1)
+        delta_q, delta_lambda = (self._delta(o, call, texts, decoder) for o in GATE)  # (M, V)
+        parts = shares(p, delta_q, delta_lambda, q, lam)
+        model, of_lambda, of_q = parts
+        token = _draw((model + of_lambda + of_q).log(), decoder.base, texts.u[:, TOKEN[Origin.MODEL]])
+        # Each part made the token with the share that it has in it; the gates' numbers say which did.
+        at = (torch.arange(len(token)), torch.from_numpy(token))
+        by_model, by_lambda, by_q = (part[at].cpu().numpy().astype(np.float64) for part in parts)
+        q_open = texts.u[:, GATE[Origin.Q]] * (by_model + by_lambda + by_q) < by_q
+        lambda_open = texts.u[:, GATE[Origin.LAMBDA]] * (by_model + by_lambda) < by_lambda
+        return token, origins(q_open, lambda_open)
 
-    def _shares(self, logits: Tensor, members: Members, decoder: Decoder) -> tuple[Tensor, Tensor, Tensor]:
-        """Shares of model, λ-route and q-route in the mixture, each (M, V); they sum to 1."""
-        own = torch.softmax(logits[torch.from_numpy(members.row)].float(), dim=1)
-        w_q, w_lambda = (torch.from_numpy(members.weight[:, i, None]).to(own) for i in (0, 1))
-        delta_q = self._delta(logits, members, decoder.q_route, 0)
-        delta_lambda = self._delta(logits, members, decoder.lambda_route, 1)
-        return (1 - w_q) * (1 - w_lambda) * own, (1 - w_q) * w_lambda * delta_lambda, w_q * delta_q
-
-    def _delta(self, logits: Tensor, members: Members, route: Route, which: int) -> Tensor:
-        """δ of the q-route (0) or the λ-route (1), (M, V); zeros where no member's gate has weight."""
-        if not (members.weight[:, which] > 0).any():
-            return torch.zeros(len(members), logits.shape[1], device=logits.device)
-        return self.draws.mass(
-            route, PATHS[which], logits, members.row, members.source, self.step, self.walk
-        )
+    def _delta(self, origin: Origin, call: Call, texts: Gated, decoder: Decoder) -> Tensor:
+        """δ, (M, V); zeros where it has no weight in any text."""
+        if not (texts.rate[:, GATE[origin]] > 0).any():
+            return torch.zeros(len(call.row), call.logits.shape[1], device=call.logits.device)
+        return self.draws.mass(origin, decoder.routes[origin], call, texts.source)
 
 
 def _draw(scores: Tensor, base: Base, u: np.ndarray) -> np.ndarray:

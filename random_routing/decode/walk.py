@@ -16,9 +16,9 @@ from random_routing.settings import Route
 
 @dataclass
 class Walker:
-    """Copies rows into spare slots of the cache and runs their last token anew there.
+    """Copies prefixes into spare slots of the cache and runs their last token again there.
 
-    The slots [first, first + capacity) hold nothing else, so the rows themselves stay as they are.
+    The slots [first, first + capacity) hold nothing else, so the prefixes themselves stay as they are.
     rows: how many were run so far.
     """
 
@@ -29,14 +29,13 @@ class Walker:
     capacity: int
     rows: int = 0
 
-    def call(self, fed: Tensor, padding: Tensor, start: int, step: int) -> Walk:
-        """For the model call that fed `fed` (rows, T) with `padding` (rows, P); its rows begin at slot `start`."""
-        return Walk(self, fed, padding, start, step)
-
 
 @dataclass
 class Walk:
-    """One model call's rows, ready to be run again."""
+    """The rows of one model call, ready to be run again.
+
+    fed, padding: what the slots read at this step, (slots, T) and (slots, P); start: the slot of the call's first row.
+    """
 
     walker: Walker
     fed: Tensor
@@ -52,21 +51,20 @@ class Walk:
         return self.walker.parts.width(route)
 
     def __call__(self, row: np.ndarray, route: Route, u: np.ndarray) -> Tensor:
-        """Logits (N, V) of row[i], counted from the call's first, along the path that u[i] draws.
+        """Logits (N, V) of row[i] along the path that u[i] draws.
 
         row: (N,) with N at most `capacity`; u: (N, width) in [0, 1).
         """
         walker, count = self.walker, len(row)
         path = choices(walker.parts, route, u)
         width = walker.capacity if walker.model.static else max(count, 2)  # never a single row
-        pick = np.concatenate([row, np.repeat(row[:1], width - count)])
-        path = np.concatenate([path, np.repeat(path[:1], width - count, axis=0)])
-        source = [self.start + int(i) for i in pick]
-        slots = range(walker.first, walker.first + width)
-        walker.cache.fork(source, slots, self.step)
+        copies = width - count
+        slots = self.start + np.concatenate([row, np.repeat(row[:1], copies)])
+        path = np.concatenate([path, np.repeat(path[:1], copies, axis=0)])
+        walker.cache.fork(slots.tolist(), range(walker.first, walker.first + width), self.step)
         walker.cache.cover(walker.first, walker.first + width, self.step, again=True)
-        rows = torch.from_numpy(pick) + self.start
+        pick = torch.from_numpy(slots)
         with along(walker.parts, route, path):
-            logits = walker.model.again(self.fed[rows], self.padding[rows], self.step, walker.cache)
+            logits = walker.model.again(self.fed[pick], self.padding[pick], self.step, walker.cache)
         walker.rows += count
         return logits[:count]

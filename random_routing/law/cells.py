@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from random_routing.law.mixing import effective_rate
+from random_routing.law.origin import Origin
 from random_routing.law.schedules import factors
 from random_routing.settings import Base, Gate, Route, Schedule, Settings, Task, Variant, exploration_weight
 
@@ -37,6 +38,14 @@ class Decoder:
     lambda_schedule: Schedule = Schedule()
     mix: str = "after"
     beams: int = 0
+
+    @property
+    def routes(self) -> dict[Origin, Route]:
+        return {Origin.Q: self.q_route, Origin.LAMBDA: self.lambda_route}
+
+    @property
+    def gates(self) -> dict[Origin, Gate]:
+        return {Origin.Q: self.q_gate, Origin.LAMBDA: self.lambda_gate}
 
     def describe(self) -> dict[str, Any]:
         return asdict(self)

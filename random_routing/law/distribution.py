@@ -114,9 +114,11 @@ def distribution(logits: Tensor, base: Base) -> Distribution:
     if base.top_p < 1.0:
         _keep_from(weights, nucleus_edge(weights, base.top_p))
     if base.min_p > 0.0:
-        weights.masked_fill_(weights < base.min_p, 0.0)
-    for warper in _library_warpers(base):
-        weights.masked_fill_(warper(None, weights.log()).isneginf(), 0.0)  # type: ignore[arg-type]
+        _keep_from(weights, base.min_p)
+    if base.typical_p < 1.0:
+        _warp(weights, TypicalLogitsWarper(base.typical_p))
+    if base.eta > 0.0:
+        _warp(weights, EtaLogitsWarper(base.eta))
     return Distribution(logits, top, weights, _block_sums(weights), base.temperature, is_truncated(base))
 
 
@@ -168,17 +170,12 @@ def nucleus_edge(weights: Tensor, top_p: float) -> Tensor:
     return edge
 
 
-def _keep_from(weights: Tensor, edge: Tensor) -> None:
+def _keep_from(weights: Tensor, edge: Tensor | float) -> None:
     weights.masked_fill_(weights < edge, 0.0)
 
 
-def _library_warpers(base: Base) -> list[TypicalLogitsWarper | EtaLogitsWarper]:
-    warpers: list[TypicalLogitsWarper | EtaLogitsWarper] = []
-    if base.typical_p < 1.0:
-        warpers.append(TypicalLogitsWarper(base.typical_p))
-    if base.eta > 0.0:
-        warpers.append(EtaLogitsWarper(base.eta))
-    return warpers
+def _warp(weights: Tensor, warper: TypicalLogitsWarper | EtaLogitsWarper) -> None:
+    weights.masked_fill_(warper(None, weights.log()).isneginf(), 0.0)  # type: ignore[arg-type]
 
 
 def _block_sums(weights: Tensor) -> Tensor:

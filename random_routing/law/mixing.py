@@ -24,6 +24,13 @@ def routed(p: Tensor, delta_q: Tensor, delta_lambda: Tensor, q: float, lam: floa
     return mix(mix(p, delta_lambda, lam), delta_q, q)  # (B, V)
 
 
+def shares(
+    p: Tensor, delta_q: Tensor, delta_lambda: Tensor, q: Tensor, lam: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The parts of `routed` that p, δ_λ and δ_q make, each (B, V); they sum to P. q, lam: (B, 1)."""
+    return (1 - q) * (1 - lam) * p, (1 - q) * lam * delta_lambda, q * delta_q
+
+
 def effective_rate(q: float, lam: float) -> float:
     """r = 1 − (1−q)(1−λ): the probability that a step takes either random route."""
     return round(1 - (1 - q) * (1 - lam), 12)  # 12 digits: 0.1 stays 0.1, and equal rates are equal

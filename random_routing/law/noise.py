@@ -14,11 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from random_routing.law.origin import Origin
+
 PURPOSES = ("gate_q", "gate_lambda", "token_model", "token_q", "token_lambda")
-PATHS = ("path_q", "path_lambda")  # random paths through the model: many numbers at each step
+GATE = {Origin.Q: 0, Origin.LAMBDA: 1}  # in `PURPOSES`: the number that opens the gate
+TOKEN = {Origin.MODEL: 2, Origin.Q: 3, Origin.LAMBDA: 4}  # in `PURPOSES`: the number that draws the token
+PATHS = {Origin.Q: "path_q", Origin.LAMBDA: "path_lambda"}  # random paths: many numbers at each step
 SUBSAMPLE = "subsample"  # which texts a metric takes where there are too many: one number a text
 FROZEN = "frozen"  # the random distribution of a text: many numbers, once
-ALL = (*PURPOSES, *PATHS, FROZEN, SUBSAMPLE)
+ALL = (*PURPOSES, *PATHS.values(), FROZEN, SUBSAMPLE)
 
 
 def uniforms(
@@ -58,7 +62,7 @@ class Source:
         return np.stack([self._uniforms(purpose, steps) for purpose in PURPOSES])
 
     def path(self, purpose: str, step: int, count: int) -> np.ndarray:
-        """(count,) numbers of a random path at one step; purpose: one of `PATHS`."""
+        """(count,) numbers of a random path at one step; purpose: one of `PATHS`' values."""
         return self._uniforms(purpose, count, step)
 
     def frozen(self, count: int) -> np.ndarray:

@@ -11,43 +11,27 @@ import torch
 
 from random_routing.decode.beam import beam_search
 from random_routing.decode.loop import Work, decode
-from random_routing.decode.members import Trajectory
+from random_routing.decode.prompts import Prompts, numbered
 from random_routing.decode.sampler import Sampler
+from random_routing.decode.slots import Grow, together
+from random_routing.decode.trajectory import Trajectory
 from random_routing.models.cache import RowStates
 from random_routing.models.memory import Memory
 from random_routing.models.network import LanguageModel
 from random_routing.models.numerics import check_numerics
-from random_routing.models.paths import parts_of
 from random_routing.runs.plan import Job, Plan, Text
 from random_routing.runs.prompts import Example, padded_length
 
 
 def pack(trajectory: Trajectory) -> bytes:
     buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        token_ids=trajectory.token_ids,
-        routes=trajectory.routes,
-        logprobs=trajectory.logprobs,
-        model_logprobs=trajectory.model_logprobs,
-        ranks=trajectory.ranks,
-        entropies=trajectory.entropies,
-        ended=np.array(trajectory.ended),
-    )
+    np.savez(buffer, **vars(trajectory))
     return buffer.getvalue()
 
 
 def unpack(value: bytes) -> Trajectory:
     with np.load(io.BytesIO(value), allow_pickle=False) as arrays:
-        return Trajectory(
-            arrays["token_ids"],
-            arrays["routes"],
-            arrays["logprobs"],
-            arrays["model_logprobs"],
-            arrays["ranks"],
-            arrays["entropies"],
-            bool(arrays["ended"]),
-        )
+        return Trajectory(**{**arrays, "ended": bool(arrays["ended"])})
 
 
 def grouped(texts: Iterable[Text]) -> Iterator[list[Text]]:
@@ -127,43 +111,25 @@ def run_block(
     plan: Plan,
     texts: list[Text],
     batch_size: int,
-    share: bool = True,
+    grow: Grow = together,
     on_step: Callable[[int], None] = lambda delivered: None,
 ) -> tuple[dict[bytes, Trajectory], Work]:
     """Texts of equal prompt share the prefill and all that follows alike. All prompts have one padded length."""
     prefix = plan.prefix_of(texts[0].example)
-    prompts = list(dict.fromkeys(text.example.prompt for text in texts))
-    number = {prompt: i for i, prompt in enumerate(prompts)}
-    decoders = list(dict.fromkeys(text.job.decoder for text in texts))
-    sources = list(dict.fromkeys(plan.source(text) for text in texts))
-    decoder_number = {decoder: i for i, decoder in enumerate(decoders)}
-    source_number = {source: i for i, source in enumerate(sources)}
+    prompts = Prompts.of(
+        [text.example.prompt[len(prefix) :] for text in texts],
+        plan.room(texts[0].example) - len(prefix),
+        ready.prefix if prefix else None,
+    )
+    decoders, decoder_of = numbered([text.job.decoder for text in texts])
+    sources, source_of = numbered([plan.source(text) for text in texts])
+    steps = plan.task.max_new_tokens
     sampler = Sampler(
-        decoders=decoders,
-        decoder_of=np.array([decoder_number[t.job.decoder] for t in texts]),
-        noise_of=np.array([source_number[plan.source(t)] for t in texts]),
-        noise=np.stack([source.steps(plan.task.max_new_tokens) for source in sources]),
-        vocabulary=plan.vocabulary,
-        device=ready.model.device,
-        sources=sources,
-        tables=plan.tables,
-    )
-    for route in sampler.structural_routes:
-        parts_of(ready.model.network).check(route)  # before any step
-    work = decode(
-        model=ready.model,
-        prompts=[prompt[len(prefix) :] for prompt in prompts],
-        prompt_of_member=np.array([number[t.example.prompt] for t in texts]),
-        choose=sampler,
-        steps=plan.task.max_new_tokens,
-        prompt_length=plan.room(texts[0].example) - len(prefix),
-        batch_size=batch_size,
-        prefix=ready.prefix if prefix else None,
-        share=share,
-        walks=bool(sampler.structural_routes),
-        on_step=on_step,
-    )
-    return {text.key: sampler.trajectory(i) for i, text in enumerate(texts)}, work
+        decoders, decoder_of, source_of, np.stack([source.steps(steps) for source in sources]),
+        plan.vocabulary, ready.model.device, sources, plan.tables,
+    )  # fmt: skip
+    work = decode(ready.model, prompts, sampler, steps, batch_size, grow, on_step)
+    return {text.key: sampler.made[i] for i, text in enumerate(texts)}, work
 
 
 def run_beam(
@@ -171,14 +137,9 @@ def run_beam(
 ) -> tuple[dict[bytes, Trajectory], Work]:
     """Beam search of texts that share a decoder, with prompts of one padded length."""
     beams = texts[0].job.decoder.beams
+    prompts = Prompts.of([text.example.prompt for text in texts], plan.room(texts[0].example))
     trajectories = beam_search(
-        model,
-        [text.example.prompt for text in texts],
-        beams,
-        plan.task.max_new_tokens,
-        plan.vocabulary.stop,
-        plan.room(texts[0].example),
-        batch_size,
+        model, prompts, beams, plan.task.max_new_tokens, plan.vocabulary.stop, batch_size
     )
     delivered = sum(len(t.token_ids) for t in trajectories)
     work = Work(rows=delivered * beams, delivered=delivered)

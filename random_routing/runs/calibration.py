@@ -31,7 +31,7 @@ def with_frequencies(
     known: dict[Route, Route] = {}
     tables: dict[Route, np.ndarray] = {}
     for cell in cells:
-        for route in (cell.decoder.q_route, cell.decoder.lambda_route):
+        for route in cell.decoder.routes.values():
             if route.kind == "unigram" and route not in known:
                 where = f"params.yaml: variants.{cell.variant}: unigram = {route.file!r}"
                 if not route.file:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from random_routing.decode.members import Trajectory
+from random_routing.decode.trajectory import Trajectory
 from random_routing.models.tokens import continuation
 from random_routing.runs.plan import Plan, Text
 from random_routing.tasks import TASKS

@@ -158,7 +158,7 @@ def make_plan(
 
 def check_law(cell: Cell, model: str, shape: Shape, vocabulary: Vocabulary) -> None:
     """Raises `PipelineError` for a route that the model has no parts for, or a k beyond its vocabulary."""
-    for route in (cell.decoder.q_route, cell.decoder.lambda_route):
+    for route in cell.decoder.routes.values():
         check_parts(f"cell {cell.name}: model {model}", route, shape.heads, shape.layers, shape.experts)
         if route.kind == "top_k" and route.k > len(vocabulary.allowed):
             raise PipelineError(

@@ -10,6 +10,7 @@ from scipy import stats
 
 from random_routing.errors import PipelineError
 from random_routing.law.cells import Cell, Decoder, step_rates
+from random_routing.law.origin import Origin
 from random_routing.metrics.base import CellTexts
 from random_routing.metrics.ragged import equal
 from random_routing.settings import BY_R, Settings, Variant
@@ -32,26 +33,26 @@ def gate_rates(
     """
     records = []
     for cell in _one_each(cells):
-        gates = (cell.decoder.q_gate, cell.decoder.lambda_gate)
-        lasting = any(gate.kind in ("span", "sequence") for gate in gates)
+        gates = cell.decoder.gates
+        lasting = any(gate.kind in ("span", "sequence") for gate in gates.values())
         routes = [values[:1] if lasting else values for values in texts[cell.name].routes]
         total = sum(map(len, routes))
         expected = _expected(cell.decoder, routes, steps)
-        q_name = BY_R if variants[cell.variant].collapses else "q"
-        for number, (name, rate) in enumerate(((q_name, cell.decoder.q), ("λ", cell.decoder.lam))):
+        names = {Origin.Q: BY_R if variants[cell.variant].collapses else "q", Origin.LAMBDA: "λ"}
+        for origin, rate in ((Origin.Q, cell.decoder.q), (Origin.LAMBDA, cell.decoder.lam)):
             if not rate or not total:
                 continue
-            opened = sum(int((values == number + 1).sum()) for values in routes)
+            opened = sum(int((values == origin).sum()) for values in routes)
             interval = stats.binomtest(opened, total).proportion_ci(confidence, "exact")
             records.append(
                 {
                     "cell": cell.name,
                     "variant": cell.variant,
-                    "route": name,
-                    "gate": gates[number].kind,
+                    "route": names[origin],
+                    "gate": gates[origin].kind,
                     "steps": total,
                     "opened": opened,
-                    "expected": expected[number],
+                    "expected": expected[origin],
                     "observed": opened / total,
                     "lo": float(interval.low),
                     "hi": float(interval.high),
@@ -69,9 +70,7 @@ def _one_each(cells: Sequence[Cell]) -> list[Cell]:
     return list(first.values())
 
 
-def _expected(
-    decoder: Decoder, routes: Sequence[np.ndarray], steps: int
-) -> tuple[float | None, float | None]:
+def _expected(decoder: Decoder, routes: Sequence[np.ndarray], steps: int) -> dict[Origin, float | None]:
     """Share of steps on each route by the law, over the steps that were made.
 
     None for mixing before a truncation, which decides how much of δ is left, and for the λ-route where
@@ -79,14 +78,14 @@ def _expected(
     share is the one that it is calibrated for, on texts without routes.
     """
     if decoder.mix == "before":
-        return None, None
+        return {Origin.Q: None, Origin.LAMBDA: None}
     made = np.zeros(steps)  # how many texts have a step t
     for values in routes:
         made[: len(values)] += 1
     made /= max(made.sum(), 1)
     q, lam = step_rates(decoder, decoder.q, decoder.lam, steps)
     both = decoder.q_gate.kind == decoder.lambda_gate.kind == "entropy"
-    return float(made @ q), None if both else float(made @ ((1 - q) * lam))
+    return {Origin.Q: float(made @ q), Origin.LAMBDA: None if both else float(made @ ((1 - q) * lam))}
 
 
 def identity(

@@ -12,6 +12,7 @@ import numpy as np
 
 from random_routing.decode.forcing import score
 from random_routing.decode.loop import Work
+from random_routing.decode.prompts import Prompts
 from random_routing.errors import PipelineError
 from random_routing.metrics.portions import cut, portions
 from random_routing.models.memory import Warn, within
@@ -204,15 +205,6 @@ def score_unit(
     batch_size: int,
 ) -> tuple[dict[Scored, np.ndarray], Work]:
     """Pair → (T,) float32. Equal contexts, side by side, share rows; all have one padded length."""
-    contexts = list(dict.fromkeys(pair.context for pair in unit))
-    number = {context: i for i, context in enumerate(contexts)}
-    log_probs, work = score(
-        model,
-        contexts,
-        np.array([number[pair.context] for pair in unit]),
-        [pair.text for pair in unit],
-        padded_length(len(contexts[0])),
-        batch_size,
-        on_step,
-    )
+    prompts = Prompts.of([pair.context for pair in unit], padded_length(len(unit[0].context)))
+    log_probs, work = score(model, prompts, [pair.text for pair in unit], batch_size, on_step)
     return dict(zip(unit, log_probs, strict=True)), work

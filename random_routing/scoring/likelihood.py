@@ -17,7 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from random_routing.decode.call import Call
 from random_routing.decode.forcing import Forced, force
+from random_routing.decode.prompts import Prompts
 from random_routing.law.distribution import distribution
 from random_routing.law.routes import delta
 from random_routing.law.vocabulary import Vocabulary
@@ -62,13 +64,13 @@ class Recorder(Forced):
         shape = (len(laws), *self.tokens.shape)
         self.p, self.delta = np.zeros(shape), np.zeros(shape)
 
-    def record(self, scores: Tensor, row: np.ndarray, members: np.ndarray, step: int) -> None:
-        tokens = self.tokens[members, step]
-        index = (torch.from_numpy(row), torch.from_numpy(tokens))
+    def record(self, call: Call, token: np.ndarray) -> None:
+        index = (torch.from_numpy(call.row), torch.from_numpy(token))
         for number, law in enumerate(self.laws):
-            self.p[number, members, step] = self._model(scores, law.base, row, tokens)
-            mass = delta(law.route, scores, self.vocabulary, self.tables.get(law.route))
-            self.delta[number, members, step] = mass[index].cpu().numpy()
+            at = (number, call.text, call.step)
+            self.p[at] = self._model(call.logits, law.base, call.row, token)
+            mass = delta(law.route, call.logits, self.vocabulary, self.tables.get(law.route))
+            self.delta[at] = mass[index].cpu().numpy()
 
     def _model(self, scores: Tensor, base: Base, row: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         if base.greedy:
@@ -152,17 +154,9 @@ class HumanProbabilities:
         self, model: LanguageModel, texts: list[Scored], rows: int
     ) -> tuple[dict[Scored, np.ndarray], int]:
         """Text → (2, laws, T) float64; and the rows. All contexts have one padded length."""
-        prompts = list(dict.fromkeys(one.context for one in texts))
-        number = {prompt: i for i, prompt in enumerate(prompts)}
+        prompts = Prompts.of([one.context for one in texts], padded_length(len(texts[0].context)))
         recorder = Recorder([one.text for one in texts], self.laws, self.vocabulary, self.tables)
-        force(
-            model,
-            prompts,
-            np.array([number[one.context] for one in texts]),
-            recorder,
-            padded_length(len(prompts[0])),
-            rows,
-        )
+        force(model, prompts, recorder, rows)
         both = np.stack([recorder.p, recorder.delta])
         return {one: both[:, :, i, : len(one.text)] for i, one in enumerate(texts)}, rows
 

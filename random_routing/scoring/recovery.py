@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from random_routing.law.cells import Cell
+from random_routing.law.origin import Origin
 from random_routing.metrics.base import CellTexts, ratio
 from random_routing.models.tokens import continuation, encode_as_text, token_ends
 from random_routing.resampling.intervals import interval, paired_difference
@@ -55,7 +56,7 @@ def by_token(ends: np.ndarray, lead: int, characters: np.ndarray, unread: int = 
 
 def isolated(routes: np.ndarray) -> np.ndarray:
     """Places of random tokens with no other in the 8 before and the 8 after, which all exist: (N,) int64."""
-    window, random = LAGS[-1], routes != 0
+    window, random = LAGS[-1], routes != Origin.MODEL
     places = np.flatnonzero(random)
     places = places[places + window < len(routes)]
     before = np.concatenate([[0], random.cumsum()])  # random tokens before each place
