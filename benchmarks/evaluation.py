@@ -21,10 +21,10 @@ from benchmarks.phases import Phases
 from random_routing.comparison.task_comparison import Comparison
 from random_routing.files import read_json, write_json
 from random_routing.law.cells import Cell, Decoder, representatives
-from random_routing.metrics import METRICS, CellTexts
+from random_routing.metrics import METRICS, CellTexts, metrics_of
 from random_routing.scoring.cell_metrics import measure, task_resamples
 from random_routing.scoring.statistics_file import write_stats
-from random_routing.settings import METRIC_TASKS, Base, Route, load_settings
+from random_routing.settings import Base, Route, load_settings
 
 TASK, CELLS, SIZES = "dialogue", 100, (250, 500, 1000)
 WORDS, VOCABULARY, DIMENSIONS = 40, 5000, 384
@@ -97,9 +97,8 @@ def run(examples: int) -> dict[str, Any]:
     }
     seconds = Phases(time.perf_counter)
     metrics = [
-        replace(METRICS[name], stats=seconds.timed(name, METRICS[name].stats))
-        for name in METRIC_TASKS
-        if TASK in METRIC_TASKS[name]
+        replace(metric, stats=seconds.timed(metric.name, metric.stats))
+        for metric in metrics_of(TASK, METRICS)
     ]
     started = time.perf_counter()
     weights = task_resamples(settings, task, ids)

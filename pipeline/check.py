@@ -8,6 +8,7 @@ from pipeline import stage
 from random_routing.errors import fail
 from random_routing.files import write_text
 from random_routing.law.cells import all_cells
+from random_routing.metrics import METRICS
 from random_routing.progress import say
 from random_routing.prune import prune
 from random_routing.settings import load_settings
@@ -15,7 +16,7 @@ from random_routing.settings.tasks import TASK_KEYS
 
 
 def main(argv: list[str]) -> None:
-    settings = load_settings()
+    settings = load_settings(metrics=METRICS)
     for name, variant in settings.variants.items():
         for route in (variant.q_route, variant.lambda_route):
             if route.file and not Path(route.file).is_file():

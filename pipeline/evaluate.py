@@ -11,7 +11,7 @@ from random_routing.comparison.task_comparison import Comparison
 from random_routing.errors import PipelineError
 from random_routing.files import read_json, read_jsonl, sealed, write_json
 from random_routing.law.cells import Cell, all_cells
-from random_routing.metrics import METRICS, CellTexts
+from random_routing.metrics import METRICS, CellTexts, metrics_of
 from random_routing.metrics.portions import Lazy
 from random_routing.models.loading import load_tokenizer
 from random_routing.models.numerics import numerics
@@ -35,12 +35,12 @@ from random_routing.scoring.gate_rates import gate_rates, identity
 from random_routing.scoring.likelihood import HumanProbabilities, human_likelihood, human_probabilities
 from random_routing.scoring.recovery import Judged, recovery
 from random_routing.scoring.statistics_file import write_stats
-from random_routing.settings import METRIC_TASKS, Settings, Task, load_settings
+from random_routing.settings import Settings, Task, load_settings
 from random_routing.settings.checks import choice
 
 
 def main(argv: list[str]) -> None:
-    settings = load_settings()
+    settings = load_settings(metrics=METRICS)
     task = settings.tasks[choice("evaluate", stage.argument(argv, "a task"), settings.tasks)]
     check_roles(settings, task)
     rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> None:
     weights = task_resamples(settings, task, ids)
     texts = task_texts(settings, task, rows, cells, tokenizer)
     plan = Prepared(settings, task, rows, Path("data/assets") / task.model, tokenizer).plan(cells)
-    metrics = [METRICS[name] for name in settings.metrics if task.name in METRIC_TASKS[name]]
+    metrics = metrics_of(task.name, settings.metrics)
     with open_store("evaluate") as store:
         say_size("evaluate", settings, task, (len(cells) * task.samples + 1) * len(rows))
         judge, judged = Judge(settings, task), Progress(f"{task.name}, judge", "tok")

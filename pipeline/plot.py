@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from pipeline import stage
 from random_routing.errors import PipelineError
 from random_routing.files import read_json, read_jsonl, write_text
+from random_routing.metrics import METRICS
 from random_routing.models.loading import load_tokenizer
 from random_routing.progress import say
 from random_routing.report.figures import curves, heatmap, likelihood, matched, plane, style, tuning
@@ -39,7 +40,7 @@ FIGURES: dict[str, Callable[[Sequence[Row], dict[str, Variant]], Figure | None]]
 
 
 def main(argv: list[str]) -> None:
-    settings = load_settings()
+    settings = load_settings(metrics=METRICS)
     say("plot", f"{figures(settings)} figures in {FOLDER}")
     html = whole_page(settings)
     write_text(PAGE, html)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline import stage
 from random_routing.files import write_json, write_text
+from random_routing.metrics import METRICS
 from random_routing.progress import say
 from random_routing.report.findings import findings
 from random_routing.report.results import read_measured
@@ -14,7 +15,7 @@ from random_routing.settings import load_settings
 
 
 def main(argv: list[str]) -> None:
-    settings = load_settings()
+    settings = load_settings(metrics=METRICS)
     measured = read_measured(settings.tasks)
     tables = {task: rows_of(found, settings.lambda_means) for task, found in measured.items()}
     rows = [row for table in tables.values() for row in table]

@@ -16,6 +16,7 @@ from pipeline import stage
 from random_routing.decode.loop import Work
 from random_routing.files import read_json, read_jsonl, sealed, sha256_file, sha256_json, write_json
 from random_routing.law.cells import Cell, all_cells, representatives
+from random_routing.metrics import METRICS
 from random_routing.models.numerics import numerics
 from random_routing.models.roles import check_roles
 from random_routing.progress import Progress, say
@@ -38,7 +39,7 @@ REWARD_CODE = [Path(__file__).parent / name for name in ("metrics", "tasks", "tu
 
 
 def main(argv: list[str]) -> None:
-    settings = load_settings()
+    settings = load_settings(metrics=METRICS)
     task = settings.tasks[choice("tune", stage.argument(argv, "a task"), settings.tasks)]
     whole, short = Path(f"data/tune/{task.name}.json"), Path(f"reports/tune/{task.name}.json")
     rows = read_jsonl(f"data/prepared/{task.name}.jsonl")

@@ -36,7 +36,9 @@ def test_every_package_has_its_place() -> None:
     assert {folder.parent.name for folder in LIBRARY.glob("*/__init__.py")} == set(LAYERS)
 
 
-@pytest.mark.parametrize("file", sorted(LIBRARY.rglob("*.py")), ids=lambda file: str(file.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "file", sorted(LIBRARY.rglob("*.py")), ids=lambda file: str(file.relative_to(ROOT))
+)
 def test_imports_run_down(file: Path) -> None:
     own = layer(".".join(file.relative_to(ROOT).with_suffix("").parts))
     names = imported(file)

@@ -14,11 +14,11 @@ import pytest
 from random_routing.comparison.task_comparison import Comparison
 from random_routing.errors import PipelineError
 from random_routing.law.cells import all_cells
-from random_routing.metrics import METRICS, CellTexts
+from random_routing.metrics import METRICS, CellTexts, metrics_of
 from random_routing.resampling.intervals import interval
 from random_routing.scoring.cell_metrics import measure, task_resamples, without_nan
 from random_routing.scoring.statistics_file import Statistics, read_stats, write_stats
-from random_routing.settings import METRIC_TASKS, Settings, parse_settings
+from random_routing.settings import Settings, parse_settings
 from tests import synthetic
 from tests.test_metrics import cell
 
@@ -68,7 +68,7 @@ def evaluated(
 ) -> tuple[dict[str, Any], Statistics]:
     """What the stage evaluate makes of texts, without models."""
     task = made.tasks[TASK]
-    metrics = [METRICS[name] for name in made.metrics if TASK in METRIC_TASKS[name]]
+    metrics = metrics_of(TASK, made.metrics)
     cells = all_cells(made, task)
     weights = task_resamples(made, task, ids)
     result, stats = measure(made, task, ids, cells, texts, metrics, weights)

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-from random_routing.metrics import METRICS, CellTexts, Metric
+from random_routing.metrics import METRICS, MODULES, CellTexts, Metric
 from random_routing.metrics.base import ratio
 from random_routing.metrics.languages import WITH_SPACES
 from random_routing.metrics.selfbleu import self_bleu_stats
 from random_routing.metrics.translation import signatures
 from random_routing.metrics.words import words
-from random_routing.settings import METRIC_TASKS
+from random_routing.report import choose
 
 TEXTS = [
     "the cat sat on the mat",
@@ -56,8 +56,33 @@ def value(name: str, texts: CellTexts) -> float:
     return float(np.mean(metric.aggregate(metric.stats(texts).sum(0))))  # the mean of MAUVE's seeds
 
 
-def test_settings_know_every_metric() -> None:
-    assert set(METRIC_TASKS) == set(METRICS)
+def test_a_metric_is_defined_once() -> None:
+    assert len(METRICS) == sum(len(module.METRICS) for module in MODULES)
+
+
+def test_the_report_chooses_among_metrics_that_the_task_has() -> None:
+    roles = [("textgen", choose.DIVERSITY), ("textgen", choose.FLUENCY)]
+    for task, names in [*roles, *choose.RELEVANCE.items(), *choose.QUALITY.items()]:
+        assert all(task in METRICS[name].tasks for name in names)
+
+
+def test_what_a_comparison_can_be_of() -> None:
+    for m in METRICS.values():
+        assert m.coordinate != "diversity" or m.role in ("diversity", "sameness")
+        assert m.coordinate != "quality" or m.better in ("higher", "lower")
+
+
+def test_nearness_to_the_human_text_is_perfect_for_that_text_itself() -> None:
+    """So that its own value says nothing."""
+    lengths = np.array([len(text) for text in TEXTS])
+    human = cell(TEXTS, human_nll=2.0 * lengths, human_tokens=lengths)
+    best = {
+        "bleu": 100, "bleu_2": 100, "chrf": 100, "ter": 0, "oracle_bleu": 100, "oracle_chrf": 100, "mauve": 1,
+        "reference_similarity": 1, "oracle_similarity": 1, "fluency_gap": 0,
+    }  # fmt: skip
+    for name, perfect in best.items():
+        assert value(name, human) == pytest.approx(perfect)
+    assert {m.name for m in METRICS.values() if m.against_human} == set(best)
 
 
 def test_distinct_by_hand() -> None:

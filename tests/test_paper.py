@@ -15,6 +15,7 @@ import pytest
 
 from random_routing.files import read_jsonl
 from random_routing.law.cells import all_cells
+from random_routing.metrics import METRICS
 from random_routing.settings import Settings, load_settings
 from tests.hub_server import PATIENT, hub
 from tests.tiny import byte_tokenizer, tiny_model_folder
@@ -44,7 +45,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def settings() -> Settings:
-    return load_settings(ROOT / "params-paper.yaml")
+    return load_settings(ROOT / "params-paper.yaml", METRICS)
 
 
 def run(folder: Path, endpoint: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -12,6 +12,7 @@ import yaml
 
 from random_routing.errors import SettingsError
 from random_routing.law.cells import all_cells
+from random_routing.metrics import METRICS
 from random_routing.runs.store import content_key
 from random_routing.settings import load_settings, parse_settings
 from random_routing.settings.checks import LONGEST_NAME
@@ -110,7 +111,7 @@ def test_what_dvc_itself_would_look_for(tmp_path: Path, text: str, said: str) ->
     """`make repro` reads the file first, as DVC's own message does not say what is allowed."""
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError, match=said):
-        load_settings(tmp_path / "params.yaml")
+        load_settings(tmp_path / "params.yaml", METRICS)
 
 
 LONG = "v" * (LONGEST_NAME + 1)

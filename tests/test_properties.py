@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pipeline import stage
 from random_routing.errors import PipelineError, SettingsError
 from random_routing.law.cells import all_cells
+from random_routing.metrics import METRICS
 from random_routing.settings import Settings, load_settings, parse_settings
 from tests.generated import TEXT, VALUES, cases, one_line
 
@@ -82,7 +83,7 @@ def test_parameters(changes: list[tuple[tuple[Any, ...], str, Any]]) -> None:
     raw = copy.deepcopy(RAW)
     changed = [path for path, how, value in changes if mutate(raw, path, how, value)]
     try:
-        parsed = parse_settings(raw)
+        parsed = parse_settings(raw, METRICS)
     except SettingsError as error:
         found = LINE.match(one_line(error))
         assert found, error
@@ -114,7 +115,7 @@ def test_parameters(changes: list[tuple[tuple[Any, ...], str, Any]]) -> None:
 @cases(200)
 def test_parameters_of_another_kind(value: Any) -> None:
     with pytest.raises(SettingsError) as error:
-        parse_settings(value)
+        parse_settings(value, METRICS)
     one_line(error.value)
 
 
@@ -145,7 +146,7 @@ def test_the_text_of_the_file(
     path = tmp_path_factory.getbasetemp() / "params.yaml"
     path.write_bytes("\n".join(lines).encode(errors="surrogatepass"))
     try:
-        assert isinstance(load_settings(path), Settings)
+        assert isinstance(load_settings(path, METRICS), Settings)
     except SettingsError as error:
         one_line(error)
 

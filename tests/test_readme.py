@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks import evaluation, scale, scale_out, statistics
 from benchmarks.decode import table as decode_table
 from random_routing.files import read_json
-from random_routing.metrics import METRICS
+from random_routing.report.names import metric_table
 
 ROOT = Path(__file__).parent.parent
 
@@ -31,13 +31,6 @@ def test_the_statistics_tell_the_truth() -> None:
             if name != "seq_rep_4":
                 assert 0.03 <= rates["a_a_rejected"] <= 0.07, name
                 assert 0.93 <= rates["value_covered"] <= 0.985, name
-
-
-def metric_table() -> str:
-    lines = ["| metric | what it is | unit | better | needs | source |", "|---|---|---|---|---|---|"]
-    for m in METRICS.values():
-        lines.append(f"| `{m.name}` | {m.label} | {m.unit} | {m.better} | {m.needs} | {m.source} |")
-    return "\n".join(lines)
 
 
 def test_the_table_of_metrics_is_that_of_the_code() -> None:

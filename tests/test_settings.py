@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from random_routing.errors import SettingsError
+from random_routing.metrics import METRICS
 from random_routing.report.figures import style
 from random_routing.settings import Base, Gate, Route, Schedule, Variant, load_settings, parse_settings
 from random_routing.settings.variants import BASELINES
@@ -145,7 +146,7 @@ WRONG = [
 def test_wrong_value_is_named(raw: dict[str, Any], path: str, value: Any, where: str, allowed: str) -> None:
     put(raw, path, value)
     with pytest.raises(SettingsError) as error:
-        parse_settings(raw)
+        parse_settings(raw, METRICS)
     message = str(error.value)
     assert message.startswith("params.yaml: ") and "\n" not in message
     assert where in message and allowed in message
@@ -165,7 +166,7 @@ def test_what_is_not_a_mapping_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_default_file_is_read_whole() -> None:
-    settings = load_settings(ROOT / "params.yaml")
+    settings = load_settings(ROOT / "params.yaml", METRICS)
     assert settings.q == settings.lambdas == (0, 0.01, 0.03, 0.1, 0.3)
     assert settings.variants["epsilon-greedy"].base == Base(greedy=True)
     assert settings.variants["plausible"].lambda_route == Route("top_k", 20)

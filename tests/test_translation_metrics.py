@@ -14,7 +14,6 @@ from sacrebleu.metrics import BLEU, CHRF, TER
 from random_routing.metrics import METRICS
 from random_routing.metrics.languages import WITH_SPACES
 from random_routing.metrics.translation import signatures
-from random_routing.settings import METRIC_TASKS
 from tests.test_metrics import cell, value
 
 SCORERS = {"bleu": BLEU(force=True), "chrf": CHRF(), "ter": TER()}
@@ -118,4 +117,4 @@ def test_signature_names_version_and_varying_references(name: str) -> None:
     signature = METRICS[name].signature.format(**signatures(WITH_SPACES))
     assert f"version:{sacrebleu.__version__}" in signature
     assert "nrefs:var" in signature
-    assert "translation" in METRIC_TASKS[name]
+    assert "translation" in METRICS[name].tasks

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from random_routing.comparison import CURVES
 from random_routing.comparison.matched import (
     Point,
     adjusted,
@@ -18,9 +19,9 @@ from random_routing.comparison.matched import (
 )
 from random_routing.law.cells import Cell, Decoder
 from random_routing.metrics.base import Metric, first_with_enough
-from random_routing.resampling.intervals import Sampled, missing, more_is_better, sampled
+from random_routing.resampling.intervals import Sampled, missing, sampled
 from random_routing.resampling.weights import Weights, resampled_sums
-from random_routing.settings import CURVES, Base, Settings, Task
+from random_routing.settings import Base, Settings, Task
 
 OUTSIDE = "its diversity lies outside the curve"
 NO_CURVE = "there is no such curve"
@@ -62,7 +63,7 @@ class Comparison:
             known = [cell.name for cell in self.cells if metric.name in self.stats[cell.name]]
             own = {name: self.stats[name][metric.name][examples] for name in known}
             return {
-                name: more_is_better(sampled(own[name], sums, metric.aggregate), metric.higher_is_better)
+                name: metric.up(sampled(own[name], sums, metric.aggregate))
                 for name, sums in zip(own, resampled_sums(weights, list(own.values())), strict=True)
             }
 

@@ -1,6 +1,11 @@
-"""The metrics. To add one, write its statistics and a line of `METRICS` in a module, and its tasks in settings."""
+"""The metrics. To add one, write it as a `Metric` in a file and add the file, if it is new, to `MODULES`.
+
+All else reads them here: the settings what there is to choose from, figures, findings and README how they are called.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from random_routing.metrics import (
     compression,
@@ -17,7 +22,7 @@ from random_routing.metrics import (
 )
 from random_routing.metrics.base import CellTexts, Metric
 
-__all__ = ["METRICS", "CellTexts", "Metric"]
+__all__ = ["METRICS", "CellTexts", "Metric", "metrics_of"]
 
 MODULES = (
     ngrams,
@@ -26,10 +31,15 @@ MODULES = (
     compression,
     vendi,
     samples,
-    fluency,
     mauve,
+    fluency,
     relevance,
     translation,
     texts,
 )
 METRICS = {metric.name: metric for module in MODULES for metric in module.METRICS}
+
+
+def metrics_of(task: str, names: Iterable[str]) -> list[Metric]:
+    """Those of `names` that a task can have."""
+    return [METRICS[name] for name in names if task in METRICS[name].tasks]

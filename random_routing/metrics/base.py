@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from random_routing.metrics.languages import UNKNOWN, Language
 from random_routing.metrics.ragged import Ragged
 from random_routing.metrics.words import word_ids
+from random_routing.resampling.intervals import Sampled
+from random_routing.settings.tasks import TASK_KEYS
 
 
 @dataclass(frozen=True)
@@ -60,19 +62,29 @@ class CellTexts:
         return word_ids(self.texts)
 
 
-@dataclass(frozen=True)
-class Metric:
-    """stats(texts): (R, k) float64 sufficient statistics; aggregate: sums (..., k) → values (...).
+Better = Literal["higher", "lower", "nearer to human", ""]  # "": no value is better than another
 
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric, whole: what it is called, what it is good for, and how it is computed.
+
+    stats(texts): (R, k) float64 sufficient statistics; aggregate: sums (..., k) → values (...).
     An undefined value is NaN, never 0. Because a value depends on the sums alone, a bootstrap over
     examples is a re-sum. A metric that is itself random (MAUVE's clusters) aggregates to (..., S), a value
     a seed; see `random_routing.resampling.intervals.resampled`.
     """
 
-    name: str
-    label: str
+    name: str  # in params.yaml and in all tables
+    label: str  # what it is
+    axis: str  # the same in a few words with its unit, as figures name it
     unit: str
-    higher_is_better: bool | None  # None: neither; nearer to the human value is better
+    role: str  # what it tells of: diversity, sameness, repetition, fluency, relevance, quality, length, failures
+    coordinate: Literal["diversity", "quality", ""] = (
+        ""  # which one of the comparison it can be; "": neither
+    )
+    tasks: tuple[str, ...] = TASK_KEYS  # that can have it
+    better: Better
     source: str  # who defined it
     signature: str  # all that fixes the number; {judge}, {given}, {model}, … are filled in
     stats: Callable[[CellTexts], np.ndarray]
@@ -81,10 +93,9 @@ class Metric:
     minimum_samples: int = 1  # texts an example
     undefined: str = "undefined for these texts"  # why a value can be NaN
     over_all: bool = False  # depends on the number of texts, so that only equal numbers can be compared
-
-    @property
-    def better(self) -> str:
-        return {True: "higher", False: "lower", None: "nearer to human"}[self.higher_is_better]
+    against_human: bool = False  # measures nearness to the human text, whose own value says nothing
+    log_axis: bool = False  # figures show it on a logarithmic axis
+    short: str = ""  # where a table has little room; empty: its name
 
     @property
     def needs(self) -> str:
@@ -99,6 +110,10 @@ class Metric:
         if samples < self.minimum_samples:
             return f"needs {self.minimum_samples} texts an example; there is {samples}"
         return None
+
+    def up(self, value: Sampled) -> Sampled:
+        """A value of this metric turned so that more is better, or more diverse where neither is."""
+        return -value if self.better == "lower" else value
 
 
 def first_with_enough(metrics: Sequence[Metric], examples: int, samples: int) -> Metric | None:

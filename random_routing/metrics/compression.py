@@ -53,8 +53,11 @@ METRICS = (
     Metric(
         name="compression_ratio",
         label="compression ratio: bytes / gzip's bytes",
+        axis="compression ratio",
         unit="ratio",
-        higher_is_better=False,
+        role="sameness",
+        coordinate="diversity",
+        better="lower",
         source="Shaib et al. 2024",
         signature=f"gzip once|level:{LEVEL}|zlib:{zlib.ZLIB_RUNTIME_VERSION}|texts sorted, newline after each",
         stats=compression_stats,

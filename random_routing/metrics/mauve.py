@@ -125,8 +125,11 @@ METRICS = (
     Metric(
         name="mauve",
         label="MAUVE: nearness of all texts to the human texts",
+        axis="MAUVE (0–1)",
         unit="0 to 1",
-        higher_is_better=True,
+        role="quality",
+        coordinate="quality",
+        better="higher",
         source="Pillutla et al. 2021",
         signature=(
             f"features:{COSINE}|empty texts:as equal ones|people:first references|pca:{KEPT:g} of variance"
@@ -137,5 +140,6 @@ METRICS = (
         stats=mauve_stats,
         aggregate=by_seed,
         minimum_examples=EXAMPLES,
+        against_human=True,
     ),
 )

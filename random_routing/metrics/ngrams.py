@@ -17,6 +17,7 @@ from random_routing.metrics.words import WORDS
 
 NO_WORDS = "no text has so many words"
 TOKENS = 2**20  # n-grams that are at work at once
+GRAMS = {1: "{}s", 2: "{} pairs", 3: "{} triples"}
 
 
 def ngrams(tokens: Sequence, n: int) -> list[tuple]:
@@ -135,8 +136,11 @@ METRICS = (
         Metric(
             name=f"distinct_{n}",
             label=f"distinct-{n}: unique / all {n}-grams of words",
+            axis=f"distinct-{n} (distinct / all {GRAMS[n].format('word')})",
             unit="share, 0 to 1",
-            higher_is_better=None,
+            role="diversity",
+            coordinate="diversity",
+            better="nearer to human",
             source="Li et al. 2016",
             signature=f"n:{n}|scope:cell|{WORDS}",
             stats=partial(distinct_stats, n=n),
@@ -144,14 +148,17 @@ METRICS = (
             undefined=NO_WORDS,
             over_all=True,
         )
-        for n in (1, 2, 3)
+        for n in GRAMS
     ),
     *(
         Metric(
             name=f"ead_{n}",
             label=f"EAD-{n}: unique / expected {n}-grams of tokens",
+            axis=f"EAD-{n} (distinct / expected {GRAMS[n].format('token')})",
             unit="ratio",
-            higher_is_better=None,
+            role="diversity",
+            coordinate="diversity",
+            better="nearer to human",
             source="Liu et al. 2022, equation 3",
             signature=f"n:{n}|scope:cell|tok:generator|end token:no|V:the tokenizer's vocabulary",
             stats=partial(ead_stats, n=n),
@@ -159,13 +166,16 @@ METRICS = (
             undefined="no text has so many tokens",
             over_all=True,
         )
-        for n in (1, 2, 3)
+        for n in GRAMS
     ),
     Metric(
         name="entropy_2",
         label="entropy of word pairs",
+        axis="entropy of word pairs (nats)",
         unit="nats",
-        higher_is_better=None,
+        role="diversity",
+        coordinate="diversity",
+        better="nearer to human",
         source="Shannon 1948",
         signature=f"n:2|scope:cell|{WORDS}",
         stats=partial(entropy_stats, n=2),
@@ -176,8 +186,10 @@ METRICS = (
     Metric(
         name="seq_rep_4",
         label="seq-rep-4: repeated / all 4-grams inside a text",
+        axis="seq-rep-4 (repeated / all 4-grams of a text)",
         unit="share, 0 to 1",
-        higher_is_better=None,
+        role="repetition",
+        better="nearer to human",
         source="Welleck et al. 2020",
         signature="n:4|tok:generator|end token:no|pooled over texts",
         stats=seq_rep_stats,

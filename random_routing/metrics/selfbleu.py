@@ -98,8 +98,11 @@ METRICS = (
     Metric(
         name="self_bleu",
         label="self-BLEU: BLEU-4 of each text against the others",
+        axis="self-BLEU",
         unit="0 to 1",
-        higher_is_better=False,
+        role="sameness",
+        coordinate="diversity",
+        better="lower",
         source="Zhu et al. 2018",
         signature=f"n:4|smooth:method1|refs:all other texts|texts:at most {MOST_TEXTS}, keyed|{WORDS}",
         stats=self_bleu_stats,

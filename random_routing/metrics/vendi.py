@@ -33,8 +33,11 @@ METRICS = (
     Metric(
         name="vendi",
         label="Vendi score: effective number of different texts",
+        axis="Vendi score (effective number of texts)",
         unit="texts",
-        higher_is_better=None,
+        role="diversity",
+        coordinate="diversity",
+        better="nearer to human",
         source="Friedman & Dieng 2023",
         signature=f"q:1|empty texts:as equal ones|kernel:{COSINE}",
         stats=vendi_stats,

@@ -66,8 +66,10 @@ METRICS = (
     Metric(
         name="zipf",
         label="Zipf coefficient of the words",
+        axis="Zipf coefficient",
         unit="log frequency per log rank",
-        higher_is_better=None,
+        role="diversity",
+        better="nearer to human",
         source="Holtzman et al. 2020",
         signature=f"fit:least squares|ranks:at most {RANKS}|scope:cell|{WORDS}",
         stats=zipf_stats,

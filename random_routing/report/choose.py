@@ -23,11 +23,6 @@ QUALITY = {
     "dialogue": (*RELEVANCE["dialogue"], *FLUENCY),
     "translation": (*RELEVANCE["translation"], *FLUENCY),
 }
-# The human text is the first reference itself: its own value says nothing.
-AGAINST_REFERENCE = (
-    "reference_similarity", "oracle_similarity", "bleu", "bleu_2", "chrf", "ter", "oracle_bleu", "oracle_chrf",
-    "mauve", "fluency_gap",
-)  # fmt: skip
 
 
 def pick(names: Sequence[str], rows: Sequence[Row]) -> str | None:

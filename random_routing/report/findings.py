@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from random_routing.report.names import METRIC_NAMES, one_route
+from random_routing.comparison import CURVES
+from random_routing.metrics import METRICS
+from random_routing.report.names import one_route
 from random_routing.report.tables.records import missing
-from random_routing.settings import CURVES, Settings
+from random_routing.settings import Settings
 
 HEADER = """# Does random routing help?
 
@@ -31,7 +33,7 @@ def _task(task: str, found: dict[str, Any], settings: Settings) -> str:
 
 def _what(task: str, found: dict[str, Any], settings: Settings) -> str:
     compared = found["comparison"]
-    quality, diversity = METRIC_NAMES[compared["quality"]].name, METRIC_NAMES[compared["diversity"]].name
+    quality, diversity = METRICS[compared["quality"]].axis, METRICS[compared["diversity"]].axis
     about = f"Quality is {quality}, diversity is {diversity}; {len(found['examples'])} examples.\n"
     passed_over = _passed_over(settings.comparison.quality[task], found)
     return f"{about}\n{passed_over}" if passed_over else about
@@ -111,7 +113,7 @@ def _passed_over(asked: Sequence[str], found: dict[str, Any]) -> str:
     """Why a metric that is asked for first is not the quality."""
     first = found["cells"][0]["metrics"]
     skipped = asked[: asked.index(found["comparison"]["quality"])]
-    return "".join(f"{METRIC_NAMES[name].name} {first[name]['missing']}.\n" for name in skipped)
+    return "".join(f"{METRICS[name].axis} {first[name]['missing']}.\n" for name in skipped)
 
 
 def _missing(cells: Sequence[dict[str, Any]]) -> str:

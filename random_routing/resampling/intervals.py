@@ -80,11 +80,6 @@ def sampled(stats: np.ndarray, sums: np.ndarray, aggregate: Callable[[np.ndarray
     return Sampled(float(value.mean()), found, len(stats))
 
 
-def more_is_better(found: Sampled, higher_is_better: bool | None) -> Sampled:
-    """The number turned so that more is better, or more diverse where neither is."""
-    return -found if higher_is_better is False else found
-
-
 def missing(examples: int, resamples: int) -> Sampled:
     return Sampled(math.nan, np.full(resamples, math.nan), examples)
 

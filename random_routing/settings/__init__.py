@@ -5,7 +5,6 @@ the file, the key, the value and what is allowed.
 """
 
 from random_routing.settings.assets import FAULT, FIELDS, ORIGIN
-from random_routing.settings.metrics import CURVES, METRIC_TASKS
 from random_routing.settings.parse import load_settings, parse_settings
 from random_routing.settings.schema import (
     BY_R,
@@ -25,10 +24,8 @@ from random_routing.settings.schema import (
 
 __all__ = [
     "BY_R",
-    "CURVES",
     "FAULT",
     "FIELDS",
-    "METRIC_TASKS",
     "ORIGIN",
     "Asset",
     "Base",

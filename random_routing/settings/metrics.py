@@ -2,73 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from random_routing.errors import fail
 from random_routing.settings import checks
 from random_routing.settings.schema import Comparison
-
-# Each with the tasks that can have it; METRICS has what they are.
-EVERY = ("textgen", "dialogue", "translation")
-METRIC_TASKS = {
-    **dict.fromkeys(
-        (
-            "distinct_1", "distinct_2", "distinct_3", "ead_1", "ead_2", "ead_3", "entropy_2", "zipf", "self_bleu",
-            "compression_ratio", "vendi", "distinct_texts", "seq_rep_4", "sample_distinct_2", "pairwise_bleu",
-            "perplexity", "nats_per_byte", "fluency_gap", "generator_perplexity", "mauve", "reference_similarity",
-            "oracle_similarity", "length", "empty", "broken", "thinking",
-        ),
-        EVERY,
-    ),
-    "context_similarity": ("textgen", "dialogue"),  # the embedder reads English; translation's source is not
-    "bleu_2": ("dialogue",),
-    **dict.fromkeys(("chrf", "oracle_chrf"), ("dialogue", "translation")),
-    **dict.fromkeys(("bleu", "ter", "oracle_bleu"), ("translation",)),
-}  # fmt: skip
-DIVERSITY = (
-    "ead_1", "ead_2", "ead_3", "distinct_1", "distinct_2", "distinct_3", "entropy_2", "self_bleu",
-    "compression_ratio", "vendi", "sample_distinct_2", "pairwise_bleu",
-)  # fmt: skip
-CURVES = {"temperature": "temperature", "top_p": "top-p"}  # baselines that routing is compared with: names
-QUALITY = (
-    "mauve", "fluency_gap", "context_similarity", "reference_similarity", "bleu", "bleu_2", "chrf", "ter",
-)  # fmt: skip
+from random_routing.settings.tasks import TASK_KEYS
 
 
-def parse_metrics(value: Any) -> tuple[str, ...]:
+class Choosable(Protocol):
+    """What there is to know of a metric here; `random_routing.metrics.METRICS`, above this package, has them."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]: ...
+
+    @property
+    def coordinate(self) -> str: ...
+
+
+Metrics = Mapping[str, Choosable] | None  # None: of a stage that measures nothing; any name is taken
+
+
+def parse_metrics(value: Any, known: Metrics) -> tuple[str, ...]:
     listed = checks.sequence("metrics", value)
-    return tuple(checks.choice(f"metrics[{i}]", m, METRIC_TASKS) for i, m in enumerate(listed))
+    return tuple(_name(f"metrics[{i}]", name, known) for i, name in enumerate(listed))
 
 
-def parse_comparison(value: Any, metrics: Sequence[str], tasks: Sequence[str]) -> Comparison:
+def parse_comparison(
+    value: Any, known: Metrics, metrics: Sequence[str], tasks: Sequence[str]
+) -> Comparison:
     section = checks.mapping("comparison", value)
     checks.keys("comparison", section, ("diversity", "quality", "correction"))
     quality = checks.mapping("comparison.quality", section["quality"])
-    checks.keys("comparison.quality", quality, tasks, EVERY)
-    found = {task: _qualities(task, quality[task], metrics) for task in tasks}
+    checks.keys("comparison.quality", quality, tasks, TASK_KEYS)
     return Comparison(
-        diversity=_asked("diversity", section["diversity"], DIVERSITY, metrics),
-        quality=found,
+        quality={task: _qualities(task, quality[task], known, metrics) for task in tasks},
+        diversity=_compared("diversity", section["diversity"], known and _of("diversity", known), metrics),
         correction=checks.choice("comparison.correction", section["correction"], ("holm", "fdr_bh")),
     )
 
 
-def _qualities(task: str, value: Any, metrics: Sequence[str]) -> tuple[str, ...]:
+def _qualities(task: str, value: Any, known: Metrics, metrics: Sequence[str]) -> tuple[str, ...]:
     """One metric, or several: the first that there are enough texts for is used."""
     key = f"quality.{task}"
     listed = {key: value}
     if isinstance(value, list):
         listed = {f"{key}[{i}]": name for i, name in enumerate(checks.sequence(f"comparison.{key}", value))}
+    qualities = known and _of("quality", known)
     for place, name in listed.items():
-        if task not in METRIC_TASKS[_asked(place, name, QUALITY, metrics)]:
-            allowed = ", ".join(m for m in QUALITY if task in METRIC_TASKS[m])
+        _compared(place, name, qualities, metrics)
+        if qualities and task not in qualities[name].tasks:
+            allowed = ", ".join(m for m in qualities if task in qualities[m].tasks)
             raise fail(f"comparison.{place}", name, f"a metric that {task} cannot have; allowed: {allowed}")
     return tuple(listed.values())
 
 
-def _asked(key: str, value: Any, allowed: Sequence[str], metrics: Sequence[str]) -> str:
-    name = checks.choice(f"comparison.{key}", value, allowed)
+def _of(coordinate: str, known: Mapping[str, Choosable]) -> dict[str, Choosable]:
+    """Those that can be this coordinate of the comparison."""
+    return {name: metric for name, metric in known.items() if metric.coordinate == coordinate}
+
+
+def _compared(key: str, value: Any, known: Metrics, metrics: Sequence[str]) -> str:
+    name = _name(f"comparison.{key}", value, known)
     if name not in metrics:
         raise fail(f"comparison.{key}", value, "must also stand in the list metrics")
     return name
+
+
+def _name(key: str, value: Any, known: Metrics) -> str:
+    return checks.text(key, value) if known is None else checks.choice(key, value, known)

@@ -10,7 +10,7 @@ from random_routing.settings import checks
 from random_routing.settings.assets import parse_asset
 from random_routing.settings.cluster import parse_cluster
 from random_routing.settings.decoders import parse_baselines, parse_grid
-from random_routing.settings.metrics import parse_comparison, parse_metrics
+from random_routing.settings.metrics import Metrics, parse_comparison, parse_metrics
 from random_routing.settings.schema import Settings
 from random_routing.settings.tasks import asset_name, parse_task
 from random_routing.settings.tuning import parse_tuning
@@ -23,13 +23,16 @@ KNOWN_AS = {
 }  # fmt: skip
 
 
-def load_settings(path: str | Path = "params.yaml") -> Settings:
-    """Read and check the parameters file. Raises `SettingsError`."""
-    return parse_settings(read_yaml(path))
+def load_settings(path: str | Path = "params.yaml", metrics: Metrics = None) -> Settings:
+    """Read and check the parameters file; metrics: `METRICS`, for a stage that uses them. Raises `SettingsError`."""
+    return parse_settings(read_yaml(path), metrics)
 
 
-def parse_settings(raw: Any) -> Settings:
-    """Settings from the parsed YAML of a parameters file. Raises `SettingsError`."""
+def parse_settings(raw: Any, metrics: Metrics = None) -> Settings:
+    """Settings from the parsed YAML of a parameters file. Raises `SettingsError`.
+
+    metrics: `METRICS`, which this package cannot import; without them the names of metrics are taken as they are.
+    """
     if not isinstance(raw, dict):
         empty = "is empty; it " if raw is None else ""
         raise SettingsError(f"params.yaml: {empty}must hold a mapping (key: value lines)")
@@ -48,7 +51,7 @@ def parse_settings(raw: Any) -> Settings:
     assets = {n: parse_asset(n, v) for n, v in checks.mapping("assets", raw["assets"]).items()}
     tasks = {n: parse_task(n, v, assets) for n, v in checks.mapping("tasks", raw["tasks"]).items()}
     checks.apart("assets", assets)
-    metrics = parse_metrics(raw["metrics"])
+    chosen = parse_metrics(raw["metrics"], metrics)
     variants = {n: parse_variant(n, v) for n, v in checks.mapping("variants", raw["variants"]).items()}
     checks.apart("variants", variants)
     settings = Settings(
@@ -69,8 +72,8 @@ def parse_settings(raw: Any) -> Settings:
         baselines=parse_baselines(checks.mapping("baselines", raw["baselines"], empty_ok=True)),
         tasks=tasks,
         embedder=asset_name("embedder", raw["embedder"], assets, "embedder"),
-        metrics=metrics,
-        comparison=parse_comparison(raw["comparison"], metrics, list(tasks)),
+        metrics=chosen,
+        comparison=parse_comparison(raw["comparison"], metrics, chosen, list(tasks)),
         resamples=checks.integer("bootstrap.resamples", bootstrap["resamples"], 100, 1_000_000),
         confidence=checks.number("bootstrap.confidence", bootstrap["confidence"], 0.5, 0.999),
         page_examples=checks.integer(

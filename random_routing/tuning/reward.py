@@ -21,7 +21,7 @@ from random_routing.metrics.base import first_with_enough
 from random_routing.metrics.languages import language_of
 from random_routing.models.loading import load_tokenizer
 from random_routing.models.network import LanguageModel
-from random_routing.resampling.intervals import Sampled, by_example, more_is_better, resampled
+from random_routing.resampling.intervals import Sampled, by_example, resampled
 from random_routing.resampling.weights import Weights
 from random_routing.runs.blocks import grouped, units, unpack
 from random_routing.runs.cell_rows import cell_row
@@ -125,8 +125,7 @@ class Scorer:
 
         def sampled(cell: CellTexts, metric: Metric) -> Sampled:
             stats = by_example(metric.stats(cell), cell.example, len(rows))
-            found = resampled(stats, weights, metric.aggregate)
-            return more_is_better(found, metric.higher_is_better)
+            return metric.up(resampled(stats, weights, metric.aggregate))
 
         target = self._target(lambda name: sampled(counted[name], self.diversity), weights)
         found = {}

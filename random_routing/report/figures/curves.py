@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from random_routing.metrics import METRICS
 from random_routing.report import choose, names
 from random_routing.report.figures import style
 from random_routing.report.figures.style import Look
@@ -52,7 +53,7 @@ def draw(rows: Sequence[Row], variants: dict[str, Variant]) -> Figure | None:
             _line(ax, look, line, metric)
         for name, row in levels.items():
             _level(ax, name, row, metric)
-        if metric in choose.FLUENCY:
+        if METRICS[metric].log_axis:
             ax.set_yscale("log")
             style.plain_log_ticks(ax.yaxis, *ax.get_ylim())
         ax.set_title(names.panel_title(metric), loc="left", fontsize=9)
@@ -76,7 +77,7 @@ def _line(ax: Axes, look: Look, line: choose.Line, metric: str) -> None:
 
 
 def _level(ax: Axes, name: str, row: Row | None, metric: str) -> None:
-    if row is None or (row.family == "human" and metric in choose.AGAINST_REFERENCE):
+    if row is None or (row.family == "human" and METRICS[metric].against_human):
         return
     value = row.get(metric).value
     if not math.isnan(value):

@@ -16,6 +16,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from random_routing.metrics import METRICS
 from random_routing.report import choose
 from random_routing.report.figures.style import SMALL, WIDTH, plain_log_ticks
 from random_routing.report.names import axis_label, short
@@ -69,11 +70,11 @@ def _column(metric: str, rows: Sequence[Row], routed: Sequence[Row]) -> Column:
     """One colour scale over all variants."""
     values = [v for v in (row.get(metric).value for row in routed) if not math.isnan(v)]
     human = choose.human_in(rows)
-    tells = human is not None and metric not in choose.AGAINST_REFERENCE
+    tells = human is not None and not METRICS[metric].against_human
     low, high = min(values), max(values)
     if low == high:  # a grid of one cell
         low, high = low * 0.9 - 1e-9, high * 1.1 + 1e-9
-    log = metric in choose.FLUENCY and low > 0
+    log = METRICS[metric].log_axis and low > 0
     norm = LogNorm(low, high) if log else Normalize(low, high)
     return Column(metric, norm, human.get(metric).value if human is not None and tells else math.nan)
 

@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from random_routing.comparison import CURVES
+from random_routing.metrics import METRICS
 from random_routing.report.figures import style
-from random_routing.report.names import METRIC_NAMES
 from random_routing.report.tables.cells import Row
-from random_routing.settings import CURVES, Settings
+from random_routing.settings import Settings
 
 
 def draw(records: Sequence[dict[str, str]], rows: Sequence[Row], settings: Settings) -> Figure | None:
@@ -30,7 +31,7 @@ def draw(records: Sequence[dict[str, str]], rows: Sequence[Row], settings: Setti
     for ax, curve in zip(panels, curves, strict=True):
         _panel(ax, [r for r in shown if r["curve"] == curve], by_name, looks, settings)
         ax.set_title(f"minus the {CURVES[curve]} curve at equal diversity", loc="left", fontsize=9)
-    quality = METRIC_NAMES[shown[0]["quality"]].name
+    quality = METRICS[shown[0]["quality"]].axis
     panels[0].set_ylabel(f"difference in quality (up is better)\n{quality}")
     present = {by_name[record["cell"]].variant for record in shown}
     handles = [
@@ -64,5 +65,5 @@ def _panel(
             markerfacecolor=look.colour if sure else "white",
         )  # fmt: skip
     ax.axhline(0.0, color="black", linewidth=0.8, zorder=1)
-    ax.set_xlabel(METRIC_NAMES[diversity].name)
+    ax.set_xlabel(METRICS[diversity].axis)
     ax.margins(x=0.05)

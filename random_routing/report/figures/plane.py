@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from random_routing.metrics import METRICS
 from random_routing.report import choose, names
 from random_routing.report.figures import style
 from random_routing.report.figures.labels import Label, place
@@ -58,16 +59,16 @@ def _panel(ax: Axes, rows: Sequence[Row], series: Sequence[Series], diversity: s
             **(LOOSE if not one.line else {"markersize": 5.0 / crowd**0.25} if one.routing else {}),
         )  # fmt: skip
     human = choose.human_in(rows)
-    if human is not None and metric not in choose.AGAINST_REFERENCE:
+    if human is not None and not METRICS[metric].against_human:
         level = human.get(metric).value
         ax.axhline(level, color="#888888", linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
         ax.plot(human.get(diversity).value, level, **STAR, zorder=5)
     ax.set_xlabel(names.axis_label(diversity))
     ax.set_ylabel(names.with_better(metric))
-    if metric in choose.FLUENCY:
+    if METRICS[metric].log_axis:
         ax.set_yscale("log")
     ax.margins(0.04)
-    if metric in choose.FLUENCY:
+    if METRICS[metric].log_axis:
         style.plain_log_ticks(ax.yaxis, *ax.get_ylim())
 
 
@@ -87,7 +88,7 @@ def _label(ax: Axes, rows: Sequence[Row], series: Sequence[Series], diversity: s
             if seen and text
         ]
     human = choose.human_in(rows)
-    if human is not None and metric not in choose.AGAINST_REFERENCE:
+    if human is not None and not METRICS[metric].against_human:
         x, y = human.get(diversity).value, human.get(metric).value
         if math.isfinite(x + y):
             marks.append(np.array([[x, y]]))

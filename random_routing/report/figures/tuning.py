@@ -13,8 +13,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from random_routing.metrics import METRICS
 from random_routing.report.figures import style
-from random_routing.report.names import METRIC_NAMES
 
 LOOKS = {
     "routing": style.Look("routing", "#D55E00", "o"),
@@ -130,7 +130,7 @@ def _fronts(ax: Axes, trials: dict[str, list[dict[str, Any]]], found: dict[str, 
         best = [p for p in points if not ((points >= p).all(1) & (points > p).any(1)).any()]
         ax.plot(points[:, 0], points[:, 1], look.marker, color=look.colour, markersize=4, alpha=0.5)
         ax.plot(*np.array(sorted(map(tuple, best))).T, color=look.colour, linewidth=1.2, label=look.name)
-    ax.set_xlabel(METRIC_NAMES[found["diversity"]].name)
-    ax.set_ylabel(f"up is better\n{METRIC_NAMES[found['quality']].name}")
+    ax.set_xlabel(METRICS[found["diversity"]].axis)
+    ax.set_ylabel(f"up is better\n{METRICS[found['quality']].axis}")
     ax.set_title("the front of each family", loc="left", fontsize=9)
     ax.legend(fontsize=style.SMALL)

@@ -13,17 +13,18 @@ from typing import Any
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from random_routing.comparison import CURVES
+from random_routing.metrics import METRICS
 from random_routing.report import choose
 from random_routing.report.figures import style
 from random_routing.report.figures.heatmap import MEANS, note
 from random_routing.report.figures.routes import FEWEST
 from random_routing.report.findings import sentences
-from random_routing.report.names import METRIC_NAMES
 from random_routing.report.page.charts import all_charts
 from random_routing.report.page.contours import contours
 from random_routing.report.tables.cells import Row, rows_of
 from random_routing.report.tables.records import missing
-from random_routing.settings import BY_R, CURVES, Schedule, Settings
+from random_routing.settings import BY_R, Schedule, Settings
 
 HERE = Path(__file__).parent
 SHAPES = {
@@ -118,9 +119,9 @@ def _task(settings: Settings, found: dict[str, Any], samples: dict[str, Any]) ->
     }
 
 
-def _named(metric: str) -> dict[str, str]:
-    known = METRIC_NAMES.get(metric)
-    return {"name": known.name, "role": known.role} if known else {"name": metric, "role": "other"}
+def _named(metric: str) -> dict[str, Any]:
+    known = METRICS[metric]
+    return {"name": known.axis, "role": known.role, "log": known.log_axis}
 
 
 def _family(row: Row) -> str:
@@ -147,7 +148,7 @@ def _cells(rows: Sequence[Row], settings: Settings) -> list[dict[str, Any]]:
             "values": {
                 metric: [_number(v.value), _number(v.low), _number(v.high)] for metric, v in row.metrics.items()
                 if math.isfinite(v.value)
-                and not (row.family == "human" and metric in choose.AGAINST_REFERENCE)
+                and not (row.family == "human" and METRICS[metric].against_human)
             },
         }
         for row in rows

@@ -140,10 +140,10 @@ function empty(id, why) {
 }
 
 const metric = (name) => task().metrics[name];
-const directed = (name) => metric(name).better !== "nearer to human" || metric(name).role === "diversity";
+const directed = (name) => ["higher", "lower"].includes(metric(name).better) || metric(name).role === "diversity";
 const reversed = (name) => metric(name).better === "lower";  // up and to the right is always better or more diverse
 const title = (name) => `${metric(name).role}: ${metric(name).name}` + (reversed(name) ? ", axis reversed" : "");
-const isLog = (name) => name.includes("perplexity");
+const isLog = (name) => metric(name).log;
 
 function why(name) {
   const found = task().missing.find((record) => record.metric === name);

@@ -14,11 +14,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from random_routing.metrics import METRICS
 from random_routing.report import choose
 from random_routing.report.tables.cells import Row
 from random_routing.settings import Base, Variant
-
-SHORT = {"fluency_gap": "gap", "reference_similarity": "sim", "context_similarity": "sim"}
 
 
 def summarize_task(
@@ -35,8 +34,8 @@ def summarize_task(
     }
     sampling = choose.plain(rows, variants, Base())
     if sampling is not None:
-        quality = compared["quality"]
-        found[f"sampling_{SHORT.get(quality, quality)}"] = sampling.get(quality).value
+        quality = METRICS[compared["quality"]]
+        found[f"sampling_{quality.short or quality.name}"] = sampling.get(quality.name).value
     return {
         name: float(f"{value:.6g}")
         for name, value in found.items()
