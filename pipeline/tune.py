@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,14 @@ import optuna
 
 from pipeline import stage
 from random_routing.decode.loop import Work
-from random_routing.files import read_json, read_jsonl, sealed, sha256_file, sha256_json, write_json
+from random_routing.files import read_jsonl, sealed, write_json
 from random_routing.law.cells import Cell, all_cells, representatives
-from random_routing.models.numerics import numerics
 from random_routing.models.roles import check_roles
 from random_routing.progress import Progress, say
 from random_routing.runs.cost import write_cost
-from random_routing.runs.plan import CODE_VERSION
 from random_routing.runs.recheck import recheck
 from random_routing.runs.size import check_room, say_size
-from random_routing.runs.store import content_key, default_folder, open_store
+from random_routing.runs.store import open_store
 from random_routing.runs.tensorboard import events
 from random_routing.scoring.cell_metrics import without_nan
 from random_routing.settings import Settings, Task, exploration_weight, load_settings
@@ -32,9 +29,7 @@ from random_routing.tuning.bandit import confidence_in, run_bandit
 from random_routing.tuning.results import importance, score_record, trial_records
 from random_routing.tuning.reward import Score, Scorer, Unrewarded
 from random_routing.tuning.space import families, plain, suggest
-from random_routing.tuning.study import open_study, search, seed_of, winner
-
-REWARD_CODE = [Path(__file__).parent / name for name in ("metrics", "tasks", "tuning")]
+from random_routing.tuning.study import new_study, search, seed_of, winner
 
 
 def main(argv: list[str]) -> None:
@@ -96,7 +91,6 @@ def tuned(
         def scored(cells: Sequence[Cell], examples: int) -> dict[str, Score]:
             return scorer.scores(cells, tune[:examples])
 
-        path = default_folder() / "tune" / f"{task.name}-{study_key(settings, task, rows)}.journal"
         found: dict[str, Any] = {}
         winners: dict[str, Cell] = {}
         names = families(settings)
@@ -115,7 +109,7 @@ def tuned(
                 def cell_of(trial: Any, name: str, family: str = family) -> Cell:
                     return suggest(trial, family, settings, task.max_new_tokens, f"{family}-{name}")
 
-                study = open_study(path, family, settings.tune)
+                study = new_study(family, settings.tune)
                 why = search(
                     study, settings.tune, settings.seed, plain(family, settings), cell_of, scored, len(tune),
                     partial(time_left, started, settings.tune.minutes / len(names)), on_trial,
@@ -171,30 +165,6 @@ def split(rows: Sequence[dict[str, Any]], share: float) -> tuple[np.ndarray, np.
     """Numbers of the rows to tune on and of those to test on, in the order of their ids, which are hashes."""
     order, examples = np.argsort([row["id"] for row in rows]), round(share * len(rows))
     return order[:examples], order[examples:]
-
-
-def study_key(settings: Settings, task: Task, rows: Sequence[dict[str, Any]]) -> str:
-    """Of all that trials depend on: another key is another study, whose texts are in the store for the most part."""
-    tune = asdict(settings.tune)
-    for name in ("enabled", "patience", "minutes", "bandit", "rivals"):  # they end a study or start others
-        tune.pop(name)
-    models = {
-        name: read_json(f"data/assets/{name}/asset.json")["files"]
-        for name in (task.model, task.judge, settings.embedder)
-    }
-    routes = (route for v in settings.variants.values() for route in (v.q_route, v.lambda_route))
-    frequencies = sorted({route.file for route in routes if route.file})
-    return content_key([
-        CODE_VERSION, code_of(REWARD_CODE), tune, asdict(task), rows, models, settings.seed,
-        settings.dtype, settings.device, numerics(settings.device), [sha256_file(file) for file in frequencies],
-        {name: repr(variant) for name, variant in settings.variants.items()}, settings.resamples,
-        settings.comparison.diversity, settings.comparison.quality[task.name], settings.include_eos, settings.coupling,
-    ]).hex()[:16]  # fmt: skip
-
-
-def code_of(folders: Sequence[Path]) -> str:
-    """Of Python files: whatever changes in them may change a reward."""
-    return sha256_json([sha256_file(path) for folder in folders for path in sorted(folder.glob("*.py"))])
 
 
 def differences(scores: dict[str, Score], settings: Settings) -> list[dict[str, Any]]:
