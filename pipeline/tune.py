@@ -25,11 +25,10 @@ from random_routing.runs.tensorboard import events
 from random_routing.scoring.cell_metrics import without_nan
 from random_routing.settings import Settings, Task, exploration_weight, load_settings
 from random_routing.settings.checks import choice
-from random_routing.tuning.bandit import confidence_in, run_bandit
 from random_routing.tuning.results import importance, score_record, trial_records
 from random_routing.tuning.reward import Score, Scorer, Unrewarded
 from random_routing.tuning.space import families, plain, suggest
-from random_routing.tuning.study import new_study, search, seed_of, winner
+from random_routing.tuning.study import new_study, search, winner
 
 
 def main(argv: list[str]) -> None:
@@ -80,11 +79,9 @@ def tuned(
     """
     with open_store("tune") as store, events(settings, "tune", task.name) as log:
         scorer = Scorer(settings, task, rows, store, min(len(tune), len(test)))
-        arms = grid_arms(settings, task)
-        grid_texts, trials = (
-            len(arms) * len(tune) * task.samples,
-            settings.tune.trials * len(families(settings)),
-        )
+        grid_cells = sampled_cells(settings, task)
+        grid_texts = len(grid_cells) * len(tune) * task.samples
+        trials = settings.tune.trials * len(families(settings))
         check_room(settings, task, scorer.prepared.examples, scorer.folder, grid_texts, store)
         say_size("tune", settings, task, trials * len(tune) * task.samples)
 
@@ -129,7 +126,7 @@ def tuned(
                 "cell": cell.describe(),
                 **{name: score_record(score, settings) for name, score in scores.items()},
             }
-        grid = scored(arms, len(tune))
+        grid = scored(grid_cells, len(tune))
         result = {
             "task": task.name,
             "split": {"tune": [rows[i]["id"] for i in tune], "test": [rows[i]["id"] for i in test]},
@@ -141,12 +138,11 @@ def tuned(
             "grid": {
                 "texts": grid_texts,
                 "cells": [
-                    {"cell": arm.name, "family": arm.family, "variant": arm.variant, "q": arm.q,
-                     "lambda": weight_of(arm, settings), **score_record(grid[arm.name], settings)}
-                    for arm in arms
+                    {"cell": cell.name, "family": cell.family, "variant": cell.variant, "q": cell.q,
+                     "lambda": weight_of(cell, settings), **score_record(grid[cell.name], settings)}
+                    for cell in grid_cells
                 ],
             },
-            "bandit": bandit(settings, task, arms, scored, len(tune), grid),
         }  # fmt: skip
         checked = recheck(f"tune {task.name}", store, scorer.remade())
         return result, scorer.work, checked
@@ -183,48 +179,11 @@ def differences(scores: dict[str, Score], settings: Settings) -> list[dict[str, 
     return records
 
 
-def grid_arms(settings: Settings, task: Task) -> list[Cell]:
+def sampled_cells(settings: Settings, task: Task) -> list[Cell]:
     """The grid's distinct decoders that can be sampled from: beam search is a baseline of quality alone."""
     cells = all_cells(settings, task)
     names = set(representatives(cells).values())
     return [cell for cell in cells if cell.name in names and not cell.decoder.beams]
-
-
-def bandit(
-    settings: Settings, task: Task, arms: list[Cell], scored: Any, examples: int, grid: dict[str, Score]
-) -> dict[str, Any] | None:
-    """The bandit's choice after half of the grid's texts and how far from the grid's best that is, and after how many
-    texts it was as sure as the whole grid.
-    """
-    if settings.tune.bandit == "off":
-        return None
-    seed, whole = seed_of(settings.seed, task.name, "bandit"), len(arms) * examples
-    outcome = run_bandit(arms, scored, examples, whole, settings.tune.bandit, settings.confidence, seed)
-    rounds = [(pulls * task.samples, name, sure) for pulls, name, sure in outcome.rounds]
-    half = max((one for one in outcome.rounds if one[0] <= outcome.whole // 2), default=outcome.rounds[0])
-    best = max(grid, key=lambda name: grid[name].worth)
-    regret = grid[best].reward - grid[half[1]].reward
-    if not np.isfinite(regret.value):  # no arm has a reward
-        return None
-    of_grid = confidence_in(grid, best)
-    low, high = regret.interval(settings.confidence)
-    return {
-        "policy": settings.tune.bandit, "whole": outcome.whole * task.samples, "texts": half[0] * task.samples,
-        "best": half[1],
-        "confidence": half[2], "regret": regret.value, "lo": low, "hi": high, "grid_best": best,
-        "grid_confidence": of_grid,
-        "texts_to_grid_confidence": reached(rounds, of_grid), "ended": outcome.why, "rounds": rounds,
-    }  # fmt: skip
-
-
-def reached(rounds: Sequence[tuple[int, str, float]], confidence: float) -> int | None:
-    """Texts from which on the bandit was as sure of its best arm as `confidence`; None: not at its end."""
-    texts = None
-    for spent, _, sure in reversed(rounds):
-        if sure < confidence:
-            break
-        texts = spent
-    return texts
 
 
 if __name__ == "__main__":

@@ -184,7 +184,6 @@ WRONG = [
     ({"batch": 13}, "tune.batch = 13"),
     ({"weight": {"textgen": 1}}, "tune.weight.dialogue is missing"),
     ({"target": "mine"}, "tune.target = 'mine': must be one of"),
-    ({"bandit": "greedy"}, "tune.bandit = 'greedy': must be one of"),
     ({"variants": "all"}, None),
 ]
 

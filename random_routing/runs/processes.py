@@ -50,7 +50,7 @@ def in_processes(
         return
     context = multiprocessing.get_context("spawn")
     threads = max(1, len(os.sched_getaffinity(0)) // workers)
-    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")  # of what a second Ctrl-C leaves to it
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")  # of what a second Ctrl-C leaves
     resource_tracker.ensure_running()  # whose start would let Ctrl-C through to what is started with it
     steps, (reader, writer) = context.Value("q"), context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(workers, context, _begin, (load, run, steps, threads, reader))
