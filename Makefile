@@ -28,6 +28,7 @@ lint: $(BIN)/scale
 	ruff check
 	ruff format --check
 	mypy
+	deptry .
 
 $(BIN)/ready: requirements.txt
 	$(PYTHON) -m venv .venv

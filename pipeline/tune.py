@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,28 +13,23 @@ import optuna
 
 from pipeline import stage
 from random_routing.decode.loop import Work
-from random_routing.files import read_json, read_jsonl, sealed, sha256_file, sha256_json, write_json
+from random_routing.files import read_jsonl, sealed, write_json
 from random_routing.law.cells import Cell, all_cells, representatives
 from random_routing.metrics import METRICS
-from random_routing.models.numerics import numerics
 from random_routing.models.roles import check_roles
 from random_routing.progress import Progress, say
 from random_routing.runs.cost import write_cost
-from random_routing.runs.plan import CODE_VERSION
 from random_routing.runs.recheck import recheck
 from random_routing.runs.size import check_room, say_size
-from random_routing.runs.store import content_key, default_folder, open_store
+from random_routing.runs.store import open_store
 from random_routing.runs.tensorboard import events
 from random_routing.scoring.cell_metrics import without_nan
 from random_routing.settings import Settings, Task, exploration_weight, load_settings
 from random_routing.settings.checks import choice
-from random_routing.tuning.bandit import confidence_in, run_bandit
 from random_routing.tuning.results import importance, score_record, trial_records
 from random_routing.tuning.reward import Score, Scorer, Unrewarded
 from random_routing.tuning.space import families, plain, suggest
-from random_routing.tuning.study import open_study, search, seed_of, winner
-
-REWARD_CODE = [Path(__file__).parent / name for name in ("metrics", "tasks", "tuning")]
+from random_routing.tuning.study import new_study, search, winner
 
 
 def main(argv: list[str]) -> None:
@@ -86,18 +80,15 @@ def tuned(
     """
     with open_store("tune") as store, events(settings, "tune", task.name) as log:
         scorer = Scorer(settings, task, rows, store, min(len(tune), len(test)))
-        arms = grid_arms(settings, task)
-        grid_texts, trials = (
-            len(arms) * len(tune) * task.samples,
-            settings.tune.trials * len(families(settings)),
-        )
+        grid_cells = sampled_cells(settings, task)
+        grid_texts = len(grid_cells) * len(tune) * task.samples
+        trials = settings.tune.trials * len(families(settings))
         check_room(settings, task, scorer.prepared.examples, scorer.folder, grid_texts, store)
         say_size("tune", settings, task, trials * len(tune) * task.samples)
 
         def scored(cells: Sequence[Cell], examples: int) -> dict[str, Score]:
             return scorer.scores(cells, tune[:examples])
 
-        path = default_folder() / "tune" / f"{task.name}-{study_key(settings, task, rows)}.journal"
         found: dict[str, Any] = {}
         winners: dict[str, Cell] = {}
         names = families(settings)
@@ -116,7 +107,7 @@ def tuned(
                 def cell_of(trial: Any, name: str, family: str = family) -> Cell:
                     return suggest(trial, family, settings, task.max_new_tokens, f"{family}-{name}")
 
-                study = open_study(path, family, settings.tune)
+                study = new_study(family, settings.tune)
                 why = search(
                     study, settings.tune, settings.seed, plain(family, settings), cell_of, scored, len(tune),
                     partial(time_left, started, settings.tune.minutes / len(names)), on_trial,
@@ -136,7 +127,7 @@ def tuned(
                 "cell": cell.describe(),
                 **{name: score_record(score, settings) for name, score in scores.items()},
             }
-        grid = scored(arms, len(tune))
+        grid = scored(grid_cells, len(tune))
         result = {
             "task": task.name,
             "split": {"tune": [rows[i]["id"] for i in tune], "test": [rows[i]["id"] for i in test]},
@@ -148,12 +139,11 @@ def tuned(
             "grid": {
                 "texts": grid_texts,
                 "cells": [
-                    {"cell": arm.name, "family": arm.family, "variant": arm.variant, "q": arm.q,
-                     "lambda": weight_of(arm, settings), **score_record(grid[arm.name], settings)}
-                    for arm in arms
+                    {"cell": cell.name, "family": cell.family, "variant": cell.variant, "q": cell.q,
+                     "lambda": weight_of(cell, settings), **score_record(grid[cell.name], settings)}
+                    for cell in grid_cells
                 ],
             },
-            "bandit": bandit(settings, task, arms, scored, len(tune), grid),
         }  # fmt: skip
         checked = recheck(f"tune {task.name}", store, scorer.remade())
         return result, scorer.work, checked
@@ -174,30 +164,6 @@ def split(rows: Sequence[dict[str, Any]], share: float) -> tuple[np.ndarray, np.
     return order[:examples], order[examples:]
 
 
-def study_key(settings: Settings, task: Task, rows: Sequence[dict[str, Any]]) -> str:
-    """Of all that trials depend on: another key is another study, whose texts are in the store for the most part."""
-    tune = asdict(settings.tune)
-    for name in ("enabled", "patience", "minutes", "bandit", "rivals"):  # they end a study or start others
-        tune.pop(name)
-    models = {
-        name: read_json(f"data/assets/{name}/asset.json")["files"]
-        for name in (task.model, task.judge, settings.embedder)
-    }
-    routes = (route for v in settings.variants.values() for route in (v.q_route, v.lambda_route))
-    frequencies = sorted({route.file for route in routes if route.file})
-    return content_key([
-        CODE_VERSION, code_of(REWARD_CODE), tune, asdict(task), rows, models, settings.seed,
-        settings.dtype, settings.device, numerics(settings.device), [sha256_file(file) for file in frequencies],
-        {name: repr(variant) for name, variant in settings.variants.items()}, settings.resamples,
-        settings.comparison.diversity, settings.comparison.quality[task.name], settings.include_eos, settings.coupling,
-    ]).hex()[:16]  # fmt: skip
-
-
-def code_of(folders: Sequence[Path]) -> str:
-    """Of Python files: whatever changes in them may change a reward."""
-    return sha256_json([sha256_file(path) for folder in folders for path in sorted(folder.glob("*.py"))])
-
-
 def differences(scores: dict[str, Score], settings: Settings) -> list[dict[str, Any]]:
     """Reward of each winner with routes minus each other one's, over the same resamples. scores: family → score."""
     records = []
@@ -214,48 +180,11 @@ def differences(scores: dict[str, Score], settings: Settings) -> list[dict[str, 
     return records
 
 
-def grid_arms(settings: Settings, task: Task) -> list[Cell]:
+def sampled_cells(settings: Settings, task: Task) -> list[Cell]:
     """The grid's distinct decoders that can be sampled from: beam search is a baseline of quality alone."""
     cells = all_cells(settings, task)
     names = set(representatives(cells).values())
     return [cell for cell in cells if cell.name in names and not cell.decoder.beams]
-
-
-def bandit(
-    settings: Settings, task: Task, arms: list[Cell], scored: Any, examples: int, grid: dict[str, Score]
-) -> dict[str, Any] | None:
-    """The bandit's choice after half of the grid's texts and how far from the grid's best that is, and after how many
-    texts it was as sure as the whole grid.
-    """
-    if settings.tune.bandit == "off":
-        return None
-    seed, whole = seed_of(settings.seed, task.name, "bandit"), len(arms) * examples
-    outcome = run_bandit(arms, scored, examples, whole, settings.tune.bandit, settings.confidence, seed)
-    rounds = [(pulls * task.samples, name, sure) for pulls, name, sure in outcome.rounds]
-    half = max((one for one in outcome.rounds if one[0] <= outcome.whole // 2), default=outcome.rounds[0])
-    best = max(grid, key=lambda name: grid[name].worth)
-    regret = grid[best].reward - grid[half[1]].reward
-    if not np.isfinite(regret.value):  # no arm has a reward
-        return None
-    of_grid = confidence_in(grid, best)
-    low, high = regret.interval(settings.confidence)
-    return {
-        "policy": settings.tune.bandit, "whole": outcome.whole * task.samples, "texts": half[0] * task.samples,
-        "best": half[1],
-        "confidence": half[2], "regret": regret.value, "lo": low, "hi": high, "grid_best": best,
-        "grid_confidence": of_grid,
-        "texts_to_grid_confidence": reached(rounds, of_grid), "ended": outcome.why, "rounds": rounds,
-    }  # fmt: skip
-
-
-def reached(rounds: Sequence[tuple[int, str, float]], confidence: float) -> int | None:
-    """Texts from which on the bandit was as sure of its best arm as `confidence`; None: not at its end."""
-    texts = None
-    for spent, _, sure in reversed(rounds):
-        if sure < confidence:
-            break
-        texts = spent
-    return texts
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ import pipeline.summarize
 import pipeline.tune  # noqa: F401 - all of them for those who fork
 from pipeline import stage
 from random_routing.runs.store import Store
-from random_routing.tuning.journal import Journal
 from tests.workspace import ROOT, inside
 
 SERVER = multiprocessing.get_context("forkserver")
@@ -132,23 +131,6 @@ class Killed:
                     os.kill(os.getpid(), signal.SIGKILL)
 
         events(on_event)
-
-
-@dataclass(frozen=True)
-class KilledAtLine:
-    """`kill -9` once the journal of trials has that many lines."""
-
-    line: int
-
-    def __call__(self) -> None:
-        append = Journal.append_logs
-
-        def appended(journal: Journal, logs: list[dict[str, Any]]) -> None:
-            append(journal, logs)
-            if len(journal.logs) >= self.line:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        Journal.append_logs = appended  # type: ignore[assignment, method-assign]
 
 
 @dataclass(frozen=True)

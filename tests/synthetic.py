@@ -242,10 +242,6 @@ def tuned(task: str, settings: Settings) -> dict[str, Any]:
         "quality": settings.comparison.quality[task][-1],
         "diversity": settings.comparison.diversity, "texts": 500, "families": families, "differences": [difference],
         "grid": {"texts": 96, "cells": grid},
-        "bandit": {"policy": "thompson", "best": "g0", "texts": 48, "whole": 96, "confidence": 0.35,
-                   "grid_best": "g0", "grid_confidence": 0.4, "texts_to_grid_confidence": 60,
-                   "regret": 0.0, "lo": 0.0, "hi": 0.0, "ended": "every arm has seen all examples",
-                   "rounds": [(48, "g0", 0.35), (60, "g0", 0.45)]},
     }  # fmt: skip
 
 

@@ -114,7 +114,8 @@ def test_ended_while_it_imports(
 AT_WORK = """\
 import sys, time
 from pathlib import Path
-from pipeline import interrupt, stage
+from pipeline import stage
+from random_routing import interrupt
 interrupt.PATIENCE = 0.5
 interrupt.listen()
 
@@ -164,18 +165,19 @@ def test_ended_at_work(tmp_path: Path, how: str, number: int, status: int, word:
 
 WORKERS = """\
 import os, sys, time
-from pipeline import interrupt, stage
+from pipeline import stage
+from random_routing import interrupt
 from random_routing.runs.processes import in_processes
 
 def load():
     return os.getpid()
 
 def run(loaded, unit, on_step):
-    on_step(loaded)
+    print(loaded, flush=True)
     time.sleep(30)
 
 def main(argv):
-    list(in_processes(load, run, [1, 2], lambda pid: print(pid, flush=True), workers=2))
+    list(in_processes(load, run, [1, 2], lambda count: None, workers=2))
 
 if __name__ == "__main__":
     interrupt.listen()

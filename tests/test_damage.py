@@ -201,28 +201,6 @@ def test_a_damaged_value_of_the_store_alone_is_made_again(work: Path, puts: list
     assert outputs(work) == expected
 
 
-def test_a_damaged_journal_costs_no_text_and_no_score(work: Path, puts: list[bytes]) -> None:
-    """6 flips: the trials are asked anew where the journal broke; tune ends with the same bytes."""
-    (journal,) = (work / ".dvc/cache/rows/tune").glob(f"{TASK}-*.journal")
-    expected = (work / f"data/tune/{TASK}.json").read_bytes()
-    with inside(work):
-        for place in flipped(journal, 4):
-            tune.main([TASK])
-            assert Path(f"data/tune/{TASK}.json").read_bytes() == expected, place
-    assert puts == []
-
-
-@pytest.mark.parametrize("kept", [0, 1, 400, 4000, -1, -30])
-def test_a_torn_journal_goes_on(work: Path, kept: int, puts: list[bytes]) -> None:
-    """Cut in the middle of a line, as a full disk leaves it."""
-    (journal,) = (work / ".dvc/cache/rows/tune").glob(f"{TASK}-*.journal")
-    expected = (work / f"data/tune/{TASK}.json").read_bytes()
-    journal.write_bytes(journal.read_bytes()[:kept])
-    with inside(work):
-        tune.main([TASK])
-    assert (work / f"data/tune/{TASK}.json").read_bytes() == expected and puts == []
-
-
 STAGES = [f"{stage}@{TASK}" for stage in ("fetch", "prepare", "generate", "evaluate", "tune")] + [
     "fetch@one"
 ]

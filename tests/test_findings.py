@@ -69,8 +69,6 @@ def test_the_sentences() -> None:
         "Tuned alike on 16 examples and measured on the other 16, routing (`uniform`, q = 0.1, λ = 0): "
         "**no difference shown** against temperature 0.80: +0.01 (-0.1 to +0.1) in reward",
         "has a reward of 0.3 (0.2 to 0.4) after 500 texts; the best of the grid, `g0`, -0 after 96.",
-        "After 48 of the grid's 96 texts the bandit (thompson) chose `g0`, 35% sure",
-        "As sure as the whole grid (40%) it was from 60 texts on.",
         "Missing: `mauve`, `vendi`: needs 200 examples; there are 30; `ter` (in 1 of 2 cells): every text is empty.",
     ):  # fmt: skip
         assert part in text, part
@@ -95,14 +93,12 @@ def test_a_search_without_intervals_or_a_grid_to_compare_with() -> None:
     """Of resamples that are all undefined."""
     settings = parse_settings(synthetic.raw_params())
     found = synthetic.whole("textgen", settings)
-    for record in [*found["tune"]["differences"], found["tune"]["bandit"]]:
+    for record in found["tune"]["differences"]:
         record |= {"lo": None, "hi": None}
     for cell in found["tune"]["grid"]["cells"]:
         cell["reward"] = None
     text = "\n".join(sentences(found, settings))
-    assert (
-        "is 0 (no interval) above it" in text and "**no difference shown** against temperature 0.80" in text
-    )
+    assert "**no difference shown** against temperature 0.80" in text
     assert "after 500 texts; no cell of the grid has one after 96." in text
 
 

@@ -28,8 +28,8 @@ MOMENTS = {
                  ("os.rename", 22), ("os.remove", 22), ("os.mkdir", 28), ("os.rename", 22), ("os.rename", 22)],
     "evaluate": [("write", 2), ("BEGIN", 2), ("INSERT", 16), ("COMMIT", 3), ("COMMIT", 2), ("os.rename", 2),
                  ("os.remove", 2)],
-    "tune": [("write", 2), ("INSERT", 4), ("write", 40), ("COMMIT", 2), ("write", 40), ("write", 40), ("COMMIT", 1),
-             ("write", 25), ("os.rename", 2)],
+    "tune": [("write", 2), ("INSERT", 4), ("COMMIT", 2), ("BEGIN", 2), ("INSERT", 8), ("COMMIT", 2), ("write", 2),
+             ("INSERT", 4), ("os.rename", 2)],
 }  # fmt: skip
 
 

@@ -68,7 +68,6 @@ def a_front_in_no_time(values: Values) -> None:
         "sampler": "nsga2",
         "objective": "front",
         "minutes": 0,
-        "bandit": "ucb",
         "rivals": [],
     }
     values["tune"] |= {"rungs": 6, "share": 0.6, "target": "sampling"}
@@ -76,7 +75,6 @@ def a_front_in_no_time(values: Values) -> None:
 
 def nearly_sure(values: Values) -> None:
     values["bootstrap"] = {"resamples": 100, "confidence": 0.999}
-    values["tune"]["bandit"] = "off"
 
 
 ODD = [

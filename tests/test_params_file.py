@@ -87,13 +87,11 @@ def test_plain_numbers_and_texts_are_read(tmp_path: Path) -> None:
 
 
 def test_words_that_yaml_1_1_takes_for_truth_values_are_text(tmp_path: Path) -> None:
-    """`bandit: off` is what a comment of the file offers; Norwegian is `no`."""
-    text = TEXT.replace("bandit: thompson ", "bandit: off ").replace(
-        "source_language: de", "source_language: no"
-    )
+    """Norwegian is `no`."""
+    text = TEXT.replace("source_language: de", "source_language: no")
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     settings = load_settings(tmp_path / "params.yaml")
-    assert (settings.tune.bandit, settings.tasks["translation"].source_language) == ("off", "no")
+    assert settings.tasks["translation"].source_language == "no"
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,8 @@ CTRL_C = """\
 import sys
 from pathlib import Path
 from functools import partial
-from pipeline import interrupt, stage
+from pipeline import stage
+from random_routing import interrupt
 from random_routing.runs.ray_workers import on_ray
 from random_routing.settings import Cluster
 from tests.ray_units import load, waits

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from pipeline import generate, tune
-from random_routing.files import read_json, read_jsonl
+from random_routing.files import read_json
 from random_routing.law.cells import all_cells
-from random_routing.settings import load_settings, parse_settings
-from tests.attempts import KilledAtLine, attempt
+from random_routing.settings import parse_settings
+from tests.attempts import Killed, Listed, attempt
 from tests.test_events import read as read_events
 from tests.workspace import inside, params, write_params
 
@@ -26,21 +26,15 @@ def run(folder: Path) -> dict[str, Any]:
     return read_json(folder / f"data/tune/{TASK}.json")
 
 
-def journal(folder: Path) -> Path:
-    (found,) = (folder / ".dvc/cache/rows/tune").glob("*.journal")
-    return found
-
-
 def test_killed_and_run_again_it_is_as_if_it_had_not_been(work: Path, tmp_path: Path) -> None:
-    """kill -9 when a part of the journal is written; the rerun ends with the bytes of an undisturbed run."""
+    """kill -9 when a part of the texts is stored; the rerun ends with the bytes of an undisturbed run."""
     other = Path(shutil.copytree(work, tmp_path / "other"))
-    assert attempt(other, "tune", TASK).status == 0
+    assert attempt(other, "tune", TASK, first=[Listed(tmp_path / "kinds")]).status == 0
     expected = (other / f"data/tune/{TASK}.json").read_bytes()
-    lines = journal(other).read_text().count("\n")
-    for share in (0.2, 0.6):
-        moment = KilledAtLine(round(share * lines))
-        assert attempt(work, "tune", TASK, first=[moment]).status == -signal.SIGKILL
-        assert moment.line <= journal(work).read_text().count("\n") < lines
+    commits = (tmp_path / "kinds").read_text().split().count("COMMIT")
+    for share in (0.2, 0.4):
+        killed = Killed("COMMIT", round(share * commits))
+        assert attempt(work, "tune", TASK, first=[killed]).status == -signal.SIGKILL
         assert not (work / f"data/tune/{TASK}.json").exists()
     assert attempt(work, "tune", TASK).status == 0
     assert (work / f"data/tune/{TASK}.json").read_bytes() == expected
@@ -70,7 +64,6 @@ def test_what_it_finds(work: Path) -> None:
     }
     grid = {cell["cell"]: cell["reward"] for cell in found["grid"]["cells"]}
     assert grid["temperature-1"] == pytest.approx(plain["routing"])
-    assert found["bandit"]["texts"] <= found["bandit"]["whole"]
 
 
 def test_the_grid_s_texts_are_not_made_again(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,20 +150,8 @@ def test_several_texts_an_example(work: Path) -> None:
     several = run(work)
     first = [found["families"]["routing"]["trials"][0] for found in (one, several)]  # plain sampling
     assert first[0]["diversity"] == first[1]["diversity"] and first[0]["quality"] != first[1]["quality"]
-    counts = [(f["texts"], f["grid"]["texts"], f["bandit"]["whole"]) for f in (one, several)]
+    counts = [(f["texts"], f["grid"]["texts"]) for f in (one, several)]
     assert counts[1] == tuple(3 * count for count in counts[0])
-
-
-def test_another_text_of_a_reference_is_another_study(work: Path) -> None:
-    """An id of translation is that of its source alone."""
-    with inside(work):
-        settings = load_settings()
-        rows = read_jsonl(f"data/prepared/{TASK}.jsonl")
-        task = settings.tasks[TASK]
-        before = tune.study_key(settings, task, rows)
-        assert before == tune.study_key(settings, task, read_jsonl(f"data/prepared/{TASK}.jsonl"))
-        rows[0]["references"] = ["another"]
-        assert tune.study_key(settings, task, rows) != before
 
 
 def test_lambda_of_the_grid_is_the_random_route_s() -> None:
@@ -179,10 +160,3 @@ def test_lambda_of_the_grid_is_the_random_route_s() -> None:
     settings = parse_settings(values)
     cells = [cell for cell in all_cells(settings, settings.tasks[TASK]) if cell.variant == "uniform"]
     assert {(cell.lam, tune.weight_of(cell, settings)) for cell in cells} == {(0.0, 1.0), (0.1, 0.9)}
-
-
-def test_a_damaged_journal_counts_as_an_interruption(work: Path) -> None:
-    found = run(work)
-    written = journal(work).read_bytes()
-    journal(work).write_bytes(b"{broken\n{broken too\n")
-    assert run(work) == found and journal(work).read_bytes().count(b"\n") == written.count(b"\n")

@@ -64,21 +64,7 @@ def _tuned(found: dict[str, Any] | None) -> list[str]:
         f"{_interval(record)} in reward."
         for record in found["differences"]
     ]
-    lines.append(_reached(found))
-    bandit = found["bandit"]
-    if bandit is not None:
-        needed = bandit["texts_to_grid_confidence"]
-        lines.append(
-            f"- After {bandit['texts']} of the grid's {bandit['whole']} texts the bandit ({bandit['policy']}) chose "
-            f"`{bandit['best']}`, {bandit['confidence']:.0%} sure (share of resamples in which none is better); the "
-            f"grid's best, `{bandit['grid_best']}`, is {_three(bandit, 'regret', '.3g')} above it in reward. "
-            + (
-                f"As sure as the whole grid ({bandit['grid_confidence']:.0%}) it was from {needed} texts on."
-                if needed is not None
-                else f"It never was as sure as the whole grid ({bandit['grid_confidence']:.0%})."
-            )
-        )
-    return lines
+    return [*lines, _reached(found)]
 
 
 def _reached(found: dict[str, Any]) -> str:

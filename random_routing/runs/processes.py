@@ -8,9 +8,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from functools import cache
+from itertools import islice
 from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
+from threading import Thread
 from typing import Any, TypeVar
 
 import torch
@@ -21,6 +26,9 @@ from random_routing.errors import PipelineError
 Loaded = TypeVar("Loaded")
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
+
+POLL = 0.2  # seconds between two looks at how many steps the workers have made
+_call: Callable[[Any], Any]  # in a worker: what it does with a unit
 
 
 def in_processes(
@@ -42,79 +50,67 @@ def in_processes(
         return
     context = multiprocessing.get_context("spawn")
     threads = max(1, len(os.sched_getaffinity(0)) // workers)
-    pool: dict[Connection, Any] = {}
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")  # of what a second Ctrl-C leaves
     resource_tracker.ensure_running()  # whose start would let Ctrl-C through to what is started with it
-    for _ in range(workers):
-        here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(there, load, run, threads), daemon=True)
-        with interrupt.held():
-            process.start()
-        there.close()
-        pool[here] = process
+    steps, (reader, writer) = context.Value("q"), context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, context, _begin, (load, run, steps, threads, reader))
+    left, busy, told = iter(units), set[Future[Result]](), 0
     try:
-        yield from _hand_out(list(pool), iter(units), on_step)
-    except (EOFError, ConnectionError):  # it ended while the parent read from it, or wrote to it
-        raise _cause(pool) from None
-    finally:
-        for here, process in pool.items():
-            here.close()  # a worker that waits for its next unit reads the end and stops
-            process.terminate()
-            process.join()
-
-
-def _hand_out(
-    pipes: list[Connection], units: Iterator[Any], on_step: Callable[[int], None]
-) -> Iterator[Any]:
-    busy = set()
-    for pipe in pipes:
-        if (unit := next(units, None)) is not None:
-            pipe.send(unit)
-            busy.add(pipe)
-    while busy:
-        heard = wait(list(busy))
-        for pipe in [pipe for pipe in pipes if pipe in heard]:
-            kind, value = pipe.recv()
-            if kind == "step":
-                on_step(value)
-            elif kind == "error":
-                raise _failure(value) from value
-            else:
-                if (unit := next(units, None)) is not None:
-                    pipe.send(unit)
-                else:
-                    busy.discard(pipe)
-                yield value
-
-
-def _failure(error: Exception) -> PipelineError:
-    """Of what a worker has sent."""
-    if isinstance(error, PipelineError):
-        return error
-    return PipelineError(f"a worker failed: {type(error).__name__}: {error}")
-
-
-def _cause(pipes: Iterable[Connection]) -> PipelineError:
-    """Why a worker has ended: what it has sent may still lie in its pipe, where the parent was writing to it."""
-    for pipe in pipes:
-        with suppress(EOFError, ConnectionError):
-            while pipe.poll():
-                kind, value = pipe.recv()
-                if kind == "error":
-                    return _failure(value)
-    return PipelineError(
-        "a worker process was stopped (out of memory?); what is finished is kept, run it again"
-    )
-
-
-def _serve(pipe: Connection, load: Callable[[], Any], run: Callable[..., Any], threads: int) -> None:
-    """A worker's life. It ends when the pipe does, so that it never outlives its parent."""
-    torch.set_num_threads(threads)
-    try:
-        loaded = load()
         while True:
-            unit = pipe.recv()
-            pipe.send(("result", run(loaded, unit, lambda count: pipe.send(("step", count)))))
-    except (EOFError, ConnectionError):
-        return
-    except Exception as error:
-        pipe.send(("error", error))
+            for unit in islice(left, workers - len(busy)):
+                with interrupt.held():  # it may start a process
+                    busy.add(pool.submit(_run, unit))
+            if not busy:
+                return
+            done, busy = wait(busy, POLL, FIRST_COMPLETED)
+            made = steps.get_obj().value  # without the lock, which a worker that was killed may hold
+            if made > told:
+                on_step(made - told)
+                told = made
+            yield from _results(done)
+    except BrokenProcessPool:
+        raise PipelineError(
+            "a worker process was stopped (out of memory?); what is finished is kept, run it again"
+        ) from None
+    finally:
+        writer.close()  # ends the workers, idle or not
+        pool.shutdown(cancel_futures=True)
+
+
+def _results(done: set[Future[Result]]) -> Iterator[Result]:
+    """What there is comes first, so that it is kept; then what went wrong in a worker is raised."""
+    for future in sorted(done, key=lambda future: future.exception() is not None):
+        try:
+            result = future.result()
+        except (PipelineError, BrokenProcessPool):
+            raise
+        except Exception as error:
+            raise PipelineError(f"a worker failed: {type(error).__name__}: {error}") from error
+        yield result
+
+
+def _begin(
+    load: Callable[[], Any], run: Callable[..., Any], steps: Any, threads: int, parent: Connection
+) -> None:
+    """Of a worker. It loads with its first unit: what an initializer raises is lost."""
+    global _call
+    Thread(target=_end_with, args=(parent,), daemon=True).start()
+    torch.set_num_threads(threads)
+    loaded = cache(load)
+
+    def on_step(count: int) -> None:
+        with steps.get_lock():
+            steps.value += count
+
+    _call = lambda unit: run(loaded(), unit, on_step)  # noqa: E731
+
+
+def _end_with(parent: Connection) -> None:
+    """No worker outlives its parent, nor the work that it is for."""
+    with suppress(EOFError, ConnectionError):
+        parent.recv_bytes()
+    os._exit(0)
+
+
+def _run(unit: Any) -> Any:
+    return _call(unit)

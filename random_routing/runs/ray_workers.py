@@ -52,7 +52,7 @@ def on_ray(
     on_step: Callable[[int], None],
     cluster: Cluster,
 ) -> Iterator[Any]:
-    """As `workers.in_processes`, on a cluster.
+    """As `processes.in_processes`, on a cluster.
 
     Raises `PipelineError` where Ray is not installed or not reached, no worker can be had, or a unit has cost three
     workers.

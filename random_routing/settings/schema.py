@@ -172,7 +172,6 @@ class Tuning:
     floor: float  # the smallest rate above 0
     schedules: tuple[str, ...]
     rivals: tuple[str, ...]
-    bandit: str  # thompson | ucb | off
 
 
 @dataclass(frozen=True)

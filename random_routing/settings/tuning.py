@@ -12,10 +12,9 @@ from random_routing.settings.schema import Task, Tuning, Variant
 RIVALS = ("temperature", "top_p")
 SCHEDULES = ("constant", "explore_first")
 SAMPLERS = {"tpe": ("reward", "front"), "random": ("reward", "front"), "nsga2": ("front",)}
-POLICIES = ("thompson", "ucb", "off")
 KEYS = (
     "enabled", "share", "trials", "batch", "rungs", "patience", "minutes", "sampler", "objective", "target",
-    "weight", "variants", "floor", "schedules", "rivals", "bandit",
+    "weight", "variants", "floor", "schedules", "rivals",
 )  # fmt: skip
 
 
@@ -51,7 +50,6 @@ def parse_tuning(value: Any, tasks: Mapping[str, Task], variants: Mapping[str, V
         floor=checks.number("tune.floor", section["floor"], 1e-6, 0.5),
         schedules=_listed("schedules", section["schedules"], SCHEDULES),
         rivals=_listed("rivals", section["rivals"], RIVALS, empty_ok=True),
-        bandit=checks.choice("tune.bandit", section["bandit"], POLICIES),
     )
 
 

@@ -12,22 +12,18 @@ from optuna.trial import FrozenTrial
 from random_routing.law.cells import Cell
 from random_routing.settings import Settings
 from random_routing.tuning.reward import Score
-from random_routing.tuning.study import BATCH, ENDED, NUMBERS
+from random_routing.tuning.study import BATCH, NUMBERS
 
 
 def trial_records(study: optuna.Study, cell_of: Callable[[Any, str], Cell]) -> list[dict[str, Any]]:
-    """Parameters, state and numbers of every trial, in the order in which they were asked.
-
-    Those that an interruption left unfinished were asked anew and are left out.
-    """
-    ended = [trial for trial in study.get_trials() if trial.state in ENDED]
-    return [_record(number, trial, cell_of) for number, trial in enumerate(ended)]
+    """Parameters, state and numbers of every trial, in the order in which they were asked."""
+    return [_record(trial, cell_of) for trial in study.get_trials()]
 
 
-def _record(number: int, trial: FrozenTrial, cell_of: Callable[[Any, str], Cell]) -> dict[str, Any]:
-    cell = cell_of(optuna.trial.FixedTrial(trial.params), str(number))
+def _record(trial: FrozenTrial, cell_of: Callable[[Any, str], Cell]) -> dict[str, Any]:
+    cell = cell_of(optuna.trial.FixedTrial(trial.params), str(trial.number))
     return {
-        "number": number, "state": trial.state.name.lower(), "params": trial.params,
+        "number": trial.number, "state": trial.state.name.lower(), "params": trial.params,
         "batch": trial.user_attrs[BATCH], "variant": cell.variant, "q": cell.q, "lambda": cell.lam, "r": cell.r,
         "setting": cell.setting, **{name: trial.user_attrs[name] for name in ("examples", *NUMBERS)},
     }  # fmt: skip

@@ -60,11 +60,6 @@ class Score:
     diversity: Sampled
     reward: Sampled
 
-    @property
-    def worth(self) -> float:
-        """The reward; −∞ where it is undefined, so that it is never the best."""
-        return self.reward.value if np.isfinite(self.reward.value) else -np.inf
-
 
 class Scorer:
     """The cells of a task, scored.

@@ -1,8 +1,7 @@
-"""Optuna's part of the loop (Akiba et al. 2019): ask a batch, score it, tell; in a file that survives `kill -9`.
+"""Optuna's part of the loop (Akiba et al. 2019): ask a batch, score it, tell.
 
 Every batch is asked with a sampler seeded by its own number, so that the trials are a pure function of the seed
-and of the scores, however often the run was interrupted. Trials are asked before any of their batch is told:
-after an interruption those of a batch that was asked whole go on, others are asked anew.
+and of the scores. A study needs no file: run again after `kill -9` it asks the same, and finds all texts in the store.
 """
 
 from __future__ import annotations
@@ -11,33 +10,29 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from random_routing.law.cells import Cell
 from random_routing.settings import Tuning
-from random_routing.tuning.journal import Journal
 from random_routing.tuning.reward import Score, Unrewarded
 
 Scored = Callable[[Sequence[Cell], int], dict[str, Score]]  # cells, number of examples → scores
 NUMBERS = ("reward", "quality", "diversity")  # what is kept of a trial
-BATCH, ENDED = "batch", (TrialState.COMPLETE, TrialState.PRUNED)
+BATCH = "batch"
 
 
 def seed_of(*address: Any) -> int:
     return int.from_bytes(hashlib.sha256(json.dumps(address).encode()).digest()[:4], "little")
 
 
-def open_study(path: Path, name: str, tune: Tuning) -> optuna.Study:
+def new_study(name: str, tune: Tuning) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     directions = [optuna.study.StudyDirection.MAXIMIZE] * (1 if tune.objective == "reward" else 2)
-    storage = JournalStorage(Journal(path))
-    return optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
+    return optuna.create_study(study_name=name, directions=directions)
 
 
 def sampler(tune: Tuning, seed: int) -> optuna.samplers.BaseSampler:
@@ -63,22 +58,20 @@ def search(
     go_on: Callable[[], bool],
     on_trial: Callable[[float], None] = lambda reward: None,
 ) -> str:
-    """Run the study to its end; returns why it ended. Its first trial is `plain`.
+    """Run a new study to its end; returns why it ended. Its first trial is `plain`.
 
     suggest(trial, name): a cell; scored(cells, n): on the first n examples; go_on: may a second or later batch begin?
     """
     sizes = rungs(examples, tune.rungs)
+    study.enqueue_trial(plain)
     for number, size in enumerate(batches(tune)):
-        asked = _asked(study, number, size)
-        if len(asked) == size and all(trial.state in ENDED for trial in asked):
-            continue
         if _stale(study, tune.patience):
             return f"no better trial in {tune.patience} batches"
         if number and not go_on():
             return f"{tune.minutes:g} minutes are over"
-        if len(asked) < size:
-            asked = _ask(study, tune, number, size, seed_of(seed, study.study_name, number), plain, suggest)
-        _run_batch(study, tune, asked, sizes, suggest, scored, on_trial)
+        study.sampler = sampler(tune, seed_of(seed, study.study_name, number))
+        asked = _ask(study, number, size, suggest)
+        _run_batch(study, tune, asked, sizes, scored, on_trial)
     return f"all {tune.trials} trials"
 
 
@@ -92,81 +85,50 @@ def rungs(examples: int, count: int) -> list[int]:
     return sorted({max(2, -(-examples // 2**k)) for k in range(count)})
 
 
-def _asked(study: optuna.Study, number: int, size: int) -> list[FrozenTrial]:
-    own = [
-        t for t in study.get_trials() if t.user_attrs.get(BATCH) == number and t.state != TrialState.FAIL
-    ]
-    whole = [t for t in own if t.user_attrs.get("whole")]
-    return sorted(whole, key=lambda t: t.number) if len(whole) == size else []
-
-
 def _ask(
-    study: optuna.Study,
-    tune: Tuning,
-    number: int,
-    size: int,
-    seed: int,
-    plain: dict[str, Any],
-    suggest: Callable[[optuna.trial.BaseTrial, str], Cell],
-) -> list[FrozenTrial]:
-    for _ in study.get_trials(states=(TrialState.WAITING,)):  # enqueued before an interruption
-        study.ask()  # takes it up: only of what is running may be told
-    for old in study.get_trials(states=(TrialState.RUNNING,)):  # of an interrupted asking
-        study.tell(old.number, state=TrialState.FAIL)
-    study.sampler = sampler(tune, seed)
+    study: optuna.Study, number: int, size: int, suggest: Callable[[optuna.trial.BaseTrial, str], Cell]
+) -> dict[optuna.Trial, Cell]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        trials = []
-        for place in range(size):
-            if number == place == 0:
-                study.enqueue_trial(plain)
+        asked = {}
+        for _ in range(size):
             trial = study.ask()
             trial.set_user_attr(BATCH, number)
-            suggest(trial, f"{number}-{place}")
-            trials.append(trial)
-        for trial in trials:
-            trial.set_user_attr("whole", True)
-    return _asked(study, number, size)
+            asked[trial] = suggest(trial, f"trial-{trial.number}")
+        return asked
 
 
 def _run_batch(
     study: optuna.Study,
     tune: Tuning,
-    asked: Sequence[FrozenTrial],
+    cells: dict[optuna.Trial, Cell],
     sizes: Sequence[int],
-    suggest: Callable[[optuna.trial.BaseTrial, str], Cell],
     scored: Scored,
     on_trial: Callable[[float], None],
 ) -> None:
     """Successive halving (Jamieson & Talwalkar 2016) inside the batch, then all are told in their order."""
-    cells = {t.number: suggest(optuna.trial.FixedTrial(t.params), f"trial-{t.number}") for t in asked}
-    alive, found = [t.number for t in asked], {}
+    alive, scores = list(cells), dict[optuna.Trial, tuple[int, Score]]()
     for examples in sizes:
-        scores = scored([cells[number] for number in alive], examples)
-        for number in alive:
-            found[number] = (examples, scores[cells[number].name])
+        by_name = scored([cells[trial] for trial in alive], examples)
+        scores |= {trial: (examples, by_name[cells[trial].name]) for trial in alive}
         if examples != sizes[-1]:
-            best = sorted(alive, key=lambda number: -found[number][1].reward.value)
-            alive = sorted(best[: -(-len(alive) // 2)])
-    for trial in asked:
-        examples, score = found[trial.number]
+            best = sorted(alive, key=lambda trial: -scores[trial][1].reward.value)
+            alive = sorted(best[: -(-len(alive) // 2)], key=lambda trial: trial.number)
+    for trial, (examples, score) in scores.items():
         on_trial(score.reward.value)
-        if trial.state in ENDED:  # told before an interruption
-            continue
-        live = optuna.trial.Trial(study, trial._trial_id)
-        live.set_user_attr("examples", examples)
+        trial.set_user_attr("examples", examples)
         for name, value in zip(NUMBERS, (score.reward, score.quality, score.diversity), strict=True):
-            live.set_user_attr(name, value.value)
-        if trial.number not in alive:
+            trial.set_user_attr(name, value.value)
+        if trial not in alive:
             if tune.objective == "reward":
-                live.report(score.reward.value, examples)
-            study.tell(trial.number, state=TrialState.PRUNED)
+                trial.report(score.reward.value, examples)
+            study.tell(trial, state=TrialState.PRUNED)
         elif not np.isfinite([score.reward.value, score.quality.value, score.diversity.value]).all():
-            study.tell(trial.number, state=TrialState.PRUNED)
+            study.tell(trial, state=TrialState.PRUNED)
         elif tune.objective == "reward":
-            study.tell(trial.number, score.reward.value)
+            study.tell(trial, score.reward.value)
         else:
-            study.tell(trial.number, [score.quality.value, score.diversity.value])
+            study.tell(trial, [score.quality.value, score.diversity.value])
 
 
 def _stale(study: optuna.Study, patience: int) -> bool:
@@ -174,7 +136,7 @@ def _stale(study: optuna.Study, patience: int) -> bool:
     if not patience or not ended:
         return False
     best = max(ended, key=lambda t: (t.user_attrs["reward"], -t.number))
-    last = max(t.user_attrs[BATCH] for t in study.get_trials() if t.state in ENDED)
+    last = max(t.user_attrs[BATCH] for t in study.get_trials())
     return int(last - best.user_attrs[BATCH]) >= patience
 
 
