@@ -19,7 +19,15 @@ PACKAGES = (
 
 def revision() -> tuple[str, str]:
     """Git's revision of the checkout, empty where there is none, and a remark on it."""
-    changed = ("status", "--porcelain", "--untracked-files=no", "--", "pipeline", "random_routing", "params.yaml")
+    changed = (
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--",
+        "pipeline",
+        "random_routing",
+        "params.yaml",
+    )
     try:
         run = [
             subprocess.run(["git", *ask], capture_output=True, text=True, check=True).stdout.strip()
