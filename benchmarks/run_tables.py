@@ -70,24 +70,27 @@ def answer() -> str:
     examples = " or ".join(sorted({row["examples"] for row in records("cells")}, key=int))
     seen = f"{examples} examples per task; only differences larger than the intervals show"
     if not compared:
-        return f"**Not known**: no decoder with random routes can be compared with temperature ({seen})."
+        return f"**Not known.** No decoder with random routes can be compared with temperature ({seen})."
     rest = f"{count['worse']} are worse and {count['neither']} show no difference"
     if not count["better"]:
         return (
-            "**In this run, no**: no decoder with random routes is shown to be better than temperature at equal "
+            "**In this run, no.** No decoder with random routes is shown to be better than temperature at equal "
             f"diversity. Of {compared} comparisons, {rest} ({seen})."
         )
     named = [f"`{cell}` ({task})" for task, found in tasks.items() for cell in found["better"]]
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
     return (
-        f"**In this run, sometimes**: of {compared} comparisons with temperature at equal diversity, {count['better']} "
+        f"**In this run, sometimes.** Of {compared} comparisons with temperature at equal diversity, {count['better']} "
         f"are better, {rest} ({seen}). Better: {', '.join(named[:3])}{more}."
     )
 
 
 def tasks_table() -> str:
     """A line per task: what was compared with the temperature curve, and what came out."""
-    labels = {(row["task"], row["metric"]): row["label"].split(":")[0] for row in records("metrics")}
+    labels = {
+        (row["task"], row["metric"]): f"{row['label'].split(':')[0]} ({row['unit']})"
+        for row in records("metrics")
+    }
     quality = {row["task"]: row["quality"] for row in records("matched")}
     areas = {row["task"]: row for row in records("hypervolume") if row["family"] == "routing"}
     summary = read_json(ROOT / "reports/summary.json")

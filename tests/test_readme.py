@@ -83,9 +83,9 @@ ANOTHER = "dialogue,routing-b,top_p,chrf,0.5,0.1,0.9,0.001,0.02,\n"
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        (BETTER + WORSE + NEITHER + OUTSIDE + ANOTHER, "of 3 comparisons with temperature at equal"),
-        (WORSE + NEITHER + OUTSIDE + ANOTHER, "**In this run, no**"),
-        (OUTSIDE + ANOTHER, "**Not known**"),
+        (BETTER + WORSE + NEITHER + OUTSIDE + ANOTHER, "Of 3 comparisons with temperature at equal"),
+        (WORSE + NEITHER + OUTSIDE + ANOTHER, "**In this run, no.**"),
+        (OUTSIDE + ANOTHER, "**Not known.**"),
     ],
 )  # fmt: skip
 def test_the_answer_follows_the_table(
