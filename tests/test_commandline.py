@@ -114,7 +114,8 @@ def test_ended_while_it_imports(
 AT_WORK = """\
 import sys, time
 from pathlib import Path
-from pipeline import interrupt, stage
+from pipeline import stage
+from random_routing import interrupt
 interrupt.PATIENCE = 0.5
 interrupt.listen()
 
@@ -164,7 +165,8 @@ def test_ended_at_work(tmp_path: Path, how: str, number: int, status: int, word:
 
 WORKERS = """\
 import os, sys, time
-from pipeline import interrupt, stage
+from pipeline import stage
+from random_routing import interrupt
 from random_routing.runs.processes import in_processes
 
 def load():
