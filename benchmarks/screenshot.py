@@ -1,4 +1,4 @@
-"""A picture of the top of `reports/index.html` for the README: `python -m benchmarks.screenshot`."""
+"""A picture of the top of `reports/index.html` for docs/outputs.md: `python -m benchmarks.screenshot`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,54 @@
-"""Random routing in language-model decoding: the law, the decoder, the metrics, the comparison."""
+"""Random routing in language-model decoding: the law, the decoder, the metrics, the comparison.
+
+What a program of your own needs stands here; it is loaded when it is first asked for, so that importing the package
+stays quick:
+
+    from random_routing import RandomRoutingLogitsProcessor, Route, vocabulary_of
+"""
+
+from __future__ import annotations
 
 import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from random_routing.integrations.processor import RandomRoutingLogitsProcessor, vocabulary_of
+    from random_routing.integrations.structural import random_routing
+    from random_routing.law.mixing import effective_rate, mix
+    from random_routing.law.vocabulary import Vocabulary
+    from random_routing.settings import Base, Gate, Route
 
 # Read by OpenMP when torch is loaded: threads that wait sleep. Spinning ones would take the time of those that work
 # wherever other processes are busy too.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+__all__ = [
+    "Base",
+    "Gate",
+    "RandomRoutingLogitsProcessor",
+    "Route",
+    "Vocabulary",
+    "effective_rate",
+    "mix",
+    "random_routing",
+    "vocabulary_of",
+]
+
+HOMES = {
+    "RandomRoutingLogitsProcessor": "integrations.processor",
+    "vocabulary_of": "integrations.processor",
+    "random_routing": "integrations.structural",
+    "effective_rate": "law.mixing",
+    "mix": "law.mixing",
+    "Vocabulary": "law.vocabulary",
+    "Base": "settings",
+    "Gate": "settings",
+    "Route": "settings",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)

@@ -7,13 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import example, run_tables
 from pipeline import evaluate, plot, summarize, tune
 from random_routing.files import read_json
 from tests.test_stages import columns
 from tests.workspace import inside
 
+OF_A_RUN = (
+    run_tables.answer, run_tables.tasks_table, run_tables.loops_table, run_tables.gates_table,
+    run_tables.recovery_table, run_tables.likelihood_table, run_tables.tune_table, run_tables.example,
+)  # fmt: skip
 
-def test_the_rest_of_the_pipeline(work: Path) -> None:
+
+def test_the_rest_of_the_pipeline(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with inside(work):
         for task in ("textgen", "dialogue", "translation"):
             evaluate.main([task])
@@ -23,6 +29,7 @@ def test_the_rest_of_the_pipeline(work: Path) -> None:
         assert (work / "data/metrics/textgen.json").read_bytes() == first
         summarize.main([])
         plot.main([])
+        example.main()
     metrics = read_json(work / "data/metrics/translation.json")
     assert {"bleu", "chrf", "ter"} <= set(metrics["metrics"])
     assert "context_similarity" not in metrics["metrics"]
@@ -45,5 +52,12 @@ def test_the_rest_of_the_pipeline(work: Path) -> None:
                 first = samples["texts"][samples["cells"][cell["decoder"]][0]]
                 shown = "".join(samples["pieces"][piece] for piece in first[0])
                 assert written[f"{task}/{cell['cell']}"]["text"][0].strip() in shown
+    for text in read_json(work / "reports/example.json")[
+        "texts"
+    ]:  # what the README shows is what was written
+        stretches = "".join(stretch for stretch, _ in text["stretches"])
+        assert stretches == columns(work)[f"textgen/{text['cell']}"]["text"][0]
+    monkeypatch.setattr(run_tables, "ROOT", work)
+    assert all(block() for block in OF_A_RUN)
     costs = [read_json(work / f"data/cost/{stage}-textgen.json") for stage in ("generate", "evaluate")]
     assert all(cost["tokens"] >= cost["rows"] > 0 and cost["seconds"] > 0 for cost in costs)

@@ -191,9 +191,9 @@ def test_the_lines_of_the_readme_on_statistics(
     write_stats(tmp_path / "data/metrics/dialogue.stats.parquet", ids, renamed)
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(
-        r"```python\n(.*?)```", (synthetic.ROOT / "README.md").read_text("utf-8"), re.DOTALL
+        r"```python\n(.*?)```", (synthetic.ROOT / "docs/statistics.md").read_text("utf-8"), re.DOTALL
     )
-    (block,) = (one for one in blocks if "read_stats" in one)
+    (block,) = blocks
     exec(block, {})
     value, low, _high, p_value = (
         float(x) for x in re.findall(r"-?[\d.]+(?:e-\d+)?", capsys.readouterr().out)[-4:]

@@ -202,13 +202,16 @@ def test_generate_with_encoder_decoder_models(tmp_path: Path) -> None:
 PROMPTS = torch.tensor([[1, 40, 77, 9], [1, 200, 31, 8]])
 
 
-def test_the_lines_of_the_readme(model: Any) -> None:
-    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("file", "count"), [("README.md", 1), ("docs/law.md", 2)])
+def test_the_lines_of_the_documents(model: Any, file: str, count: int) -> None:
+    text = (Path(__file__).parent.parent / file).read_text(encoding="utf-8")
     blocks = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "output" in block]
-    assert len(blocks) == 2  # test_measure has the one on statistics
+    assert len(blocks) == count
     names: dict[str, Any] = {
-        "model": model, "tokenizer": byte_tokenizer(), "inputs": {"input_ids": PROMPTS}, "Route": Route,
-    }  # fmt: skip
+        "model": model,
+        "tokenizer": byte_tokenizer(),
+        "inputs": {"input_ids": PROMPTS},
+    }
     for block in blocks:
         exec(block, names)
         assert names["output"].shape[0] == 2 and names["output"].shape[1] > 4

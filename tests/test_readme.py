@@ -1,25 +1,38 @@
-"""Tables of the benchmarks in the README are those of `reports/`."""
+"""README and docs/: what is generated is up to date, examples of it work on any reports, links lead somewhere."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from benchmarks import evaluation, scale, scale_out, statistics
-from benchmarks.decode import table as decode_table
-from random_routing.files import read_json
-from random_routing.report.names import metric_table
+import pytest
 
-ROOT = Path(__file__).parent.parent
+from benchmarks import documents, example, run_tables
+from benchmarks.documents import BLOCKS, FILES, MARKED, ROOT, filled
+from random_routing.files import read_json, write_json
 
-
-def shown(name: str, file: str = "README.md") -> str:
-    text = (ROOT / file).read_text(encoding="utf-8")
-    return text.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0].strip()
+NAMES = [str(file.relative_to(ROOT)) for file in FILES]
+PAGES = [*NAMES, "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/NOTES.md"]
 
 
-def test_the_tables_are_those_of_the_last_runs() -> None:
-    assert shown("benchmark") == decode_table(read_json(ROOT / "reports/benchmark.json")).strip()
-    assert shown("statistics") == statistics.table(read_json(ROOT / "reports/statistics.json")).strip()
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_generated_is_that_of_the_reports(name: str) -> None:
+    """If not: `python -m benchmarks.documents`."""
+    assert read(name) == filled(read(name))
+
+
+def test_every_block_is_shown_and_closed() -> None:
+    whole = "".join(read(name) for name in NAMES)
+    assert {found[2] for found in MARKED.finditer(whole)} == set(BLOCKS)
+    assert len(MARKED.findall(whole)) == whole.count("<!-- generated") == whole.count("<!-- end -->")
+
+
+def test_the_readme_is_short() -> None:
+    assert read("README.md").count("\n") <= 200
 
 
 def test_the_statistics_tell_the_truth() -> None:
@@ -33,17 +46,77 @@ def test_the_statistics_tell_the_truth() -> None:
                 assert 0.93 <= rates["value_covered"] <= 0.985, name
 
 
-def test_the_table_of_metrics_is_that_of_the_code() -> None:
-    assert shown("metrics") == metric_table()
-    assert shown("evaluation") == evaluation.table(read_json(ROOT / "reports/evaluation.json")).strip()
+def anchors(text: str) -> set[str]:
+    """Of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_the_tables_of_scale_are_those_of_the_last_runs() -> None:
-    found = read_json(ROOT / "reports/scale_out.json")
-    for name, table in (
-        ("executors", scale_out.executor_table(found)),
-        ("pieces", scale_out.piece_table(found)),
-        ("estimate", scale_out.estimate_table(found)),
-        ("storage", scale.table(read_json(ROOT / "reports/scale.json")["studies"])),
-    ):
-        assert shown(name, "docs/scale.md") == table.strip(), name
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", read(name)):
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (ROOT / name).parent / path if path else ROOT / name
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), link
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_paths_and_commands_that_are_named_are_there(name: str) -> None:
+    text = read(name)
+    for path in re.findall(r"`((?:random_routing|tests|benchmarks|pipeline|docs)/[\w/.]*)`", text):
+        assert (ROOT / path).exists() or path.endswith("my_task.py"), path
+    for module in re.findall(r"python -m ((?:benchmarks|pipeline|random_routing)\.[\w.]+)", text):
+        assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
+
+
+HEADER = "task,cell,curve,quality,difference,lo,hi,p,p_adjusted,missing\n"
+BETTER = "dialogue,routing-a,temperature,chrf,0.5,0.1,0.9,0.001,0.02,\n"
+WORSE = "dialogue,routing-b,temperature,chrf,-0.5,-0.9,-0.1,0.001,0.02,\n"
+NEITHER = "dialogue,routing-c,temperature,chrf,0.1,-0.9,0.9,0.5,1,\n"
+OUTSIDE = "dialogue,routing-d,temperature,chrf,,,,,,its diversity lies outside the curve\n"
+ANOTHER = "dialogue,routing-b,top_p,chrf,0.5,0.1,0.9,0.001,0.02,\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (BETTER + WORSE + NEITHER + OUTSIDE + ANOTHER, "Of 3 comparisons with temperature at equal"),
+        (WORSE + NEITHER + OUTSIDE + ANOTHER, "**In this run, no.**"),
+        (OUTSIDE + ANOTHER, "**Not known.**"),
+    ],
+)  # fmt: skip
+def test_the_answer_follows_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: str, said: str
+) -> None:
+    reports = tmp_path / "reports"
+    reports.mkdir()
+    (tmp_path / "params.yaml").write_text(read("params.yaml"), encoding="utf-8")
+    (reports / "matched.csv").write_text(HEADER + rows, encoding="utf-8")
+    (reports / "cells.csv").write_text("task,cell,examples\ndialogue,greedy,40\n", encoding="utf-8")
+    monkeypatch.setattr(run_tables, "ROOT", tmp_path)
+    answer = run_tables.answer()
+    assert said in answer and ("1 are better, 1 are worse" in answer) == (BETTER in rows)
+    assert "(40 examples per task" in answer
+    assert ("`routing-a` (dialogue)" in answer) == (BETTER in rows)
+
+
+def test_a_text_cannot_break_out_of_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stretches = example.stretches([("<b>", 0), ("| a\n\n", 0), ("</mark>", 2), ("`x`", 1), ("end", 0)])
+    assert stretches == [("<b>| a\n\n", False), ("</mark>", True), ("`x`", True), ("end", False)]
+    texts = [{"cell": "greedy", "stretches": stretches}]
+    (tmp_path / "reports").mkdir()
+    write_json(
+        tmp_path / "reports/example.json", {"prompt": "a <!-- end -->", "human": "b", "texts": texts}
+    )
+    monkeypatch.setattr(run_tables, "ROOT", tmp_path)
+    shown = run_tables.example()
+    assert "&lt;b&gt;| a<br><br><mark><b>&lt;/mark&gt;</b></mark><mark><b>`x`</b></mark>end" in shown
+    assert "\n\n" not in shown and "<!--" not in shown
+
+
+def test_an_unknown_block_is_an_error() -> None:
+    with pytest.raises(KeyError, match="nothing"):
+        documents.filled("<!-- generated: nothing -->\n<!-- end -->")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from importlib.metadata import distributions, version
 from pathlib import Path
 
@@ -14,6 +15,30 @@ PINNED = dict(line.partition("#")[0].split("==") for line in LINES if line and n
 
 def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def ranges() -> dict[str, str]:
+    """Dependency → the versions that pyproject.toml allows, of the package, its extras and the groups."""
+    tables = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = tables["project"]
+    lists = [project["dependencies"], *project["optional-dependencies"].values()]
+    lists += [*tables["dependency-groups"].values(), tables["build-system"]["requires"]]
+    asked = [re.fullmatch(r"([\w-]+)(>=[\d.]+(?:,<\d+)?)", line) for lines in lists for line in lines]
+    assert all(asked)
+    return {canonical(found[1]): found[2] for found in asked if found}
+
+
+def numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def test_the_package_allows_what_is_pinned() -> None:
+    """The same dependencies in both files, and every pinned version inside its range."""
+    allowed = ranges()
+    assert set(allowed) == {canonical(name) for name in PINNED}
+    for name, pinned in PINNED.items():
+        low, _, high = allowed[canonical(name)].removeprefix(">=").partition(",<")
+        assert numbers(low) <= numbers(pinned) and (not high or numbers(pinned) < numbers(high)), name
 
 
 def test_every_line_pins_one_version() -> None:

@@ -63,16 +63,14 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
         seed (`int`, *optional*, defaults to 0):
             Of the distributions that `frozen` draws, one for each row.
 
-    Source: equation 2 of the README, the law of this project; ε-greedy is Sutton & Barto 2018, 2.2.
+    Source: equation 2 of docs/law.md, the law of this project; ε-greedy is Sutton & Barto 2018, 2.2.
 
     Examples:
 
     ```python
     >>> import numpy as np, torch
     >>> from transformers import LlamaConfig, LlamaForCausalLM
-    >>> from random_routing.integrations.processor import RandomRoutingLogitsProcessor
-    >>> from random_routing.law.vocabulary import Vocabulary
-    >>> from random_routing.settings import Base, Route
+    >>> from random_routing import Base, RandomRoutingLogitsProcessor, Route, Vocabulary
 
     >>> scores = torch.tensor([[0.5, 0.25, 0.25, 0.0]]).log()
     >>> three = Vocabulary(4, allowed=np.array([0, 1, 2]), stop=frozenset({3}))  # 3 ends a text

@@ -57,8 +57,7 @@ def random_routing(
     ```python
     >>> import torch
     >>> from transformers import LlamaConfig, LlamaForCausalLM
-    >>> from random_routing.integrations.structural import random_routing
-    >>> from random_routing.settings import Route
+    >>> from random_routing import Route, random_routing
 
     >>> model = LlamaForCausalLM(LlamaConfig(
     ...     vocab_size=16, hidden_size=8, num_hidden_layers=3, num_attention_heads=2, intermediate_size=8))
