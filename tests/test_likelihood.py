@@ -130,15 +130,15 @@ def model(tmp_path: Path) -> LanguageModel:
 def forcing(monkeypatch: pytest.MonkeyPatch, fails: Callable[[int, int], Any]) -> list[tuple[int, int]]:
     """Raises what `fails(texts, rows)` returns; the list gets texts and rows of every attempt."""
     attempts: list[tuple[int, int]] = []
-    real = likelihood.force
+    real = likelihood.decode
 
-    def force(model: Any, prompts: Prompts, forced: Any, rows: int) -> Any:
+    def decode(model: Any, prompts: Prompts, forced: Any, steps: int, rows: int) -> Any:
         attempts.append((len(prompts.of_text), rows))
         if error := fails(len(prompts.of_text), rows):
             raise error
-        return real(model, prompts, forced, rows)
+        return real(model, prompts, forced, steps, rows)
 
-    monkeypatch.setattr(likelihood, "force", force)
+    monkeypatch.setattr(likelihood, "decode", decode)
     return attempts
 
 

@@ -21,6 +21,7 @@ from random_routing.law.cells import (
 )
 from random_routing.law.mixing import effective_rate, mix, routed
 from random_routing.law.noise import PURPOSES, Source, uniforms
+from random_routing.law.origin import Origin
 from random_routing.settings import Base, Gate, Route, Schedule, Variant, exploration_weight, load_settings
 from random_routing.settings.variants import PRESETS
 
@@ -113,7 +114,7 @@ def test_explore_first_means_the_same_under_both_readings() -> None:
     for lambda_means in ("explore", "exploit"):
         weight = exploration_weight(0.3, lambda_means)
         decoder = distinct_decoder(Variant(Base(), UNIFORM, TOP, lambda_schedule=schedule), 0.0, weight)
-        weights = gate_rates(decoder, 5)[1]
+        weights = gate_rates(decoder, 5)[Origin.LAMBDA]
         lam = weights if lambda_means == "explore" else 1 - weights
         expected = (
             [0.3, 0.225, 0.15, 0.075, 0.0] if lambda_means == "explore" else [0.3, 0.475, 0.65, 0.825, 1]

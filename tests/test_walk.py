@@ -39,13 +39,13 @@ def test_the_decoder_walks_the_same_paths(arch: str, kind: str, tmp_path: Path, 
     call = walking.Walk.__call__
 
     def record(self: Any, row: np.ndarray, route: Route, u: np.ndarray) -> Tensor:
-        layers = slots(self.walker.cache)
+        layers = slots(self.slots.cache)
         filled = layers[0].max_length - (steps - self.step)  # of the only row
         own = [layer.all_keys[0, :, :filled].clone() for layer in layers]
         logits = call(self, row, route, u)
         for layer, before in zip(layers, own, strict=True):
             assert torch.equal(layer.all_keys[0, :, :filled], before), "the model's own path is left alone"
-        seen.append((self.step, choices(self.walker.parts, route, u), logits.clone()))
+        seen.append((self.step, choices(self.parts, route, u), logits.clone()))
         return logits
 
     monkeypatch.setattr(walking.Walk, "__call__", record)

@@ -8,7 +8,8 @@ from typing import cast
 import torch
 from transformers import GenerationConfig
 
-from random_routing.decode.forcing import Observed, force
+from random_routing.decode.forcing import Observed
+from random_routing.decode.loop import decode
 from random_routing.decode.prompts import Prompts
 from random_routing.decode.trajectory import Trajectory
 from random_routing.models.network import LanguageModel
@@ -50,7 +51,7 @@ def beam_search(
         for text, row in zip(group, output[:, begin:].tolist(), strict=True):
             texts[text] = _until_stop(row, stop)
     scored = Observed(texts, stop)
-    force(model, prompts, scored, batch_size)
+    decode(model, prompts, scored, scored.steps, batch_size)
     return [scored.made[text] for text in range(len(texts))]
 
 

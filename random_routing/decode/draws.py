@@ -40,7 +40,7 @@ class Draws:
     def tokens(
         self, origin: Origin, route: Route, call: Call, source: np.ndarray, u: np.ndarray
     ) -> np.ndarray:
-        """A token of δ for each of the call's texts: (M,). source, u: (M,), each text's source and number."""
+        """A token of δ for each of the call's texts: (M,) int64. source, u: (M,) whose noise, and the number."""
         allowed = self.vocabulary.allowed
         tokens = np.empty(len(u), dtype=np.int64)
         if route.structural:
@@ -84,9 +84,9 @@ class Draws:
         assert walk is not None
         pairs, path = np.unique(np.stack([call.row, source], axis=1), axis=0, return_inverse=True)
         path = path.reshape(-1)
-        for start in range(0, len(pairs), walk.capacity):
-            row, owner = pairs[start : start + walk.capacity].T
-            width = walk.width(route)
+        size, width = len(walk.slots.spare), walk.parts.width(route)
+        for start in range(0, len(pairs), size):
+            row, owner = pairs[start : start + size].T
             u = np.stack([self.sources[s].path(PATHS[origin], call.step, width) for s in owner])
             law = distribution(walk(row, route, u).float() + self.barred, Base())
             here = np.flatnonzero((start <= path) & (path < start + len(row)))
@@ -94,7 +94,7 @@ class Draws:
 
     def _likeliest(self, logits: Tensor, rows: np.ndarray, k: int) -> np.ndarray:
         """(R, k) token ids that may be drawn, likeliest first, of some rows of the logits."""
-        pieces = [logits[torch.from_numpy(some)].float() for some in cut(rows, logits.shape[1])]
+        pieces = (logits[torch.from_numpy(some)].float() for some in cut(rows, logits.shape[1]))
         return np.concatenate([ranked(scores, self.barred, k).cpu().numpy() for scores in pieces])
 
     def _frozen(self, route: Route, source: int) -> np.ndarray:

@@ -18,13 +18,14 @@ from random_routing.settings import Base, Route
 
 
 class Forced(ABC):
-    """Chooses the given tokens; what is kept of each step is for `record` to say."""
+    """Chooses the given tokens, of which the longest text has `steps`; `record` keeps what it wants of each."""
 
     structural_routes: Sequence[Route] = ()
 
     def __init__(self, texts: Sequence[Sequence[int]]) -> None:
         self.length = np.array([len(text) for text in texts])
-        self.tokens = np.zeros((len(texts), int(self.length.max())), dtype=np.int64)
+        self.steps = int(self.length.max())
+        self.tokens = np.zeros((len(texts), self.steps), dtype=np.int64)
         for i, text in enumerate(texts):
             self.tokens[i, : len(text)] = text
 
@@ -62,17 +63,6 @@ class Observed(Forced):
         self.made.record(call, p, token, Origin.MODEL, p.log_probs(call.row, token))
 
 
-def force(
-    model: LanguageModel,
-    prompts: Prompts,
-    forced: Forced,
-    batch_size: int,
-    on_step: Callable[[int], None] = lambda delivered: None,
-) -> Work:
-    """Run the texts of `forced` after their prompts; it holds the results."""
-    return decode(model, prompts, forced, forced.tokens.shape[1], batch_size, on_step=on_step)
-
-
 def score(
     model: LanguageModel,
     prompts: Prompts,
@@ -85,5 +75,5 @@ def score(
     texts: token ids, each with at least one. The result of a text does not depend on the others.
     """
     forced = LogProbs(texts)
-    work = force(model, prompts, forced, batch_size, on_step)
+    work = decode(model, prompts, forced, forced.steps, batch_size, on_step=on_step)
     return [forced.logprobs[i, :n].copy() for i, n in enumerate(forced.length)], work

@@ -45,8 +45,8 @@ class Gates:
         for number, decoder in enumerate(decoders):
             texts = np.flatnonzero(decoder_of == number)
             u = noise[source_of[texts]]  # (n, 5, steps)
-            for (origin, gate), rates in zip(GATE.items(), gate_rates(decoder, steps), strict=True):
-                self.rate[texts, gate] = weights(decoder.gates[origin], rates, u[:, gate])
+            for origin, rates in gate_rates(decoder, steps).items():
+                self.rate[texts, GATE[origin]] = weights(decoder.gates[origin], rates, u[:, GATE[origin]])
 
     def open(self, call: Call) -> Gated:
         """The call's texts: gate_q's number below q opens the q-gate, gate_λ's below λ the λ-gate."""

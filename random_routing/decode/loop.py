@@ -19,11 +19,10 @@ import torch
 from random_routing.decode.call import Call, Choose
 from random_routing.decode.prompts import Prompts
 from random_routing.decode.slots import Grow, Slots, together
+from random_routing.decode.walk import Walk
 from random_routing.errors import PipelineError
 from random_routing.law.distribution import NotFinite
 from random_routing.models.network import LanguageModel
-
-LOGITS = 2**26  # at most so many at once: with a large vocabulary the output layer runs in pieces
 
 
 @dataclass
@@ -59,38 +58,37 @@ def decode(
     At most about `batch_size` rows a model call. on_step: told how many tokens each step delivers.
     Raises `PipelineError` for a model without the parts that a route needs, or whose logits are not finite.
     """
-    batch_size = min(batch_size, max(2, LOGITS // model.shape.logits))
     slots = Slots(model, prompts, steps, batch_size, choose.structural_routes)
     text, slot = np.arange(len(prompts.of_text)), prompts.of_text  # (texts,) those that go on, and where
     work = Work()
     for step in range(steps):
-        # 1. Logits from one row for each distinct prefix, at first the prompts; then a token for each text.
-        token, ended = one_token(slots, choose, text, slot, step, work)  # (texts,)
+        # 1. Run every distinct prefix once, and choose a token for every text.
+        token, ended = decode_one_token(slots, choose, text, slot, step, work)  # (texts,)
         on_step(len(text))
         # 2. Drop the texts that ended.
         text, slot, token = text[~ended], slot[~ended], token[~ended]
         if not len(text) or step == steps - 1:
             break
-        # 3. Fork the prefixes where their texts part.
+        # 3. Fork where texts part: a child for each prefix and token.
         children = grow(slot, token)
         slot = slots.fork(children, step)[children.of_text]
-    if slots.walker:
-        work.walked = slots.walker.rows
-        work.rows += slots.walker.rows
+    work.walked = slots.walked
+    work.rows += slots.walked
     return work
 
 
-def one_token(
+def decode_one_token(
     slots: Slots, choose: Choose, text: np.ndarray, slot: np.ndarray, step: int, work: Work
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The next token of each text, (texts,) int64, and whether it ends the text, (texts,) bool."""
+    """Token `step` of each text, (texts,) int64, and whether it ends the text, (texts,) bool."""
     token, ended = np.empty(len(text), dtype=np.int64), np.empty(len(text), dtype=bool)
     for start, stop in spans(len(slots), slots.batch_size):
         began = perf_counter()
-        logits = slots.logits(start, stop, step)  # (B, V)
+        logits = slots.logits(start, stop, step)  # (B, V) one row for each prefix
         called = perf_counter()
         here = np.flatnonzero((start <= slot) & (slot < stop))  # (M,) the texts of these rows
-        call = Call(logits, slot[here] - start, text[here], step, slots.walk(start, step))
+        walk = Walk(slots, slots.parts, start, step) if slots.parts else None
+        call = Call(logits, slot[here] - start, text[here], step, walk)
         try:
             token[here], ended[here] = choose(call)
         except NotFinite as error:

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from random_routing.decode.prompts import Prompts
-from random_routing.decode.walk import Walk, Walker
 from random_routing.models.cache import SlotCache
 from random_routing.models.network import LanguageModel
 from random_routing.models.paths import parts_of
 from random_routing.settings import Route
+
+LOGITS = 2**26  # at most so many at once: with a large vocabulary the output layer runs in pieces
 
 
 class Slots:
@@ -28,17 +29,19 @@ class Slots:
     def __init__(
         self, model: LanguageModel, prompts: Prompts, steps: int, batch_size: int, routes: Sequence[Route]
     ) -> None:
-        """routes: structural ones, for which `batch_size` more slots are there."""
+        """routes: structural ones, for which spare slots are there, and a count of what was `walked` in them."""
+        batch_size = min(batch_size, max(2, LOGITS // model.shape.logits))
         self.model, self.batch_size = model, batch_size
         self.fed, self.padding = model.pad(prompts.ids, prompts.length)
         most = max(2, len(prompts.of_text), len(prompts.ids))
         most = -(-most // batch_size) * batch_size if model.static else most
-        spare = max(2, batch_size) if routes else 0
+        self.spare = range(most, most + max(2, batch_size)) if routes else range(0)
         prefix_length = prompts.prefix[0][0].shape[1] if prompts.prefix else 0
-        self.cache = model.new_cache(most + spare, prompts.length, steps, prefix_length)
-        self.walker = Walker(model, parts_of(model.network), self.cache, most, spare) if routes else None
+        self.cache = model.new_cache(most + len(self.spare), prompts.length, steps, prefix_length)
+        self.parts = parts_of(model.network) if routes else None
         for route in routes:
             parts_of(model.network).check(route)  # before any step
+        self.walked = 0
         if prompts.prefix:
             assert isinstance(self.cache, SlotCache)
             self.cache.fill(prompts.prefix, max(2, len(prompts.ids)))
@@ -57,13 +60,9 @@ class Slots:
         pick = torch.arange(start, start + width)
         pick[rows:] = start
         self.cache.cover(start, start + width, step)
-        if step == 0:
+        if step == 0:  # prefill
             return self.model.start(self.fed[pick], self.padding[pick], self.cache)[:rows]
         return self.model.step(self.fed[pick], self.padding[pick], step, self.cache)[:rows]
-
-    def walk(self, start: int, step: int) -> Walk | None:
-        """For the rows of the model call that began at slot `start`."""
-        return Walk(self.walker, self.fed, self.padding, start, step) if self.walker else None
 
     def fork(self, children: Children, step: int) -> np.ndarray:
         """Put every child into a slot: (children,) which. The children are the prefixes from here on."""

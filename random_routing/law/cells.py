@@ -40,6 +40,10 @@ class Decoder:
     beams: int = 0
 
     @property
+    def rates(self) -> dict[Origin, float]:
+        return {Origin.Q: self.q, Origin.LAMBDA: self.lam}
+
+    @property
     def routes(self) -> dict[Origin, Route]:
         return {Origin.Q: self.q_route, Origin.LAMBDA: self.lambda_route}
 
@@ -65,7 +69,7 @@ class Cell:
     setting: float | None = None
 
     def describe(self) -> dict[str, Any]:
-        return {**asdict(self), "decoder": self.decoder.describe()}
+        return asdict(self)
 
 
 def distinct_decoder(variant: Variant, q: float, weight: float) -> Decoder:
@@ -97,20 +101,19 @@ def _gate(gate: Gate, schedule: Schedule, rate: float) -> Gate:
     return Gate() if always or not rate else gate
 
 
-def step_rates(
-    law: Variant | Decoder, q: float, weight: float, steps: int
-) -> tuple[np.ndarray, np.ndarray]:
+def step_rates(law: Variant | Decoder, q: float, weight: float, steps: int) -> dict[Origin, np.ndarray]:
     """Rates of the two routes at each step, each (steps,): the route's rate times its schedule's factor."""
-    return q * factors(law.q_schedule, steps), weight * factors(law.lambda_schedule, steps)
+    schedules = {Origin.Q: (q, law.q_schedule), Origin.LAMBDA: (weight, law.lambda_schedule)}
+    return {origin: rate * factors(schedule, steps) for origin, (rate, schedule) in schedules.items()}
 
 
-def gate_rates(decoder: Decoder, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def gate_rates(decoder: Decoder, steps: int) -> dict[Origin, np.ndarray]:
     """What `gates.weights` takes for the two routes: the steps' rates, each (steps,).
 
     The scale of an entropy gate holds the rate already, so that only the schedule's factor is left.
     """
-    q = 1.0 if decoder.q_gate.kind == "entropy" else decoder.q
-    lam = 1.0 if decoder.lambda_gate.kind == "entropy" else decoder.lam
+    gates = decoder.gates
+    q, lam = (1.0 if gates[o].kind == "entropy" else rate for o, rate in decoder.rates.items())
     return step_rates(decoder, q, lam, steps)
 
 
@@ -118,7 +121,7 @@ def mean_rate(variant: Variant, q: float, weight: float, steps: int) -> float:
     """r = 1 − (1−q)(1−λ), with schedules the mean over the steps."""
     if variant.q_schedule == variant.lambda_schedule == Schedule():
         return effective_rate(q, weight)
-    pairs = zip(*step_rates(variant, q, weight, steps), strict=True)
+    pairs = zip(*step_rates(variant, q, weight, steps).values(), strict=True)
     rates = [effective_rate(a, b) for a, b in pairs]
     return rates[0] if len(set(rates)) == 1 else round(float(np.mean(rates)), 12)
 

@@ -16,6 +16,11 @@ from random_routing.metrics.ragged import equal
 from random_routing.settings import BY_R, Settings, Variant
 
 
+def route_names(variant: Variant) -> dict[Origin, str]:
+    """What results call the two routes: q and λ, or `BY_R` for the only one where only r counts."""
+    return {Origin.Q: BY_R if variant.collapses else "q", Origin.LAMBDA: "λ"}
+
+
 def gate_rates(
     variants: Mapping[str, Variant],
     cells: Sequence[Cell],
@@ -25,7 +30,7 @@ def gate_rates(
 ) -> list[dict[str, Any]]:
     """A record for each route of each decoder with routes: steps, how many took it, expected share.
 
-    `route` is q or λ, and `BY_R` where only r counts.
+    `route`: as in `route_names`.
     The interval is the exact binomial one (Clopper & Pearson 1934). Under `span` and `sequence` gates
     only the first token of each text counts: the others are not independent of it, and texts on a
     random route are longer, because it does not end them. `expected` is None where the law gives no
@@ -38,9 +43,8 @@ def gate_rates(
         routes = [values[:1] if lasting else values for values in texts[cell.name].routes]
         total = sum(map(len, routes))
         expected = _expected(cell.decoder, routes, steps)
-        names = {Origin.Q: BY_R if variants[cell.variant].collapses else "q", Origin.LAMBDA: "λ"}
-        for origin, rate in ((Origin.Q, cell.decoder.q), (Origin.LAMBDA, cell.decoder.lam)):
-            if not rate or not total:
+        for origin, name in route_names(variants[cell.variant]).items():
+            if not cell.decoder.rates[origin] or not total:
                 continue
             opened = sum(int((values == origin).sum()) for values in routes)
             interval = stats.binomtest(opened, total).proportion_ci(confidence, "exact")
@@ -48,7 +52,7 @@ def gate_rates(
                 {
                     "cell": cell.name,
                     "variant": cell.variant,
-                    "route": names[origin],
+                    "route": name,
                     "gate": gates[origin].kind,
                     "steps": total,
                     "opened": opened,
@@ -83,7 +87,7 @@ def _expected(decoder: Decoder, routes: Sequence[np.ndarray], steps: int) -> dic
     for values in routes:
         made[: len(values)] += 1
     made /= max(made.sum(), 1)
-    q, lam = step_rates(decoder, decoder.q, decoder.lam, steps)
+    q, lam = step_rates(decoder, decoder.q, decoder.lam, steps).values()
     both = decoder.q_gate.kind == decoder.lambda_gate.kind == "entropy"
     return {Origin.Q: float(made @ q), Origin.LAMBDA: None if both else float(made @ ((1 - q) * lam))}
 

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from random_routing.decode.call import Call
-from random_routing.decode.forcing import Forced, force
+from random_routing.decode.forcing import Forced
+from random_routing.decode.loop import decode
 from random_routing.decode.prompts import Prompts
 from random_routing.law.distribution import distribution
 from random_routing.law.routes import delta
@@ -33,8 +34,9 @@ from random_routing.runs.plan import Plan
 from random_routing.runs.prompts import by_padded_length, padded_length
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store, content_key
+from random_routing.scoring.gate_rates import route_names
 from random_routing.scoring.judge import Scored
-from random_routing.settings import BY_R, Base, Route, Settings, Variant
+from random_routing.settings import Base, Route, Settings, Variant
 
 RATES = np.concatenate([[0.0], np.logspace(-4, 0, 81)])  # r; the last is 1
 CODE_VERSION = 3  # raise it when a change of code changes what is stored
@@ -79,13 +81,11 @@ class Recorder(Forced):
 
 
 def laws_of(variants: dict[str, Variant]) -> dict[tuple[str, str], Law]:
-    """(variant, "q" or "λ", or `BY_R` where only r counts) → law, for the routes that have a closed form; equal ones
-    of a variant once.
-    """
+    """(variant, name of the route) → law, for the routes that have a closed form; equal ones of a variant once."""
     found: dict[tuple[str, str], Law] = {}
     for name, variant in variants.items():
-        knobs = (BY_R if variant.collapses else "q", "λ")
-        for knob, route in zip(knobs, (variant.q_route, variant.lambda_route), strict=True):
+        routes = (variant.q_route, variant.lambda_route)
+        for knob, route in zip(route_names(variant).values(), routes, strict=True):
             law = Law(variant.base, route)
             if route.kind in SCORE_ROUTES and law not in found.values():
                 found[name, knob] = law
@@ -156,7 +156,7 @@ class HumanProbabilities:
         """Text → (2, laws, T) float64; and the rows. All contexts have one padded length."""
         prompts = Prompts.of([one.context for one in texts], padded_length(len(texts[0].context)))
         recorder = Recorder([one.text for one in texts], self.laws, self.vocabulary, self.tables)
-        force(model, prompts, recorder, rows)
+        decode(model, prompts, recorder, recorder.steps, rows)
         both = np.stack([recorder.p, recorder.delta])
         return {one: both[:, :, i, : len(one.text)] for i, one in enumerate(texts)}, rows
 
