@@ -15,10 +15,6 @@ def load() -> int:
     return os.getpid()
 
 
-def tell(loaded: int, unit: int, on_step: Count) -> int:
-    return loaded
-
-
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -71,7 +67,7 @@ def load_and_tell() -> str:
 
 
 def dies_twice(node: str, unit: int, on_step: Count, folder: Path) -> str:
-    """Waits until the other node is gone, and kills its worker; the third worker lives."""
+    """The first waits for its node's end; the second kills its worker; the third lives."""
     attempts = len(list(folder.glob("attempt-*")))
     write_whole(folder / f"attempt-{attempts}", node)
     if attempts < 2:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from random_routing.runs import ray_workers as cluster
-from random_routing.runs.ray_workers import Pool, on_ray
+from random_routing.runs.ray_workers import on_ray
 from tests.ray_nodes import at, needs_ray, nodes_of
 from tests.ray_units import (
     dies_at_work_once,
@@ -24,7 +24,6 @@ from tests.ray_units import (
     load_and_tell,
     slow,
     slow_to_load,
-    tell,
     waits,
 )
 
@@ -67,38 +66,22 @@ def test_a_killed_worker_and_a_stopped_node_lose_nothing(
     assert 0 < sum(steps) <= 4 * len(given) + 8  # told while units were at work
 
 
-@pytest.fixture
-def pools(monkeypatch: pytest.MonkeyPatch) -> list[Pool]:
-    """Those of a test, to see what they know."""
-    made: list[Pool] = []
-
-    class Seen(Pool):
-        def __init__(self, *args: Any) -> None:
-            super().__init__(*args)
-            made.append(self)
-
-    monkeypatch.setattr(cluster, "Pool", Seen)
-    return made
-
-
-def test_a_worker_that_was_idle_on_a_lost_node_gets_no_unit(
-    tmp_path: Path, pools: list[Pool], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It would count as the third worker that the unit has cost."""
+def test_a_unit_outlives_a_node_and_a_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its third worker is on the other node, where one that got no unit has made room."""
     with nodes_of(0, 1, 1) as nodes:
 
         def on_step(steps: int) -> None:
-            """Stops the other node once its worker is known as idle, and the unit at work."""
+            """Stops the node that the unit is on."""
             tried = tmp_path / "attempt-0"
-            if not pools[0].idle or not tried.exists() or len(nodes.worker_nodes) < 2:
+            if not tried.exists() or len(nodes.worker_nodes) < 2:
                 return
-            (idle,) = (node for node in nodes.worker_nodes if node.node_id != tried.read_text())
-            nodes.remove_node(idle, allow_graceful=False)
+            (hit,) = (node for node in nodes.worker_nodes if node.node_id == tried.read_text())
+            nodes.remove_node(hit, allow_graceful=False)
             (tmp_path / "gone").touch()
 
         (found,) = on_ray(load_and_tell, partial(dies_twice, folder=tmp_path), [0], on_step, at(nodes))
         (left,) = nodes.worker_nodes
-        assert found == left.node_id == (tmp_path / "attempt-0").read_text()
+        assert found == left.node_id != (tmp_path / "attempt-0").read_text()
     assert capsys.readouterr().out.count("a worker was lost") == 2
 
 
@@ -119,25 +102,8 @@ def test_workers_lost_now_and_then_while_they_load_do_not_end_the_run(
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_a_worker_whose_result_is_lost_is_ended(one_node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It lives, and would keep the only CPU from the worker that follows it."""
-    real = Pool._value
-    lost: list[Any] = []
-
-    def value(self: Pool, reference: Any, what: str) -> Any:
-        found = real(self, reference, what)
-        if what == "a unit of work failed" and not lost:
-            lost.append(found)
-            return cluster.LOST
-        return found
-
-    monkeypatch.setattr(Pool, "_value", value)
-    (found,) = on_ray(load, tell, [0], lambda n: None, at(one_node, 1))
-    assert found != lost[0]  # another process
-
-
 def test_a_worker_that_loads_for_long_is_not_called_missing(
-    tmp_path: Path, one_node: Any, pools: list[Pool], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, one_node: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It answers, which counts; and how far its unit is arrives before the unit is done."""
     answers, steps = 0, 0
@@ -145,12 +111,12 @@ def test_a_worker_that_loads_for_long_is_not_called_missing(
     def on_step(count: int) -> None:
         nonlocal answers, steps
         answers, steps = answers + 1, steps + count
-        if pools[0].starting and answers == 3:  # 1,800 seconds have gone by
+        if answers == 3:  # 1,800 seconds have gone by
             (tmp_path / "loaded").touch()
         if steps == 3:
             (tmp_path / "told").touch()
 
-    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 600 * answers)
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 600 * answers, sleep=time.sleep)
     monkeypatch.setattr(cluster, "time", clock)
     load, run = partial(slow_to_load, tmp_path), partial(waits, folder=tmp_path)
     assert list(on_ray(load, run, [7], on_step, at(one_node, 1))) == [7] and steps == 3
