@@ -13,7 +13,7 @@ import yaml
 from random_routing.errors import SettingsError
 from random_routing.report.figures import style
 from random_routing.settings import Base, Gate, Route, Schedule, Variant, load_settings, parse_settings
-from random_routing.settings.variants import BASELINES
+from random_routing.settings.decoders import BASELINES
 
 ROOT = Path(__file__).parent.parent
 

@@ -1,13 +1,6 @@
-"""The sections of `params.yaml` that say what is measured, and what decoders are compared by."""
+"""The metrics that `params.yaml` may ask for, and those that decoders may be compared by."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Any
-
-from random_routing.errors import fail
-from random_routing.settings import checks
-from random_routing.settings.schema import Comparison
 
 # Each with the tasks that can have it; METRICS has what they are.
 EVERY = ("textgen", "dialogue", "translation")
@@ -34,41 +27,3 @@ CURVES = {"temperature": "temperature", "top_p": "top-p"}  # baselines that rout
 QUALITY = (
     "mauve", "fluency_gap", "context_similarity", "reference_similarity", "bleu", "bleu_2", "chrf", "ter",
 )  # fmt: skip
-
-
-def parse_metrics(value: Any) -> tuple[str, ...]:
-    listed = checks.sequence("metrics", value)
-    return tuple(checks.choice(f"metrics[{i}]", m, METRIC_TASKS) for i, m in enumerate(listed))
-
-
-def parse_comparison(value: Any, metrics: Sequence[str], tasks: Sequence[str]) -> Comparison:
-    section = checks.mapping("comparison", value)
-    checks.keys("comparison", section, ("diversity", "quality", "correction"))
-    quality = checks.mapping("comparison.quality", section["quality"])
-    checks.keys("comparison.quality", quality, tasks, EVERY)
-    found = {task: _qualities(task, quality[task], metrics) for task in tasks}
-    return Comparison(
-        diversity=_asked("diversity", section["diversity"], DIVERSITY, metrics),
-        quality=found,
-        correction=checks.choice("comparison.correction", section["correction"], ("holm", "fdr_bh")),
-    )
-
-
-def _qualities(task: str, value: Any, metrics: Sequence[str]) -> tuple[str, ...]:
-    """One metric, or several: the first that there are enough texts for is used."""
-    key = f"quality.{task}"
-    listed = {key: value}
-    if isinstance(value, list):
-        listed = {f"{key}[{i}]": name for i, name in enumerate(checks.sequence(f"comparison.{key}", value))}
-    for place, name in listed.items():
-        if task not in METRIC_TASKS[_asked(place, name, QUALITY, metrics)]:
-            allowed = ", ".join(m for m in QUALITY if task in METRIC_TASKS[m])
-            raise fail(f"comparison.{place}", name, f"a metric that {task} cannot have; allowed: {allowed}")
-    return tuple(listed.values())
-
-
-def _asked(key: str, value: Any, allowed: Sequence[str], metrics: Sequence[str]) -> str:
-    name = checks.choice(f"comparison.{key}", value, allowed)
-    if name not in metrics:
-        raise fail(f"comparison.{key}", value, "must also stand in the list metrics")
-    return name
