@@ -20,9 +20,8 @@ from random_routing.settings.keys import KEY, did_you_mean, wrong
 
 T = TypeVar("T")
 LARGEST = 2**63 - 1
-LONGEST_NAME = (
-    128  # bytes; the file's own is longer: .routing-<name>-q0.0123456789-l0.1.parquet.<process>.tmp
-)
+# Bytes; the file's own is longer: .routing-<name>-q0.0123456789-l0.1.parquet.<process>.tmp
+LONGEST_NAME = 128
 WORDS = ("yes", "no", "on", "off", "y", "n", "true", "false")  # which some take for true and false
 
 
@@ -93,7 +92,7 @@ def _text(value: Any) -> str:
 
 Flag = Annotated[bool, Kind(core_schema.bool_schema(strict=True), _flag)]
 Text = Annotated[str, Kind(core_schema.str_schema(strict=True, min_length=1), _text)]
-# A name that another section gives: references.py checks it.
+# A name that another section gives: parse.py looks for it there.
 Reference = Annotated[str, SkipValidation]
 
 
@@ -110,7 +109,6 @@ def _listed(value: Any, check: Callable[[Any], Any], empty_ok: bool) -> Any:
 
 def _named(item: Any) -> Any:
     """A number as `routing.cells` writes it into the names of cells, other values as they are."""
-    # + 0.0: −0 is 0, as `number` has it
     return f"{item + 0.0:.12g}" if isinstance(item, (int, float)) and abs(item) < 1e300 else item
 
 

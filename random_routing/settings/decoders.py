@@ -44,7 +44,7 @@ TopK = Annotated[int, whole(1, 10_000_000, "no vocabulary is larger")]
 TopP = Annotated[float, number(*BASE_RANGES["top_p"])]
 MinP = Annotated[float, number(*BASE_RANGES["min_p"])]
 TypicalP = Annotated[float, number(*BASE_RANGES["typical_p"]), below(1, "1 is plain sampling")]
-Share = Annotated[float, number(0, 1), below(1, "nothing of the model would be left")]
+Drop = Annotated[float, number(0, 1), below(1, "nothing of the model would be left")]
 Eta = Annotated[float, number(*BASE_RANGES["eta"]), below(1)]
 
 
@@ -77,7 +77,7 @@ class Base:
 
 @dataclass(frozen=True)
 class Baselines:
-    """One decoder per value. (Widths of beam search: see tasks.)"""
+    """Section `baselines`: one decoder per value. Widths of beam search stand with the tasks."""
 
     __pydantic_config__ = STRICT
     greedy: Flag = False
@@ -96,19 +96,20 @@ def _families(value: Any, check: Callable[[Any], Baselines]) -> dict[str, tuple[
     return {family: tuple(Base(**{family: one}) for one in lists[family]) for family in value}
 
 
-Families = GetPydanticSchema(  # pydantic checks what stands in the file, by its class
-    lambda _, handler: core_schema.no_info_wrap_validator_function(
-        _families, handler.generate_schema(Baselines)
-    )
-)
+# pydantic checks the section by its class, and makes the families of it.
+_section = core_schema.no_info_wrap_validator_function
+Families = GetPydanticSchema(lambda _, handler: _section(_families, handler.generate_schema(Baselines)))
 
 
-def _single(value: Any) -> tuple[Any, Any]:
-    """A plain word, or the name and value of a mapping with one entry that is not empty."""
+def _kind(value: Any, alone: tuple[str, ...], valued: tuple[str, ...], allowed: str) -> dict[str, Any]:
+    """Of a plain word, or of a mapping with one entry that is not empty."""
+    if isinstance(value, str) and value in alone:
+        return {"kind": value}
     if isinstance(value, dict) and len(value) == 1:
-        kind, given = next(iter(value.items()))
-        return (None, None) if given is None else (kind, given)
-    return value if isinstance(value, str) else None, None
+        [(kind, given)] = value.items()
+        if kind in valued and given is not None:
+            return {"kind": kind, kind: given}
+    raise wrong(allowed)
 
 
 @dataclass(frozen=True)
@@ -123,27 +124,19 @@ class Route:
     k: Annotated[TopK, Field(alias="top_k")] = 0
     concentration: Annotated[float, number(0.001, 1000), Field(alias="frozen")] = 0.0  # 1 if left out
     # heads, layers: the probability that one is left out
-    drop: Annotated[
-        float,
-        number(0, 1),
-        below(1, "nothing of the model would be left"),
-        Field(validation_alias=AliasChoices("heads", "layers")),
-    ] = 0.0
+    drop: Annotated[Drop, Field(validation_alias=AliasChoices("heads", "layers"))] = 0.0
     file: Annotated[Text, Field(alias="unigram")] = ""  # a text file; empty: the task's prepared references
     digest: Annotated[str, NotAKey] = ""  # unigram: of the frequencies, once they are known
 
     @model_validator(mode="before")
     @classmethod
-    def _single(cls, value: Any) -> Any:
-        kind, given = _single(value)
-        if given is None and kind in ("uniform", "experts", "unigram", "frozen"):
-            return {"kind": kind, "frozen": 1.0} if kind == "frozen" else {"kind": kind}
-        if given is None or kind not in ("top_k", "unigram", "frozen", "heads", "layers"):
-            raise wrong(
-                "must be uniform, {top_k: k}, unigram, {unigram: file}, frozen, {frozen: concentration}, "
-                "{heads: d}, {layers: d} or experts"
-            )
-        return {"kind": kind, kind: given}
+    def _short(cls, value: Any) -> dict[str, Any]:
+        kind = _kind(
+            value, ("uniform", "experts", "unigram", "frozen"), ("top_k", "unigram", "frozen", "heads", "layers"),
+            "must be uniform, {top_k: k}, unigram, {unigram: file}, frozen, {frozen: concentration}, "
+            "{heads: d}, {layers: d} or experts",
+        )  # fmt: skip
+        return {"frozen": 1.0} | kind if kind["kind"] == "frozen" else kind
 
     @property
     def structural(self) -> bool:
@@ -161,19 +154,14 @@ class Gate:
     __pydantic_config__ = STRICT
     kind: str = "token"
     mean: Annotated[float, number(1), Field(alias="span")] = 1.0  # span: mean length in tokens
-    scale: Annotated[float, NotAKey] = (
-        0.0  # entropy: gate probability over normalised entropy, once calibrated
-    )
+    # entropy: gate probability over normalised entropy, once it is calibrated
+    scale: Annotated[float, NotAKey] = 0.0
 
     @model_validator(mode="before")
     @classmethod
-    def _single(cls, value: Any) -> Any:
-        kind, given = _single(value)
-        if given is None and kind in ("token", "sequence", "entropy"):
-            return {"kind": kind}
-        if given is None or kind != "span":
-            raise wrong("must be token, {span: mean length}, sequence or entropy")
-        return {"kind": kind, kind: given}
+    def _short(cls, value: Any) -> dict[str, Any]:
+        allowed = "must be token, {span: mean length}, sequence or entropy"
+        return _kind(value, ("token", "sequence", "entropy"), ("span",), allowed)
 
 
 @dataclass(frozen=True)
@@ -223,11 +211,8 @@ def exploration_weight(lam: float, lambda_means: str) -> float:
     return lam if lambda_means == "explore" else round(1 - lam, 12)
 
 
-BY_R = (
-    "random, by r"  # a token of a random route where only r counts, so that it belongs to neither q nor λ
-)
-
-
+# A token of a random route where only r counts, so that it belongs to neither q nor λ.
+BY_R = "random, by r"
 BASELINES = ("greedy", "temperature", "top-k", "top-p", "min-p", "typical-p", "η-sampling", "beam", "human")
 
 
@@ -252,10 +237,10 @@ class Variant:
     lambda_gate: Gate = Gate()
     q_schedule: Schedule = Schedule()
     lambda_schedule: Schedule = Schedule()
-    mix: Annotated[str, one_of("after", "before")] = (
-        "after"  # mixing comes after or before the base's truncation
-    )
-    q: Annotated[Rates, at("grid.q")] = ()  # its own grid; empty: the grid of all
+    # Mixing comes after or before the base's truncation.
+    mix: Annotated[str, one_of("after", "before")] = "after"
+    # A grid of its own; empty: the grid of all.
+    q: Annotated[Rates, at("grid.q")] = ()
     lambdas: Annotated[Rates, at("grid.lambda")] = ()
 
     @model_validator(mode="before")

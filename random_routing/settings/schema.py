@@ -37,13 +37,10 @@ TARGETS = ("human", "sampling")
 HELD = "they are held in memory"
 # Samplers of Optuna, and what each can search for.
 SAMPLERS = {"tpe": ("reward", "front"), "random": ("reward", "front"), "nsga2": ("front",)}
-
-
 T = TypeVar("T")
 ByTask = Annotated[dict[str, T], Field(min_length=1), keyed(*TASK_KEYS)]
-All = WrapValidator(
-    lambda value, check: () if value == "all" else check(value)
-)  # empty until all are known
+# Empty until it is known which there are.
+All = WrapValidator(lambda value, check: () if value == "all" else check(value))
 
 
 def _address(value: str) -> str:
@@ -137,6 +134,8 @@ def _named(entries: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Settings:
+    """The whole file. A field that stands deeper in it says where: `at("grid.q")`."""
+
     __pydantic_config__ = STRICT
     seed: Annotated[int, whole(0)]
     dtype: Annotated[str, one_of("float32", "bfloat16", known_as=KNOWN_AS)]
