@@ -136,7 +136,7 @@ HINTS = [
     ("baselines/top_k", [10**9], "baselines.top_k[0] = 1000000000", "no vocabulary is larger"),
     ("assets/smollm2/sha256", "12", "assets.smollm2.sha256 = '12'", "64 hexadecimal"),
     ("assets/gemma3/joined_sha256", "12", "assets.gemma3.joined_sha256 = '12'", "64 hexadecimal"),
-    ("assets/gemma3/sha256", "1" * 64, "assets.gemma3.sha256 = ['1111", "one hash for each of the 4 wheels"),
+    ("assets/gemma3/sha256", "1" * 64, "assets.gemma3.sha256 = '1111", "one hash for each of the 4 wheels"),
     ("assets/smollm2/sha256", None, "assets.smollm2.sha256 is missing", "a pypi source needs it"),
     ("assets/smollm2/member", None, "assets.smollm2.member is missing", "a pypi source needs it"),
     (f"variants/{LONG}", {}, f"variants.{LONG} = '", "may have 128 bytes (it names files), not 129"),

@@ -23,7 +23,7 @@ from random_routing.law.mixing import effective_rate, mix, routed
 from random_routing.law.noise import PURPOSES, Source, uniforms
 from random_routing.law.origin import Origin
 from random_routing.settings import Base, Gate, Route, Schedule, Variant, exploration_weight, load_settings
-from random_routing.settings.variants import PRESETS
+from random_routing.settings.decoders import PRESETS
 
 SETTINGS = load_settings(Path(__file__).parent.parent / "params.yaml")
 UNIFORM, TOP = Route("uniform"), Route("top_k", 20)

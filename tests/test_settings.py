@@ -14,7 +14,7 @@ from random_routing.errors import SettingsError
 from random_routing.metrics import METRICS
 from random_routing.report.figures import style
 from random_routing.settings import Base, Gate, Route, Schedule, Variant, load_settings, parse_settings
-from random_routing.settings.variants import BASELINES
+from random_routing.settings.decoders import BASELINES
 
 ROOT = Path(__file__).parent.parent
 
@@ -204,6 +204,26 @@ def test_a_variant_in_full(raw: dict[str, Any]) -> None:
         mix="before",
         q=(0.0, 0.1),
         lambdas=(0.2,),
+    )
+
+
+def test_what_enters_content_keys(raw: dict[str, Any]) -> None:
+    """Another field, order, default or type of number would make every cell again."""
+    raw["variants"]["uniform"] = {
+        "base": {"temperature": 1, "top_k": 5},
+        "q_route": {"heads": 0},
+        "lambda_route": "frozen",
+        "q_gate": {"span": 4},
+        "q_schedule": {"shape": "linear", "start": 1, "end": 0},
+        "grid": {"q": [0]},
+    }
+    assert repr(parse_settings(raw).variants["uniform"]) == (
+        "Variant(base=Base(greedy=False, temperature=1.0, top_k=5, top_p=1.0, min_p=0.0, typical_p=1.0, eta=0.0), "
+        "q_route=Route(kind='heads', k=0, concentration=0.0, drop=0.0, file='', digest=''), "
+        "lambda_route=Route(kind='frozen', k=0, concentration=1.0, drop=0.0, file='', digest=''), "
+        "q_gate=Gate(kind='span', mean=4.0, scale=0.0), lambda_gate=Gate(kind='token', mean=1.0, scale=0.0), "
+        "q_schedule=Schedule(kind='linear', start=1.0, end=0.0, length=0), "
+        "lambda_schedule=Schedule(kind='constant', start=1.0, end=1.0, length=0), mix='after', q=(0.0,), lambdas=())"
     )
 
 

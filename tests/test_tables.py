@@ -16,9 +16,9 @@ from pyarrow import parquet
 
 from random_routing.errors import PipelineError
 from random_routing.files import read_jsonl
-from random_routing.settings import FAULT, ORIGIN, Asset
-from random_routing.settings.assets import parse_asset
+from random_routing.settings import FAULT, ORIGIN, Asset, parse_settings
 from random_routing.sources.local import fetch_local
+from tests.workspace import params
 
 
 def fetched(path: Path, *, encoding: str = "utf-8", **fields: str) -> list[dict[str, Any]]:
@@ -208,9 +208,10 @@ def test_rows_of_another_checkout(tmp_path: Path) -> None:
     ],
 )
 def test_settings_of_a_data_set(value: dict[str, Any], words: str) -> None:
-    given = {"kind": "data", "source": "file:x", "reader": "records"} | value
+    values = params()
+    values["assets"]["d"] = {"kind": "data", "source": "file:x", "reader": "records"} | value
     if not words:
-        assert parse_asset("d", given).encoding == "latin1"
+        assert parse_settings(values).assets["d"].encoding == "latin1"
         return
     with pytest.raises(PipelineError, match=re.escape(words)):
-        parse_asset("d", given)
+        parse_settings(values)

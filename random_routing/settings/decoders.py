@@ -1,14 +1,36 @@
-"""The sections of `params.yaml` that name decoders: bases, baselines, grids."""
+"""Decoders of `params.yaml`: the variants of routing and the baselines. Their `repr` is a part of content keys."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
 
-from random_routing.errors import fail
-from random_routing.settings import checks
-from random_routing.settings.schema import Base
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    Field,
+    GetPydanticSchema,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import core_schema
 
-VOCABULARY = 10_000_000  # tokens
+from random_routing.settings.checks import (
+    Flag,
+    Name,
+    Text,
+    Values,
+    ValuesOrNone,
+    below,
+    number,
+    one_of,
+    whole,
+)
+from random_routing.settings.keys import MISSING, STRICT, NotAKey, at, check_below, check_keys, wrong
+
+Rates = Values[Annotated[float, number(0, 1)]]
 # The values that a base decoder's settings may take: (low, high, low itself excluded).
 BASE_RANGES = {
     "temperature": (1e-6, 100.0, False),  # logits over less overflow
@@ -17,46 +39,231 @@ BASE_RANGES = {
     "typical_p": (0.0, 1.0, True),
     "eta": (0.0, 1.0, True),
 }
+Temperature = Annotated[float, number(*BASE_RANGES["temperature"])]
+TopK = Annotated[int, whole(1, 10_000_000, "no vocabulary is larger")]
+TopP = Annotated[float, number(*BASE_RANGES["top_p"])]
+MinP = Annotated[float, number(*BASE_RANGES["min_p"])]
+TypicalP = Annotated[float, number(*BASE_RANGES["typical_p"]), below(1, "1 is plain sampling")]
+Drop = Annotated[float, number(0, 1), below(1, "nothing of the model would be left")]
+Eta = Annotated[float, number(*BASE_RANGES["eta"]), below(1)]
 
 
-def _base_value(key: str, name: str, value: Any) -> Base:
-    if name == "top_k":
-        return Base(top_k=checks.integer(key, value, 1, VOCABULARY, "no vocabulary is larger"))
-    low, high, open_low = BASE_RANGES[name]
-    checked = checks.number(key, value, low, high, open_low)
-    if name in ("typical_p",) and checked == 1.0:
-        raise fail(key, value, "must be below 1 (1 is plain sampling)")
-    if name == "eta" and checked == 1.0:
-        raise fail(key, value, "must be below 1")
-    return Base(**{name: checked})  # type: ignore[arg-type]
+@dataclass(frozen=True)
+class Base:
+    """A base decoder: how p comes from the model's logits. The defaults leave them as they are.
+
+    In the file: sample | greedy | a mapping of one or more settings, as in {temperature: 0.7, top_p: 0.9}.
+    """
+
+    __pydantic_config__ = STRICT
+    greedy: Annotated[bool, NotAKey] = False
+    temperature: Temperature = 1.0
+    top_k: TopK = 0  # 0: off
+    top_p: TopP = 1.0
+    min_p: MinP = 0.0
+    typical_p: TypicalP = 1.0
+    eta: Eta = 0.0
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _words(cls, value: Any, check: Callable[[Any], Base]) -> Base:
+        if value in ("sample", "greedy"):
+            return cls(greedy=value == "greedy")
+        if not isinstance(value, dict) or not value:
+            names = sorted(field.name for field in fields(cls) if field.name != "greedy")
+            raise wrong(f"must be sample, greedy, or a mapping of {', '.join(names)}")
+        return check(value)
 
 
-def parse_base(key: str, value: Any) -> Base:
-    """`sample`, `greedy`, or a mapping of one or more settings, as in {temperature: 0.7, top_p: 0.9}."""
-    if value == "sample":
-        return Base()
-    if value == "greedy":
-        return Base(greedy=True)
-    allowed = f"must be sample, greedy, or a mapping of {', '.join(sorted((*BASE_RANGES, 'top_k')))}"
-    if not isinstance(value, dict) or not value:
-        raise fail(key, value, allowed)
-    checks.keys(key, value, (), (*BASE_RANGES, "top_k"))
-    merged = {n: getattr(_base_value(f"{key}.{n}", n, v), n) for n, v in value.items()}
-    return Base(**merged)
+@dataclass(frozen=True)
+class Baselines:
+    """Section `baselines`: one decoder per value. Widths of beam search stand with the tasks."""
+
+    __pydantic_config__ = STRICT
+    greedy: Flag = False
+    temperature: ValuesOrNone[Temperature] = ()
+    top_k: ValuesOrNone[TopK] = ()
+    top_p: ValuesOrNone[TopP] = ()
+    min_p: ValuesOrNone[MinP] = ()
+    typical_p: ValuesOrNone[TypicalP] = ()
+    eta: ValuesOrNone[Eta] = ()
 
 
-def parse_baselines(section: dict[str, Any]) -> dict[str, tuple[Base, ...]]:
-    families: dict[str, tuple[Base, ...]] = {}
-    checks.keys("baselines", section, (), ("greedy", "top_k", *BASE_RANGES))
-    for family, values in section.items():
-        key = f"baselines.{family}"
-        if family == "greedy":
-            families[family] = (Base(greedy=True),) if checks.boolean(key, values) else ()
-        else:
-            listed = checks.sequence(key, values, empty_ok=True)
-            families[family] = tuple(_base_value(f"{key}[{i}]", family, v) for i, v in enumerate(listed))
-    return families
+def _families(value: Any, check: Callable[[Any], Baselines]) -> dict[str, tuple[Base, ...]]:
+    """Family → decoders, in the order of the file."""
+    lists = vars(check(check_keys(value, [field.name for field in fields(Baselines)])))
+    lists = lists | {"greedy": (True,) if lists["greedy"] else ()}
+    return {family: tuple(Base(**{family: one}) for one in lists[family]) for family in value}
 
 
-def parse_grid(key: str, value: Any) -> tuple[float, ...]:
-    return tuple(checks.number(f"{key}[{i}]", v, 0, 1) for i, v in enumerate(checks.sequence(key, value)))
+# pydantic checks the section by its class, and makes the families of it.
+_section = core_schema.no_info_wrap_validator_function
+Families = GetPydanticSchema(lambda _, handler: _section(_families, handler.generate_schema(Baselines)))
+
+
+def _kind(value: Any, alone: tuple[str, ...], valued: tuple[str, ...], allowed: str) -> dict[str, Any]:
+    """Of a plain word, or of a mapping with one entry that is not empty."""
+    if isinstance(value, str) and value in alone:
+        return {"kind": value}
+    if isinstance(value, dict) and len(value) == 1:
+        [(kind, given)] = value.items()
+        if kind in valued and given is not None:
+            return {"kind": kind, kind: given}
+    raise wrong(allowed)
+
+
+@dataclass(frozen=True)
+class Route:
+    """A random route: where δ comes from. `random_routing.law.routes` and `.paths` say what each kind is.
+
+    In the file: a kind alone, or {kind: its value}.
+    """
+
+    __pydantic_config__ = STRICT
+    kind: str  # uniform | top_k | unigram | frozen | heads | layers | experts
+    k: Annotated[TopK, Field(alias="top_k")] = 0
+    concentration: Annotated[float, number(0.001, 1000), Field(alias="frozen")] = 0.0  # 1 if left out
+    # heads, layers: the probability that one is left out
+    drop: Annotated[Drop, Field(validation_alias=AliasChoices("heads", "layers"))] = 0.0
+    file: Annotated[Text, Field(alias="unigram")] = ""  # a text file; empty: the task's prepared references
+    digest: Annotated[str, NotAKey] = ""  # unigram: of the frequencies, once they are known
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> dict[str, Any]:
+        kind = _kind(
+            value, ("uniform", "experts", "unigram", "frozen"), ("top_k", "unigram", "frozen", "heads", "layers"),
+            "must be uniform, {top_k: k}, unigram, {unigram: file}, frozen, {frozen: concentration}, "
+            "{heads: d}, {layers: d} or experts",
+        )  # fmt: skip
+        return {"frozen": 1.0} | kind if kind["kind"] == "frozen" else kind
+
+    @property
+    def structural(self) -> bool:
+        """Does δ come from the model itself, run along a random path?"""
+        return self.kind in ("heads", "layers", "experts")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """When a route is taken. `random_routing.law.gates` says what each kind is.
+
+    In the file: token | {span: mean length} | sequence | entropy.
+    """
+
+    __pydantic_config__ = STRICT
+    kind: str = "token"
+    mean: Annotated[float, number(1), Field(alias="span")] = 1.0  # span: mean length in tokens
+    # entropy: gate probability over normalised entropy, once it is calibrated
+    scale: Annotated[float, NotAKey] = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> dict[str, Any]:
+        allowed = "must be token, {span: mean length}, sequence or entropy"
+        return _kind(value, ("token", "sequence", "entropy"), ("span",), allowed)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A factor over the steps that multiplies a route's rate, from `start` to `end` in `length` steps.
+
+    In the file: constant | explore_first | a mapping, where only `length` may be left out.
+    """
+
+    __pydantic_config__ = STRICT
+    kind: Annotated[str, one_of("linear", "cosine", "exponential"), Field(alias="shape")] = "constant"
+    start: Annotated[float, number(0, 1)] = 1.0
+    end: Annotated[float, number(0, 1)] = 1.0
+    length: Annotated[int, whole(1, 10**9)] = 0  # 0: the whole text
+
+    @field_validator("start", "end")
+    @classmethod
+    def _reached(cls, value: float, info: ValidationInfo) -> float:
+        if value == 0 and info.data.get("kind") == "exponential":
+            raise wrong("must be above 0 (an exponential never reaches it)")
+        return value
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _words(cls, value: Any, check: Callable[[Any], Schedule]) -> Schedule:
+        if isinstance(value, str) and value in PRESETS:
+            return PRESETS[value]
+        if not isinstance(value, dict):
+            raise wrong("must be constant, explore_first, or a mapping of shape, start, end and length")
+        schedule = check(value)
+        for key in ("end", "shape", "start"):
+            if key not in value:
+                raise wrong(MISSING, key)
+        return schedule
+
+
+PRESETS = {
+    "constant": Schedule(),
+    # "Explore first, exploit later": all of the rate at the first token, none at the last. It scales the
+    # weight of the random route, so λ falls where it means explore and rises to 1 where it means exploit.
+    "explore_first": Schedule("linear", 1.0, 0.0),
+}
+
+
+def exploration_weight(lam: float, lambda_means: str) -> float:
+    """Weight of δ_λ. The formula of the source gives λ to exploration, its prose 1 − λ."""
+    return lam if lambda_means == "explore" else round(1 - lam, 12)
+
+
+# A token of a random route where only r counts, so that it belongs to neither q nor λ.
+BY_R = "random, by r"
+BASELINES = ("greedy", "temperature", "top-k", "top-p", "min-p", "typical-p", "η-sampling", "beam", "human")
+
+
+def _not_a_baseline(name: str) -> str:
+    if name in BASELINES:
+        raise wrong("is a baseline's name in the report; choose another")
+    return name
+
+
+VariantName = Annotated[Name, AfterValidator(_not_a_baseline)]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Base decoder, routes, gates, schedules: a family of decoders, one per pair (q, λ) of the grid."""
+
+    __pydantic_config__ = STRICT
+    base: Base
+    q_route: Route
+    lambda_route: Route
+    q_gate: Gate = Gate()
+    lambda_gate: Gate = Gate()
+    q_schedule: Schedule = Schedule()
+    lambda_schedule: Schedule = Schedule()
+    # Mixing comes after or before the base's truncation.
+    mix: Annotated[str, one_of("after", "before")] = "after"
+    # A grid of its own; empty: the grid of all.
+    q: Annotated[Rates, at("grid.q")] = ()
+    lambdas: Annotated[Rates, at("grid.lambda")] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _grid(cls, value: Any) -> Any:
+        return check_below(cls, value)
+
+    @property
+    def collapses(self) -> bool:
+        """Do q and λ count only through r = 1 − (1−q)(1−λ)?
+
+        They do where both routes draw from the same δ and are taken independently, at every step or for
+        a whole text, with the same probability throughout. One gate decides then, so that both share a
+        random path, also where they are mixed before the base.
+        """
+        return (
+            self.q_route == self.lambda_route
+            and self.q_gate == self.lambda_gate
+            and self.q_gate.kind in ("token", "sequence")
+            and self.q_schedule == self.lambda_schedule == Schedule()
+        )
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """What the numbers 0, 1 and 2 of a text's `routes` mean."""
+        return ("model", BY_R) if self.collapses else ("model", "q-route", "λ-route")

@@ -1,26 +1,21 @@
-"""The whole of `params.yaml`, read and checked."""
+"""The whole of `params.yaml`, read and checked: the sections by pydantic, then what one names of another."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from random_routing.errors import SettingsError
-from random_routing.settings import checks
-from random_routing.settings.assets import parse_asset
-from random_routing.settings.cluster import parse_cluster
-from random_routing.settings.decoders import parse_baselines, parse_grid
-from random_routing.settings.metrics import Metrics, parse_comparison, parse_metrics
-from random_routing.settings.schema import Settings
-from random_routing.settings.tasks import asset_name, parse_task
-from random_routing.settings.tuning import parse_tuning
-from random_routing.settings.variants import check_gates, parse_variant
-from random_routing.settings.yamlfile import read_yaml
+from pydantic import TypeAdapter, ValidationError
 
-ROWS, HELD = 1_000_000, "they are held in memory"
-KNOWN_AS = {
-    "gpu": "cuda", "nvidia": "cuda", "bf16": "bfloat16", "fp32": "float32", "f32": "float32", "float": "float32",
-}  # fmt: skip
+from random_routing.errors import SettingsError, fail
+from random_routing.settings.checks import choice
+from random_routing.settings.decoders import Schedule, Variant, exploration_weight
+from random_routing.settings.faults import first_fault, missing
+from random_routing.settings.metrics import Metrics, check_metrics, compared
+from random_routing.settings.schema import Settings, Tuning
+from random_routing.settings.yamlfile import read_yaml
 
 
 def load_settings(path: str | Path = "params.yaml", metrics: Metrics = None) -> Settings:
@@ -36,53 +31,64 @@ def parse_settings(raw: Any, metrics: Metrics = None) -> Settings:
     if not isinstance(raw, dict):
         empty = "is empty; it " if raw is None else ""
         raise SettingsError(f"params.yaml: {empty}must hold a mapping (key: value lines)")
-    sections = (
-        "seed", "dtype", "device", "executor", "workers", "ray", "batch_size", "max_rows", "grid", "lambda_means",
-        "coupling", "variants", "include_eos", "baselines", "tasks", "embedder", "metrics", "comparison", "bootstrap",
-        "tune", "report", "tensorboard", "assets",
-    )  # fmt: skip
-    checks.keys("", raw, sections)
-    grid = checks.mapping("grid", raw["grid"])
-    checks.keys("grid", grid, ("q", "lambda"))
-    bootstrap = checks.mapping("bootstrap", raw["bootstrap"])
-    checks.keys("bootstrap", bootstrap, ("resamples", "confidence"))
-    report = checks.mapping("report", raw["report"])
-    checks.keys("report", report, ("examples",))
-    assets = {n: parse_asset(n, v) for n, v in checks.mapping("assets", raw["assets"]).items()}
-    tasks = {n: parse_task(n, v, assets) for n, v in checks.mapping("tasks", raw["tasks"]).items()}
-    checks.apart("assets", assets)
-    chosen = parse_metrics(raw["metrics"], metrics)
-    variants = {n: parse_variant(n, v) for n, v in checks.mapping("variants", raw["variants"]).items()}
-    checks.apart("variants", variants)
-    settings = Settings(
-        seed=checks.integer("seed", raw["seed"], 0),
-        dtype=checks.choice("dtype", raw["dtype"], ("float32", "bfloat16"), KNOWN_AS),
-        device=checks.choice("device", raw["device"], ("cpu", "cuda"), KNOWN_AS),
-        executor=checks.choice("executor", raw["executor"], ("local", "ray")),
-        workers=checks.integer("workers", raw["workers"], 1, 256),
-        ray=parse_cluster(raw["ray"]),
-        batch_size=checks.integer("batch_size", raw["batch_size"], 1, ROWS, HELD),
-        max_rows=checks.integer("max_rows", raw["max_rows"], 2, ROWS, HELD),
-        q=parse_grid("grid.q", grid["q"]),
-        lambdas=parse_grid("grid.lambda", grid["lambda"]),
-        lambda_means=checks.choice("lambda_means", raw["lambda_means"], ("explore", "exploit")),
-        coupling=checks.choice("coupling", raw["coupling"], ("common", "independent")),
-        variants=variants,
-        include_eos=checks.boolean("include_eos", raw["include_eos"]),
-        baselines=parse_baselines(checks.mapping("baselines", raw["baselines"], empty_ok=True)),
-        tasks=tasks,
-        embedder=asset_name("embedder", raw["embedder"], assets, "embedder"),
-        metrics=chosen,
-        comparison=parse_comparison(raw["comparison"], metrics, chosen, list(tasks)),
-        resamples=checks.integer("bootstrap.resamples", bootstrap["resamples"], 100, 1_000_000),
-        confidence=checks.number("bootstrap.confidence", bootstrap["confidence"], 0.5, 0.999),
-        page_examples=checks.integer(
-            "report.examples", report["examples"], 1, 100_000, "the page holds their texts"
-        ),
-        tune=parse_tuning(raw["tune"], tasks, variants),
-        tensorboard=checks.boolean("tensorboard", raw["tensorboard"]),
-        assets=assets,
-    )
+    try:
+        settings = _validator().validate_python(raw)
+    except ValidationError as error:
+        raise first_fault(Settings, raw, error) from None
+    _check_assets(settings)
     for name, variant in settings.variants.items():
-        check_gates(name, variant, settings)
-    return settings
+        _check_gates(name, variant, settings)
+    check_metrics(settings.metrics, metrics)
+    comparison = compared(settings.comparison, list(settings.tasks), settings.metrics, metrics)
+    return replace(settings, comparison=comparison, tune=_tuning(settings))
+
+
+@cache  # pydantic takes a tenth of a second for it
+def _validator() -> TypeAdapter[Settings]:
+    return TypeAdapter(Settings)
+
+
+def _check_assets(settings: Settings) -> None:
+    kinds = {
+        kind: [name for name, asset in settings.assets.items() if asset.kind == kind]
+        for kind in ("model", "embedder", "data")
+    }
+    for name, task in settings.tasks.items():
+        choice(f"tasks.{name}.model", task.model, kinds["model"])
+        choice(f"tasks.{name}.judge", task.judge, kinds["model"])
+        choice(f"tasks.{name}.data", task.data, kinds["data"])
+    choice("embedder", settings.embedder, kinds["embedder"])
+
+
+def _tuning(settings: Settings) -> Tuning:
+    """Of the tasks and variants that are there."""
+    tune = settings.tune
+    for task in settings.tasks:
+        if task not in tune.weight:
+            raise missing(f"tune.weight.{task}")
+    for i, name in enumerate(tune.variants):
+        choice(f"tune.variants[{i}]", name, settings.variants)
+    weight = {task: tune.weight[task] for task in settings.tasks}
+    return replace(tune, weight=weight, variants=tune.variants or tuple(settings.variants))
+
+
+def _check_gates(name: str, variant: Variant, settings: Settings) -> None:
+    """For a rate of the grid that a gate cannot have.
+
+    Between two spans lies at least one step, so their share is at most mean / (mean + 1), or 1 for a gate
+    that never closes.
+    """
+    lambdas = variant.lambdas or settings.lambdas
+    weights = [(lam, exploration_weight(lam, settings.lambda_means)) for lam in lambdas]
+    for route, gate, schedule, rates in (
+        ("q", variant.q_gate, variant.q_schedule, [(q, q) for q in variant.q or settings.q]),
+        ("lambda", variant.lambda_gate, variant.lambda_schedule, weights),
+    ):
+        highest = gate.mean / (gate.mean + 1)
+        for written, rate in rates if gate.kind == "span" else ():
+            if rate > highest and not (rate == 1 and schedule == Schedule()):
+                raise fail(
+                    f"variants.{name}.{route}_gate.span", gate.mean,
+                    f"spans of this mean length can fill at most {highest:.3g} of the steps, not {rate:g} "
+                    f"(the grid's {route} = {written:g})",
+                )  # fmt: skip

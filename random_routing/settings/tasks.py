@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import date
 from importlib.util import find_spec
-from typing import Any
+from typing import Annotated, Any
 
-from random_routing.errors import fail
-from random_routing.settings import checks
-from random_routing.settings.schema import Asset, Task
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+
+from random_routing.settings.checks import Reference, Text, ValuesOrNone, one_of, whole
+from random_routing.settings.keys import KEY, MISSING, STRICT, NotAKey, OrNone, check_keys, written, wrong
 
 TASK_KEYS = ("textgen", "dialogue", "translation")
-TASK_EXTRA = {
-    "textgen": ("prompt_tokens",),
-    "dialogue": ("turns",),
-    "translation": ("shots", "source_language", "target_language"),
-}
 CONTEXT = "no model's context is longer"
-# Largest values, and what sets them.
-MOST = {
-    "examples": (10_000_000, "their rows are held in memory"),
-    "samples": (10_000, "all texts of an example are held in memory"),
-    "max_new_tokens": (1_000_000, CONTEXT),
-    "prompt_tokens": (1_000_000, CONTEXT),
-    "turns": (1_000, CONTEXT),
-    "shots": (1_000, CONTEXT),
-}
-TASK_OPTIONAL = {
-    "dialogue": ("chat_date", "chat_template_kwargs"),
-    "translation": ("source_code", "target_code", "bleu_tokenizer"),
-}
+CHAT_DATE = "2026-01-01"
 # What the call that runs a chat template takes itself.
 TEMPLATE_TAKEN = (
     "add_generation_prompt", "chat_template", "continue_final_message", "conversation", "documents", "max_length",
@@ -45,87 +29,92 @@ BLEU_TOKENIZERS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def parse_task(name: str, value: Any, assets: dict[str, Asset]) -> Task:
-    key = f"tasks.{name}"
-    if name not in TASK_KEYS:
-        raise fail(key, name, f"unknown task; allowed: {', '.join(TASK_KEYS)}")
-    section = checks.mapping(key, value)
-    common = ("model", "judge", "data", "examples", "samples", "max_new_tokens")
-    checks.keys(key, section, (*common, *TASK_EXTRA[name]), ("beams", *TASK_OPTIONAL.get(name, ())))
-    beams = checks.sequence(f"{key}.beams", section.get("beams", []), empty_ok=True)
-    extra: dict[str, Any] = {}
-    for item in TASK_EXTRA[name]:
-        if item.endswith("language"):
-            extra[item] = checks.text(f"{key}.{item}", section[item])
-        else:
-            extra[item] = _count(key, item, section[item], 0 if item == "shots" else 1)
-    for item in TASK_OPTIONAL.get(name, ()):
-        if item in section:
-            extra[item] = TASK_PARSERS.get(item, checks.text)(f"{key}.{item}", section[item])
-    if "bleu_tokenizer" in extra:
-        check_tokenizer(f"{key}.bleu_tokenizer", extra["bleu_tokenizer"])
-    task = Task(
-        name=name,
-        model=asset_name(f"{key}.model", section["model"], assets, "model"),
-        judge=asset_name(f"{key}.judge", section["judge"], assets, "model"),
-        data=asset_name(f"{key}.data", section["data"], assets, "data"),
-        examples=_count(key, "examples", section["examples"], 2),
-        samples=_count(key, "samples", section["samples"], 1),
-        max_new_tokens=_count(key, "max_new_tokens", section["max_new_tokens"], 1),
-        beams=tuple(checks.integer(f"{key}.beams[{i}]", b, 2, 64) for i, b in enumerate(beams)),
-        **extra,
-    )
-    if task.judge == task.model:
-        raise fail(f"{key}.judge", task.judge, "the judge must not be the generating model")
-    return task
-
-
-def check_tokenizer(key: str, value: str) -> None:
-    needed = BLEU_TOKENIZERS[checks.choice(key, value, BLEU_TOKENIZERS)]
-    if absent := [module for module in needed if find_spec(module) is None]:
-        raise fail(
-            key,
-            value,
-            f"needs {' and '.join(absent)}, not installed here: pip install 'sacrebleu[{value[:2]}]'; "
-            "or use char, which needs nothing",
-        )
-
-
-def _count(key: str, item: str, value: Any, least: int) -> int:
-    most, why = MOST[item]
-    return checks.integer(f"{key}.{item}", value, least, most, why)
-
-
-def _date(key: str, value: Any) -> str:
+def _date(value: Any) -> Any:
     """YAML reads a date that is not in quotes as one, which DVC cannot hold."""
     try:
         if date.fromisoformat(value).isoformat() == value:
-            return str(value)
+            return value
     except (TypeError, ValueError):
         pass
-    raise fail(key, value, 'must be a date in quotes, such as "2026-01-01"')
+    raise wrong('must be a date in quotes, such as "2026-01-01"')
 
 
-def _template_kwargs(key: str, value: Any) -> dict[str, Any]:
-    for name, item in checks.mapping(key, value, empty_ok=True).items():
+def _template_kwargs(value: dict[str, Any]) -> dict[str, Any]:
+    for name, item in value.items():
         if name in TEMPLATE_TAKEN:
-            raise fail(f"{key}.{name}", item, "the chat template is given it by the pipeline")
+            raise wrong("the chat template is given it by the pipeline", name)
         if not re.fullmatch("[a-z]\\w*", name, re.ASCII | re.IGNORECASE):
-            raise fail(
-                f"{key}.{name}",
-                item,
-                "the name of a variable of the chat template holds letters, digits and _",
-            )
+            raise wrong("the name of a variable of the chat template holds letters, digits and _", name)
         if not isinstance(item, (bool, int, float, str)):
-            raise fail(f"{key}.{name}", item, "must be true, false, a number or a text")
+            raise wrong("must be true, false, a number or a text", name)
     return value
 
 
-TASK_PARSERS: dict[str, Callable[[str, Any], Any]] = {
-    "chat_date": _date,
-    "chat_template_kwargs": _template_kwargs,
-}
+def _installed(value: str) -> str:
+    if absent := [module for module in BLEU_TOKENIZERS[value] if find_spec(module) is None]:
+        raise wrong(
+            f"needs {' and '.join(absent)}, not installed here: pip install 'sacrebleu[{value[:2]}]'; "
+            "or use char, which needs nothing"
+        )
+    return value
 
 
-def asset_name(key: str, value: Any, assets: dict[str, Asset], kind: str) -> str:
-    return checks.choice(key, value, [n for n, a in assets.items() if a.kind == kind])
+@dataclass(frozen=True)
+class Of:
+    """A mark: only this task has the key, and must have it unless it is optional."""
+
+    task: str
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    __pydantic_config__ = STRICT
+    name: Annotated[str, NotAKey, Field(default="")]
+    model: Reference
+    judge: Reference  # another model
+    data: Reference
+    examples: Annotated[int, whole(2, 10_000_000, "their rows are held in memory")]
+    samples: Annotated[int, whole(1, 10_000, "all texts of an example are held in memory")]
+    max_new_tokens: Annotated[int, whole(1, 1_000_000, CONTEXT)]
+    beams: ValuesOrNone[Annotated[int, whole(2, 64)]] = ()  # widths of beam search
+    prompt_tokens: Annotated[int, Of("textgen"), whole(1, 1_000_000, CONTEXT)] = 0
+    turns: Annotated[int, Of("dialogue"), whole(1, 1_000, CONTEXT)] = 0
+    # What the chat template takes for today, and what it is given besides.
+    chat_date: Annotated[str, Of("dialogue", optional=True), BeforeValidator(_date)] = CHAT_DATE
+    chat_template_kwargs: Annotated[
+        dict[str, Any], Of("dialogue", optional=True), OrNone, AfterValidator(_template_kwargs)
+    ] = field(default_factory=lambda: {"enable_thinking": False})
+    shots: Annotated[int, Of("translation"), whole(0, 1_000, CONTEXT)] = 0
+    source_language: Annotated[Text, Of("translation")] = ""
+    target_language: Annotated[Text, Of("translation")] = ""
+    # What a multilingual translation model calls them, such as deu_Latn.
+    source_code: Annotated[Text, Of("translation", optional=True)] = ""
+    target_code: Annotated[Text, Of("translation", optional=True)] = ""
+    # Of sacrebleu; empty: that of the target language.
+    bleu_tokenizer: Annotated[
+        str, Of("translation", optional=True), one_of(*BLEU_TOKENIZERS), AfterValidator(_installed)
+    ] = ""
+
+    @field_validator("judge")
+    @classmethod
+    def _another(cls, value: str, info: ValidationInfo) -> str:
+        if value == info.data.get("model"):
+            raise wrong("the judge must not be the generating model")
+        return value
+
+
+def _task_keys(value: Any) -> Any:
+    """Each task has keys of its own."""
+    marks = {path[0]: [m for m in marks if isinstance(m, Of)] for path, marks in written(Task)}
+    for name, section in value.items() if isinstance(value, dict) else ():
+        if name not in TASK_KEYS:
+            raise wrong(f"unknown task; allowed: {', '.join(TASK_KEYS)}", str(name), KEY)
+        check_keys(section, [key for key, of in marks.items() if not of or of[0].task == name], name)
+        for key, of in marks.items():
+            if of == [Of(name)] and isinstance(section, dict) and key not in section:
+                raise wrong(MISSING, name, key)
+    return value
+
+
+TaskKeys = BeforeValidator(_task_keys)

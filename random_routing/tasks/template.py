@@ -17,7 +17,7 @@ from transformers.utils.chat_template_utils import _compile_jinja_template
 
 from random_routing.errors import PipelineError, short
 from random_routing.settings import Task
-from random_routing.settings.schema import CHAT_DATE
+from random_routing.settings.tasks import CHAT_DATE
 from random_routing.tasks.examples import Generator
 
 DATE = "%d %b %Y"  # of `date_string`, as Llama 3's template writes it by itself
