@@ -50,7 +50,7 @@ def _order(raw: Any, place: Place) -> list[int]:
         if isinstance(raw, dict) and step != KEY:
             order.append(list(raw).index(step) if step in raw else len(raw))
             raw = raw.get(step)
-        elif isinstance(raw, list):
+        elif isinstance(raw, list) and isinstance(step, int):
             order.append(step)
             raw = raw[step]
     return order
