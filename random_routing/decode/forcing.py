@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from torch import Tensor
 
-from random_routing.decode.loop import Work, decode
+from random_routing.decode.loop import decode
 from random_routing.decode.members import by_piece
 from random_routing.decode.walk import Walk
+from random_routing.decode.work import Work
 from random_routing.law.distribution import distribution
 from random_routing.models.network import LanguageModel
 from random_routing.settings import Base

@@ -12,7 +12,7 @@ result independent of the rows beside it (together with `random_routing.models.i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from time import perf_counter
 from typing import Protocol
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from random_routing.decode.walk import Walk, Walker
+from random_routing.decode.work import Work
 from random_routing.errors import PipelineError
 from random_routing.law.distribution import NotFinite
 from random_routing.models.cache import CrossCache, RowStates, SlotCache
@@ -43,25 +44,6 @@ class Chooser(Protocol):
         Returns tokens (M,) int64 and ended (M,) bool.
         """
         ...
-
-
-@dataclass
-class Work:
-    """Rows computed by the model, those run again along random paths among them, and tokens delivered
-    to members (what a loop would compute). texts: whole ones, counted by who asked
-    for them."""
-
-    texts: int = 0
-    rows: int = 0
-    walked: int = 0
-    delivered: int = 0
-    model_seconds: float = 0.0
-    choice_seconds: float = 0.0
-
-    def __iadd__(self, other: Work) -> Work:
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
-        return self
 
 
 def spans(rows: int, batch_size: int) -> list[tuple[int, int]]:
