@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from benchmarks.workload import ASSETS
-from random_routing.models.loading import load_tokenizer
+from random_routing.models.folder import load_tokenizer
 from random_routing.report.page.build import page
 from random_routing.report.page.samples import shown, task_samples
 from random_routing.runs.cell_files import write_cell

@@ -17,12 +17,14 @@ import torch
 from benchmarks.workload import Workload, routing_only, workload
 from random_routing.files import write_json
 from random_routing.models.loading import load_model
-from random_routing.runs.blocks import Ready, grouped, make_ready, pack, run_block, units
+from random_routing.runs.blocks import Ready, grouped, make_ready, run_block, units
 from random_routing.runs.cost import machine
-from random_routing.runs.executors import Executor, run_units
+from random_routing.runs.executors import Executor
+from random_routing.runs.generation import run_units
 from random_routing.runs.processes import in_processes
 from random_routing.runs.ray_workers import on_ray
 from random_routing.runs.store import Store
+from random_routing.runs.trajectories import pack
 from random_routing.settings import Cluster, Settings, load_settings
 
 TASK, STEPS, SIDE = "textgen", 16, 20

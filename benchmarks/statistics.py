@@ -27,10 +27,10 @@ from random_routing.law.cells import Cell, Decoder
 from random_routing.metrics import METRICS, CellTexts
 from random_routing.resampling.intervals import Sampled, resampled
 from random_routing.resampling.weights import resample_weights
-from random_routing.runs.blocks import unpack
 from random_routing.runs.generation import compute, missing_texts
 from random_routing.runs.prepared import Prepared
 from random_routing.runs.store import Store
+from random_routing.runs.trajectories import unpack
 from random_routing.settings import Base, Route, load_settings
 
 TASK, POOL, STUDIES, RESAMPLES, CONFIDENCE = "textgen", 1000, 1000, 1000, 0.95

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.prepare import prepare
 from random_routing.law.cells import Cell, all_cells
-from random_routing.models.loading import load_tokenizer, read_shape
+from random_routing.models.folder import load_tokenizer, read_shape
 from random_routing.runs.plan import Plan, Text
 from random_routing.runs.prepared import Prepared
 from random_routing.settings import Settings, load_settings

@@ -13,14 +13,14 @@ from random_routing.files import read_json, read_jsonl, sealed, write_json
 from random_routing.law.cells import Cell, all_cells
 from random_routing.metrics import METRICS, CellTexts, metrics_of
 from random_routing.metrics.portions import Lazy
-from random_routing.models.loading import load_tokenizer
+from random_routing.models.folder import load_tokenizer
 from random_routing.models.numerics import numerics
 from random_routing.models.pooling import read_embedding
 from random_routing.models.roles import check_roles
 from random_routing.progress import Progress, say
 from random_routing.runs.cost import write_cost
 from random_routing.runs.executors import executor_of
-from random_routing.runs.generation import loader
+from random_routing.runs.generation import generator_loader
 from random_routing.runs.plan import Plan
 from random_routing.runs.prepared import Prepared
 from random_routing.runs.recheck import recheck
@@ -127,7 +127,7 @@ def probabilities(settings: Settings, task: Task, plan: Plan, store: Store) -> H
         "device": settings.device,
         "numerics": numerics(settings.device),
     }
-    return human_probabilities(loader(settings, task, folder), address, plan, settings, store)
+    return human_probabilities(generator_loader(settings, task, folder), address, plan, settings, store)
 
 
 if __name__ == "__main__":

@@ -15,20 +15,19 @@ import numpy as np
 
 from pipeline import stage
 from random_routing.law.cells import Cell, all_cells
-from random_routing.models.loading import load_tokenizer, read_shape
+from random_routing.models.folder import load_tokenizer, read_shape
 from random_routing.models.roles import check_generator
 from random_routing.progress import say
-from random_routing.runs.blocks import unpack
 from random_routing.runs.cell_files import write_cell
-from random_routing.runs.cell_rows import cell_row
 from random_routing.runs.cost import Cost, write_cost
-from random_routing.runs.generation import calibrate, compute, loader, missing_texts, remade
+from random_routing.runs.generation import calibrate, compute, generator_loader, missing_texts, remade
 from random_routing.runs.plan import Plan
 from random_routing.runs.prepared import plan_task
 from random_routing.runs.recheck import recheck
 from random_routing.runs.size import check_room, say_size
 from random_routing.runs.store import Store, open_store
 from random_routing.runs.tensorboard import Log, events
+from random_routing.runs.trajectories import cell_row, unpack
 from random_routing.settings import Variant, load_settings
 from random_routing.settings.checks import choice
 
@@ -49,7 +48,7 @@ def main(argv: list[str]) -> None:
         plan, spent = calibrate(settings, plan, folder, store, log)
         announce = partial(say_size, "generate", settings, task)
         spent += compute(settings, plan, lambda: missing_texts(plan, store), folder, store, log, announce)
-        again = remade(settings, plan, spent.sample, loader(settings, task, folder))
+        again = remade(settings, plan, spent.sample, generator_loader(settings, task, folder))
         checked = recheck(f"generate {task.name}", store, again)
         write_cells(plan, settings.variants, store, tokenizer, log)
     made = Path("data/generations") / task.name

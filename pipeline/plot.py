@@ -15,7 +15,7 @@ from pipeline import stage
 from random_routing.errors import PipelineError
 from random_routing.files import read_json, read_jsonl, write_text
 from random_routing.metrics import METRICS
-from random_routing.models.loading import load_tokenizer
+from random_routing.models.folder import load_tokenizer
 from random_routing.progress import say
 from random_routing.report.figures import curves, heatmap, likelihood, matched, plane, style, tuning
 from random_routing.report.figures import routes as routing

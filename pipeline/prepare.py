@@ -10,7 +10,7 @@ from transformers.utils import logging
 from pipeline import stage
 from random_routing.errors import PipelineError
 from random_routing.files import check_asset, sealed, write_jsonl
-from random_routing.models.loading import load_tokenizer, read_shape
+from random_routing.models.folder import load_tokenizer, read_shape
 from random_routing.models.roles import check_roles
 from random_routing.progress import say
 from random_routing.runs.prompts import check_context, prompt_room, tokenize_prompts

@@ -12,7 +12,7 @@ import numpy as np
 import optuna
 
 from pipeline import stage
-from random_routing.decode.loop import Work
+from random_routing.decode.work import Work
 from random_routing.files import read_jsonl, sealed, write_json
 from random_routing.law.cells import Cell, all_cells, representatives
 from random_routing.metrics import METRICS

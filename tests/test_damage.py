@@ -19,7 +19,8 @@ from pipeline import evaluate, generate, prepare, summarize, tune
 from random_routing.errors import PipelineError
 from random_routing.files import read_json, read_jsonl
 from random_routing.law.cells import all_cells
-from random_routing.models.loading import load_model, load_tokenizer
+from random_routing.models.folder import load_tokenizer
+from random_routing.models.loading import load_model
 from random_routing.runs.cell_files import read_cell
 from random_routing.runs.prepared import plan_task
 from random_routing.runs.store import Store

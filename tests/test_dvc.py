@@ -63,6 +63,27 @@ def test_deps_cover_imports(name: str) -> None:
     assert not uncovered, f"{name}: deps miss {sorted(str(f.relative_to(ROOT)) for f in uncovered)}"
 
 
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("runs/ray_workers.py", {"generate", "evaluate", "tune"}),
+        ("models/attention.py", {"generate", "evaluate", "tune"}),
+        ("models/products.py", {"generate", "evaluate", "tune"}),
+        ("decode/loop.py", {"generate", "evaluate", "tune"}),
+    ],
+)
+def test_an_edit_reaches_the_stages_that_run_the_file(file: str, stages: set[str]) -> None:
+    """A dependency on a whole package would run a stage again for code that it does not run."""
+    path = f"random_routing/{file}"
+    listed = {name: STAGES[name].get("do", STAGES[name])["deps"] for name in STAGES}
+    touched = {
+        name
+        for name, deps in listed.items()
+        if any(path == dep or path.startswith(f"{dep}/") for dep in deps)
+    }
+    assert touched == stages
+
+
 def test_lists_in_params_are_block_style() -> None:
     """`dvc exp run -S` rewrites inline lists."""
     lines = (ROOT / "params.yaml").read_text().splitlines()

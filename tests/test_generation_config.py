@@ -14,8 +14,9 @@ from transformers import GenerationConfig
 from pipeline import generate
 from random_routing.decode.beam import beam_search
 from random_routing.decode.prompts import Prompts
+from random_routing.models.folder import read_shape
 from random_routing.models.generation_config import barred, switched_off
-from random_routing.models.loading import load_model, read_shape
+from random_routing.models.loading import load_model
 from tests.tiny import tiny_model_folder
 from tests.workspace import inside, make_workspace, params, write_params
 

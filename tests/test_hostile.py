@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save, save_file
 
 from pipeline import fetch
 from random_routing.errors import PipelineError, SettingsError
-from random_routing.models.loading import load_model, load_tokenizer, read_shape
+from random_routing.models.folder import load_tokenizer, read_shape
+from random_routing.models.loading import load_model
 from random_routing.scoring.embedding import Embedder
 from random_routing.settings import Asset, load_settings
 from random_routing.sources.pypi import extract

@@ -20,7 +20,8 @@ from transformers import (
 
 from random_routing.errors import PipelineError
 from random_routing.models import probe
-from random_routing.models.loading import check_model, load_model, load_tokenizer
+from random_routing.models.folder import check_model, load_tokenizer
+from random_routing.models.loading import ATTENTIONS, load_model
 from random_routing.models.network import CausalModel
 from tests.tiny import byte_tokenizer, config, tiny_model_folder
 
@@ -60,12 +61,12 @@ def test_what_cannot_be_decoded_is_refused_without_its_weights(tmp_path: Path, a
     "arch", ["llama", "mistral", "gemma3", "gemma3n", "gpt2", "t5", "marian", "m2m_100"]
 )
 def test_what_can_be_decoded_passes(tmp_path: Path, arch: str) -> None:
-    kind = check_model(tiny_model_folder(tmp_path, arch))
+    kind = check_model(tiny_model_folder(tmp_path, arch), ATTENTIONS)
     assert (kind.attention, kind.width) == ("grouped_eager", 300)
 
 
 def test_the_librarys_own_attention_where_a_model_takes_no_other(tmp_path: Path) -> None:
-    assert check_model(tiny_model_folder(tmp_path, "gptj")).attention == "eager"
+    assert check_model(tiny_model_folder(tmp_path, "gptj"), ATTENTIONS).attention == "eager"
 
 
 OTHERS = {

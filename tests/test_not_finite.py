@@ -13,7 +13,7 @@ from random_routing.errors import PipelineError
 from random_routing.law.distribution import NotFinite, distribution
 from random_routing.models.loading import load_model
 from random_routing.runs.blocks import grouped, units
-from random_routing.runs.executors import run_units
+from random_routing.runs.generation import run_units
 from random_routing.runs.processes import in_processes
 from random_routing.runs.store import Store
 from random_routing.scoring.judge import Scored, Scores

@@ -15,10 +15,11 @@ from random_routing.errors import PipelineError
 from random_routing.law.cells import routing_cells
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.models import network
-from random_routing.models.loading import load_model, read_shape
-from random_routing.models.network import Shape
+from random_routing.models.folder import read_shape
+from random_routing.models.loading import load_model
+from random_routing.models.shape import Shape
 from random_routing.runs.blocks import grouped, units
-from random_routing.runs.executors import run_units
+from random_routing.runs.generation import run_units
 from random_routing.runs.plan import Plan, make_plan
 from random_routing.runs.processes import in_processes
 from random_routing.runs.prompts import Example, shared_prefix

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline import evaluate
-from random_routing.decode.loop import Work
+from random_routing.decode.work import Work
 from random_routing.metrics import portions
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store

@@ -13,7 +13,7 @@ import pytest
 from pipeline import prepare
 from random_routing.errors import PipelineError
 from random_routing.files import SEAL
-from random_routing.models.network import Shape
+from random_routing.models.shape import Shape
 from random_routing.runs.prompts import check_context, tokenize_prompts
 from random_routing.settings import Asset, Task, load_settings
 from random_routing.tasks import TASKS, dialogue, textgen, translation

@@ -18,7 +18,7 @@ from random_routing.errors import PipelineError, SettingsError
 from random_routing.runs import executors as execute
 from random_routing.runs import ray_workers as executor
 from random_routing.runs.blocks import grouped, units
-from random_routing.runs.executors import run_units
+from random_routing.runs.generation import run_units
 from random_routing.runs.processes import in_processes
 from random_routing.runs.ray_workers import on_ray
 from random_routing.runs.store import Store
@@ -26,7 +26,7 @@ from random_routing.scoring import collect
 from random_routing.settings import Cluster, parse_settings
 from tests.ray_nodes import at, needs_ray, nodes_of
 from tests.ray_units import deadly, die, load
-from tests.test_guard import judged, load_poisoned
+from tests.test_failures import judged, load_poisoned
 from tests.test_plan import plan
 from tests.test_stages import columns
 from tests.tiny import tiny_model_folder

@@ -17,7 +17,7 @@ from random_routing.law.cells import Cell, all_cells
 from random_routing.law.gates import entropy_weights
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.metrics import CellTexts
-from random_routing.models.loading import load_tokenizer
+from random_routing.models.folder import load_tokenizer
 from random_routing.runs import generation as compute
 from random_routing.runs.calibration import with_frequencies
 from random_routing.scoring.cell_texts import read_texts, text_order

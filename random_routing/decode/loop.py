@@ -9,7 +9,6 @@ child   a prefix that is one token longer; where the texts of a slot part, it ha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from itertools import pairwise
 from time import perf_counter
 
@@ -20,27 +19,10 @@ from random_routing.decode.call import Call, Choose
 from random_routing.decode.prompts import Prompts
 from random_routing.decode.slots import Grow, Slots, together
 from random_routing.decode.walk import Walk
+from random_routing.decode.work import Work
 from random_routing.errors import PipelineError
 from random_routing.law.distribution import NotFinite
 from random_routing.models.network import LanguageModel
-
-
-@dataclass
-class Work:
-    """Rows computed by the model, those run again along random paths among them, and tokens delivered
-    to texts (what a loop over them would compute). texts: whole ones, counted by who asked for them."""
-
-    texts: int = 0
-    rows: int = 0
-    walked: int = 0
-    delivered: int = 0
-    model_seconds: float = 0.0
-    choice_seconds: float = 0.0
-
-    def __iadd__(self, other: Work) -> Work:
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
-        return self
 
 
 @torch.inference_mode()

@@ -16,8 +16,8 @@ from random_routing.law.mixing import effective_rate, mix
 from random_routing.law.noise import Source
 from random_routing.law.routes import barred
 from random_routing.law.vocabulary import Vocabulary
-from random_routing.models.network import experts_of, heads_of
 from random_routing.models.paths import along, check_parts, choices, parts_of
+from random_routing.models.shape import experts_of, heads_of
 from random_routing.settings import Route
 
 

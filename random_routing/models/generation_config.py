@@ -11,7 +11,7 @@ from typing import Any
 
 from transformers import GenerationConfig
 
-from random_routing.models.network import Shape
+from random_routing.models.shape import Shape
 
 # All decoders obey them: what a text begins with, what ends it, and tokens that are never written.
 OBEYED = (

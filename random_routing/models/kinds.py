@@ -6,6 +6,7 @@ shapes and no weights, how it is built: so no list of names has to be kept.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM,
 from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer
 
 from random_routing.errors import PipelineError, short
-from random_routing.models.attention import NAME as ATTENTION
 
 # Layers whose whole state is a key and a value a position, or that read those of another layer.
 KEPT = (DynamicLayer, DynamicSlidingWindowLayer, DummyLayer)
@@ -28,15 +28,15 @@ def loader_of(config: Any) -> Any:
 
 @dataclass(frozen=True)
 class Kind:
-    """loader: the library's auto class; attention: the implementation that the model runs with, ours or, where it
-    takes none, the library's eager one; width: token ids that it can read and write."""
+    """loader: the library's auto class; attention: the first of the asked implementations that it takes; width: token
+    ids that it can read and write."""
 
     loader: Any
     attention: str
     width: int
 
 
-def kind_of(folder: str | Path, config: Any) -> Kind:
+def kind_of(folder: str | Path, config: Any, attentions: Sequence[str]) -> Kind:
     """Raises `PipelineError` for what is no model that writes from left to right with a key/value cache."""
     where = f"{folder}/config.json"
     kind = class_of(loader_of(config), config)
@@ -53,7 +53,7 @@ def kind_of(folder: str | Path, config: Any) -> Kind:
             "masked language models, encoders and classifiers cannot"
         )
     _check_cache(where, config, kind)
-    network, attention = skeleton(where, config)
+    network, attention = skeleton(where, config, attentions)
     _check_attention(where, config, network)
     inputs, output = network.get_input_embeddings(), network.get_output_embeddings()  # type: ignore[operator]
     widths = [module.weight.shape[0] for module in (inputs, output) if hasattr(module, "weight")]
@@ -112,9 +112,9 @@ def _check_attention(where: str, config: Any, network: nn.Module) -> None:
         )
 
 
-def skeleton(where: str | Path, config: Any) -> tuple[nn.Module, str]:
-    """The network without weights, on the `meta` device, and the attention implementation that it takes."""
-    for attention in (ATTENTION, "eager"):
+def skeleton(where: str | Path, config: Any, attentions: Sequence[str]) -> tuple[nn.Module, str]:
+    """The network without weights, on the `meta` device, and the first attention implementation that it takes."""
+    for attention in attentions:
         try:
             with torch.device("meta"):
                 network = loader_of(config).from_config(

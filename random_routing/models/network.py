@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from random_routing.models.cache import CrossCache, RowStates, SlotCache
+from random_routing.models.shape import Shape
 
 
 def pad(prompts: Sequence[Sequence[int]], length: int, left: bool) -> tuple[Tensor, Tensor]:
@@ -29,57 +30,6 @@ def pad(prompts: Sequence[Sequence[int]], length: int, left: bool) -> tuple[Tens
         ids[i, place] = torch.tensor(prompt)
         padding[i, place] = 1
     return ids, padding
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What is known of a model without loading its weights."""
-
-    context: int  # positions it can hold
-    logits: int  # width of the logits
-    layers: int  # of the decoder
-    eos: int | list[int] | None
-    inputs: int = 2**31  # ids that a prompt may have
-    heads: int = 0  # of self-attention in each layer
-    experts: int = 0  # of mixture-of-experts layers
-    window: int = 0  # of sliding-window attention; 0: none
-    counts_from_the_end: bool = False  # the window: GPT-Neo's is cut from the last key, filled or not
-    is_encoder_decoder: bool = False
-    decoder_start: tuple[int, ...] = ()  # ids that every target begins with
-    barred: tuple[int, ...] = ()  # ids that the model's own settings never let it write, such as padding
-    # settings of the model's generation_config.json that no decoder obeys
-    switched_off: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def obeyed(self) -> dict[str, Any]:
-        """Settings of the model's generation_config.json that all decoders obey, beam search too."""
-        return {"decoder_start": list(self.decoder_start), "eos": self.eos, "suppressed": list(self.barred)}
-
-
-def heads_of(config: Any) -> int:
-    """Self-attention heads of each layer of the decoder; 0 where the configuration names none."""
-    text = config if config.is_encoder_decoder else config.get_text_config()
-    names = ("decoder_attention_heads", "num_attention_heads", "n_head", "num_heads")
-    return next((int(getattr(text, name)) for name in names if getattr(text, name, None)), 0)
-
-
-def experts_of(config: Any) -> int:
-    """Experts of a mixture-of-experts model's layers; 0 for a dense model."""
-    text = config if config.is_encoder_decoder else config.get_text_config()
-    names = ("num_local_experts", "num_experts", "n_routed_experts")
-    return next((int(getattr(text, name)) for name in names if getattr(text, name, None)), 0)
-
-
-def window_of(text: Any) -> int:
-    """Positions of the shortest window of a decoder's attention; 0 where every layer sees all that is before.
-
-    text: the decoder's configuration. Position biases that count padding between two tokens (MPT) are a window too.
-    """
-    if getattr(getattr(text, "attn_config", None), "alibi", False):
-        return 1
-    local = "local" in (getattr(text, "attention_layers", None) or ())
-    window = getattr(text, "window_size", None) if local else getattr(text, "sliding_window", None)
-    return window or getattr(text, "attention_chunk_size", None) or 0
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from random_routing.errors import PipelineError
-from random_routing.models.network import experts_of, heads_of
+from random_routing.models.shape import experts_of, heads_of
 from random_routing.settings import Route
 
 LAYERS = ("layers", "h", "block", "blocks")  # what decoders call their list of layers

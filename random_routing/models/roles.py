@@ -11,8 +11,8 @@ from transformers import AutoModel
 
 from random_routing.errors import PipelineError
 from random_routing.files import read_json, sha256_file
+from random_routing.models.folder import check_model, load_tokenizer, read_config
 from random_routing.models.kinds import class_of
-from random_routing.models.loading import check_model, load_tokenizer, read_config
 from random_routing.models.pooling import read_embedding
 from random_routing.settings import Settings, Task
 

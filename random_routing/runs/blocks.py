@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -10,28 +9,18 @@ import numpy as np
 import torch
 
 from random_routing.decode.beam import beam_search
-from random_routing.decode.loop import Work, decode
+from random_routing.decode.loop import decode
 from random_routing.decode.prompts import Prompts, numbered
 from random_routing.decode.sampler import Sampler
 from random_routing.decode.slots import Grow, together
 from random_routing.decode.trajectory import Trajectory
+from random_routing.decode.work import Work
 from random_routing.models.cache import RowStates
 from random_routing.models.memory import Memory
 from random_routing.models.network import LanguageModel
 from random_routing.models.numerics import check_numerics
 from random_routing.runs.plan import Job, Plan, Text
 from random_routing.runs.prompts import Example, padded_length
-
-
-def pack(trajectory: Trajectory) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, **vars(trajectory))
-    return buffer.getvalue()
-
-
-def unpack(value: bytes) -> Trajectory:
-    with np.load(io.BytesIO(value), allow_pickle=False) as arrays:
-        return Trajectory(**{**arrays, "ended": bool(arrays["ended"])})
 
 
 def grouped(texts: Iterable[Text]) -> Iterator[list[Text]]:

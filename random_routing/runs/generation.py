@@ -10,21 +10,25 @@ from pathlib import Path
 
 import numpy as np
 
-from random_routing.decode.loop import Work
+from random_routing.decode.work import Work
+from random_routing.errors import PipelineError
 from random_routing.law.cells import Decoder
 from random_routing.models.loading import load_model
+from random_routing.models.memory import Warn
 from random_routing.models.network import LanguageModel
 from random_routing.progress import Progress, Tally
-from random_routing.runs.blocks import grouped, make_ready, pack, units, unpack
+from random_routing.runs.blocks import grouped, make_ready, units
 from random_routing.runs.calibration import CALIBRATION_PROMPTS, bases_to_calibrate, with_scales
-from random_routing.runs.executors import Executor, executor_of, run_units
-from random_routing.runs.guard import Done, run_guarded
+from random_routing.runs.executors import Executor, executor_of
+from random_routing.runs.failures import Done, run_despite_failures
 from random_routing.runs.plan import Job, Plan, Text
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store
 from random_routing.runs.tensorboard import Log
+from random_routing.runs.trajectories import pack, unpack
 from random_routing.settings import Settings, Task
 
+MOST_FAILED = 20  # examples; with more of them something else is wrong
 HELD = 65_536  # texts whose keys are looked up at once, unless one example has more
 
 
@@ -108,7 +112,7 @@ def compute(
     with Progress(f"{plan.task.name}, {len(decoders)} decoders", "tok") as show:
         tally.step(0)
         work = run_units(
-            loader(settings, plan.task, folder),
+            generator_loader(settings, plan.task, folder),
             plan,
             units(groups(), settings.max_rows),
             store,
@@ -121,7 +125,52 @@ def compute(
     return Computed(work, time.perf_counter() - started, frozenset(decoders), sample)
 
 
-def loader(settings: Settings, task: Task, folder: Path) -> Callable[[], LanguageModel]:
+def run_units(
+    load: Callable[[], LanguageModel],
+    plan: Plan,
+    units: Iterable[list[Text]],
+    store: Store,
+    batch_size: int,
+    execute: Executor,
+    on_step: Callable[[int], None] = lambda count: None,
+    on_unit: Callable[[int], None] = lambda count: None,
+) -> Work:
+    """Put the texts of `units` into the store, unit by unit; an interruption loses one a worker.
+
+    Raises `PipelineError` at the end that names the examples which could not be run; all others are kept.
+    """
+    total, failed, warn = Work(), dict[str, str](), Warn(batch_size)
+    run = partial(run_despite_failures, plan=plan, batch_size=batch_size)
+    done: Done
+    for done in execute(
+        partial(make_ready, load, plan.prefix, plan.shared_key["numerics"]), run, units, on_step
+    ):
+        store.put({key: pack(trajectory) for key, trajectory in done.found.items()})
+        total += done.work
+        total.texts += len(done.found)
+        on_unit(len(done.found))
+        failed |= done.failed
+        warn(done.batch_size)
+        if not done.found and len(done.failed) > 1 and len({*done.failed.values()}) == 1:
+            raise PipelineError(
+                f"data/assets/{plan.task.model}: all {len(done.failed)} examples that ran together fail alike "
+                f"({next(iter(done.failed.values()))}); the model or the machine is at fault, not an example; what was "
+                "made is kept"
+            )
+        if len(failed) > MOST_FAILED:
+            break
+    if failed:
+        some = "; ".join(f"{name} ({why})" for name, why in list(failed.items())[:5])
+        stopped = len(failed) > MOST_FAILED
+        rest = "; stopped there, what was made is kept" if stopped else "; the texts of all others are made"
+        raise PipelineError(
+            f"data/prepared/{plan.task.name}.jsonl: {len(failed)} examples could not be run: {some}"
+            f"{'; …' if len(failed) > 5 else ''}{rest}"
+        )
+    return total
+
+
+def generator_loader(settings: Settings, task: Task, folder: Path) -> Callable[[], LanguageModel]:
     """Loads the task's generator, in other processes too."""
     return partial(load_model, folder.resolve(), settings.dtype, settings.device, task.target_code)
 
@@ -137,7 +186,7 @@ def remade(
     if not sample.seen:
         return
     lots = sample.lots(lambda text: (text.job.decoder.beams, plan.room(text.example)))
-    run = partial(run_guarded, plan=plan, batch_size=settings.batch_size)
+    run = partial(run_despite_failures, plan=plan, batch_size=settings.batch_size)
     ready = partial(make_ready, load, plan.prefix, plan.shared_key["numerics"])
     done: Done
     for done in (execute or executor_of(settings))(ready, run, lots, lambda count: None):

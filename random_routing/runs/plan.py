@@ -15,9 +15,9 @@ from random_routing.files import sha256_json
 from random_routing.law.cells import Cell, Decoder
 from random_routing.law.noise import Source
 from random_routing.law.vocabulary import Vocabulary
-from random_routing.models.network import Shape
 from random_routing.models.numerics import numerics
 from random_routing.models.paths import check_parts
+from random_routing.models.shape import Shape
 from random_routing.runs.prompts import Example, check_context, padded_length, shared_prefix
 from random_routing.runs.store import content_key
 from random_routing.settings import Route, Settings, Task

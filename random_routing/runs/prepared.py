@@ -11,8 +11,8 @@ from random_routing.errors import PipelineError
 from random_routing.files import read_json, read_jsonl
 from random_routing.law.cells import Cell
 from random_routing.law.vocabulary import Vocabulary, sampling_vocabulary, stop_tokens
-from random_routing.models.loading import read_shape
-from random_routing.models.network import Shape
+from random_routing.models.folder import read_shape
+from random_routing.models.shape import Shape
 from random_routing.runs.calibration import with_frequencies
 from random_routing.runs.plan import Plan, make_plan
 from random_routing.runs.prompts import Example, tokenize_prompts

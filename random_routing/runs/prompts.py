@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from random_routing.errors import PipelineError
-from random_routing.models.network import Shape
+from random_routing.models.shape import Shape
 from random_routing.models.tokens import encode_as_text, encode_template
 from random_routing.settings import Task
 

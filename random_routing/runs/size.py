@@ -16,7 +16,7 @@ from transformers import AutoConfig
 
 from random_routing.errors import PipelineError
 from random_routing.models.memory import SMALLEST
-from random_routing.models.network import heads_of
+from random_routing.models.shape import heads_of
 from random_routing.progress import say
 from random_routing.runs.cost import last_speed
 from random_routing.runs.prompts import Example

@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from random_routing.decode.loop import Work
+from random_routing.decode.work import Work
 from random_routing.files import read_json
 from random_routing.metrics.base import CellTexts
 from random_routing.metrics.portions import Lazy, cut, portions
 from random_routing.metrics.ragged import concatenated
-from random_routing.models.loading import load_model, load_tokenizer, read_shape
-from random_routing.models.network import LanguageModel, Shape
+from random_routing.models.folder import load_tokenizer, read_shape
+from random_routing.models.loading import load_model
+from random_routing.models.network import LanguageModel
 from random_routing.models.numerics import numerics
+from random_routing.models.shape import Shape
 from random_routing.runs.executors import Executor
 from random_routing.runs.processes import in_processes
 from random_routing.runs.recheck import Sample

@@ -16,8 +16,9 @@ from random_routing.decode.loop import spans
 from random_routing.errors import PipelineError, short
 from random_routing.files import read_json
 from random_routing.models.attention import NAME as ATTENTION
+from random_routing.models.folder import load_tokenizer
 from random_routing.models.invariant import make_invariant
-from random_routing.models.loading import load_tokenizer, load_weights
+from random_routing.models.loading import load_weights
 from random_routing.models.memory import out_of_memory
 from random_routing.models.numerics import numerics
 from random_routing.models.pooling import UNSAID, read_embedding

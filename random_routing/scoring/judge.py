@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from random_routing.decode.forcing import score
-from random_routing.decode.loop import Work
 from random_routing.decode.prompts import Prompts
+from random_routing.decode.work import Work
 from random_routing.errors import PipelineError
 from random_routing.metrics.portions import cut, portions
 from random_routing.models.memory import Warn, within

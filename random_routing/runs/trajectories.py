@@ -1,7 +1,8 @@
-"""From what the decoder made of a text to a row of its cell's file."""
+"""What the decoder made of a text: as bytes in the store, as a row of its cell's file."""
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,19 @@ from random_routing.runs.plan import Plan, Text
 from random_routing.tasks import TASKS
 
 
+def pack(trajectory: Trajectory) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **vars(trajectory))
+    return buffer.getvalue()
+
+
+def unpack(value: bytes) -> Trajectory:
+    with np.load(io.BytesIO(value), allow_pickle=False) as arrays:
+        return Trajectory(**{**arrays, "ended": bool(arrays["ended"])})
+
+
 def cell_row(text: Text, trajectory: Trajectory, tokenizer: Any, plan: Plan) -> dict[str, Any]:
-    """A dictionary with the fields of `cellfile.SCHEMA`."""
+    """A dictionary with the fields of `cell_files.SCHEMA`."""
     kind, ids = TASKS[plan.task.name], trajectory.token_ids.tolist()
     decoded = continuation(tokenizer, plan.before(text.example), ids)
     if kind.stop_at_newline:

@@ -13,10 +13,11 @@ import torch
 from random_routing.errors import PipelineError
 from random_routing.models.loading import load_model
 from random_routing.models.memory import out_of_memory
-from random_routing.runs import guard
+from random_routing.runs import failures
 from random_routing.runs.blocks import Ready, grouped, make_ready, units
-from random_routing.runs.executors import Executor, run_units
-from random_routing.runs.guard import run_guarded
+from random_routing.runs.executors import Executor
+from random_routing.runs.failures import run_despite_failures
+from random_routing.runs.generation import run_units
 from random_routing.runs.plan import Plan, Text
 from random_routing.runs.processes import in_processes
 from random_routing.runs.store import Store
@@ -41,7 +42,7 @@ def bytes_of(found: dict[bytes, Any]) -> dict[bytes, tuple[bytes, bytes]]:
 def failing(monkeypatch: pytest.MonkeyPatch, fails: Any) -> list[tuple[int, int]]:
     """run_unit raises what `fails(texts, batch_size)` returns; the list gets the size of every attempt."""
     attempts: list[tuple[int, int]] = []
-    real = guard.run_unit
+    real = failures.run_unit
 
     def run(ready: Any, texts: list[Text], on_step: Any, made: Plan, batch_size: int) -> Any:
         attempts.append((len(texts), batch_size))
@@ -49,23 +50,25 @@ def failing(monkeypatch: pytest.MonkeyPatch, fails: Any) -> list[tuple[int, int]
             raise error
         return real(ready, texts, on_step, made, batch_size)
 
-    monkeypatch.setattr(guard, "run_unit", run)
+    monkeypatch.setattr(failures, "run_unit", run)
     return attempts
 
 
 def test_a_batch_too_large_is_halved(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory for 5 rows a call: 16 → 8 → 4, the same bytes, and the size that was needed is told."""
     _, made, texts, ready = case
-    expected = run_guarded(ready, texts, lambda n: None, made, 16)
+    expected = run_despite_failures(ready, texts, lambda n: None, made, 16)
     lack = RuntimeError(
         "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
     )
     attempts = failing(monkeypatch, lambda texts, batch: lack if batch > 5 else None)
-    found = run_guarded(ready, texts, lambda n: None, made, 16)
+    found = run_despite_failures(ready, texts, lambda n: None, made, 16)
     assert bytes_of(found.found) == bytes_of(expected.found) and len(found.found) == len(texts)
     assert (found.batch_size, found.failed) == (4, {}) and {batch for _, batch in attempts} == {16, 8, 4}
     attempts.clear()
-    again = run_guarded(ready, texts, lambda n: None, made, 16)  # the next unit begins with what sufficed
+    again = run_despite_failures(
+        ready, texts, lambda n: None, made, 16
+    )  # the next unit begins with what sufficed
     assert attempts == [(len(texts), 4)] and bytes_of(again.found) == bytes_of(expected.found)
 
 
@@ -73,9 +76,9 @@ def test_the_texts_of_one_example_are_parted(case: Any, monkeypatch: pytest.Monk
     """Memory for the caches of two rows."""
     _, made, texts, ready = case
     one = [text for text in texts if text.example == made.examples[0]]
-    expected = run_guarded(ready, one, lambda n: None, made, 16)
+    expected = run_despite_failures(ready, one, lambda n: None, made, 16)
     attempts = failing(monkeypatch, lambda some, batch: MemoryError() if len(some) > 2 else None)
-    found = run_guarded(ready, one, lambda n: None, made, 16)
+    found = run_despite_failures(ready, one, lambda n: None, made, 16)
     assert bytes_of(found.found) == bytes_of(expected.found) and not found.failed
     assert max(size for size, _ in attempts) == len(one) > 2
 
@@ -83,12 +86,12 @@ def test_the_texts_of_one_example_are_parted(case: Any, monkeypatch: pytest.Monk
 def test_an_example_that_raises_is_found(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     _, made, texts, ready = case
     poisoned = made.examples[3].id
-    expected = run_guarded(ready, texts, lambda n: None, made, 16)
+    expected = run_despite_failures(ready, texts, lambda n: None, made, 16)
     failing(
         monkeypatch,
         lambda some, batch: next((IndexError("token\n7") for t in some if t.example.id == poisoned), None),
     )
-    found = run_guarded(ready, texts, lambda n: None, made, 16)
+    found = run_despite_failures(ready, texts, lambda n: None, made, 16)
     others = {t.key for t in texts if t.example.id != poisoned}
     assert bytes_of(found.found) == {k: v for k, v in bytes_of(expected.found).items() if k in others}
     assert found.failed == {poisoned: "IndexError: token 7"}
@@ -98,7 +101,7 @@ def test_bad_settings_are_not_tried_again(case: Any, monkeypatch: pytest.MonkeyP
     _, made, texts, ready = case
     attempts = failing(monkeypatch, lambda texts, batch: PipelineError("no such part"))
     with pytest.raises(PipelineError, match="no such part"):
-        run_guarded(ready, texts, lambda n: None, made, 16)
+        run_despite_failures(ready, texts, lambda n: None, made, 16)
     assert len(attempts) == 1
 
 
@@ -106,7 +109,7 @@ def test_never_fewer_than_two_rows(case: Any, monkeypatch: pytest.MonkeyPatch) -
     """Where two rows are too many, every example is named."""
     _, made, texts, ready = case
     attempts = failing(monkeypatch, lambda texts, batch: MemoryError())
-    found = run_guarded(ready, texts, lambda n: None, made, 16)
+    found = run_despite_failures(ready, texts, lambda n: None, made, 16)
     assert set(found.failed) == {example.id for example in made.examples} and not found.found
     assert min(batch for _, batch in attempts) == 2
 

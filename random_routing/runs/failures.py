@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from random_routing.decode.loop import Work
 from random_routing.decode.trajectory import Trajectory
+from random_routing.decode.work import Work
 from random_routing.errors import PipelineError, short
 from random_routing.models.memory import can_be_halved, in_two, out_of_memory, within
 from random_routing.runs.blocks import Ready, run_unit
@@ -34,7 +34,7 @@ class Done:
         return self
 
 
-def run_guarded(
+def run_despite_failures(
     ready: Ready, texts: list[Text], on_step: Callable[[int], None], plan: Plan, batch_size: int
 ) -> Done:
     """Texts of a unit. Raises `PipelineError` alone: bad settings are bad for all texts."""
@@ -53,7 +53,7 @@ def run_guarded(
             return Done({}, Work(), {some[0].example.id: why}, rows)
         done = Done()
         for half in _halves(some):
-            done += run_guarded(ready, half, on_step, plan, rows)
+            done += run_despite_failures(ready, half, on_step, plan, rows)
         return done
 
     done = Done()
