@@ -20,13 +20,13 @@ from random_routing.metrics import METRICS
 from random_routing.models.numerics import numerics
 from random_routing.models.roles import check_roles
 from random_routing.progress import Progress, say
+from random_routing.results.records import to_json
 from random_routing.runs.cost import write_cost
 from random_routing.runs.plan import CODE_VERSION
 from random_routing.runs.recheck import recheck
 from random_routing.runs.size import check_room, say_size
 from random_routing.runs.store import content_key, default_folder, open_store
 from random_routing.runs.tensorboard import events
-from random_routing.scoring.cell_metrics import without_nan
 from random_routing.settings import Settings, Task, exploration_weight, load_settings
 from random_routing.settings.checks import choice
 from random_routing.tuning.bandit import confidence_in, run_bandit
@@ -61,7 +61,7 @@ def main(argv: list[str]) -> None:
         seconds = time.perf_counter() - started
     except Unrewarded as error:
         return leave_out(f"left out, {error}")
-    write_json(whole, sealed(without_nan(result)))
+    write_json(whole, sealed(to_json(result)))
     write_cost("tune", task.name, work, seconds, settings.dtype, whole, checked)
     best = result["families"]["routing"]["winner"]
     numbers = {"tuned": best["tune"]["reward"], "held_out": best["test"]["reward"]}
