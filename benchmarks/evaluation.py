@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.phases import Phases
-from random_routing.comparison.task_comparison import Comparison
+from random_routing.comparison.compare import Comparison
 from random_routing.files import read_json, write_json
 from random_routing.law.cells import Cell, Decoder, representatives
 from random_routing.metrics import METRICS, CellTexts, metrics_of
@@ -103,7 +103,7 @@ def run(examples: int) -> dict[str, Any]:
     started = time.perf_counter()
     weights = task_resamples(settings, task, ids)
     with tqdm(total=CELLS, desc=f"{examples} texts a cell", unit="cell", mininterval=5) as bar:
-        _, stats = measure(settings, task, ids, cells, texts, metrics, weights, bar.update)
+        _, stats = measure(settings, task, cells, texts, metrics, weights, bar.update)
     measured = time.perf_counter() - started
     compared = Comparison(settings, task, ids, cells, stats, METRICS)
     compared.result(weights, task_resamples(settings, task, ids[1::2], "half"))

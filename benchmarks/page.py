@@ -19,7 +19,7 @@ from random_routing.report.page.samples import shown, task_samples
 from random_routing.runs.cell_files import write_cell
 from random_routing.settings import parse_settings
 from tests.pages import ABOUT, COSTS
-from tests.synthetic import measured
+from tests.synthetic import whole
 
 RATES = [0.0, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3]
 EXAMPLES, STEPS = 1000, 48
@@ -34,8 +34,9 @@ def main() -> None:
     values["tasks"] = {"textgen": values["tasks"]["textgen"]}
     values["comparison"]["quality"] = {"textgen": "fluency_gap"}
     settings = parse_settings(values)
-    found = measured("textgen", settings)
-    decoders = list(dict.fromkeys(c["decoder"] for c in found["cells"] if c["family"] != "human"))
+    results = whole("textgen", settings)
+    cells = results.measured.cells
+    decoders = list(dict.fromkeys(c.decoder for c in cells if c.family != "human"))
     tokenizer = load_tokenizer(ASSETS / "smollm2")
     prepared = [{"id": f"e{i}", "source": "a prompt", "references": ["a text"]} for i in range(EXAMPLES)]
     with tempfile.TemporaryDirectory() as folder:
@@ -44,11 +45,11 @@ def main() -> None:
         started = time.perf_counter()
         count = shown(settings.page_examples, EXAMPLES, len(decoders), 1)
         texts = task_samples(Path(folder), decoders, prepared[:count], 1, tokenizer, [[1]] * count)
-        html = page(settings, {"textgen": found}, {"textgen": texts}, COSTS, ABOUT)
+        html = page(settings, {"textgen": results}, {"textgen": texts}, COSTS, ABOUT)
         seconds = time.perf_counter() - started
     Path("data/large.html").write_text(html, encoding="utf-8")
     print(
-        f"{len(found['cells'])} cells x {EXAMPLES} examples, texts of {count} on the page: "
+        f"{len(cells)} cells x {EXAMPLES} examples, texts of {count} on the page: "
         f"{seconds:.0f} s, {len(html.encode()) / 2**20:.1f} MiB a task, in data/large.html"
     )
 

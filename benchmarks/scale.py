@@ -27,6 +27,7 @@ from random_routing.law.cells import Cell, Decoder
 from random_routing.metrics import METRICS
 from random_routing.metrics.base import CellTexts
 from random_routing.metrics.portions import Lazy
+from random_routing.results.records import to_json
 from random_routing.runs.cell_files import write_cell
 from random_routing.scoring.cell_metrics import measure, task_resamples
 from random_routing.scoring.cell_texts import read_texts, text_order
@@ -171,12 +172,12 @@ def evaluate(settings: Settings, cells: int, texts: int, names: Sequence[str]) -
     weights = timed("weights", task_resamples)(settings, task, ids)
     started = time.process_time()
     before = sum(seconds.values())
-    result, stats = measure(settings, task, ids, made, lazy, metrics, weights)
+    values, stats = measure(settings, task, made, lazy, metrics, weights)
     words = seconds["words"]
     seconds["read"] -= words
     seconds["bootstrap"] = time.process_time() - started - (sum(seconds.values()) - before)
     timed("stats file", write_stats)("stats.parquet", ids, stats)
-    write_json("result.json", result["cells"])
+    write_json("result.json", to_json(values))
     return seconds
 
 

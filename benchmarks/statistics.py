@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.workload import ASSETS, prepared
-from random_routing.comparison.matched import Point, matched_difference
+from random_routing.comparison.differences import Point, matched_difference
 from random_routing.files import write_json
 from random_routing.law.cells import Cell, Decoder
 from random_routing.metrics import METRICS, CellTexts

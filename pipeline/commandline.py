@@ -69,7 +69,7 @@ STAGES = {
     ),
     "plot": Usage(
         "Draw the figures and write the page.",
-        "params.yaml; reports/*.csv; all of data/",
+        "params.yaml; all of data/",
         "reports/plots/, reports/index.html",
     ),
 }

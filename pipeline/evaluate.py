@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import stage
-from random_routing.comparison.task_comparison import Comparison
+from random_routing.comparison.compare import Comparison
 from random_routing.errors import PipelineError
-from random_routing.files import read_json, read_jsonl, sealed, write_json
+from random_routing.files import read_json, read_jsonl
 from random_routing.law.cells import Cell, all_cells
 from random_routing.metrics import METRICS, CellTexts, metrics_of
 from random_routing.metrics.portions import Lazy
@@ -18,6 +18,7 @@ from random_routing.models.numerics import numerics
 from random_routing.models.pooling import read_embedding
 from random_routing.models.roles import check_roles
 from random_routing.progress import Progress, say
+from random_routing.results.measured import Measured, write_measured
 from random_routing.runs.cost import write_cost
 from random_routing.runs.executors import executor_of
 from random_routing.runs.generation import generator_loader
@@ -27,7 +28,7 @@ from random_routing.runs.recheck import recheck
 from random_routing.runs.size import say_size
 from random_routing.runs.store import Store, open_store
 from random_routing.runs.tensorboard import events
-from random_routing.scoring.cell_metrics import measure, task_resamples, without_nan
+from random_routing.scoring.cell_metrics import describe, measure, task_resamples
 from random_routing.scoring.cell_texts import human_texts, read_texts, text_order
 from random_routing.scoring.collect import Judge, add_embeddings, add_judge
 from random_routing.scoring.embedding import Embeddings
@@ -66,11 +67,9 @@ def main(argv: list[str]) -> None:
             whole = add_embeddings(rows, scored, embeddings)
         with Progress(f"{task.name}, metrics", "cell") as show:
             counter = iter(range(1, len(cells) + 1))
-            result, stats = measure(
-                settings, task, ids, cells, whole, metrics, weights,
-                lambda: show(next(counter), len(cells)), judge.opening.name,
-                read_embedding(embeddings.folder).signature,
-            )  # fmt: skip
+            values, stats = measure(
+                settings, task, cells, whole, metrics, weights, lambda: show(next(counter), len(cells))
+            )
         before = [plan.before(example) for example in plan.examples]
         by_token = Judged(tokenizer, judge.tokenizer, judge.kind, before)
         again = chain(
@@ -79,23 +78,32 @@ def main(argv: list[str]) -> None:
             embeddings.remade(),
         )
         checked = recheck(f"evaluate {task.name}", store, again)
-        result["recovery"] = recovery(cells, scored, by_token, weights, settings.confidence)
-    result["identity"] = identity(settings, cells, texts)
-    result["gates"] = gate_rates(settings.variants, cells, texts, task.max_new_tokens, settings.confidence)
-    result["likelihood"] = likelihood
+        after_random = recovery(cells, scored, by_token, weights, settings.confidence)
     compared = Comparison(
         settings, task, ids, [cell for cell in cells if cell.name in stats], stats, METRICS
     )
     halves = task_resamples(settings, task, sorted(ids)[1::2], "half")
-    result["comparison"] = compared.result(weights, halves)
+    measured = Measured(
+        task=task.name,
+        examples=ids,
+        metrics=describe(
+            settings, task, metrics, judge.opening.name, read_embedding(embeddings.folder).signature
+        ),
+        cells=values,
+        recovery=after_random,
+        identity=identity(settings, cells, texts),
+        gates=gate_rates(settings.variants, cells, texts, task.max_new_tokens, settings.confidence),
+        likelihood=likelihood,
+        comparison=compared.result(weights, halves),
+    )
     stored = Path(f"data/metrics/{task.name}.stats.parquet")
     write_stats(stored, ids, stats)
-    write_json(f"data/metrics/{task.name}.json", sealed(without_nan(result)))
+    write_measured(measured)
     with events(settings, "evaluate", task.name) as log:
-        for record in result["cells"]:
-            for name, found in record["metrics"].items():
-                if "missing" not in found:
-                    log(f"{name}/{record['cell']}", found["value"], 0)
+        for cell in measured.cells:
+            for name, value in cell.metrics.items():
+                if not value.missing:
+                    log(f"{name}/{cell.cell}", value.value, 0)
     write_cost("evaluate", task.name, work, judged.seconds, settings.dtype, stored, checked)
     say(
         "evaluate",

@@ -18,12 +18,12 @@ from random_routing.law.cells import Cell, all_cells, representatives
 from random_routing.metrics import METRICS
 from random_routing.models.roles import check_roles
 from random_routing.progress import Progress, say
+from random_routing.results.records import to_json
 from random_routing.runs.cost import write_cost
 from random_routing.runs.recheck import recheck
 from random_routing.runs.size import check_room, say_size
 from random_routing.runs.store import open_store
 from random_routing.runs.tensorboard import events
-from random_routing.scoring.cell_metrics import without_nan
 from random_routing.settings import Settings, Task, exploration_weight, load_settings
 from random_routing.settings.checks import choice
 from random_routing.tuning.results import importance, score_record, trial_records
@@ -55,7 +55,7 @@ def main(argv: list[str]) -> None:
         seconds = time.perf_counter() - started
     except Unrewarded as error:
         return leave_out(f"left out, {error}")
-    write_json(whole, sealed(without_nan(result)))
+    write_json(whole, sealed(to_json(result)))
     write_cost("tune", task.name, work, seconds, settings.dtype, whole, checked)
     best = result["families"]["routing"]["winner"]
     numbers = {"tuned": best["tune"]["reward"], "held_out": best["test"]["reward"]}

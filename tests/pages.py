@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from random_routing.report.page.build import page
 from random_routing.report.page.samples import cut
-from random_routing.settings import parse_settings
+from random_routing.report.results import Results
+from random_routing.results.measured import CellValues
+from random_routing.settings import Settings, parse_settings
 from tests import synthetic
 
 HOSTILE = (
@@ -37,10 +40,10 @@ ABOUT: dict[str, Any] = {
 BY_R = ("uniform", "epsilon-greedy", "heads")  # variants where only r counts
 
 
-def made_samples(measured: dict[str, Any], examples: int = 3) -> dict[str, Any]:
+def made_samples(cells: Sequence[CellValues], examples: int = 3) -> dict[str, Any]:
     """Every decoder goes its own way from token 3 on, by a random route; every text holds all hostile ones."""
-    variants = {c["decoder"]: c["variant"] for c in reversed(measured["cells"]) if c["family"] != "human"}
-    decoders = list(dict.fromkeys(c["decoder"] for c in measured["cells"] if c["family"] != "human"))
+    variants = {c.decoder: c.variant for c in reversed(cells) if c.family != "human"}
+    decoders = list(dict.fromkeys(c.decoder for c in cells if c.family != "human"))
     pieces = ["The", " same", " start", *(cut(text) for text in HOSTILE), *(f" own{i}" for i in range(999))]
     first = len(HOSTILE) + 3
     texts = []
@@ -67,6 +70,10 @@ def made_samples(measured: dict[str, Any], examples: int = 3) -> dict[str, Any]:
 
 def made_page() -> str:
     settings = parse_settings(synthetic.raw_params())
-    measured = {task: synthetic.whole(task, settings) for task in settings.tasks}
-    texts = {task: made_samples(found) for task, found in measured.items()}
-    return page(settings, measured, texts, COSTS, ABOUT)
+    return page(settings, *made_results(settings), COSTS, ABOUT)
+
+
+def made_results(settings: Settings) -> tuple[dict[str, Results], dict[str, dict[str, Any]]]:
+    """Of all tasks, and their texts."""
+    results = {task: synthetic.whole(task, settings) for task in settings.tasks}
+    return results, {task: made_samples(found.measured.cells) for task, found in results.items()}

@@ -11,6 +11,10 @@ import yaml
 
 from random_routing.files import write_json
 from random_routing.law.cells import Cell, all_cells, representatives
+from random_routing.report.results import Results
+from random_routing.results.measured import Measured
+from random_routing.results.records import from_json
+from random_routing.results.tuned import Tuned
 from random_routing.settings import BY_R, Base, Settings, parse_settings
 
 ROOT = Path(__file__).parents[1]
@@ -120,7 +124,7 @@ def measured(task: str, settings: Settings) -> dict[str, Any]:
 
 
 def comparison(settings: Settings, task: str, cells: list[Cell]) -> dict[str, Any]:
-    """As `random_routing.comparison.task_comparison` writes it; every second decoder lies outside the curves."""
+    """As `random_routing.comparison.compare` writes it; every second decoder lies outside the curves."""
     first = {c.decoder: c for c in reversed(cells) if c.decoder.q or c.decoder.lam}
     matched: list[dict[str, Any]] = []
     for curve in ("temperature", "top_p"):
@@ -245,8 +249,9 @@ def tuned(task: str, settings: Settings) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def whole(task: str, settings: Settings) -> dict[str, Any]:
-    return {**measured(task, settings), "tune": tuned(task, settings)}
+def whole(task: str, settings: Settings) -> Results:
+    """Both files, as the report reads them."""
+    return Results(from_json(Measured, measured(task, settings)), from_json(Tuned, tuned(task, settings)))
 
 
 def project(folder: Path, raw: dict[str, Any]) -> None:

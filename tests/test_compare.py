@@ -8,16 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from random_routing.comparison.matched import (
-    Point,
-    adjusted,
-    family_volume,
-    front,
-    hypervolume,
-    interpolated,
-    matched_difference,
-)
-from random_routing.comparison.task_comparison import Comparison
+from random_routing.comparison.compare import Comparison
+from random_routing.comparison.differences import Point, adjusted, interpolated, matched_difference
+from random_routing.comparison.fronts import family_volume, front, hypervolume
 from random_routing.law.cells import Cell, all_cells, representatives
 from random_routing.metrics import METRICS
 from random_routing.resampling.intervals import Sampled
@@ -153,26 +146,26 @@ def test_a_comparison_finds_the_truth() -> None:
     """With little noise: at 0.6 the temperature curve has 0.4, so +0.05; at 0.7 it has 0.35, so −0.15."""
     made = comparison(TRUTH, noise=0.01, seed=1)
     found = made.result(resample_weights(60, 1000, 1), resample_weights(30, 1000, 2))
-    matched = {(r["cell"], r["curve"]): r for r in found["matched"]}
+    matched = {(r.cell, r.curve): r for r in found.matched}
     better = matched["routing-uniform-q0.1-l0", "temperature"]
-    assert better["difference"] == pytest.approx(0.05, abs=0.005) and better["lo"] > 0.04
-    assert better["p_adjusted"] < 0.05
+    assert better.difference == pytest.approx(0.05, abs=0.005) and better.lo > 0.04
+    assert better.p_adjusted < 0.05
     worse = matched["routing-uniform-q0.3-l0", "temperature"]
-    assert worse["difference"] == pytest.approx(-0.15, abs=0.005) and worse["hi"] < 0
+    assert worse.difference == pytest.approx(-0.15, abs=0.005) and worse.hi < 0
     # the top-p curve ends in plain sampling, p = 1: from 0.35 at 0.55 to 0.3 at 0.8
     against = matched["routing-uniform-q0.1-l0", "top_p"]
-    assert against["difference"] == pytest.approx(0.45 - 0.34, abs=0.005)
-    assert found["best"]["cell"] == "routing-uniform-q0.1-l0" and found["best"]["lo"] > 0
-    base = {(r["cell"], r["metric"]): r["difference"] for r in found["against_base"]}
+    assert against.difference == pytest.approx(0.45 - 0.34, abs=0.005)
+    assert found.best is not None and found.best.cell == "routing-uniform-q0.1-l0" and found.best.lo > 0
+    base = {(r.cell, r.metric): r.difference for r in found.against_base}
     assert base["routing-uniform-q0.1-l0", "reference_similarity"] == pytest.approx(0.15, abs=0.01)
     assert base["routing-uniform-q0.1-l0", "ead_2"] == pytest.approx(-0.2, abs=0.01)
-    volumes = {r["family"]: r for r in found["hypervolume"]}
-    assert volumes["temperature"]["ratio"] == 1.0
-    on_front = {r["cell"]: r["share"] for r in found["front"] if r["on_front"]}
+    volumes = {r.family: r for r in found.hypervolume}
+    assert volumes["temperature"].ratio == 1.0
+    on_front = {r.cell: r.share for r in found.front if r.on_front}
     assert set(on_front) == {"temperature-0.7", "temperature-1", "routing-uniform-q0.1-l0"}
     assert min(on_front.values()) > 0.99  # with so little noise hardly a resample says otherwise
-    assert {r["family"] for r in found["front"]} == {"temperature", "top_p", "routing"}
-    assert all(r["on_family_front"] for r in found["front"] if r["family"] == "top_p")  # it is alone
+    assert {r.family for r in found.front} == {"temperature", "top_p", "routing"}
+    assert all(r.on_family_front for r in found.front if r.family == "top_p")  # it is alone
 
 
 def test_the_result_does_not_depend_on_the_order_of_examples() -> None:
@@ -198,8 +191,8 @@ def test_the_winner_is_measured_where_it_was_not_chosen() -> None:
         if best is None:
             continue
         even = made._matched_to_temperature(np.arange(0, 40, 2), np.ones((1, 20)))
-        chosen.append(even[best["cell"]].value)
-        measured.append(best["difference"])
+        chosen.append(even[best.cell].value)
+        measured.append(best.difference)
     error = np.std(measured) / math.sqrt(len(measured))
     assert abs(np.mean(measured)) < 4 * error
     assert np.mean(chosen) > np.mean(measured) + error

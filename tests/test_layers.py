@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "random_routing"
 LAYERS = (
     "report", "tuning", "comparison", "integrations", "scoring", "metrics", "runs", "decode", "tasks", "models",
-    "sources", "law", "resampling", "settings",
+    "sources", "law", "resampling", "results", "settings",
 )  # fmt: skip
 FRONT_DOOR = (
     LIBRARY / "__init__.py"

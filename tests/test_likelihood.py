@@ -32,19 +32,16 @@ def test_the_curve_by_hand() -> None:
     token has 0.25. log(0.9 − 0.65·r) + log(0.25·r) is highest at r = 0.9 / 1.3."""
     p, mass = np.array([[0.9, 0.0, 0.7]] * 2), np.array([[0.25, 0.25, 0.5]] * 2)
     found = likelihood_curve(p, mass, np.array([2.0, 2.0]), np.ones((10, 2)), 0.95)
-    values = {record["r"]: record["value"] for record in found["curve"]}
+    values = {point.r: point.value for point in found.curve}
     assert 0.0 not in values and values[1.0] == pytest.approx(math.log(0.25))
     nearest = RATES[np.abs(RATES - 0.9 / 1.3).argmin()]
-    assert (
-        found["best_r"] == pytest.approx(nearest)
-        and found["best_lo"] == found["best_hi"] == found["best_r"]
-    )
+    assert found.best_r == pytest.approx(nearest) and found.best_lo == found.best_hi == found.best_r
 
 
 def test_a_model_that_is_right_wants_no_smoothing() -> None:
     p, mass = np.full((20, 5), 0.5), np.full((20, 5), 0.01)
     found = likelihood_curve(p, mass, np.full(20, 5.0), resample_weights(20, 100, 1), 0.95)
-    assert found["best_r"] == 0.0 and found["curve"][0]["value"] == pytest.approx(math.log(0.5))
+    assert found.best_r == 0.0 and found.curve[0].value == pytest.approx(math.log(0.5))
 
 
 def test_laws_of_variants() -> None:

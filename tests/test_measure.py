@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from random_routing.comparison.task_comparison import Comparison
+from random_routing.comparison.compare import Comparison
 from random_routing.errors import PipelineError
 from random_routing.law.cells import all_cells
 from random_routing.metrics import METRICS, CellTexts, metrics_of
 from random_routing.resampling.intervals import interval
-from random_routing.scoring.cell_metrics import measure, task_resamples, without_nan
+from random_routing.results.measured import Measured
+from random_routing.results.records import from_json, to_json
+from random_routing.scoring.cell_metrics import describe, measure, task_resamples
 from random_routing.scoring.statistics_file import Statistics, read_stats, write_stats
 from random_routing.settings import Settings, parse_settings
 from tests import synthetic
@@ -66,15 +68,20 @@ def permuted(texts: CellTexts, order: np.ndarray) -> CellTexts:
 def evaluated(
     made: Settings, ids: list[str], texts: dict[str, CellTexts]
 ) -> tuple[dict[str, Any], Statistics]:
-    """What the stage evaluate makes of texts, without models."""
+    """What the stage evaluate makes of texts, without models, as the file has it."""
     task = made.tasks[TASK]
     metrics = metrics_of(TASK, made.metrics)
     cells = all_cells(made, task)
     weights = task_resamples(made, task, ids)
-    result, stats = measure(made, task, ids, cells, texts, metrics, weights)
+    values, stats = measure(made, task, cells, texts, metrics, weights)
     compared = Comparison(made, task, ids, [c for c in cells if c.name in stats], stats, METRICS)
-    result["comparison"] = compared.result(weights, task_resamples(made, task, sorted(ids)[1::2], "half"))
-    return without_nan(result), stats
+    halves = task_resamples(made, task, sorted(ids)[1::2], "half")
+    measured = Measured(
+        task=TASK, examples=ids, metrics=describe(made, task, metrics), cells=values, recovery=[], identity=[],
+        gates=[], likelihood=[], comparison=compared.result(weights, halves),
+    )  # fmt: skip
+    assert to_json(from_json(Measured, to_json(measured))) == to_json(measured)
+    return to_json(measured), stats
 
 
 def close(one: Any, two: Any, where: str = "") -> None:
@@ -122,16 +129,13 @@ def test_too_few_texts_are_missing_with_the_reason() -> None:
 def test_signatures_are_filled_in() -> None:
     """By the judge's opening, by how the task joins a text to its context, and by the language."""
     made = settings()
-    task, texts = made.tasks[TASK], made_up(made)
-    names = [METRICS[name] for name in ("perplexity", "bleu_2")]
-    cells, ids = all_cells(made, task), [f"{i:02}" for i in range(EXAMPLES)]
-    weights = task_resamples(made, task, ids)
-    result, _ = measure(made, task, ids, cells, texts, names, weights, opening="<|endoftext|>")
-    assert result["metrics"]["perplexity"]["signature"] == (
+    metrics = [METRICS[name] for name in ("perplexity", "bleu_2")]
+    about = describe(made, made.tasks[TASK], metrics, opening="<|endoftext|>")
+    assert about["perplexity"].signature == (
         'a space and the text given the turns, "A: …" or "B: …" a line, and "B:", tokenized apart'
         "|opening:<|endoftext|>|end token:no|pooled over texts|judge:gemma3|dtype:float32"
     )
-    assert "tok:13a" in result["metrics"]["bleu_2"]["signature"]
+    assert "tok:13a" in about["bleu_2"].signature
 
 
 def test_a_cell_of_empty_texts_is_missing_not_zero() -> None:
@@ -275,7 +279,7 @@ def test_a_token_that_ends_a_text_is_not_counted() -> None:
 
 
 def test_nan_is_never_written() -> None:
-    assert without_nan({"a": [math.nan, 1.0, {"b": math.inf}]}) == {"a": [None, 1.0, {"b": None}]}
+    assert to_json({"a": [math.nan, 1.0, {"b": math.inf}]}) == {"a": [None, 1.0, {"b": None}]}
 
 
 def test_weights_that_are_drawn_anew_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

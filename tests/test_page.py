@@ -17,7 +17,7 @@ from random_routing.report.page.contours import contours
 from random_routing.runs.cell_files import write_cell
 from random_routing.settings import parse_settings
 from tests import synthetic
-from tests.pages import ABOUT, COSTS, HOSTILE, made_page, made_samples
+from tests.pages import ABOUT, COSTS, HOSTILE, made_page, made_results
 
 
 def data_of(text: str) -> dict[str, Any]:
@@ -131,9 +131,7 @@ def test_contours_are_left_out_where_r_is_a_mean_and_lambda_says_what_it_weighs(
     values["variants"]["uniform"]["q_schedule"] = "explore_first"
     values["lambda_means"] = "exploit"
     settings = parse_settings(values)
-    measured = {task: synthetic.whole(task, settings) for task in settings.tasks}
-    texts = {task: made_samples(found) for task, found in measured.items()}
-    html = page(settings, measured, texts, COSTS, ABOUT)
+    html = page(settings, *made_results(settings), COSTS, ABOUT)
     variants = {one["name"]: one for one in data_of(html)["tasks"]["textgen"]["variants"]}
     assert not variants["uniform"]["contours"] and variants["plausible"]["contours"]
     assert "r = 1 − (1−q)λ is constant" in html and data_of(html)["means"] == "weight of the model"
@@ -166,7 +164,5 @@ def test_a_page_of_a_task_without_routes_or_texts() -> None:
     values["variants"] = {"uniform": values["variants"]["uniform"]}
     values["tune"]["variants"] = ["uniform"]
     settings = parse_settings(values)
-    measured = {task: synthetic.whole(task, settings) for task in settings.tasks}
-    texts = {task: made_samples(found) for task, found in measured.items()}
-    text = page(settings, measured, texts, COSTS, ABOUT)
+    text = page(settings, *made_results(settings), COSTS, ABOUT)
     assert all(not task["matched"] for task in data_of(text)["tasks"].values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import struct
 from pathlib import Path
@@ -12,10 +13,13 @@ import pytest
 
 from pipeline import plot, summarize
 from random_routing.errors import PipelineError
+from random_routing.files import write_json
 from random_routing.report import choose, names
-from random_routing.report.figures import heatmap, labels, style, tuning
-from random_routing.report.figures import routes as routing
-from random_routing.report.tables.cells import Row
+from random_routing.report.figures import heatmap, labels, routes, style, tuning
+from random_routing.report.results import read_results
+from random_routing.results.measured import CellValues, GateRate
+from random_routing.results.records import from_json
+from random_routing.results.tuned import Tuned
 from random_routing.settings import Base, Route, Variant, load_settings
 from tests import synthetic
 
@@ -28,7 +32,8 @@ def run(folder: Path, raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> d
     synthetic.project(folder, raw)
     monkeypatch.chdir(folder)
     summarize.main([])
-    plot.figures(load_settings())
+    settings = load_settings()
+    plot.figures(settings, read_results(settings.tasks))
     return {path.name: path.read_bytes() for path in sorted(Path("reports/plots").glob("*.png"))}
 
 
@@ -99,29 +104,33 @@ def test_one_cell_and_no_baselines(
     assert len(found) == (7 if grid["q"] == [0.1] else 5)  # nothing to say of routes that no cell takes
 
 
-def test_missing_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_no_stage_wrote_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synthetic.project(tmp_path, only("textgen"))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PipelineError, match="run the stage summarize first"):
-        plot.figures(load_settings())
+    for wrong in ({"task": "textgen"}, [], "text", None):
+        write_json("data/metrics/textgen.json", wrong)
+        with pytest.raises(
+            PipelineError, match=r"^data/metrics/textgen\.json: not as .* run dvc repro evaluate@textgen$"
+        ):
+            plot.main([])
 
 
-def cells(pairs: list[tuple[float, float]], decoders: list[str]) -> list[Row]:
+def cells(pairs: list[tuple[float, float]], decoders: list[str]) -> list[CellValues]:
     return [
-        Row("textgen", f"{q}-{lam}", "routing", "v", q, lam, "explore", 1 - (1 - q) * (1 - lam), 0, d, 2, 1)
+        CellValues(f"{q}-{lam}", "routing", "v", q, lam, 1 - (1 - q) * (1 - lam), 0, d, 2, 1, {})
         for (q, lam), d in zip(pairs, decoders, strict=True)
     ]
 
 
 def test_lines_of_a_variant() -> None:
     rows = cells([(0, 0), (0, 0.5), (0.5, 0), (0.5, 0.5)], ["a", "b", "b", "d"])
-    (line,) = choose.lines(rows, ONE_KNOB)
+    (line,) = choose.lines(rows, ONE_KNOB, "explore")
     assert [row.r for row in line.rows] == [0, 0.5, 0.75]  # (0, ½) and (½, 0) are one decoder
     rows = cells([(0, 0), (0, 0.5), (0.5, 0), (0.5, 0.5)], ["a", "b", "c", "d"])
-    q_alone, lambda_alone = choose.lines(rows, TWO_KNOBS)
+    q_alone, lambda_alone = choose.lines(rows, TWO_KNOBS, "explore")
     assert [(q_alone.knob, row.decoder) for row in q_alone.rows] == [("q", "a"), ("q", "c")]
     assert [(lambda_alone.knob, row.decoder) for row in lambda_alone.rows] == [("λ", "a"), ("λ", "b")]
-    (loose,) = choose.lines(rows[3:], TWO_KNOBS)  # no zero in the grid: nothing to connect
+    (loose,) = choose.lines(rows[3:], TWO_KNOBS, "explore")  # no zero in the grid: nothing to connect
     assert loose.knob == ""
 
 
@@ -162,33 +171,37 @@ def test_the_heat_map_says_when_q_and_lambda_are_one_knob() -> None:
 
 def test_a_law_that_gives_no_random_step() -> None:
     """A schedule that starts at 0 before a gate that is counted at the first token."""
-    counted = {"variant": "v", "route": "q", "observed": "0", "lo": "0", "hi": "0.1"}
-    gates = [counted | {"expected": expected} for expected in ("0.0", "", "0.2")]
-    left = routing.draw(gates, [], {"v": ONE_KNOB}).axes[0]
+    gates = [
+        GateRate("c", "v", "q", "token", 10, 0, share, 0.0, 0.0, 0.1) for share in (0.0, math.nan, 0.2)
+    ]
+    figure = routes.draw(gates, [], {"v": ONE_KNOB})
+    assert figure is not None
+    left = figure.axes[0]
     assert len(left.containers) == 1  # nothing can be said of nothing
 
 
 @pytest.mark.parametrize(
-    ("routes", "marks"),
+    ("there", "marks"),
     [
         (["q", "λ", "random, by r"], ["q-route, or random, by r", "λ-route"]),
         (["q", "λ"], ["q-route", "λ-route"]),
         (["random, by r"], ["random, by r"]),
     ],
 )
-def test_the_legend_names_the_routes_that_there_are(routes: list[str], marks: list[str]) -> None:
-    counted = {"variant": "v", "observed": "0.1", "expected": "0.1", "lo": "0", "hi": "0.2"}
-    figure = routing.draw([counted | {"route": route} for route in routes], [], {"v": ONE_KNOB})
+def test_the_legend_names_the_routes_that_there_are(there: list[str], marks: list[str]) -> None:
+    gates = [GateRate("c", "v", route, "token", 10, 1, 0.1, 0.1, 0.0, 0.2) for route in there]
+    figure = routes.draw(gates, [], {"v": ONE_KNOB})
+    assert figure is not None
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["v", *marks]
     points: list[Any] = list(figure.axes[0].containers)
     filled = [point.lines[0].get_markerfacecolor() != "white" for point in points]
-    assert filled == [route != "λ" for route in routes]
+    assert filled == [route != "λ" for route in there]
 
 
 def test_a_search_beside_a_grid_without_rewards() -> None:
     found = synthetic.tuned("textgen", load_settings())
     for cell in found["grid"]["cells"]:
         cell["reward"] = None
-    figure = tuning.draw(found)
+    figure = tuning.draw(from_json(Tuned, found))
     assert figure is not None
     figure.savefig(io.BytesIO())

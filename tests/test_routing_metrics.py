@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from random_routing.errors import PipelineError
 from random_routing.law.cells import Cell, routing_cells
 from random_routing.metrics.base import CellTexts
 from random_routing.resampling.weights import resample_weights
+from random_routing.results.measured import Identity
 from random_routing.scoring.gate_rates import gate_rates, identity
 from random_routing.scoring.recovery import LAGS, Judged, by_character, by_token, isolated, recovery
 from random_routing.settings import BY_R, Settings, parse_settings
@@ -45,20 +47,20 @@ def test_gate_rates_by_hand() -> None:
     one = settings()
     cells = routing_cells(one, one.tasks["textgen"])
     found = gate_rates(one.variants, cells, some(cells, texts([[0, 1, 0, 2], [1, 0]])), 8, 0.95)
-    by_cell = {(record["cell"], record["route"]): record for record in found}
+    by_cell = {(record.cell, record.route): record for record in found}
     assert {route for cell, route in by_cell if "uniform" in cell} == {
         "random, by r"
     }  # neither q nor λ: one gate
     # plausible, q = λ = 0.1: two of six steps on the q-route, one on the λ-route
     record = by_cell["routing-plausible-q0.1-l0.1", "q"]
-    assert (record["steps"], record["opened"], record["expected"]) == (6, 2, pytest.approx(0.1))
+    assert (record.steps, record.opened, record.expected) == (6, 2, pytest.approx(0.1))
     # Clopper & Pearson for 2 of 6: 0.0433 to 0.7772
-    assert (record["lo"], record["hi"]) == (
+    assert (record.lo, record.hi) == (
         pytest.approx(0.04327, abs=1e-4),
         pytest.approx(0.77722, abs=1e-4),
     )
-    assert by_cell["routing-plausible-q0.1-l0.1", "λ"]["expected"] == pytest.approx(0.09)
-    assert by_cell["routing-uniform-q0.1-l0.1", BY_R]["expected"] == pytest.approx(0.19)  # one gate decides
+    assert by_cell["routing-plausible-q0.1-l0.1", "λ"].expected == pytest.approx(0.09)
+    assert by_cell["routing-uniform-q0.1-l0.1", BY_R].expected == pytest.approx(0.19)  # one gate decides
     assert ("routing-uniform-q0.1-l0.1", "λ") not in by_cell
     assert not any(cell == "routing-uniform-q0-l0" for cell, _ in by_cell)
     assert ("routing-uniform-q0-l0.1", BY_R) in by_cell and ("routing-uniform-q0.1-l0", BY_R) not in by_cell
@@ -73,7 +75,7 @@ def test_expected_shares_follow_the_schedule_and_the_lengths() -> None:
     one = parse_settings(values)
     cells = routing_cells(one, one.tasks["textgen"])
     (record,) = gate_rates(one.variants, cells, some(cells, texts([[0, 0, 0], [0]])), 8, 0.95)
-    assert record["expected"] == pytest.approx((0.4 * 2 + 0.2 + 0.0) / 4)  # steps 0, 1, 2 and step 0 again
+    assert record.expected == pytest.approx((0.4 * 2 + 0.2 + 0.0) / 4)  # steps 0, 1, 2 and step 0 again
 
 
 def gated(**changes: Any) -> tuple[Settings, list[Cell]]:
@@ -89,34 +91,32 @@ def test_lasting_gates_are_counted_at_the_first_token_of_each_text() -> None:
     """A random route does not end a text, so texts on one are longer: of all steps they have too many."""
     one, cells = gated(q_gate="sequence")
     q, lam = gate_rates(one.variants, cells, some(cells, texts([[1] * 8, [0], [0], [2, 0]])), 8, 0.95)
-    assert (q["steps"], q["opened"], q["expected"]) == (4, 1, pytest.approx(0.2))
-    assert (lam["steps"], lam["opened"], lam["expected"]) == (4, 1, pytest.approx(0.8 * 0.3))
+    assert (q.steps, q.opened, q.expected) == (4, 1, pytest.approx(0.2))
+    assert (lam.steps, lam.opened, lam.expected) == (4, 1, pytest.approx(0.8 * 0.3))
 
 
 def test_gates_of_one_entropy_are_not_independent() -> None:
     one, cells = gated(q_gate="entropy", lambda_gate="entropy")
     q, lam = gate_rates(one.variants, cells, some(cells, texts([[1, 2, 0]])), 8, 0.95)
-    assert q["expected"] == pytest.approx(0.2) and lam["expected"] is None and lam["opened"] == 1
+    assert q.expected == pytest.approx(0.2) and math.isnan(lam.expected) and lam.opened == 1
 
 
 def test_a_law_that_collapses_on_a_grid_without_equal_rates() -> None:
     one, cells = gated(lambda_route="uniform")
     (record,) = identity(one, cells, some(cells, texts([[0]])))
-    assert record["collapses"] and "no two cells of equal r" in record["why"]
+    assert record.collapses and "no two cells of equal r" in record.why
 
 
 def test_the_identity_is_checked_to_the_byte() -> None:
     one = settings()
     cells = routing_cells(one, one.tasks["textgen"])
     found = identity(one, cells, some(cells, texts([[0, 1], [1]])))
-    assert [record["variant"] for record in found] == ["uniform", "plausible"]
-    assert found[0]["cells"] == ["routing-uniform-q0-l0.1", "routing-uniform-q0.1-l0"]
-    assert found[0]["same_bytes"] and found[0]["r"] == 0.1
-    assert found[1] == {
-        "variant": "plausible",
-        "collapses": False,
-        "why": "q and λ are separate knobs: different routes",
-    }
+    assert [record.variant for record in found] == ["uniform", "plausible"]
+    assert found[0].cells == ("routing-uniform-q0-l0.1", "routing-uniform-q0.1-l0")
+    assert found[0].same_bytes and found[0].r == 0.1
+    assert found[1] == Identity(
+        variant="plausible", collapses=False, why="q and λ are separate knobs: different routes"
+    )
     broken = some(cells, texts([[0, 1], [1]]))
     broken["routing-uniform-q0.1-l0"] = texts([[0, 1], [0]])
     with pytest.raises(PipelineError, match=r"l0\.1 and routing-uniform-q0\.1-l0 have the same law"):
@@ -134,8 +134,8 @@ def test_under_independent_noise_the_law_is_compared() -> None:
         return replace(texts([[0]] * 200), model_logprobs=log_probs)
 
     alike = {one.name: made(0.0) for one in cells}
-    assert identity(one, cells, alike)[0]["p_value"] > 1e-4
-    assert identity(one, cells, alike | {"routing-uniform-q0.1-l0": made(0.3)})[0]["p_value"] < 1e-4
+    assert identity(one, cells, alike)[0].p_value > 1e-4
+    assert identity(one, cells, alike | {"routing-uniform-q0.1-l0": made(0.3)})[0].p_value < 1e-4
 
 
 def test_isolated_random_tokens() -> None:
@@ -196,12 +196,12 @@ def test_recovery_by_hand() -> None:
     judged = Judged(tokenizer, tokenizer, TASKS["textgen"], [()] * 3)
     found = recovery(cells, made, judged, resample_weights(3, 100, 1), 0.95)
     # three decoders have routes, with the same texts; all lags are of the same events
-    assert [record["lag"] for record in found] == list(LAGS)
-    assert [record["events"] for record in found] == [6] * 4
-    assert [record["after"] for record in found] == [-7.5, -5.5, -3.5, -2.5]
-    assert [record["control"] for record in found] == [-1.5] * 4
-    assert [record["difference"] for record in found] == [-6.0, -4.0, -2.0, -1.0]
-    assert all(record["lo"] <= record["difference"] <= record["hi"] for record in found)
+    assert [record.lag for record in found] == list(LAGS)
+    assert [record.events for record in found] == [6] * 4
+    assert [record.after for record in found] == [-7.5, -5.5, -3.5, -2.5]
+    assert [record.control for record in found] == [-1.5] * 4
+    assert [record.difference for record in found] == [-6.0, -4.0, -2.0, -1.0]
+    assert all(record.lo <= record.difference <= record.hi for record in found)
 
 
 def test_a_variant_without_an_unrouted_cell_has_no_recovery() -> None:

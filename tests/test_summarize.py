@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,41 +12,42 @@ import pytest
 
 from pipeline import summarize
 from random_routing.errors import PipelineError
-from random_routing.report.tables.cells import Row, Value, from_csv, rows_of, to_csv
+from random_routing.report.tables.cells import to_csv
 from random_routing.report.tables.summary import summarize_task
+from random_routing.results.compared import Best, Compared, Hypervolume
+from random_routing.results.measured import NAN, CellValues, Measured, Value
 from random_routing.settings import Base, Route, Variant
 from tests import synthetic
 
-NAN = math.nan
 UNIFORM = {"v": Variant(Base(), Route("uniform"), Route("uniform"))}
 
 
-def cell(name: str, family: str, **values: Any) -> dict[str, Any]:
-    about = {"variant": "", "q": None, "lambda": None, "r": None, "setting": None, "decoder": name}
-    return {"cell": name, "family": family, "examples": 64, "samples": 1, "metrics": {}, **about, **values}
+def cell(name: str, family: str, metrics: dict[str, Value], **given: Any) -> CellValues:
+    about = {"variant": "", "q": NAN, "lam": NAN, "r": NAN, "setting": NAN, "decoder": name}
+    return CellValues(
+        cell=name, family=family, examples=64, samples=1, metrics=metrics, **{**about, **given}
+    )
 
 
-def row(
-    family: str, diversity: float, quality: float, r: float = math.nan, setting: float = math.nan
-) -> Row:
-    """A row of a variant `v` at (q = r, λ = 0), or of a baseline."""
-    name = f"{family}-{r}-{setting}"
-    metrics = {"distinct_2": Value(diversity), "bleu": Value(quality), "perplexity": Value(quality)}
-    routing = family == "routing"
-    variant, lam = ("v", 0.0) if routing else ("", math.nan)
-    return Row("translation", name, family, variant, r, lam, "", r, setting, name, 2, 1, metrics)
+def row(family: str, diversity: float, quality: float, r: float = NAN, setting: float = NAN) -> CellValues:
+    """A cell of a variant `v` at (q = r, λ = 0), or of a baseline."""
+    metrics = {
+        "distinct_2": Value(diversity, NAN, NAN), "bleu": Value(quality, NAN, NAN),
+        "perplexity": Value(quality, NAN, NAN),
+    }  # fmt: skip
+    variant, lam = ("v", 0.0) if family == "routing" else ("", NAN)
+    return cell(
+        f"{family}-{r}-{setting}", family, metrics, variant=variant, q=r, lam=lam, r=r, setting=setting
+    )
 
 
 def test_csv_of_two_cells_is_exactly_this() -> None:
-    routed = cell("routing-v-q0.03-l0.1", "routing", variant="v", q=0.03, r=0.127, **{"lambda": 0.1})
-    routed["metrics"] = {"bleu": {"value": 100 / 3, "lo": 1234567.0, "hi": 0.00001234567}}
-    top_k = cell("top_k-50", "top_k", setting=50.0)
-    top_k["metrics"] = {
-        "bleu": {"value": None, "lo": None, "hi": None},
-        "empty": {"value": 0.0, "lo": 0.0, "hi": 0.5},
-    }
-    rows = rows_of({"task": "translation", "cells": [routed, top_k]}, "exploit")
-    assert to_csv(rows, ["empty", "bleu"]) == (
+    numbers = {"bleu": Value(100 / 3, 1234567.0, 0.00001234567)}
+    routed = cell("routing-v-q0.03-l0.1", "routing", numbers, variant="v", q=0.03, lam=0.1, r=0.127)
+    numbers = {"bleu": Value(NAN, NAN, NAN, "no text"), "empty": Value(0.0, 0.0, 0.5)}
+    top_k = cell("top_k-50", "top_k", numbers, setting=50.0)
+    measured = replace(MEASURED, cells=[routed, top_k])
+    assert to_csv([measured], ["empty", "bleu"], "exploit") == (
         "task,cell,family,variant,q,lambda,lambda_means,r,setting,decoder,examples,samples,"
         "empty,empty_lo,empty_hi,bleu,bleu_lo,bleu_hi\n"
         "translation,routing-v-q0.03-l0.1,routing,v,0.03,0.1,exploit,0.127,,routing-v-q0.03-l0.1,64,1,"
@@ -55,25 +56,15 @@ def test_csv_of_two_cells_is_exactly_this() -> None:
     )
 
 
-def test_csv_reads_back_as_it_was_written() -> None:
-    rows = rows_of({"task": "textgen", "cells": [cell("a,b", "eta", setting=0.25)]}, "explore")
-    text = to_csv(rows, ["bleu"])
-    assert to_csv(from_csv(text, "x.csv"), ["bleu"]) == text
-
-
-def test_broken_csv_is_named() -> None:
-    with pytest.raises(PipelineError, match=r"x\.csv: has no column cell"):
-        from_csv("task\ntextgen\n", "x.csv")
-    text = to_csv(rows_of({"task": "textgen", "cells": [cell("a", "eta", setting=0.5)]}, "explore"), [])
-    with pytest.raises(PipelineError, match=r"x\.csv, line 2: .*'high'"):
-        from_csv(text.replace("0.5", "high"), "x.csv")
-
-
-COMPARED: dict[str, Any] = {
-    "quality": "bleu",
-    "best": {"cell": "routing-v-q0.1-l0", "difference": 0.0123456789, "lo": -0.1, "hi": 0.2},
-    "hypervolume": [{"family": "temperature", "ratio": 1.0}, {"family": "routing", "ratio": 0.5}],
-}
+COMPARED = Compared(
+    diversity="ead_2", quality="bleu", correction="holm", matched=[], against_base=[], front=[],
+    hypervolume=[Hypervolume("temperature", 1, 1, 1, 1.0), Hypervolume("routing", 1, 1, 1, 0.5)],
+    best=Best(cell="routing-v-q0.1-l0", difference=0.0123456789, lo=-0.1, hi=0.2, p=0.5),
+)  # fmt: skip
+MEASURED = Measured(
+    task="translation", examples=["a"], metrics={}, cells=[], recovery=[], identity=[], gates=[], likelihood=[],
+    comparison=COMPARED,
+)  # fmt: skip
 
 
 def test_the_numbers_of_a_task() -> None:
@@ -84,10 +75,11 @@ def test_the_numbers_of_a_task() -> None:
 
 
 def test_missing_numbers_are_left_out() -> None:
-    nothing: dict[str, Any] = {"quality": "bleu", "best": None, "hypervolume": []}
+    nothing = replace(COMPARED, best=None, hypervolume=[])
     assert summarize_task([row("human", 0.9, 100.0)], nothing, UNIFORM) == {}
-    missing = {**COMPARED, "best": {**COMPARED["best"], "lo": None}}
-    assert "gain_lo" not in summarize_task([], missing, UNIFORM)
+    assert COMPARED.best is not None
+    no_interval = replace(COMPARED, best=replace(COMPARED.best, lo=NAN))
+    assert "gain_lo" not in summarize_task([], no_interval, UNIFORM)
 
 
 def run(folder: Path, raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, float]]:

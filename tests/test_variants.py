@@ -162,7 +162,7 @@ def test_gates_of_the_finished_texts_open_at_their_rate(work: Path) -> None:
     settings, task, cells, texts = finished_texts(work, values(examples=20))
     with_token_gates = [cell for cell in cells if cell.variant in ("corpus", "heads")]
     for record in gate_rates(settings.variants, with_token_gates, texts, task.max_new_tokens, 1 - 1e-6):
-        assert record["lo"] <= record["expected"] <= record["hi"], record
+        assert record.lo <= record.expected <= record.hi, record
 
 
 def test_cells_of_equal_rate_agree_under_independent_noise(work: Path) -> None:
@@ -174,8 +174,8 @@ def test_cells_of_equal_rate_agree_under_independent_noise(work: Path) -> None:
     one, other = texts["routing-uniform-q0.3-l0"], texts["routing-uniform-q0-l0.3"]
     assert one.token_ids != other.token_ids
     found = identity(settings, cells, texts)
-    assert [record["variant"] for record in found if record["collapses"]] == ["uniform", "epsilon-greedy"]
-    assert all(record["p_value"] > 1e-4 for record in found if record["collapses"])
+    assert [record.variant for record in found if record.collapses] == ["uniform", "epsilon-greedy"]
+    assert all(record.p_value > 1e-4 for record in found if record.collapses)
 
 
 def test_frequencies_are_those_of_the_references(work: Path) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from random_routing.report.tables.cells import Row
+from random_routing.results.measured import CellValues
 from random_routing.settings import Base, Variant
 
 # The first of each that the table holds is used, so that any metric may be switched off.
@@ -25,7 +25,7 @@ QUALITY = {
 }
 
 
-def pick(names: Sequence[str], rows: Sequence[Row]) -> str | None:
+def pick(names: Sequence[str], rows: Sequence[CellValues]) -> str | None:
     """The first metric that any cell but the human one has a value of."""
     for name in names:
         if any(row.family != "human" and not math.isnan(row.get(name).value) for row in rows):
@@ -33,31 +33,31 @@ def pick(names: Sequence[str], rows: Sequence[Row]) -> str | None:
     return None
 
 
-def variants_in(rows: Sequence[Row]) -> dict[str, list[Row]]:
+def variants_in(rows: Sequence[CellValues]) -> dict[str, list[CellValues]]:
     """Variant → its routing rows, in the table's order."""
-    found: dict[str, list[Row]] = {}
+    variants: dict[str, list[CellValues]] = {}
     for row in rows:
         if row.family == "routing":
-            found.setdefault(row.variant, []).append(row)
-    return found
+            variants.setdefault(row.variant, []).append(row)
+    return variants
 
 
-def baselines_in(rows: Sequence[Row]) -> dict[str, list[Row]]:
+def baselines_in(rows: Sequence[CellValues]) -> dict[str, list[CellValues]]:
     """Baseline family → its rows in the order of their setting."""
-    found: dict[str, list[Row]] = {}
+    families: dict[str, list[CellValues]] = {}
     for row in rows:
         if row.family not in ("routing", "human"):
-            found.setdefault(row.family, []).append(row)
-    return {family: sorted(members, key=lambda row: row.setting) for family, members in found.items()}
+            families.setdefault(row.family, []).append(row)
+    return {family: sorted(members, key=lambda row: row.setting) for family, members in families.items()}
 
 
-def human_in(rows: Sequence[Row]) -> Row | None:
+def human_in(rows: Sequence[CellValues]) -> CellValues | None:
     return next((row for row in rows if row.family == "human"), None)
 
 
-def distinct(rows: Sequence[Row]) -> list[Row]:
+def distinct(rows: Sequence[CellValues]) -> list[CellValues]:
     """One row a distinct decoder, in the order of r."""
-    first: dict[str, Row] = {}
+    first: dict[str, CellValues] = {}
     for row in rows:
         first.setdefault(row.decoder, row)
     return sorted(first.values(), key=lambda row: row.r)
@@ -68,15 +68,15 @@ class Line:
     """Rows of a variant that differ in one knob. knob: "r", "q", "λ"; "" where nothing connects them."""
 
     knob: str
-    rows: tuple[Row, ...]
+    rows: tuple[CellValues, ...]
 
 
-def lines(rows: Sequence[Row], variant: Variant) -> list[Line]:
+def lines(rows: Sequence[CellValues], variant: Variant, lambda_means: str) -> list[Line]:
     """A collapsing variant is one line over r; else q alone (no λ-route) and λ alone (q = 0)."""
     if variant.collapses:
         return [Line("r", tuple(distinct(rows)))]
-    never = {"explore": 0.0, "exploit": 1.0}  # the λ at which its route is never taken
-    q_alone = distinct([row for row in rows if row.lam == never[row.lambda_means]])
+    never = {"explore": 0.0, "exploit": 1.0}[lambda_means]  # the λ at which its route is never taken
+    q_alone = distinct([row for row in rows if row.lam == never])
     lambda_alone = distinct([row for row in rows if row.q == 0])
     if len(q_alone) == len(lambda_alone) == 1:  # both are the base decoder alone
         return [Line("r", tuple(q_alone))]
@@ -86,7 +86,7 @@ def lines(rows: Sequence[Row], variant: Variant) -> list[Line]:
     return edges or [Line("", tuple(distinct(rows)))]
 
 
-def plain(rows: Sequence[Row], variants: dict[str, Variant], base: Base) -> Row | None:
+def plain(rows: Sequence[CellValues], variants: dict[str, Variant], base: Base) -> CellValues | None:
     """The row of a base decoder without routes: a baseline, or the variant that routes on it."""
     for row in rows:
         greedy = row.family == "greedy" and base.greedy

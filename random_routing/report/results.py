@@ -1,15 +1,20 @@
-"""What the report is made of: a task's metrics, and under `tune` what tuning found (None: switched off)."""
+"""What the report is made of: all that was found of a task."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
 
-from random_routing.files import read_json
+from random_routing.results.measured import Measured, read_measured
+from random_routing.results.tuned import Tuned, read_tuned
 
 
-def read_measured(tasks: Iterable[str]) -> dict[str, dict[str, Any]]:
-    return {
-        task: {**read_json(f"data/metrics/{task}.json"), "tune": read_json(f"data/tune/{task}.json")}
-        for task in tasks
-    }
+@dataclass(frozen=True)
+class Results:
+    measured: Measured
+    tuned: Tuned | None  # None: switched off
+
+
+def read_results(tasks: Iterable[str]) -> dict[str, Results]:
+    """Task → results. Raises `PipelineError` naming a file that is missing or another's."""
+    return {task: Results(read_measured(task), read_tuned(task)) for task in tasks}

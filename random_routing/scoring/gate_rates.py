@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from scipy import stats
@@ -13,6 +13,7 @@ from random_routing.law.cells import Cell, Decoder, step_rates
 from random_routing.law.origin import Origin
 from random_routing.metrics.base import CellTexts
 from random_routing.metrics.ragged import equal
+from random_routing.results.measured import NAN, GateRate, Identity
 from random_routing.settings import BY_R, Settings, Variant
 
 
@@ -27,13 +28,13 @@ def gate_rates(
     texts: Mapping[str, CellTexts],
     steps: int,
     confidence: float,
-) -> list[dict[str, Any]]:
+) -> list[GateRate]:
     """A record for each route of each decoder with routes: steps, how many took it, expected share.
 
     `route`: as in `route_names`.
     The interval is the exact binomial one (Clopper & Pearson 1934). Under `span` and `sequence` gates
     only the first token of each text counts: the others are not independent of it, and texts on a
-    random route are longer, because it does not end them. `expected` is None where the law gives no
+    random route are longer, because it does not end them. `expected` is NaN where the law gives no
     number.
     """
     records = []
@@ -48,20 +49,9 @@ def gate_rates(
                 continue
             opened = sum(int((values == origin).sum()) for values in routes)
             interval = stats.binomtest(opened, total).proportion_ci(confidence, "exact")
-            records.append(
-                {
-                    "cell": cell.name,
-                    "variant": cell.variant,
-                    "route": name,
-                    "gate": gates[origin].kind,
-                    "steps": total,
-                    "opened": opened,
-                    "expected": expected[origin],
-                    "observed": opened / total,
-                    "lo": float(interval.low),
-                    "hi": float(interval.high),
-                }
-            )
+            about = (cell.name, cell.variant, name, gates[origin].kind)
+            rates = (expected[origin], opened / total, float(interval.low), float(interval.high))
+            records.append(GateRate(*about, total, opened, *rates))
     return records
 
 
@@ -74,27 +64,25 @@ def _one_each(cells: Sequence[Cell]) -> list[Cell]:
     return list(first.values())
 
 
-def _expected(decoder: Decoder, routes: Sequence[np.ndarray], steps: int) -> dict[Origin, float | None]:
+def _expected(decoder: Decoder, routes: Sequence[np.ndarray], steps: int) -> dict[Origin, float]:
     """Share of steps on each route by the law, over the steps that were made.
 
-    None for mixing before a truncation, which decides how much of δ is left, and for the λ-route where
+    NaN for mixing before a truncation, which decides how much of δ is left, and for the λ-route where
     both gates follow the same entropy, so that neither is independent of the other. An entropy gate's
     share is the one that it is calibrated for, on texts without routes.
     """
     if decoder.mix == "before":
-        return {Origin.Q: None, Origin.LAMBDA: None}
+        return {Origin.Q: NAN, Origin.LAMBDA: NAN}
     made = np.zeros(steps)  # how many texts have a step t
     for values in routes:
         made[: len(values)] += 1
     made /= max(made.sum(), 1)
     q, lam = step_rates(decoder, decoder.q, decoder.lam, steps).values()
     both = decoder.q_gate.kind == decoder.lambda_gate.kind == "entropy"
-    return {Origin.Q: float(made @ q), Origin.LAMBDA: None if both else float(made @ ((1 - q) * lam))}
+    return {Origin.Q: float(made @ q), Origin.LAMBDA: NAN if both else float(made @ ((1 - q) * lam))}
 
 
-def identity(
-    settings: Settings, cells: Sequence[Cell], texts: Mapping[str, CellTexts]
-) -> list[dict[str, Any]]:
+def identity(settings: Settings, cells: Sequence[Cell], texts: Mapping[str, CellTexts]) -> list[Identity]:
     """Cells of equal r: under common noise the same bytes, under independent noise the same in law.
 
     A record for each group of at least two cells of a variant whose law collapses, and one for each
@@ -105,25 +93,24 @@ def identity(
     """
     records = []
     for name, variant in settings.variants.items():
-        own = [cell for cell in cells if cell.variant == name]
+        of_variant = [cell for cell in cells if cell.variant == name]
         if not variant.collapses:
             why = f"q and λ are separate knobs: {_why(variant)}"
-            records.append({"variant": name, "collapses": False, "why": why})
+            records.append(Identity(variant=name, collapses=False, why=why))
             continue
-        rates = sorted({cell.r for cell in own if cell.r is not None})
-        groups = {rate: [cell.name for cell in own if cell.r == rate] for rate in rates}
+        rates = sorted({cell.r for cell in of_variant if cell.r is not None})
+        groups = {rate: [cell.name for cell in of_variant if cell.r == rate] for rate in rates}
         groups = {rate: group for rate, group in groups.items() if len(group) > 1}
         if not groups:
             why = "only r counts; its grid has no two cells of equal r"
-            records.append({"variant": name, "collapses": True, "why": why})
+            records.append(Identity(variant=name, collapses=True, why=why))
         for rate, group in groups.items():
-            record: dict[str, Any] = {"variant": name, "collapses": True, "r": rate, "cells": group}
+            record = Identity(variant=name, collapses=True, r=rate, cells=tuple(group))
             if settings.coupling == "common":
-                _same_bytes(group, texts)
-                record["same_bytes"] = True
+                _check_same_bytes(group, texts)
+                records.append(replace(record, same_bytes=True))
             else:
-                record["p_value"] = _same_law(texts[cell] for cell in group)
-            records.append(record)
+                records.append(replace(record, p_value=_same_law(texts[cell] for cell in group)))
     return records
 
 
@@ -140,7 +127,7 @@ def _why(variant: Variant) -> str:
     return ", ".join(reasons)
 
 
-def _same_bytes(group: Sequence[str], texts: Mapping[str, CellTexts]) -> None:
+def _check_same_bytes(group: Sequence[str], texts: Mapping[str, CellTexts]) -> None:
     first = texts[group[0]]
     for name in group[1:]:
         other = texts[name]

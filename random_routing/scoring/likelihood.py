@@ -30,6 +30,7 @@ from random_routing.models.memory import Memory, Warn, within
 from random_routing.models.network import LanguageModel
 from random_routing.resampling.intervals import percentile_interval, sampled
 from random_routing.resampling.weights import Weights, resampled_sums
+from random_routing.results.measured import CurvePoint, Likelihood
 from random_routing.runs.plan import Plan
 from random_routing.runs.prompts import by_padded_length, padded_length
 from random_routing.runs.recheck import Sample
@@ -163,10 +164,11 @@ class HumanProbabilities:
 
 def likelihood_curve(
     p: np.ndarray, mass: np.ndarray, lengths: np.ndarray, weights: Weights, confidence: float
-) -> dict[str, Any]:
+) -> Likelihood:
     """Mean log-likelihood of a token (nats) at every rate of `RATES`, and the rate that maximises it.
 
-    p, mass: (texts, T) of a law; lengths: (texts,); weights: (B, texts). −inf where a text is impossible.
+    p, mass: (texts, T) of a law, whose variant and route the caller names; lengths: (texts,); weights: (B, texts).
+    −inf where a text is impossible.
     """
     real = np.arange(p.shape[1]) < lengths[:, None]
     with np.errstate(divide="ignore"):
@@ -176,14 +178,13 @@ def likelihood_curve(
     known = np.flatnonzero(np.isfinite(sums).all(0))
     stats = [np.stack([sums[:, i], lengths], axis=1) for i in known]
     curve = []
-    for i, own, drawn_sums in zip(known, stats, resampled_sums(weights, stats), strict=True):
-        found = sampled(own, drawn_sums, ratio)
-        low, high = found.interval(confidence)
-        curve.append({"r": float(RATES[i]), "value": found.value, "lo": low, "hi": high})
+    for i, of_rate, drawn_sums in zip(known, stats, resampled_sums(weights, stats), strict=True):
+        mean = sampled(of_rate, drawn_sums, ratio)
+        curve.append(CurvePoint(float(RATES[i]), mean.value, *mean.interval(confidence)))
     drawn = np.where(np.isfinite(sums), sums, -1e9)
     best = RATES[np.argmax(weights @ drawn, axis=1)]
     low, high = percentile_interval(best, confidence, len(p))
-    return {"curve": curve, "best_r": float(RATES[drawn.sum(0).argmax()]), "best_lo": low, "best_hi": high}
+    return Likelihood("", "", curve, float(RATES[drawn.sum(0).argmax()]), low, high)
 
 
 def human_probabilities(
@@ -202,7 +203,7 @@ def _known(law: Law, tables: dict[Route, np.ndarray]) -> bool:
 
 def human_likelihood(
     probabilities: HumanProbabilities, plan: Plan, human: CellTexts, weights: Weights, settings: Settings
-) -> list[dict[str, Any]]:
+) -> list[Likelihood]:
     """A record for each variant and route with a closed form: its curve over r and the best r.
 
     human: a text an example of the plan, of which empty ones have no likelihood and are left out.
@@ -218,7 +219,7 @@ def human_likelihood(
         for n, law in enumerate(probabilities.laws)
     }
     return [
-        {"variant": variant, "route": knob, **curves[law]}
+        replace(curves[law], variant=variant, route=knob)
         for (variant, knob), law in laws_of(settings.variants).items()
         if law in curves
     ]

@@ -21,6 +21,7 @@ from random_routing.metrics.base import CellTexts, ratio
 from random_routing.models.tokens import continuation, encode_as_text, token_ends
 from random_routing.resampling.intervals import interval, paired_difference
 from random_routing.resampling.weights import Weights
+from random_routing.results.measured import Recovery
 from random_routing.tasks import TaskKind
 
 LAGS = (1, 2, 4, 8)
@@ -112,16 +113,18 @@ def recovery(
     judged: Judged,
     weights: Weights,
     confidence: float,
-) -> list[dict[str, Any]]:
+) -> list[Recovery]:
     """A record for each variant and lag, over all its decoders with routes; weights: (B, E) resamples.
 
     Variants without a cell that has no routes have nothing to be compared with, and are left out.
     """
     records = []
     for variant in dict.fromkeys(cell.variant for cell in cells if cell.variant):
-        own = [cell for cell in cells if cell.variant == variant]
-        plain = next((cell.name for cell in own if not (cell.decoder.q or cell.decoder.lam)), None)
-        routed = {cell.decoder: cell.name for cell in reversed(own) if cell.decoder.q or cell.decoder.lam}
+        of_variant = [cell for cell in cells if cell.variant == variant]
+        plain = next((cell.name for cell in of_variant if not (cell.decoder.q or cell.decoder.lam)), None)
+        routed = {
+            cell.decoder: cell.name for cell in reversed(of_variant) if cell.decoder.q or cell.decoder.lam
+        }
         if plain is None:
             continue
         control_texts = texts[plain]  # two cells in memory: this one, and each other in turn
@@ -134,19 +137,12 @@ def recovery(
             if not stats[:, 2].sum():
                 continue
             after, control = stats[:, [0, 2]], stats[:, [1, 2]]
-            value, low, high = paired_difference(after, control, weights, ratio, confidence)
-            records.append(
-                {
-                    "variant": variant,
-                    "lag": lag,
-                    "events": int(stats[:, 2].sum()),
-                    "after": interval(after, weights, ratio, confidence)[0],
-                    "control": interval(control, weights, ratio, confidence)[0],
-                    "difference": value,
-                    "lo": low,
-                    "hi": high,
-                }
+            mean_after, mean_control = (
+                interval(one, weights, ratio, confidence)[0] for one in (after, control)
             )
+            difference = paired_difference(after, control, weights, ratio, confidence)
+            events = int(stats[:, 2].sum())
+            records.append(Recovery(variant, lag, events, mean_after, mean_control, *difference))
     return records
 
 

@@ -20,6 +20,7 @@ class TaskKind:
     it follows; judged: what is judged, in words, for signatures.
     """
 
+    title: str
     build: Callable[[Iterable[dict[str, Any]], Task, Any, LeftOut], list[dict[str, Any]]]
     add_special_tokens: bool  # whether the tokenizer's own beginning goes before the prompt
     goes_on: bool  # a text goes on where its prompt ends, so that a first space belongs to it; else it is stripped
@@ -31,6 +32,7 @@ class TaskKind:
 
 TASKS = {
     "textgen": TaskKind(
+        title="Open-ended text",
         build=textgen.build,
         add_special_tokens=True,
         goes_on=True,
@@ -39,6 +41,7 @@ TASKS = {
         judge_text=lambda text: text,
     ),
     "dialogue": TaskKind(
+        title="Dialogue",
         build=dialogue.build,
         add_special_tokens=False,  # the chat template holds them
         goes_on=False,
@@ -48,6 +51,7 @@ TASKS = {
         judged='a space and the text given the turns, "A: …" or "B: …" a line, and "B:"',
     ),
     "translation": TaskKind(
+        title="Translation",
         build=translation.build,
         add_special_tokens=True,
         goes_on=False,

@@ -17,8 +17,8 @@ from random_routing.metrics import METRICS
 from random_routing.report import choose, names
 from random_routing.report.figures import style
 from random_routing.report.figures.style import Look
-from random_routing.report.tables.cells import Row
-from random_routing.settings import Base, Variant
+from random_routing.results.measured import CellValues, Measured
+from random_routing.settings import Base, Settings
 
 STYLES: dict[str, Any] = {"r": "-", "q": "-", "λ": ":", "": "none"}
 LEGEND = {"r": "", "q": ", q alone (no λ-route)", "λ": ", λ alone (q = 0)", "": ""}
@@ -30,26 +30,27 @@ LEVELS = {  # reference → line style
 GREY = "#777777"
 
 
-def draw(rows: Sequence[Row], variants: dict[str, Variant]) -> Figure | None:
+def draw(measured: Measured, settings: Settings) -> Figure | None:
     """None where no metric or no routing cell is there to be shown."""
+    rows = measured.cells
     routed = [row for row in rows if row.family == "routing"]
-    roles = (choose.DIVERSITY, choose.FLUENCY, choose.RELEVANCE[rows[0].task])
+    roles = (choose.DIVERSITY, choose.FLUENCY, choose.RELEVANCE[measured.task])
     metrics = [m for m in (choose.pick(role, routed) for role in roles) if m is not None]
     if not metrics:
         return None
-    found = [
+    lines = [
         (style.variant_look(name, position), line)
         for position, (name, members) in enumerate(choose.variants_in(rows).items())
-        for line in choose.lines(members, variants[name])
+        for line in choose.lines(members, settings.variants[name], settings.lambda_means)
     ]
     levels = {
         "human texts": choose.human_in(rows),
-        "plain sampling": choose.plain(rows, variants, Base()),
-        "greedy": choose.plain(rows, variants, Base(greedy=True)),
+        "plain sampling": choose.plain(rows, settings.variants, Base()),
+        "greedy": choose.plain(rows, settings.variants, Base(greedy=True)),
     }
     figure = Figure(figsize=(style.WIDTH, 3.9), layout="constrained")
     for ax, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
-        for look, line in found:
+        for look, line in lines:
             _line(ax, look, line, metric)
         for name, row in levels.items():
             _level(ax, name, row, metric)
@@ -58,7 +59,7 @@ def draw(rows: Sequence[Row], variants: dict[str, Variant]) -> Figure | None:
             style.plain_log_ticks(ax.yaxis, *ax.get_ylim())
         ax.set_title(names.panel_title(metric), loc="left", fontsize=9)
         _rate_axis(ax, [row.r for row in routed])
-    handles = _legend(found, levels)
+    handles = _legend(lines, levels)
     columns = style.legend_columns([str(handle.get_label()) for handle in handles], 4)
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
     return figure
@@ -68,7 +69,7 @@ def _line(ax: Axes, look: Look, line: choose.Line, metric: str) -> None:
     rates = [row.r for row in line.rows]
     values = [row.get(metric) for row in line.rows]
     if line.knob:
-        low, high = [v.low for v in values], [v.high for v in values]
+        low, high = [v.lo for v in values], [v.hi for v in values]
         ax.fill_between(rates, low, high, color=look.colour, alpha=0.15, linewidth=0)
     ax.plot(
         rates, [v.value for v in values], linestyle=STYLES[line.knob], color=look.colour,
@@ -76,7 +77,7 @@ def _line(ax: Axes, look: Look, line: choose.Line, metric: str) -> None:
     )  # fmt: skip
 
 
-def _level(ax: Axes, name: str, row: Row | None, metric: str) -> None:
+def _level(ax: Axes, name: str, row: CellValues | None, metric: str) -> None:
     if row is None or (row.family == "human" and METRICS[metric].against_human):
         return
     value = row.get(metric).value
@@ -104,12 +105,12 @@ def _rate_axis(ax: Axes, rates: Sequence[float]) -> None:
 
 
 def _legend(
-    found: Sequence[tuple[Look, choose.Line]], levels: dict[str, Row | None]
+    lines: Sequence[tuple[Look, choose.Line]], levels: dict[str, CellValues | None]
 ) -> list[Line2D | Patch]:
     handles: list[Line2D | Patch] = [
         Line2D([], [], color=look.colour, marker=look.marker, markersize=4, linestyle=STYLES[line.knob],
                label=look.name + LEGEND[line.knob])
-        for look, line in found
+        for look, line in lines
     ]  # fmt: skip
     handles += [
         Line2D([], [], color="black" if name == "human texts" else GREY, linestyle=LEVELS[name], label=name)

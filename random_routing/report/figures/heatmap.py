@@ -20,8 +20,8 @@ from random_routing.metrics import METRICS
 from random_routing.report import choose
 from random_routing.report.figures.style import SMALL, WIDTH, plain_log_ticks
 from random_routing.report.names import axis_label, short
-from random_routing.report.tables.cells import Row
-from random_routing.settings import Route, Variant
+from random_routing.results.measured import CellValues, Measured
+from random_routing.settings import Route, Settings, Variant
 
 LEFT, RIGHT, GAP = 0.65, 0.15, 0.3  # inches
 HEADER, TITLE, TICKS, PANEL, FOOT = 0.82, 0.34, 0.18, 1.85, 0.5  # inches; PANEL: the height of a heat map
@@ -35,11 +35,11 @@ class Column:
     human: float
 
 
-def draw(rows: Sequence[Row], variants: dict[str, Variant]) -> Figure | None:
+def draw(measured: Measured, settings: Settings) -> Figure | None:
     """None where no metric or no routing cell is there to be shown."""
-    task = rows[0].task
+    rows, means = measured.cells, settings.lambda_means
     routed = [row for row in rows if row.family == "routing"]
-    roles = (choose.DIVERSITY, choose.FLUENCY, choose.RELEVANCE[task])
+    roles = (choose.DIVERSITY, choose.FLUENCY, choose.RELEVANCE[measured.task])
     metrics = [m for m in (choose.pick(role, routed) for role in roles) if m is not None]
     if not metrics:
         return None
@@ -59,14 +59,14 @@ def draw(rows: Sequence[Row], variants: dict[str, Variant]) -> Figure | None:
             ax = _axes(figure, left, bottom, width, PANEL)
             _map(ax, members, column, width)
             if i == 0:
-                _name(ax, name, variants[name], members[0].lambda_means)
+                _name(ax, name, settings.variants[name], means)
             ax.tick_params(labelleft=i == 0, labelbottom=own_scales or j == len(blocks) - 1)
             if j == len(blocks) - 1:
-                ax.set_xlabel(f"λ ({MEANS[members[0].lambda_means]})")
+                ax.set_xlabel(f"λ ({MEANS[means]})")
     return figure
 
 
-def _column(metric: str, rows: Sequence[Row], routed: Sequence[Row]) -> Column:
+def _column(metric: str, rows: Sequence[CellValues], routed: Sequence[CellValues]) -> Column:
     """One colour scale over all variants."""
     values = [v for v in (row.get(metric).value for row in routed) if not math.isnan(v)]
     human = choose.human_in(rows)
@@ -138,7 +138,7 @@ def _name(ax: Axes, name: str, variant: Variant, means: str) -> None:
     ax.annotate(note(variant, means), (1, 0), (8, 0), title, "offset points", va="bottom", fontsize=SMALL)
 
 
-def _map(ax: Axes, members: Sequence[Row], column: Column, width: float) -> None:
+def _map(ax: Axes, members: Sequence[CellValues], column: Column, width: float) -> None:
     ys, xs = (sorted({getattr(row, knob) for row in members}) for knob in ("q", "lam"))
     grid = np.full((len(ys), len(xs)), math.nan)
     for row in members:

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from matplotlib.figure import Figure
 
 from random_routing.report.figures import style
 from random_routing.report.names import one_route
+from random_routing.results.measured import Measured
 from random_routing.settings import BY_R, Settings
 
 STYLES = {"q": "-", BY_R: "-", "λ": ":"}
 FIRST = 1e-3  # the axis is linear from 0 to here
 
 
-def draw(records: Sequence[dict[str, str]], settings: Settings) -> Figure | None:
-    """A curve a variant and route, with its best r marked. records: a task's `reports/likelihood.csv`.
-
-    None where no route has a closed form.
-    """
+def draw(measured: Measured, settings: Settings) -> Figure | None:
+    """A curve per variant and route, with its best r marked. None where no route has a closed form."""
+    records = [record for record in measured.likelihood if record.curve]
     if not records:
         return None
     looks = {name: style.variant_look(name, i) for i, name in enumerate(settings.variants)}
     figure = Figure(figsize=(style.WIDTH, 3.4), layout="constrained")
     ax = figure.subplots()
-    for variant, route in dict.fromkeys((record["variant"], record["route"]) for record in records):
-        own = [r for r in records if (r["variant"], r["route"]) == (variant, route)]
-        rates, values, low, high = ([float(r[name]) for r in own] for name in ("r", "value", "lo", "hi"))
-        colour = looks[variant].colour
-        ax.fill_between(rates, low, high, color=colour, alpha=0.1, linewidth=0)
-        ax.plot(rates, values, STYLES[route], color=colour, label=f"{variant}, {one_route(route)}")
+    for record in records:
+        rates, values = [point.r for point in record.curve], [point.value for point in record.curve]
+        low, high = [point.lo for point in record.curve], [point.hi for point in record.curve]
+        look, name = looks[record.variant], f"{record.variant}, {one_route(record.route)}"
+        ax.fill_between(rates, low, high, color=look.colour, alpha=0.1, linewidth=0)
+        ax.plot(rates, values, STYLES[record.route], color=look.colour, label=name)
         best = max(range(len(values)), key=values.__getitem__)
-        ax.plot(rates[best], values[best], looks[variant].marker, color=colour, markersize=6)
+        ax.plot(rates[best], values[best], look.marker, color=look.colour, markersize=6)
     ax.set_xscale("symlog", linthresh=FIRST, linscale=0.4)
     ax.set_xlim(0, 1)
     ax.xaxis.set_major_formatter("{x:g}")

@@ -11,29 +11,31 @@ from matplotlib.lines import Line2D
 from random_routing.comparison import CURVES
 from random_routing.metrics import METRICS
 from random_routing.report.figures import style
-from random_routing.report.tables.cells import Row
+from random_routing.results.compared import Matched
+from random_routing.results.measured import CellValues, Measured
 from random_routing.settings import Settings
 
 
-def draw(records: Sequence[dict[str, str]], rows: Sequence[Row], settings: Settings) -> Figure | None:
-    """A panel a curve: x the decoder's diversity, y the difference. records: a task's `reports/matched.csv`.
+def draw(measured: Measured, settings: Settings) -> Figure | None:
+    """A panel a curve: x the decoder's diversity, y the difference.
 
     None where no decoder can be compared.
     """
-    shown = [record for record in records if record["difference"]]
+    compared = measured.comparison
+    shown = [record for record in compared.matched if not record.missing]
     if not shown:
         return None
-    by_name = {row.cell: row for row in rows}
+    by_name = {cell.cell: cell for cell in measured.cells}
     looks = {name: style.variant_look(name, i) for i, name in enumerate(settings.variants)}
-    curves = [curve for curve in CURVES if any(record["curve"] == curve for record in shown)]
+    curves = [curve for curve in CURVES if any(record.curve == curve for record in shown)]
     figure = Figure(figsize=(style.WIDTH, 3.8), layout="constrained")
     panels = figure.subplots(1, len(curves), squeeze=False, sharey=True)[0]
     for ax, curve in zip(panels, curves, strict=True):
-        _panel(ax, [r for r in shown if r["curve"] == curve], by_name, looks, settings)
+        _panel(ax, [r for r in shown if r.curve == curve], by_name, looks, settings)
         ax.set_title(f"minus the {CURVES[curve]} curve at equal diversity", loc="left", fontsize=9)
-    quality = METRICS[shown[0]["quality"]].axis
+    quality = METRICS[compared.quality].axis
     panels[0].set_ylabel(f"difference in quality (up is better)\n{quality}")
-    present = {by_name[record["cell"]].variant for record in shown}
+    present = {by_name[record.cell].variant for record in shown}
     handles = [
         Line2D([], [], color=look.colour, marker=look.marker, markersize=4, linestyle="none", label=name)
         for name, look in looks.items()
@@ -49,18 +51,18 @@ def draw(records: Sequence[dict[str, str]], rows: Sequence[Row], settings: Setti
 
 def _panel(
     ax: Axes,
-    records: Sequence[dict[str, str]],
-    rows: dict[str, Row],
+    records: Sequence[Matched],
+    cells: dict[str, CellValues],
     looks: dict[str, style.Look],
     settings: Settings,
 ) -> None:
     diversity = settings.comparison.diversity
     for record in records:
-        look = looks[rows[record["cell"]].variant]
-        value, low, high = (float(record[column]) for column in ("difference", "lo", "hi"))
-        sure = float(record["p_adjusted"]) < 1 - settings.confidence
+        cell, value = cells[record.cell], record.difference
+        look = looks[cell.variant]
+        sure = record.p_adjusted < 1 - settings.confidence
         ax.errorbar(
-            rows[record["cell"]].get(diversity).value, value, [[value - low], [high - value]],
+            cell.get(diversity).value, value, [[value - record.lo], [record.hi - value]],
             color=look.colour, marker=look.marker, markersize=4, linewidth=0.8, alpha=0.85,
             markerfacecolor=look.colour if sure else "white",
         )  # fmt: skip

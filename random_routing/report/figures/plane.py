@@ -15,17 +15,18 @@ from random_routing.report import choose, names
 from random_routing.report.figures import style
 from random_routing.report.figures.labels import Label, place
 from random_routing.report.figures.series import LOOSE, STAR, Series, all_series, legend
-from random_routing.report.tables.cells import Row
-from random_routing.settings import Variant
+from random_routing.results.measured import CellValues, Measured
+from random_routing.settings import Settings
 
 
-def draw(rows: Sequence[Row], variants: dict[str, Variant]) -> Figure | None:
-    """None where diversity or quality is not in the table."""
+def draw(measured: Measured, settings: Settings) -> Figure | None:
+    """None where diversity or quality is not among the metrics."""
+    rows = measured.cells
     diversity = choose.pick(choose.DIVERSITY, rows)
-    metrics = _panels(rows)
+    metrics = _panels(measured)
     if diversity is None or not metrics:
         return None
-    series = all_series(rows, variants)
+    series = all_series(rows, settings)
     figure = Figure(figsize=(style.WIDTH, 6.2 if len(metrics) == 1 else 5.4), layout="constrained")
     axes = figure.subplots(1, len(metrics), squeeze=False)[0]
     handles, columns = legend(series, rows)
@@ -39,14 +40,16 @@ def draw(rows: Sequence[Row], variants: dict[str, Variant]) -> Figure | None:
     return figure
 
 
-def _panels(rows: Sequence[Row]) -> list[str]:
+def _panels(measured: Measured) -> list[str]:
     """Quality, and beside it fluency where quality is something else."""
-    quality = choose.pick(choose.QUALITY[rows[0].task], rows)
-    fluency = choose.pick(choose.FLUENCY, rows)
+    quality = choose.pick(choose.QUALITY[measured.task], measured.cells)
+    fluency = choose.pick(choose.FLUENCY, measured.cells)
     return list(dict.fromkeys(m for m in (quality, fluency) if m is not None))
 
 
-def _panel(ax: Axes, rows: Sequence[Row], series: Sequence[Series], diversity: str, metric: str) -> None:
+def _panel(
+    ax: Axes, rows: Sequence[CellValues], series: Sequence[Series], diversity: str, metric: str
+) -> None:
     crowd = max(1.0, sum(len(one.rows) for one in series) / 60)  # many points: smaller, paler intervals
     for one in series:
         x, y = _points(one.rows, diversity), _points(one.rows, metric)
@@ -72,7 +75,9 @@ def _panel(ax: Axes, rows: Sequence[Row], series: Sequence[Series], diversity: s
         style.plain_log_ticks(ax.yaxis, *ax.get_ylim())
 
 
-def _label(ax: Axes, rows: Sequence[Row], series: Sequence[Series], diversity: str, metric: str) -> None:
+def _label(
+    ax: Axes, rows: Sequence[CellValues], series: Sequence[Series], diversity: str, metric: str
+) -> None:
     labels, marks, along = [], [np.empty((0, 2))], [np.empty((0, 2))]
     for one in series:
         points = np.column_stack([_points(one.rows, diversity), _points(one.rows, metric)])
@@ -97,16 +102,16 @@ def _label(ax: Axes, rows: Sequence[Row], series: Sequence[Series], diversity: s
     place(ax, labels, np.concatenate(marks), np.concatenate(along))
 
 
-def _points(rows: Sequence[Row], metric: str) -> np.ndarray:
+def _points(rows: Sequence[CellValues], metric: str) -> np.ndarray:
     return np.array([row.get(metric).value for row in rows])
 
 
-def _errors(rows: Sequence[Row], metric: str) -> np.ndarray:
+def _errors(rows: Sequence[CellValues], metric: str) -> np.ndarray:
     """(2, rows) distances to the interval's ends; 0 where it is missing.
 
     A bootstrap interval of a ratio need not hold the value itself, and matplotlib refuses negative
     lengths: such an end is drawn at the value.
     """
     values = [row.get(metric) for row in rows]
-    ends = np.array([[v.value - v.low, v.high - v.value] for v in values]).reshape(-1, 2)
+    ends = np.array([[v.value - v.lo, v.hi - v.value] for v in values]).reshape(-1, 2)
     return np.nan_to_num(np.clip(ends, 0, None)).T

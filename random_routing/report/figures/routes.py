@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from random_routing.report.figures import style
 from random_routing.report.names import route_name
+from random_routing.results.measured import GateRate, Recovery
 from random_routing.settings import Variant
 
 GREY = "#777777"
@@ -17,20 +18,22 @@ FEWEST = 30  # events; of fewer the table alone speaks
 
 
 def draw(
-    gates: Sequence[dict[str, str]], recovery: Sequence[dict[str, str]], variants: dict[str, Variant]
-) -> Figure:
-    """Left: share of steps on a random route over the share by the law. Right: recovery."""
+    gates: Sequence[GateRate], recovery: Sequence[Recovery], variants: dict[str, Variant]
+) -> Figure | None:
+    """Left: share of steps on a random route over the share by the law. Right: recovery. None without routes."""
+    if not gates:
+        return None
     looks = {name: style.variant_look(name, i) for i, name in enumerate(variants)}
     figure = Figure(figsize=(style.WIDTH, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     _gates(left, gates, looks)
     _recovery(right, recovery, looks)
-    shown = [name for name in looks if any(record["variant"] == name for record in gates)]
+    shown = [name for name in looks if any(record.variant == name for record in gates)]
     handles = [
         Line2D([], [], color=looks[name].colour, marker=looks[name].marker, markersize=4, label=name)
         for name in shown
     ]
-    handles += _routes(record["route"] for record in gates)
+    handles += _routes(record.route for record in gates)
     columns = style.legend_columns([str(handle.get_label()) for handle in handles], 6)
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
     return figure
@@ -57,16 +60,15 @@ def _routes(there: Iterable[str]) -> list[Line2D]:
     ]
 
 
-def _gates(ax: Axes, records: Sequence[dict[str, str]], looks: dict[str, style.Look]) -> None:
+def _gates(ax: Axes, records: Sequence[GateRate], looks: dict[str, style.Look]) -> None:
     for record in records:
-        look = looks[record["variant"]]
-        if not record["expected"] or not float(record["expected"]):  # the law gives no number, or 0
+        look, expected, observed = looks[record.variant], record.expected, record.observed
+        if not expected > 0:  # the law gives no number, or 0
             continue
-        expected, observed, low, high = (float(record[n]) for n in ("expected", "observed", "lo", "hi"))
-        ends = [[(observed - low) / expected], [(high - observed) / expected]]
+        ends = [[(observed - record.lo) / expected], [(record.hi - observed) / expected]]
         ax.errorbar(
             expected, observed / expected, ends, color=look.colour, marker=look.marker, markersize=4,
-            markerfacecolor=look.colour if record["route"] != "λ" else "white", linewidth=0.8, alpha=0.8,
+            markerfacecolor=look.colour if record.route != "λ" else "white", linewidth=0.8, alpha=0.8,
         )  # fmt: skip
     ax.axhline(1.0, color="black", linewidth=0.8, zorder=1)
     ax.set_xscale("log")
@@ -77,17 +79,21 @@ def _gates(ax: Axes, records: Sequence[dict[str, str]], looks: dict[str, style.L
     )
 
 
-def _recovery(ax: Axes, records: Sequence[dict[str, str]], looks: dict[str, style.Look]) -> None:
+def _recovery(ax: Axes, records: Sequence[Recovery], looks: dict[str, style.Look]) -> None:
     for name, look in looks.items():
-        own = [record for record in records if record["variant"] == name]
-        own = [record for record in own if int(record["events"]) >= FEWEST]
-        if not own:
+        shown = [record for record in records if record.variant == name and record.events >= FEWEST]
+        if not shown:
             continue
-        lags, values, low, high = (
-            [float(record[column]) for record in own] for column in ("lag", "difference", "lo", "hi")
-        )
+        lags = [float(record.lag) for record in shown]
+        low, high = [record.lo for record in shown], [record.hi for record in shown]
         ax.fill_between(lags, low, high, color=look.colour, alpha=0.12, linewidth=0)
-        ax.plot(lags, values, color=look.colour, marker=look.marker, markersize=4)
+        ax.plot(
+            lags,
+            [record.difference for record in shown],
+            color=look.colour,
+            marker=look.marker,
+            markersize=4,
+        )
     ax.axhline(0.0, color="black", linewidth=0.8, zorder=1)
     ax.set_xscale("log", base=2)
     ax.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from random_routing.report import choose
 from random_routing.report.figures import style
 from random_routing.report.figures.style import Look
-from random_routing.report.tables.cells import Row
-from random_routing.settings import Variant
+from random_routing.results.measured import CellValues
+from random_routing.settings import Settings
 
 NAMED_RATES = (0.1, 0.3)  # worth a label on a curve over r, beside its last rate
 LEGEND_COLUMNS = 7
@@ -31,19 +31,19 @@ class Series:
     """Points of one decoder family. labels: one a row, empty where none is wanted."""
 
     look: Look
-    rows: tuple[Row, ...]
+    rows: tuple[CellValues, ...]
     labels: tuple[str, ...]
     line: Any  # matplotlib line style; "" for loose points
     routing: bool
 
 
-def all_series(rows: Sequence[Row], variants: dict[str, Variant]) -> list[Series]:
+def all_series(rows: Sequence[CellValues], settings: Settings) -> list[Series]:
     """Baselines first, then routing."""
-    return [*_baselines(rows), *_routing(rows, variants)]
+    return [*_baselines(rows), *_routing(rows, settings)]
 
 
-def _baselines(rows: Sequence[Row]) -> list[Series]:
-    found = []
+def _baselines(rows: Sequence[CellValues]) -> list[Series]:
+    series = []
     for family, members in choose.baselines_in(rows).items():
         look = style.FAMILY_LOOKS[family]
         names = ["" if math.isnan(row.setting) else f"{row.setting:g}" for row in members]
@@ -52,24 +52,24 @@ def _baselines(rows: Sequence[Row]) -> list[Series]:
         else:
             between = names[1:-1] if family == "temperature" else [""] * (len(names) - 2)
             names = [look.letter + names[0], *between, look.letter + names[-1]]
-        found.append(Series(look, tuple(members), tuple(names), "--", routing=False))
-    return found
+        series.append(Series(look, tuple(members), tuple(names), "--", routing=False))
+    return series
 
 
-def _routing(rows: Sequence[Row], variants: dict[str, Variant]) -> list[Series]:
+def _routing(rows: Sequence[CellValues], settings: Settings) -> list[Series]:
     """Per variant: its lines, and the cells off them as loose points."""
-    found = []
+    series = []
     for position, (name, members) in enumerate(choose.variants_in(rows).items()):
         look = style.variant_look(name, position)
-        edges = choose.lines(members, variants[name])
+        edges = choose.lines(members, settings.variants[name], settings.lambda_means)
         for edge in edges:
             named = replace(look, name=name + LEGEND[edge.knob])
-            found.append(Series(named, edge.rows, _rates(edge), STYLES[edge.knob], routing=True))
+            series.append(Series(named, edge.rows, _rates(edge), STYLES[edge.knob], routing=True))
         known = {row.decoder for edge in edges for row in edge.rows}
         if loose := tuple(row for row in choose.distinct(members) if row.decoder not in known):
             named = replace(look, name=f"{name}, both")
-            found.append(Series(named, loose, ("",) * len(loose), "", routing=True))
-    return found
+            series.append(Series(named, loose, ("",) * len(loose), "", routing=True))
+    return series
 
 
 def _rates(line: choose.Line) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ def _rates(line: choose.Line) -> tuple[str, ...]:
     return tuple(names)
 
 
-def legend(series: Sequence[Series], rows: Sequence[Row]) -> tuple[list[Line2D], int]:
+def legend(series: Sequence[Series], rows: Sequence[CellValues]) -> tuple[list[Line2D], int]:
     """Handles and the number of columns, so that the rows read as baselines, then routing."""
     baselines = [_handle(one) for one in series if not one.routing]
     if choose.human_in(rows) is not None:

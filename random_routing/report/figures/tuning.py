@@ -15,6 +15,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from random_routing.metrics import METRICS
 from random_routing.report.figures import style
+from random_routing.results.tuned import Grid, GridCell, Trial, Tuned
 
 LOOKS = {
     "routing": style.Look("routing", "#D55E00", "o"),
@@ -24,32 +25,30 @@ LOOKS = {
 }
 
 
-def draw(found: dict[str, Any] | None) -> Figure | None:
-    """found: contents of `data/tune/<task>.json`. None where tuning is switched off."""
-    if found is None:
+def draw(tuned: Tuned | None) -> Figure | None:
+    """None where tuning is switched off."""
+    if tuned is None:
         return None
     figure = Figure(figsize=(style.WIDTH, 7.2), layout="constrained")
     (rewards, plane), (parameters, fronts) = figure.subplots(2, 2)
     trials = {
-        family: [t for t in own["trials"] if t["reward"] is not None]
-        for family, own in found["families"].items()
+        name: [trial for trial in family.trials if math.isfinite(trial.reward)]
+        for name, family in tuned.families.items()
     }
-    _rewards(rewards, trials, found)
-    _plane(plane, trials["routing"], found["grid"]["cells"])
-    _importance(parameters, {family: own["importance"] for family, own in found["families"].items()})
-    _fronts(fronts, trials, found)
+    _rewards(rewards, trials, tuned.grid)
+    _plane(plane, trials["routing"], tuned.grid)
+    _importance(parameters, {name: family.importance for name, family in tuned.families.items()})
+    _fronts(fronts, trials, tuned)
     return figure
 
 
-def _rewards(ax: Axes, trials: dict[str, list[dict[str, Any]]], found: dict[str, Any]) -> None:
+def _rewards(ax: Axes, trials: dict[str, list[Trial]], grid: Grid) -> None:
     """Trials that saw all examples, with the best so far; the grid's best as a line."""
-    best = max(
-        (cell["reward"] for cell in found["grid"]["cells"] if cell["reward"] is not None), default=math.nan
-    )
-    for family, own in trials.items():
+    best = max((cell.reward for cell in grid.rewarded), default=math.nan)
+    for family, of_family in trials.items():
         look = LOOKS[family]
-        whole = [(i + 1, t["reward"]) for i, t in enumerate(own) if t["state"] == "complete"]
-        stopped = [(i + 1, t["reward"]) for i, t in enumerate(own) if t["state"] != "complete"]
+        whole = [(i + 1, t.reward) for i, t in enumerate(of_family) if t.state == "complete"]
+        stopped = [(i + 1, t.reward) for i, t in enumerate(of_family) if t.state != "complete"]
         for points, face in ((whole, look.colour), (stopped, "white")):
             if points:
                 ax.plot(
@@ -69,25 +68,25 @@ def _rewards(ax: Axes, trials: dict[str, list[dict[str, Any]]], found: dict[str,
             best,
             color="#888888",
             linestyle=(0, (1, 2)),
-            label=f"best of the grid ({found['grid']['texts']} texts)",
+            label=f"best of the grid ({grid.texts} texts)",
         )
-        floor = np.percentile([t["reward"] for own in trials.values() for t in own], 10)
+        floor = np.percentile([t.reward for of_family in trials.values() for t in of_family], 10)
         ax.set_ylim(bottom=min(floor, best) - 0.05 * abs(best - floor))
     ax.set_xlabel("trial (hollow: stopped early)")
     ax.set_title("reward, line: best so far", loc="left", fontsize=9)
     ax.legend(fontsize=style.SMALL)
 
 
-def _plane(ax: Axes, trials: Sequence[dict[str, Any]], cells: Sequence[dict[str, Any]]) -> None:
+def _plane(ax: Axes, trials: Sequence[Trial], grid: Grid) -> None:
     """Squares: cells of the grid; circles: trials; colour: reward."""
-    grid = [cell for cell in cells if cell["q"] is not None and cell["reward"] is not None]
-    everything = [*grid, *trials]
-    rewards = [one["reward"] for one in everything]
+    routed = [cell for cell in grid.rewarded if math.isfinite(cell.q)]
+    rewards = [cell.reward for cell in routed] + [trial.reward for trial in trials]
     norm = Normalize(float(np.percentile(rewards, 20)), max(rewards))
-    for group, marker, size in ((grid, "s", 90), (trials, "o", 34)):
+    groups: tuple[tuple[Sequence[GridCell | Trial], str, int], ...] = ((routed, "s", 90), (trials, "o", 34))
+    for group, marker, size in groups:
         ax.scatter(
-            [one["lambda"] for one in group], [one["q"] for one in group], s=size, marker=marker, cmap="cividis",
-            c=[one["reward"] for one in group], norm=norm, edgecolors="white" if marker == "s" else "black",
+            [one.lam for one in group], [one.q for one in group], s=size, marker=marker, cmap="cividis",
+            c=[one.reward for one in group], norm=norm, edgecolors="white" if marker == "s" else "black",
             linewidths=0.6, zorder=2 if marker == "s" else 3,
         )  # fmt: skip
     ax.set_xscale("symlog", linthresh=0.003, linscale=0.6)
@@ -105,9 +104,9 @@ def _plane(ax: Axes, trials: Sequence[dict[str, Any]], cells: Sequence[dict[str,
     figure.colorbar(ScalarMappable(norm, "cividis"), ax=ax, shrink=0.9)
 
 
-def _importance(ax: Axes, found: dict[str, dict[str, float]]) -> None:
+def _importance(ax: Axes, importance: dict[str, dict[str, float]]) -> None:
     bars = [(f"{name.removeprefix('place of ')}  ({family})", value, LOOKS[family].colour)
-            for family, own in found.items() if len(own) > 1 for name, value in own.items()]  # fmt: skip
+            for family, shares in importance.items() if len(shares) > 1 for name, value in shares.items()]  # fmt: skip
     ax.set_title("importance of the parameters (PED-ANOVA)", loc="left", fontsize=9)
     if not bars:
         ax.text(0.5, 0.5, "too few trials, or one parameter alone", ha="center", transform=ax.transAxes)
@@ -118,19 +117,19 @@ def _importance(ax: Axes, found: dict[str, dict[str, float]]) -> None:
     ax.set_xlabel("share of the reward's variance")
 
 
-def _fronts(ax: Axes, trials: dict[str, list[dict[str, Any]]], found: dict[str, Any]) -> None:
+def _fronts(ax: Axes, trials: dict[str, list[Trial]], tuned: Tuned) -> None:
     """Quality and diversity of all trials that saw all examples, and the front of each family."""
-    for family, own in trials.items():
+    for family, of_family in trials.items():
         look = LOOKS[family]
         points = np.array(
-            [[t["diversity"], t["quality"]] for t in own if t["state"] == "complete"], dtype=float
+            [[t.diversity, t.quality] for t in of_family if t.state == "complete"], dtype=float
         )
         if not len(points):
             continue
         best = [p for p in points if not ((points >= p).all(1) & (points > p).any(1)).any()]
         ax.plot(points[:, 0], points[:, 1], look.marker, color=look.colour, markersize=4, alpha=0.5)
         ax.plot(*np.array(sorted(map(tuple, best))).T, color=look.colour, linewidth=1.2, label=look.name)
-    ax.set_xlabel(METRICS[found["diversity"]].axis)
-    ax.set_ylabel(f"up is better\n{METRICS[found['quality']].axis}")
+    ax.set_xlabel(METRICS[tuned.diversity].axis)
+    ax.set_ylabel(f"up is better\n{METRICS[tuned.quality].axis}")
     ax.set_title("the front of each family", loc="left", fontsize=9)
     ax.legend(fontsize=style.SMALL)

@@ -22,9 +22,13 @@ from random_routing.report.figures.routes import FEWEST
 from random_routing.report.findings import sentences
 from random_routing.report.page.charts import all_charts
 from random_routing.report.page.contours import contours
-from random_routing.report.tables.cells import Row, rows_of
+from random_routing.report.results import Results
 from random_routing.report.tables.records import missing
+from random_routing.results.compared import Matched
+from random_routing.results.measured import CellValues, GateRate
+from random_routing.results.records import to_json
 from random_routing.settings import BY_R, Schedule, Settings
+from random_routing.tasks import TASKS
 
 HERE = Path(__file__).parent
 SHAPES = {
@@ -33,23 +37,20 @@ SHAPES = {
     "p": "M0,-1L.95,-.31L.59,.81L-.59,.81L-.95,-.31Z",
     "*": "M0,-1.3L.3,-.4L1.24,-.4L.48,.15L.76,1.05L0,.5L-.76,1.05L-.48,.15L-1.24,-.4L-.3,-.4Z",
 }  # fmt: skip
-TITLES = {"textgen": "Open-ended text", "dialogue": "Dialogue", "translation": "Translation"}
 
 
 def page(
     settings: Settings,
-    measured: dict[str, dict[str, Any]],
+    results: dict[str, Results],
     samples: dict[str, dict[str, Any]],
     costs: dict[str, list[dict[str, Any]]],
     about: dict[str, Any],
 ) -> str:
-    """HTML. measured: task → contents of `data/metrics/<task>.json`; samples: task → `task_samples`; costs: task →
-    what its stages took; about: `about.about`.
-    """
-    tasks = {task: _task(settings, found, samples[task]) for task, found in measured.items()}
+    """HTML. samples: task → `task_samples`; costs: task → what its stages took; about: `about.about`."""
+    tasks = {task: _task(settings, of_task, samples[task]) for task, of_task in results.items()}
     data = {
         "tasks": tasks,
-        "charts": all_charts(_looks(settings, measured)),
+        "charts": all_charts(_looks(settings, results)),
         "curves": CURVES,
         "confidence": settings.confidence,
         "means": MEANS[settings.lambda_means],
@@ -83,38 +84,37 @@ def embedded(data: Any) -> str:
     return text
 
 
-def _looks(settings: Settings, measured: dict[str, dict[str, Any]]) -> dict[str, tuple[str, str]]:
+def _looks(settings: Settings, results: dict[str, Results]) -> dict[str, tuple[str, str]]:
     """Family → colour and shape, in the order of the legend."""
-    families = {cell["family"] for found in measured.values() for cell in found["cells"]}
+    families = {cell.family for of_task in results.values() for cell in of_task.measured.cells}
     looks = [look for family, look in style.FAMILY_LOOKS.items() if family in families]
     looks += [style.variant_look(name, i) for i, name in enumerate(settings.variants)]
     named = {look.name: (look.colour, SHAPES[look.marker]) for look in looks}
     return named | {style.HUMAN.name: ("#D8B800", SHAPES[style.HUMAN.marker])}
 
 
-def _task(settings: Settings, found: dict[str, Any], samples: dict[str, Any]) -> dict[str, Any]:
-    rows = rows_of(found, settings.lambda_means)
-    compared = found["comparison"]
-    said = [marked(sentence) for sentence in sentences(found, settings)]
+def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict[str, Any]:
+    measured, compared = results.measured, results.measured.comparison
+    rows = measured.cells
     return {
-        "title": TITLES[found["task"]],
-        "examples": len(found["examples"]),
-        "sentences": said,
-        "diversity": compared["diversity"],
-        "quality": compared["quality"],
+        "title": TASKS[measured.task].title,
+        "examples": len(measured.examples),
+        "sentences": [marked(sentence) for sentence in sentences(results, settings)],
+        "diversity": compared.diversity,
+        "quality": compared.quality,
         "metrics": {
-            name: {**found["metrics"][name], **_named(name)}
+            name: {**to_json(measured.metrics[name]), **_named(name)}
             for name in settings.metrics
-            if name in found["metrics"]
+            if name in measured.metrics
         },
         "cells": _cells(rows, settings),
         "variants": [_variant(name, own, settings) for name, own in choose.variants_in(rows).items()],
-        "matched": _with_family(compared["matched"], rows, settings),
-        "gates": _with_family(found["gates"], rows, settings),
-        "recovery": found["recovery"],
-        "likelihood": found["likelihood"],
-        "hypervolume": compared["hypervolume"],
-        "missing": missing([cell for cell in found["cells"] if cell["family"] != "human"]),
+        "matched": _with_family(compared.matched, rows),
+        "gates": _with_family(measured.gates, rows),
+        "recovery": to_json(measured.recovery),
+        "likelihood": to_json(measured.likelihood),
+        "hypervolume": to_json(compared.hypervolume),
+        "missing": to_json(missing([cell for cell in rows if cell.family != "human"])),
         "samples": samples,
     }
 
@@ -124,19 +124,19 @@ def _named(metric: str) -> dict[str, Any]:
     return {"name": known.axis, "role": known.role, "log": known.log_axis}
 
 
-def _family(row: Row) -> str:
+def _family(row: CellValues) -> str:
     if row.family == "routing":
         return row.variant
     return style.HUMAN.name if row.family == "human" else style.FAMILY_LOOKS[row.family].name
 
 
-def _cells(rows: Sequence[Row], settings: Settings) -> list[dict[str, Any]]:
+def _cells(rows: Sequence[CellValues], settings: Settings) -> list[dict[str, Any]]:
     """Every row of the table; `line` and `order`: which curve it lies on, and where."""
     place: dict[str, tuple[str, float]] = {}
     for family, members in choose.baselines_in(rows).items():
         place |= {row.cell: (family if len(members) > 1 else "", row.setting) for row in members}
     for name, own in choose.variants_in(rows).items():
-        for line in choose.lines(own, settings.variants[name]):
+        for line in choose.lines(own, settings.variants[name], settings.lambda_means):
             if line.knob:
                 label = f"{name}, {line.knob}" if line.knob == "r" else f"{name}, {line.knob} alone"
                 place |= {row.cell: (label, row.r) for row in line.rows if row.cell not in place}
@@ -146,7 +146,7 @@ def _cells(rows: Sequence[Row], settings: Settings) -> list[dict[str, Any]]:
             "lambda": _number(row.lam), "r": _number(row.r), "setting": _number(row.setting), "decoder": row.decoder,
             "line": place.get(row.cell, ("", 0))[0], "order": _number(place.get(row.cell, ("", 0))[1]),
             "values": {
-                metric: [_number(v.value), _number(v.low), _number(v.high)] for metric, v in row.metrics.items()
+                metric: [_number(v.value), _number(v.lo), _number(v.hi)] for metric, v in row.metrics.items()
                 if math.isfinite(v.value)
                 and not (row.family == "human" and METRICS[metric].against_human)
             },
@@ -155,11 +155,11 @@ def _cells(rows: Sequence[Row], settings: Settings) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _variant(name: str, rows: Sequence[Row], settings: Settings) -> dict[str, Any]:
+def _variant(name: str, rows: Sequence[CellValues], settings: Settings) -> dict[str, Any]:
     """steps: one cell a distinct decoder, in the order of r, along the variant's first line."""
     qs, lambdas = (sorted({getattr(row, knob) for row in rows}) for knob in ("q", "lam"))
     variant, means = settings.variants[name], settings.lambda_means
-    first = choose.lines(rows, variant)[0]
+    first = choose.lines(rows, variant, means)[0]
     steady = variant.q_schedule == variant.lambda_schedule == Schedule()  # else r is a mean over the steps
     return {
         "name": name, "note": note(variant, means), "routes": variant.routes, "q": qs, "lambda": lambdas,
@@ -168,10 +168,10 @@ def _variant(name: str, rows: Sequence[Row], settings: Settings) -> dict[str, An
 
 
 def _with_family(
-    records: Sequence[dict[str, Any]], rows: Sequence[Row], settings: Settings
+    records: Sequence[Matched] | Sequence[GateRate], rows: Sequence[CellValues]
 ) -> list[dict[str, Any]]:
     families = {row.cell: _family(row) for row in rows}
-    return [{**record, "family": families[record["cell"]]} for record in records]
+    return [{**to_json(record), "family": families[record.cell]} for record in records]
 
 
 def _number(value: float) -> float | None:

@@ -1,152 +1,150 @@
-"""The smaller tables in `reports/`, a record a row: written and read here alone."""
+"""The smaller tables in `reports/`, a record a row."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from random_routing.errors import PipelineError
+from random_routing.report.results import Results
+from random_routing.results.measured import CellValues
+from random_routing.results.records import to_json
+from random_routing.results.tuned import Tuned
 
 
 @dataclass(frozen=True)
 class Table:
-    """records(contents of `data/metrics/<task>.json`): its rows of a task, without the task."""
+    """rows(results of a task): dataclasses and mappings, without the task."""
 
     columns: tuple[str, ...]
-    records: Callable[[dict[str, Any]], list[dict[str, Any]]]
+    rows: Callable[[Results], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Values of a metric that are missing for one reason: in how many of all cells, and in which first."""
+
+    metric: str
+    cells: int
+    of: int
+    first: str
+    missing: str
 
 
 TABLES = {  # reports/<name>.csv
     "gates": Table(
         ("task", "cell", "variant", "route", "gate", "steps", "opened", "expected", "observed", "lo", "hi"),
-        lambda found: found["gates"],
+        lambda results: results.measured.gates,
     ),
     "recovery": Table(
         ("task", "variant", "lag", "events", "after", "control", "difference", "lo", "hi"),
-        lambda found: found["recovery"],
+        lambda results: results.measured.recovery,
     ),
     "identity": Table(
         ("task", "variant", "collapses", "r", "cells", "same_bytes", "p_value", "why"),
-        lambda found: found["identity"],
+        lambda results: results.measured.identity,
     ),
     "matched": Table(
         ("task", "cell", "curve", "quality", "difference", "lo", "hi", "p", "p_adjusted", "missing"),
-        lambda found: [
-            {"quality": found["comparison"]["quality"], **record}
-            for record in found["comparison"]["matched"]
+        lambda results: [
+            {"quality": results.measured.comparison.quality, **to_json(record)}
+            for record in results.measured.comparison.matched
         ],
     ),
     "against_base": Table(
         ("task", "cell", "metric", "difference", "lo", "hi", "p", "p_adjusted"),
-        lambda found: found["comparison"]["against_base"],
+        lambda results: results.measured.comparison.against_base,
     ),
     "front": Table(
         ("task", "cell", "family", "on_front", "share", "on_family_front", "family_share"),
-        lambda found: found["comparison"]["front"],
+        lambda results: results.measured.comparison.front,
     ),
     "hypervolume": Table(
         ("task", "family", "value", "lo", "hi", "ratio", "ratio_lo", "ratio_hi"),
-        lambda found: found["comparison"]["hypervolume"],
+        lambda results: results.measured.comparison.hypervolume,
     ),
     "likelihood": Table(
         ("task", "variant", "route", "r", "value", "lo", "hi"),
-        lambda found: [
-            {"variant": record["variant"], "route": record["route"], **point}
-            for record in found["likelihood"]
-            for point in record["curve"]
+        lambda results: [
+            {"variant": likelihood.variant, "route": likelihood.route, **to_json(point)}
+            for likelihood in results.measured.likelihood
+            for point in likelihood.curve
         ],
     ),
     "metrics": Table(
         ("task", "metric", "label", "unit", "better", "needs", "source", "signature"),
-        lambda found: [{"metric": name, **about} for name, about in found["metrics"].items()],
+        lambda results: [
+            {"metric": name, **to_json(about)} for name, about in results.measured.metrics.items()
+        ],
     ),
     "tune": Table(
         (
-            "task",
-            "family",
-            "trials",
-            "ended",
-            "variant",
-            "q",
-            "lambda",
-            "setting",
-            "split",
-            "examples",
-            "quality",
-            "diversity",
-            "reward",
-            "lo",
-            "hi",
+            "task", "family", "trials", "ended", "variant", "q", "lambda", "setting", "split", "examples", "quality",
+            "diversity", "reward", "lo", "hi",
         ),
-        lambda found: tuned(found["tune"]),
+        lambda results: winners(results.tuned),
     ),
     "missing": Table(
-        ("task", "metric", "cells", "of", "first", "missing"), lambda found: missing(found["cells"])
+        ("task", "metric", "cells", "of", "first", "missing"),
+        lambda results: missing(results.measured.cells),
     ),
-}
+}  # fmt: skip
 
 
-def missing(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Values that are missing, a record a metric and reason: in how many of all cells, and in which first."""
+def missing(cells: Sequence[CellValues]) -> list[Missing]:
+    """A record per metric and reason."""
     groups: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
-        for metric, found in cell["metrics"].items():
-            if "missing" in found:
-                groups.setdefault((metric, found["missing"]), []).append(cell["cell"])
+        for metric, value in cell.metrics.items():
+            if value.missing:
+                groups.setdefault((metric, value.missing), []).append(cell.cell)
     return [
-        {"metric": metric, "cells": len(names), "of": len(cells), "first": names[0], "missing": reason}
+        Missing(metric, len(names), len(cells), names[0], reason)
         for (metric, reason), names in groups.items()
     ]
 
 
-def tuned(found: dict[str, Any] | None) -> list[dict[str, Any]]:
+def winners(tuned: Tuned | None) -> list[dict[str, Any]]:
     """The winner of each family on the examples that chose it and on the others. None: tuning is switched off."""
-    if found is None:
+    if tuned is None:
         return []
     records = []
-    for family, own in found["families"].items():
-        cell = own["winner"]["cell"]
-        for split in ("tune", "test"):
-            records.append({
-                "family": family, "trials": len(own["trials"]), "ended": own["ended"],
-                "variant": cell["variant"], "q": cell["q"], "lambda": cell["lam"], "setting": cell["setting"],
-                "split": split, "examples": len(found["split"][split]), **own["winner"][split],
-            })  # fmt: skip
+    for name, family in tuned.families.items():
+        cell = family.winner.cell
+        about = {
+            "family": name, "trials": len(family.trials), "ended": family.ended, "variant": cell["variant"],
+            "q": cell["q"], "lambda": cell["lam"], "setting": cell["setting"],
+        }  # fmt: skip
+        splits = (
+            ("tune", tuned.split.tune, family.winner.tune),
+            ("test", tuned.split.test, family.winner.test),
+        )
+        for split, examples, score in splits:
+            records.append({**about, "split": split, "examples": len(examples), **to_json(score)})
     return records
 
 
-def records_to_csv(records: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
-    """CSV text; numbers to 6 significant digits, what a record lacks as an empty field, lists with spaces."""
+def table_to_csv(table: Table, results: dict[str, Results]) -> str:
+    """CSV text of all tasks; numbers to 6 significant digits, what a row lacks as an empty field, lists with spaces."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    for record in records:
-        writer.writerow([_text(record.get(name)) for name in columns])
+    writer.writerow(table.columns)
+    for task, of_task in results.items():
+        for row in table.rows(of_task):
+            fields = {"task": task, **to_json(row)}
+            writer.writerow([text(fields.get(name)) for name in table.columns])
     return out.getvalue()
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A field of a table."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return "" if math.isnan(value) else f"{value:.6g}"
     return " ".join(value) if isinstance(value, list) else str(value)
-
-
-def read_records(path: Path) -> list[dict[str, str]]:
-    """The rows of a table. Raises `PipelineError` naming it."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise PipelineError(f"{path} is not there; run the stage summarize first") from None
-    reader = csv.DictReader(io.StringIO(text))
-    columns = TABLES[path.stem].columns
-    if tuple(reader.fieldnames or ()) != columns:
-        raise PipelineError(f"{path}: has not the columns {', '.join(columns)}; run summarize again")
-    return list(reader)

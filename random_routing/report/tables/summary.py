@@ -12,32 +12,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from random_routing.metrics import METRICS
 from random_routing.report import choose
-from random_routing.report.tables.cells import Row
+from random_routing.results.compared import Compared
+from random_routing.results.measured import CellValues
 from random_routing.settings import Base, Variant
 
 
 def summarize_task(
-    rows: Sequence[Row], compared: dict[str, Any], variants: dict[str, Variant]
+    cells: Sequence[CellValues], compared: Compared, variants: dict[str, Variant]
 ) -> dict[str, float]:
-    """rows: those of the task; compared: its `comparison`. Values to 6 significant digits, none missing."""
-    best = compared["best"] or {}
-    area: dict[str, Any] = next((v for v in compared["hypervolume"] if v["family"] == "routing"), {})
-    found = {
-        "gain": best.get("difference"),
-        "gain_lo": best.get("lo"),
-        "gain_hi": best.get("hi"),
-        "area_vs_temp": area.get("ratio"),
-    }
-    sampling = choose.plain(rows, variants, Base())
+    """Values to 6 significant digits, none missing."""
+    numbers: dict[str, float] = {}
+    if best := compared.best:
+        numbers |= {"gain": best.difference, "gain_lo": best.lo, "gain_hi": best.hi}
+    for volume in compared.hypervolume:
+        if volume.family == "routing":
+            numbers["area_vs_temp"] = volume.ratio
+    sampling = choose.plain(cells, variants, Base())
     if sampling is not None:
-        quality = METRICS[compared["quality"]]
-        found[f"sampling_{quality.short or quality.name}"] = sampling.get(quality.name).value
-    return {
-        name: float(f"{value:.6g}")
-        for name, value in found.items()
-        if value is not None and math.isfinite(value)
-    }
+        quality = METRICS[compared.quality]
+        numbers[f"sampling_{quality.short or quality.name}"] = sampling.get(quality.name).value
+    return {name: float(f"{value:.6g}") for name, value in numbers.items() if math.isfinite(value)}

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from random_routing.comparison import CURVES
-from random_routing.comparison.matched import (
-    Point,
-    adjusted,
-    family_volume,
-    front,
-    front_shares,
-    matched_difference,
-)
+from random_routing.comparison.differences import Point, adjusted, matched_difference
+from random_routing.comparison.fronts import family_volume, front, front_shares
 from random_routing.law.cells import Cell, Decoder
 from random_routing.metrics.base import Metric, first_with_enough
 from random_routing.resampling.intervals import Sampled, missing, sampled
 from random_routing.resampling.weights import Weights, resampled_sums
+from random_routing.results.compared import AgainstBase, Best, Compared, Hypervolume, Matched, OnFront
 from random_routing.settings import Base, Settings, Task
 
 OUTSIDE = "its diversity lies outside the curve"
 NO_CURVE = "there is no such curve"
+Tested = TypeVar("Tested", Matched, AgainstBase)
 
 
 class Comparison:
@@ -61,10 +58,10 @@ class Comparison:
         def coordinate(metric: Metric) -> dict[str, Sampled]:
             """Of every decoder that has not too few texts for it."""
             known = [cell.name for cell in self.cells if metric.name in self.stats[cell.name]]
-            own = {name: self.stats[name][metric.name][examples] for name in known}
+            stats = {name: self.stats[name][metric.name][examples] for name in known}
             return {
-                name: metric.up(sampled(own[name], sums, metric.aggregate))
-                for name, sums in zip(own, resampled_sums(weights, list(own.values())), strict=True)
+                name: metric.up(sampled(stats[name], sums, metric.aggregate))
+                for name, sums in zip(stats, resampled_sums(weights, list(stats.values())), strict=True)
             }
 
         diversity, quality = coordinate(self.diversity), coordinate(self.quality)
@@ -77,54 +74,49 @@ class Comparison:
     def curve(self, family: str, points: dict[str, Point]) -> list[Point]:
         """A family's decoders, and plain sampling, which is temperature 1 and p = 1, once."""
         plain = [cell.name for cell in self.cells if cell.decoder == Decoder(Base())]
-        own = [c.name for c in self.cells if c.family == family and c.name not in plain]
-        return [points[name] for name in (*own, *plain[:1])]
+        others = [c.name for c in self.cells if c.family == family and c.name not in plain]
+        return [points[name] for name in (*others, *plain[:1])]
 
-    def result(self, weights: Weights, half_weights: Weights) -> dict[str, Any]:
-        """What `data/metrics/<task>.json` holds under `comparison`.
-
-        weights: (B, E) resamples of all examples; half_weights: (B, E // 2) of every second one, in the
+    def result(self, weights: Weights, half_weights: Weights) -> Compared:
+        """weights: (B, E) resamples of all examples; half_weights: (B, E // 2) of every second one, in the
         order of their ids.
         """
         points = self.points(np.arange(weights.shape[1]), weights)
-        return {
-            "diversity": self.diversity.name,
-            "quality": self.quality.name,
-            "correction": self.settings.comparison.correction,
-            "matched": self._matched(points),
-            "against_base": self._against_base(points),
-            "front": self._front(points),
-            "hypervolume": self._volumes(points),
-            "best": self._best(half_weights),
-        }
+        return Compared(
+            diversity=self.diversity.name,
+            quality=self.quality.name,
+            correction=self.settings.comparison.correction,
+            matched=self._matched(points),
+            against_base=self._against_base(points),
+            front=self._front(points),
+            hypervolume=self._volumes(points),
+            best=self._best(half_weights),
+        )
 
-    def _record(self, difference: Sampled) -> dict[str, Any]:
+    def _numbers(self, difference: Sampled) -> dict[str, float]:
         low, high = difference.interval(self.settings.confidence)
         return {"difference": difference.value, "lo": low, "hi": high, "p": difference.p_value()}
 
-    def _corrected(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        method = self.settings.comparison.correction
-        values = adjusted([record.get("p", math.nan) for record in records], method)
-        return [
-            record if math.isnan(p) else {**record, "p_adjusted": p}
-            for record, p in zip(records, values, strict=True)
-        ]
+    def _corrected(self, records: list[Tested]) -> list[Tested]:
+        p_values = adjusted([record.p for record in records], self.settings.comparison.correction)
+        return [replace(record, p_adjusted=p) for record, p in zip(records, p_values, strict=True)]
 
-    def _matched(self, points: dict[str, Point]) -> list[dict[str, Any]]:
+    def _matched(self, points: dict[str, Point]) -> list[Matched]:
         """Every decoder with routes against each curve at its own diversity; corrected over each curve."""
-        found = []
+        records = []
         for family in CURVES:
             curve = self.curve(family, points)
-            records: list[dict[str, Any]] = []
+            why = self.missing or (OUTSIDE if len(curve) > 1 else NO_CURVE)
+            of_curve = []
             for cell in self.routed:
-                about = {"cell": cell.name, "curve": family}
                 difference = matched_difference(points[cell.name], curve) if len(curve) > 1 else None
-                why = self.missing or (OUTSIDE if len(curve) > 1 else NO_CURVE)
-                records.append(about | (self._record(difference) if difference else {"missing": why}))
-            found += self._corrected(records)
-        return found
+                numbers = self._numbers(difference) if difference else {}
+                missing = "" if difference else why
+                of_curve.append(Matched(cell=cell.name, curve=family, missing=missing, **numbers))
+            records += self._corrected(of_curve)
+        return records
 
-    def _against_base(self, points: dict[str, Point]) -> list[dict[str, Any]]:
+    def _against_base(self, points: dict[str, Point]) -> list[AgainstBase]:
         """Every decoder with routes against the same without; corrected over both coordinates together."""
         plain = {
             cell.decoder.base: points[cell.name]
@@ -133,16 +125,15 @@ class Comparison:
         }
         records = []
         for cell in self.routed:
-            base = plain.get(cell.decoder.base)
+            base, point = plain.get(cell.decoder.base), points[cell.name]
             if base is None:
                 continue
-            own = points[cell.name]
-            for metric, difference in (
-                (self.diversity, own.diversity - base.diversity),
-                (self.quality, own.quality - base.quality),
-            ):
+            differences = (point.diversity - base.diversity, point.quality - base.quality)
+            for metric, difference in zip((self.diversity, self.quality), differences, strict=True):
                 if math.isfinite(difference.value):
-                    records.append({"cell": cell.name, "metric": metric.name, **self._record(difference)})
+                    records.append(
+                        AgainstBase(cell=cell.name, metric=metric.name, **self._numbers(difference))
+                    )
         return self._corrected(records)
 
     def _families(self) -> dict[str, list[str]]:
@@ -153,22 +144,21 @@ class Comparison:
             families.setdefault("routing" if cell in self.routed else unrouted, []).append(cell.name)
         return families
 
-    def _front(self, points: dict[str, Point]) -> list[dict[str, Any]]:
+    def _front(self, points: dict[str, Point]) -> list[OnFront]:
         """Who is on the front of all decoders and on that of its family, and in which share of resamples."""
         values = {name: (p.diversity.value, p.quality.value) for name, p in points.items()}
         best, shares = front(values), dict(zip(points, front_shares(list(points.values())), strict=True))
         records = []
         for family, members in self._families().items():
-            own = front({name: values[name] for name in members})
-            of_own = front_shares([points[name] for name in members])
-            for name, share in zip(members, of_own, strict=True):
-                records.append({
-                    "cell": name, "family": family, "on_front": name in best, "share": shares[name],
-                    "on_family_front": name in own, "family_share": share,
-                })  # fmt: skip
+            best_of_family = front({name: values[name] for name in members})
+            family_shares = front_shares([points[name] for name in members])
+            for name, share in zip(members, family_shares, strict=True):
+                records.append(
+                    OnFront(name, family, name in best, shares[name], name in best_of_family, share)
+                )
         return records
 
-    def _volumes(self, points: dict[str, Point]) -> list[dict[str, Any]]:
+    def _volumes(self, points: dict[str, Point]) -> list[Hypervolume]:
         """Of each family above the worst diversity and the worst quality of all decoders, and its ratio to
         that of the temperature curve."""
         known = [p for p in points.values() if math.isfinite(p.diversity.value + p.quality.value)]
@@ -182,16 +172,15 @@ class Comparison:
         }
         records = []
         for name, volume in volumes.items():
-            low, high = volume.interval(self.settings.confidence)
-            record = {"family": name, "value": volume.value, "lo": low, "hi": high}
+            record = Hypervolume(name, volume.value, *volume.interval(self.settings.confidence))
             if "temperature" in volumes:
                 ratio = volume / volumes["temperature"]
                 low, high = ratio.interval(self.settings.confidence)
-                record |= {"ratio": ratio.value, "ratio_lo": low, "ratio_hi": high}
+                record = replace(record, ratio=ratio.value, ratio_lo=low, ratio_hi=high)
             records.append(record)
         return records
 
-    def _best(self, weights: Weights) -> dict[str, Any] | None:
+    def _best(self, weights: Weights) -> Best | None:
         """The decoder with the best matched difference from the temperature curve on one half of the
         examples, measured on the other half: the gain of a winner holds the luck that made it win.
 
@@ -208,7 +197,7 @@ class Comparison:
         if not both:
             return None
         name = max(both, key=lambda cell: on_even[cell].value)
-        return {"cell": name, **self._record(on_odd[name])}
+        return Best(cell=name, **self._numbers(on_odd[name]))
 
     def _matched_to_temperature(self, examples: np.ndarray, weights: Weights) -> dict[str, Sampled]:
         """Decoder with routes → its matched difference, where it has one."""
@@ -216,5 +205,5 @@ class Comparison:
         curve = self.curve("temperature", points)
         if len(curve) < 2:
             return {}
-        found = {cell.name: matched_difference(points[cell.name], curve) for cell in self.routed}
-        return {name: difference for name, difference in found.items() if difference is not None}
+        differences = {cell.name: matched_difference(points[cell.name], curve) for cell in self.routed}
+        return {name: difference for name, difference in differences.items() if difference is not None}

@@ -1,0 +1,67 @@
+"""Fronts of the quality–diversity plane, and the area below them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from random_routing.comparison.differences import Point
+from random_routing.resampling.intervals import Sampled
+
+
+def front(points: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Names of the points that no other beats in one of the two and equals or beats in the other.
+
+    In the order of diversity; points with a missing value are never on the front.
+    """
+    known = {n: p for n, p in points.items() if all(map(math.isfinite, p))}
+    best = [
+        name
+        for name, (x, y) in known.items()
+        if not any(a >= x and b >= y and (a > x or b > y) for a, b in known.values())
+    ]
+    return sorted(best, key=lambda name: known[name])
+
+
+def front_shares(points: Sequence[Point]) -> list[float]:
+    """Share of the resamples in which each point is on the front of them all."""
+    x = np.stack([p.diversity.resamples for p in points], axis=1)  # (B, points)
+    y = np.stack([p.quality.resamples for p in points], axis=1)
+    known = np.isfinite(x + y)
+    x, y = np.where(known, x, -np.inf), np.where(known, y, -np.inf)
+    order = np.lexsort((-y, -x), axis=-1)  # the most diverse first, of equals the best
+    x, y = np.take_along_axis(x, order, axis=1), np.take_along_axis(y, order, axis=1)
+    outside = np.full((len(x), 1), -np.inf)
+    highest = np.hstack([outside, np.maximum.accumulate(y, axis=1)[:, :-1]])  # of those before
+    again = (x == np.hstack([outside, x[:, :-1]])) & (y == np.hstack([outside, y[:, :-1]]))
+    first = np.maximum.accumulate(
+        np.where(again, 0, np.arange(x.shape[1])), axis=1
+    )  # equal points share a fate
+    on = np.zeros_like(known)
+    np.put_along_axis(on, order, np.take_along_axis(y > highest, first, axis=1), axis=1)
+    return (on & known).mean(0).tolist()
+
+
+def hypervolume(points: np.ndarray, reference: tuple[float, float]) -> np.ndarray:
+    """Area that the points dominate above `reference` (Zitzler & Thiele 1999): (…) from (…, n, 2).
+
+    NaN points dominate nothing.
+    """
+    above = np.nan_to_num(np.clip(points - np.array(reference), 0.0, None), nan=0.0)
+    order = np.argsort(-above[..., 0], axis=-1, kind="stable")  # from the most diverse down
+    x, y = (np.take_along_axis(above[..., i], order, axis=-1) for i in (0, 1))
+    highest = np.maximum.accumulate(y, axis=-1)
+    step = x - np.concatenate([x[..., 1:], np.zeros_like(x[..., :1])], axis=-1)
+    return (step * highest).sum(-1)
+
+
+def family_volume(points: Sequence[Point], reference: tuple[float, float]) -> Sampled:
+    """Hypervolume of a family of decoders with its resamples."""
+    values = np.array([[p.diversity.value, p.quality.value] for p in points])
+    clouds = np.stack(
+        [np.stack([p.diversity.resamples, p.quality.resamples], axis=1) for p in points], axis=1
+    )
+    examples = points[0].quality.examples
+    return Sampled(float(hypervolume(values, reference)), hypervolume(clouds, reference), examples)

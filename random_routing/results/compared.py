@@ -1,0 +1,85 @@
+"""How the decoders of a task compare: what `data/metrics/<task>.json` holds under `comparison`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+NAN = math.nan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A difference, turned so that more is better, with its interval and p-value."""
+
+    difference: float
+    lo: float
+    hi: float
+    p: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matched(Difference):
+    """A cell's quality minus that of a curve at the cell's diversity, or why there is none."""
+
+    cell: str
+    curve: str
+    difference: float = NAN
+    lo: float = NAN
+    hi: float = NAN
+    p: float = NAN
+    p_adjusted: float = NAN
+    missing: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgainstBase(Difference):
+    """A cell's metric minus that of its base decoder without routes."""
+
+    cell: str
+    metric: str
+    p_adjusted: float = NAN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best(Difference):
+    """The decoder that did best on one half of the examples, measured on the other."""
+
+    cell: str
+
+
+@dataclass(frozen=True)
+class OnFront:
+    """Whether a cell is on the front of all decoders and on that of its family, and in which share of resamples."""
+
+    cell: str
+    family: str
+    on_front: bool
+    share: float
+    on_family_front: bool
+    family_share: float
+
+
+@dataclass(frozen=True)
+class Hypervolume:
+    """Of a family, and its ratio to that of the temperature curve."""
+
+    family: str
+    value: float
+    lo: float
+    hi: float
+    ratio: float = NAN
+    ratio_lo: float = NAN
+    ratio_hi: float = NAN
+
+
+@dataclass(frozen=True)
+class Compared:
+    diversity: str  # the metrics that are the two coordinates
+    quality: str
+    correction: str
+    matched: list[Matched]
+    against_base: list[AgainstBase]
+    front: list[OnFront]
+    hypervolume: list[Hypervolume]
+    best: Best | None

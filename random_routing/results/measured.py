@@ -1,0 +1,143 @@
+"""What evaluate measures of a task, `data/metrics/<task>.json`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from random_routing.files import sealed, write_json
+from random_routing.results.compared import Compared
+from random_routing.results.records import read_record, to_json
+
+NAN = math.nan
+
+
+@dataclass(frozen=True)
+class Value:
+    """A metric of a cell with its confidence interval; missing: why there is no value."""
+
+    value: float
+    lo: float
+    hi: float
+    missing: str = ""
+
+
+NOTHING = Value(NAN, NAN, NAN)
+
+
+@dataclass(frozen=True)
+class CellValues:
+    """A cell, or the human texts, with its metrics. q, lam, r, setting: NaN where they have no meaning."""
+
+    cell: str
+    family: str
+    variant: str
+    q: float
+    lam: float  # as written in params.yaml, under either reading of λ
+    r: float
+    setting: float
+    decoder: str  # the first cell with the same law, whose texts these are
+    examples: int
+    samples: int
+    metrics: dict[str, Value]
+
+    def get(self, metric: str) -> Value:
+        return self.metrics.get(metric, NOTHING)
+
+
+@dataclass(frozen=True)
+class MetricAbout:
+    label: str
+    unit: str
+    better: str
+    needs: str
+    source: str
+    signature: str
+
+
+@dataclass(frozen=True)
+class GateRate:
+    """How often a decoder took a route, with the exact binomial interval. expected: NaN where the law gives none."""
+
+    cell: str
+    variant: str
+    route: str  # q, λ or `BY_R`
+    gate: str
+    steps: int
+    opened: int
+    expected: float
+    observed: float
+    lo: float
+    hi: float
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Log-probability (nats) of the token `lag` steps after an isolated random one, and of the same without routes."""
+
+    variant: str
+    lag: int
+    events: int
+    after: float
+    control: float
+    difference: float
+    lo: float
+    hi: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Cells of a variant that have one r, and whether their texts agree; or why there are none to compare."""
+
+    variant: str
+    collapses: bool
+    r: float = NAN
+    cells: tuple[str, ...] = ()
+    same_bytes: bool = False
+    p_value: float = NAN
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Mean log-likelihood of a human token (nats) at the rate r."""
+
+    r: float
+    value: float
+    lo: float
+    hi: float
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """How likely the human texts are over r, and the r at which they are likeliest."""
+
+    variant: str
+    route: str
+    curve: list[CurvePoint]
+    best_r: float
+    best_lo: float
+    best_hi: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    task: str
+    examples: list[str]  # their ids
+    metrics: dict[str, MetricAbout]
+    cells: list[CellValues]  # the human texts last
+    recovery: list[Recovery]
+    identity: list[Identity]
+    gates: list[GateRate]
+    likelihood: list[Likelihood]
+    comparison: Compared
+
+
+def write_measured(measured: Measured) -> None:
+    write_json(f"data/metrics/{measured.task}.json", sealed(to_json(measured)))
+
+
+def read_measured(task: str) -> Measured:
+    """Raises `PipelineError` naming the file."""
+    found: Measured = read_record(f"data/metrics/{task}.json", Measured, f"evaluate@{task}")
+    return found
