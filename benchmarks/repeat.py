@@ -27,7 +27,7 @@ from pipeline.metrics.collect import Judge
 from pipeline.metrics.judge import Scored, score_unit
 from pipeline.settings import load_settings
 
-TASK, TEXTS, TOKENS, BUSY = "dialogue", 260, 16, 2  # tokens of a text, at most
+TASK, TEXTS, TOKENS, BUSY = "dialogue", 260, 8, 2  # tokens of a text, at most
 SCORINGS = {"quiet": 20, "busy": 10, "batches": 10, "memory": 10}
 BATCHES = (16, 24, 37, 50, 64, 100, 128, 200, 255, 512)
 
