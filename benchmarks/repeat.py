@@ -1,7 +1,7 @@
 """The same texts scored 50 times: quiet, beside busy processes, in other batches, in other memory. 0 bits may differ.
 
 `python -m benchmarks.repeat [scorings of each kind]` writes `reports/repeat.json`; about half an hour on two cores.
-A text is the beginning of a reply after its whole context: most products with another shape are of the context.
+A text is the first tokens of a reply, after its whole context.
 """
 
 from __future__ import annotations
