@@ -1,6 +1,7 @@
 """The same texts scored 50 times: quiet, beside busy processes, in other batches, in other memory. 0 bits may differ.
 
 `python -m benchmarks.repeat [scorings of each kind]` writes `reports/repeat.json`; about half an hour on two cores.
+A text is the first tokens of a reply, after its whole context.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ from random_routing.scoring.collect import Judge
 from random_routing.scoring.judge import Scored, score_unit
 from random_routing.settings import load_settings
 
-TASK, TEXTS, BUSY = "dialogue", 260, 2
+TASK, TEXTS, TOKENS, BUSY = "dialogue", 260, 8, 2  # tokens of a text, at most
 SCORINGS = {"quiet": 20, "busy": 10, "batches": 10, "memory": 10}
 BATCHES = (16, 24, 37, 50, 64, 100, 128, 200, 255, 512)
 
@@ -75,7 +77,7 @@ def texts(judge: Judge) -> list[Scored]:
             rows, [rows[(i + turn) % len(rows)]["references"][0] for i in range(len(rows))]
         )
     ]
-    return pairs[:TEXTS]
+    return [replace(pair, text=pair.text[:TOKENS]) for pair in pairs[:TEXTS]]
 
 
 def shuffled(pairs: list[Scored], seed: int) -> list[Scored]:
