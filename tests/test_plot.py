@@ -107,7 +107,8 @@ def test_one_cell_and_no_baselines(
 def test_a_file_that_no_stage_wrote_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synthetic.project(tmp_path, only("textgen"))
     monkeypatch.chdir(tmp_path)
-    for wrong in ({"task": "textgen"}, [], "text", None):
+    wrongs: tuple[object, ...] = ({"task": "textgen"}, [], "text", None)
+    for wrong in wrongs:
         write_json("data/metrics/textgen.json", wrong)
         with pytest.raises(
             PipelineError, match=r"^data/metrics/textgen\.json: not as .* run dvc repro evaluate@textgen$"
