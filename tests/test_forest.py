@@ -10,14 +10,15 @@ import pytest
 import torch
 
 from random_routing.decode.forcing import score
-from random_routing.decode.loop import decode, spans
+from random_routing.decode.loop import decode
 from random_routing.decode.prompts import Prompts
 from random_routing.decode.sampler import Sampler
-from random_routing.decode.slots import Grow, apart, place, together
+from random_routing.decode.slots import Grow, apart, spans, together
 from random_routing.decode.trajectory import Trajectory
 from random_routing.law.cells import Decoder, all_cells, representatives
 from random_routing.law.noise import Source
 from random_routing.law.vocabulary import Vocabulary
+from random_routing.models.cache import place
 from random_routing.models.loading import load_model
 from random_routing.models.network import LanguageModel
 from random_routing.runs.calibration import with_scales
@@ -140,8 +141,8 @@ def test_spans_cover_all_rows_and_leave_none_alone(rows: int, batch_size: int) -
 def test_children_are_placed_without_overwriting_their_parents() -> None:
     generator = np.random.Generator(np.random.Philox(3))
     for _ in range(200):
-        parent = np.sort(generator.integers(0, 12, generator.integers(1, 20)))
-        placed = place(parent)
+        parent = generator.integers(0, 12, generator.integers(1, 20))
+        placed = place(torch.from_numpy(parent)).numpy()
         assert sorted(placed) == list(range(len(parent)))
         moved = placed != parent
         assert not set(placed[moved]) & set(parent), "a slot that is written to is read by nobody"

@@ -9,11 +9,10 @@ child   a prefix that is one token longer; where the texts of a slot part, it ha
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from time import perf_counter
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from random_routing.decode.call import Call, Choose
 from random_routing.decode.prompts import Prompts
@@ -41,14 +40,16 @@ def decode(
     Raises `PipelineError` for a model without the parts that a route needs, or whose logits are not finite.
     """
     slots = Slots(model, prompts, steps, batch_size, choose.structural_routes)
-    text, slot = np.arange(len(prompts.of_text)), prompts.of_text  # (texts,) those that go on, and where
+    slot = torch.from_numpy(prompts.of_text).to(model.device)  # (texts,) where those are that go on,
+    text = torch.arange(len(slot), device=slot.device)  # (texts,) and their numbers
     work = Work()
     for step in range(steps):
         # 1. Run every distinct prefix once, and choose a token for every text.
         token, ended = decode_one_token(slots, choose, text, slot, step, work)  # (texts,)
         on_step(len(text))
         # 2. Drop the texts that ended.
-        text, slot, token = text[~ended], slot[~ended], token[~ended]
+        go_on = ~ended
+        text, slot, token = text[go_on], slot[go_on], token[go_on]
         if not len(text) or step == steps - 1:
             break
         # 3. Fork where texts part: a child for each prefix and token.
@@ -60,15 +61,16 @@ def decode(
 
 
 def decode_one_token(
-    slots: Slots, choose: Choose, text: np.ndarray, slot: np.ndarray, step: int, work: Work
-) -> tuple[np.ndarray, np.ndarray]:
+    slots: Slots, choose: Choose, text: Tensor, slot: Tensor, step: int, work: Work
+) -> tuple[Tensor, Tensor]:
     """Token `step` of each text, (texts,) int64, and whether it ends the text, (texts,) bool."""
-    token, ended = np.empty(len(text), dtype=np.int64), np.empty(len(text), dtype=bool)
-    for start, stop in spans(len(slots), slots.batch_size):
+    token, ended = torch.empty_like(text), torch.empty_like(text, dtype=torch.bool)
+    for start, stop in slots.spans(step):
         began = perf_counter()
         logits = slots.logits(start, stop, step)  # (B, V) one row for each prefix
+        slots.model.wait()
         called = perf_counter()
-        here = np.flatnonzero((start <= slot) & (slot < stop))  # (M,) the texts of these rows
+        here = ((start <= slot) & (slot < stop)).nonzero()[:, 0]  # (M,) the texts of these rows
         walk = Walk(slots, slots.parts, start, step) if slots.parts else None
         call = Call(logits, slot[here] - start, text[here], step, walk)
         try:
@@ -76,18 +78,9 @@ def decode_one_token(
         except NotFinite as error:
             name = slots.model.name
             raise PipelineError(f"{name}: gives {error}; another dtype or model is needed") from None
+        slots.model.wait()
         work.model_seconds += called - began
         work.choice_seconds += perf_counter() - called
     work.rows += len(slots)
     work.delivered += len(text)
     return token, ended
-
-
-def spans(rows: int, batch_size: int) -> list[tuple[int, int]]:
-    """Cut [0, rows) into near-equal pieces of about `batch_size`, none of them a single row.
-
-    A single row is multiplied by another routine with other rounding, so it never runs alone.
-    """
-    pieces = max(1, min(-(-rows // batch_size), rows // 2))
-    edges = [rows * i // pieces for i in range(pieces + 1)]
-    return list(pairwise(edges))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,9 +13,14 @@ from random_routing.decode.prompts import Prompts
 from random_routing.models.cache import SlotCache
 from random_routing.models.network import LanguageModel
 from random_routing.models.paths import parts_of
+from random_routing.models.shared import SharedCache, prefill_rows
 from random_routing.settings import Route
 
-LOGITS = 2**26  # at most so many at once: with a large vocabulary the output layer runs in pieces
+TOKENS = 2**32  # more than any vocabulary has
+LOGITS, LOGITS_ON_GPU = (
+    2**26,
+    2**29,
+)  # at most so many at once: with a large vocabulary it is cut into more calls
 
 
 class Slots:
@@ -30,49 +35,71 @@ class Slots:
         self, model: LanguageModel, prompts: Prompts, steps: int, batch_size: int, routes: Sequence[Route]
     ) -> None:
         """routes: structural ones, for which spare slots are there, and a count of what was `walked` in them."""
-        batch_size = min(batch_size, max(2, LOGITS // model.shape.logits))
-        self.model, self.batch_size = model, batch_size
+        logits = LOGITS_ON_GPU if model.static else LOGITS
+        self.model, self.batch_size = model, min(batch_size, max(2, logits // model.shape.logits))
+        self.at_first = (
+            min(self.batch_size, prefill_rows(prompts.length)) if model.static else self.batch_size
+        )
         self.fed, self.padding = model.pad(prompts.ids, prompts.length)
         most = max(2, len(prompts.of_text), len(prompts.ids))
-        most = -(-most // batch_size) * batch_size if model.static else most
-        self.spare = range(most, most + max(2, batch_size)) if routes else range(0)
+        self.spare = range(most, most + max(2, self.batch_size)) if routes else range(0)
         prefix_length = prompts.prefix[0][0].shape[1] if prompts.prefix else 0
         self.cache = model.new_cache(most + len(self.spare), prompts.length, steps, prefix_length)
         self.parts = parts_of(model.network) if routes else None
         for route in routes:
             parts_of(model.network).check(route)  # before any step
         self.walked = 0
+        self.fewest = 1 if model.static else 2  # rows of a call; on a GPU it is filled up in any case
         if prompts.prefix:
-            assert isinstance(self.cache, SlotCache)
+            assert isinstance(self.cache, (SlotCache, SharedCache))
             self.cache.fill(prompts.prefix, max(2, len(prompts.ids)))
 
     def __len__(self) -> int:
         return len(self.fed)
 
+    def spans(self, step: int) -> list[tuple[int, int]]:
+        """The slots of each model call."""
+        if self.model.static:
+            return whole_spans(len(self), self.at_first if step == 0 else self.batch_size)
+        return spans(len(self), self.batch_size)
+
     def logits(self, start: int, stop: int, step: int) -> Tensor:
         """One model call on the slots [start, stop): (B, V).
 
-        Copies of its first row fill up a lone row, and with static shapes the whole batch; they lie in slots
-        that hold no prefix, or whose own row overwrites them.
+        A copy of a lone row lies beside it, in a slot that holds no prefix.
         """
         rows = stop - start
-        width = self.batch_size if self.model.static else max(rows, 2)
-        pick = torch.arange(start, start + width)
-        pick[rows:] = start
-        self.cache.cover(start, start + width, step)
+        self.cache.cover(start, start + max(rows, self.fewest), step)
+        fed, padding = self.fed[start:stop], self.padding[start:stop]
+        if rows < self.fewest:
+            fed, padding = (x.expand(self.fewest, -1) for x in (fed, padding))
         if step == 0:  # prefill
-            return self.model.start(self.fed[pick], self.padding[pick], self.cache)[:rows]
-        return self.model.step(self.fed[pick], self.padding[pick], step, self.cache)[:rows]
+            return self.model.start(fed, padding, self.cache)[:rows]
+        return self.model.step(fed, padding, step, self.cache)[:rows]
 
-    def fork(self, children: Children, step: int) -> np.ndarray:
+    def fork(self, children: Children, step: int) -> Tensor:
         """Put every child into a slot: (children,) which. The children are the prefixes from here on."""
-        placed = place(children.parent)
-        moved = placed != children.parent
-        self.cache.fork(children.parent[moved].tolist(), placed[moved].tolist(), step)
-        order = np.argsort(placed)  # the child of each slot
-        self.fed = torch.from_numpy(children.token[order])[:, None]  # (slots, 1)
-        self.padding = self.padding[torch.from_numpy(children.parent[order])]
+        placed = self.cache.fork(children.parent, step)
+        order = placed.argsort()  # the child of each slot
+        self.fed = children.token[order, None]  # (slots, 1)
+        self.padding = self.padding[children.parent[order]]
         return placed
+
+
+def spans(rows: int, batch_size: int) -> list[tuple[int, int]]:
+    """Cut [0, rows) into near-equal pieces of about `batch_size`, none of them a single row.
+
+    A single row is multiplied by another routine with other rounding, so it never runs alone.
+    """
+    pieces = max(1, min(-(-rows // batch_size), rows // 2))
+    edges = [rows * i // pieces for i in range(pieces + 1)]
+    return list(pairwise(edges))
+
+
+def whole_spans(rows: int, batch_size: int) -> list[tuple[int, int]]:
+    """Cut [0, rows) into pieces of `batch_size`, and what is left: calls are filled up to a few sizes."""
+    edges = [*range(0, rows, batch_size), rows]
+    return list(pairwise(edges))
 
 
 @dataclass(frozen=True)
@@ -81,35 +108,20 @@ class Children:
     of_text: (texts,) the child of each text.
     """
 
-    parent: np.ndarray
-    token: np.ndarray
-    of_text: np.ndarray
+    parent: Tensor
+    token: Tensor
+    of_text: Tensor
 
 
-Grow = Callable[[np.ndarray, np.ndarray], Children]  # of the slot and the token of each text, (texts,) both
+Grow = Callable[[Tensor, Tensor], Children]  # of the slot and the token of each text, (texts,) both
 
 
-def together(slot: np.ndarray, token: np.ndarray) -> Children:
+def together(slot: Tensor, token: Tensor) -> Children:
     """Texts that agree so far share a child: one for each pair of slot and token."""
-    pairs, child = np.unique(np.stack([slot, token], axis=1), axis=0, return_inverse=True)
-    return Children(pairs[:, 0], pairs[:, 1], child.reshape(-1))
+    pairs, child = torch.unique(slot * TOKENS + token, return_inverse=True)
+    return Children(pairs // TOKENS, pairs % TOKENS, child)
 
 
-def apart(slot: np.ndarray, token: np.ndarray) -> Children:
+def apart(slot: Tensor, token: Tensor) -> Children:
     """A child for each text: what nothing shared would cost, with the same results to the byte."""
-    return Children(slot, token, np.arange(len(slot)))
-
-
-def place(parent: np.ndarray) -> np.ndarray:
-    """The slot of each child, of [0, children): the first child of a slot stays there where it can.
-
-    A slot that is written to is never one that is still to be read: it is free because no child stays in
-    it, and a slot with children always keeps one if it is low enough.
-    """
-    slots = np.full(len(parent), -1, dtype=np.int64)
-    taken = np.zeros(len(parent), dtype=bool)
-    for child, slot in enumerate(parent):
-        if slot < len(parent) and not taken[slot]:
-            slots[child], taken[slot] = slot, True
-    slots[slots < 0] = np.flatnonzero(~taken)
-    return slots
+    return Children(slot, token, torch.arange(len(slot), device=slot.device))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from random_routing.decode.slots import Slots
-from random_routing.models.paths import Parts, along, choices
+from random_routing.models.paths import Parts, Path, choices
 from random_routing.settings import Route
 
 
@@ -25,20 +25,20 @@ class Walk:
     start: int
     step: int
 
-    def __call__(self, row: np.ndarray, route: Route, u: np.ndarray) -> Tensor:
+    def __call__(self, row: Tensor, route: Route, u: np.ndarray) -> Tensor:
         """Logits (N, V) of row[i] along the path that u[i] draws.
 
         row: (N,), not more than there are spare slots; u: (N, width) in [0, 1).
         """
-        slots, model, count = self.slots, self.slots.model, len(row)
-        path = choices(self.parts, route, u)
-        width = len(slots.spare) if model.static else max(count, 2)  # never a single row
-        row = np.concatenate([row, np.repeat(row[:1], width - count)])
-        path = np.concatenate([path, np.repeat(path[:1], width - count, axis=0)])
-        source, target = torch.from_numpy(self.start + row), slots.spare[:width]
-        slots.cache.fork(source.tolist(), target, self.step)
+        slots, count = self.slots, len(row)
+        path = torch.from_numpy(choices(self.parts, route, u)).to(row.device)
+        source = self.start + row
+        if count < slots.fewest:
+            source, path = (x.expand(slots.fewest, *x.shape[1:]) for x in (source, path))
+        target = slots.spare[: len(source)]
+        slots.cache.copy(source, target, self.step)
         slots.cache.cover(target.start, target.stop, self.step, again=True)
-        with along(self.parts, route, path):
-            logits = model.again(slots.fed[source], slots.padding[source], self.step, slots.cache)
+        along = Path(self.parts, route, path)
+        logits = slots.model.again(slots.fed[source], slots.padding[source], self.step, slots.cache, along)
         slots.walked += count
         return logits[:count]

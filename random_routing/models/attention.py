@@ -16,6 +16,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 from random_routing.models.products import dots, sums
+from random_routing.models.shared import Pages
 
 NAME = "grouped_eager"
 
@@ -42,10 +43,17 @@ def grouped_attention(
     rows, heads, length, size = query.shape
     groups = heads // key.shape[1]
     scaling = size**-0.5 if scaling is None else scaling
+    pages: Pages | None = getattr(key, "pages", None)
+    if pages is None and key.shape[0] != rows:
+        raise ValueError("keys of other rows")
+    if query.is_cuda:
+        from random_routing.models.tiles import attend  # Triton is there where a GPU is
+
+        return attend(query, key, value, attention_mask, scaling, softcap, position_bias, pages), None
+    if pages:
+        key, value = pages.dense(key), pages.dense(value)
     grouped = query.reshape(rows, key.shape[1], groups * length, size)  # (B, K, G·T, D)
-    fixed = (
-        query.dtype == torch.float32 and query.device.type == "cpu"
-    )  # bf16's products are oneDNN's already
+    fixed = query.dtype == torch.float32  # bf16's products are oneDNN's already
     scores = dots(grouped, key) if fixed else torch.matmul(grouped, key.transpose(2, 3))
     scores = scores * scaling  # (B, K, G·T, S)
     if softcap is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin, EncoderDecoderCache
@@ -16,23 +14,20 @@ RowStates = dict[int, tuple[Tensor, Tensor]]
 class SlotLayer(CacheLayerMixin):
     """One layer's keys and values, (slots, heads, length, head size), filled from the left.
 
-    `keys` and `values` are what the current model call sees: the slots that it covers. With `static`
-    it sees all positions (the mask hides those not yet written), so that shapes never change.
+    `keys` and `values` are what the current model call sees: the slots that it covers.
     """
 
     is_sliding = False  # keeps all positions; a sliding window is applied by the model's mask
 
-    def __init__(self, slots: int, max_length: int, static: bool = False) -> None:
+    def __init__(self, slots: int, max_length: int) -> None:
         super().__init__()
-        self.slots, self.max_length, self.static = slots, max_length, static
+        self.slots, self.max_length = slots, max_length
         self.window = slice(0, slots)
         self.length = 0  # positions filled before the current model call
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         def room(states: Tensor) -> Tensor:
-            shape = (self.slots, states.shape[1], self.max_length, states.shape[3])
-            # Positions are read only after they were written, except with `static`.
-            return states.new_zeros(shape) if self.static else states.new_empty(shape)
+            return states.new_empty(self.slots, states.shape[1], self.max_length, states.shape[3])
 
         self.all_keys, self.all_values = room(key_states), room(value_states)
         self.is_initialized = True
@@ -49,15 +44,14 @@ class SlotLayer(CacheLayerMixin):
         end = self.length + key_states.shape[2]
         self.all_keys[self.window, :, self.length : end] = key_states
         self.all_values[self.window, :, self.length : end] = value_states
-        seen = self.max_length if self.static else end
         self.keys, self.values = (
-            self.all_keys[self.window, :, :seen],
-            self.all_values[self.window, :, :seen],
+            self.all_keys[self.window, :, :end],
+            self.all_values[self.window, :, :end],
         )
         return self.keys, self.values
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return (self.max_length if self.static else self.length + query_length), 0
+        return self.length + query_length, 0
 
     def get_seq_length(self) -> int:
         return self.length
@@ -104,11 +98,10 @@ class SlotCache(Cache):
         prompt_length: int,
         steps: int,
         prefix_length: int = 0,
-        static: bool = False,
     ) -> None:
-        self.prompt_length, self.prefix_length, self.static = prompt_length, prefix_length, static
+        self.prompt_length, self.prefix_length = prompt_length, prefix_length
         self.slots, self.max_length = slots, prompt_length + steps
-        self.slot_layers = [SlotLayer(slots, self.max_length, static) for _ in range(layers)]
+        self.slot_layers = [SlotLayer(slots, self.max_length) for _ in range(layers)]
         super().__init__(layers=list(self.slot_layers))
 
     def cover(self, start: int, stop: int, step: int, again: bool = False) -> None:
@@ -121,15 +114,20 @@ class SlotCache(Cache):
         for layer in self.slot_layers:
             layer.cover(slice(start, stop), filled)
 
-    def fork(self, source: Sequence[int], target: Sequence[int], step: int) -> None:
-        """After token `step`: target[i] becomes a copy of source[i]. No target may be a source."""
-        if not target:
-            return
-        own = self.own_layers
-        device = own[0].all_keys.device
-        from_slots, to_slots = (torch.tensor(list(slots), device=device) for slots in (source, target))
-        for layer in own:
-            layer.copy(from_slots, to_slots, self.prompt_length + step)
+    def fork(self, parent: Tensor, step: int) -> Tensor:
+        """After token `step`: the slot of each child, which becomes a copy of parent[i] where that is another."""
+        placed = place(parent)
+        moved = placed != parent
+        self._copy(parent[moved], placed[moved], self.prompt_length + step)
+        return placed
+
+    def copy(self, source: Tensor, target: range, step: int) -> None:
+        """The slots `target` become copies of `source`, for a second call of token `step`. They are disjoint."""
+        self._copy(source, torch.arange(target.start, target.stop), self.prompt_length + step)
+
+    def _copy(self, source: Tensor, target: Tensor, length: int) -> None:
+        for layer in self.own_layers if len(target) else []:
+            layer.copy(source, target, length)
 
     @property
     def own_layers(self) -> list[SlotLayer]:
@@ -161,9 +159,33 @@ class CrossCache(EncoderDecoderCache):
             layer.cover(slice(start, stop), 0)
             self.is_updated[number] = step > 0 or again
 
-    def fork(self, source: Sequence[int], target: Sequence[int], step: int) -> None:
-        self.own.fork(source, target, step)
-        if target:
-            from_slots, to_slots = torch.tensor(list(source)), torch.tensor(list(target))
-            for layer in self.cross_layers:
-                layer.copy(from_slots, to_slots, layer.max_length)
+    def fork(self, parent: Tensor, step: int) -> Tensor:
+        placed = self.own.fork(parent, step)
+        moved = placed != parent
+        self._copy(parent[moved], placed[moved])
+        return placed
+
+    def copy(self, source: Tensor, target: range, step: int) -> None:
+        self.own.copy(source, target, step)
+        self._copy(source, torch.arange(target.start, target.stop))
+
+    def _copy(self, source: Tensor, target: Tensor) -> None:
+        for layer in self.cross_layers if len(target) else []:
+            layer.copy(source, target, layer.max_length)
+
+
+def place(parent: Tensor) -> Tensor:
+    """The slot of each child, of [0, children): the first child of a slot stays there where it can.
+
+    A slot that is written to is never one that is still to be read: it is free because no child stays in
+    it, and a slot with children always keeps one if it is low enough.
+    """
+    order = parent.argsort(stable=True)
+    first = torch.ones_like(parent, dtype=torch.bool)
+    first[order[1:]] = parent[order].diff() != 0
+    stays = first & (parent < len(parent))
+    free = torch.ones_like(stays)
+    free[parent[stays]] = False
+    slots = parent.clone()
+    slots[~stays] = free.nonzero()[:, 0]
+    return slots

@@ -7,16 +7,21 @@ token; it goes with its row when the row forks.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
+from random_routing.models.attention import NAME
 from random_routing.models.cache import CrossCache, RowStates, SlotCache
+from random_routing.models.paths import Path, along
 from random_routing.models.shape import Shape
+from random_routing.models.shared import SharedCache, SharedCross
 
 
 def pad(prompts: Sequence[Sequence[int]], length: int, left: bool) -> tuple[Tensor, Tensor]:
@@ -32,6 +37,13 @@ def pad(prompts: Sequence[Sequence[int]], length: int, left: bool) -> tuple[Tens
     return ids, padding
 
 
+@dataclass
+class Kept:
+    """The cache of the last texts on a GPU, for the next ones: its graphs hold on to its memory."""
+
+    cache: SharedCache | None = None
+
+
 @dataclass(frozen=True)
 class LanguageModel(ABC):
     """A model with its tokenizer. All logits are (B, V) in the model's dtype."""
@@ -41,6 +53,7 @@ class LanguageModel(ABC):
     tokenizer: Any
     shape: Shape
     device: str
+    kept: Kept = field(default_factory=Kept)
 
     @property
     def static(self) -> bool:
@@ -51,33 +64,70 @@ class LanguageModel(ABC):
         """(B, V) of the last position, from (B, T, V)."""
         last = logits[:, -1]
         if self.shape.barred:
-            last[:, list(self.shape.barred)] = -torch.inf
+            last[:, self._barred] = -torch.inf
         return last
+
+    @cached_property
+    def _barred(self) -> Tensor:
+        return torch.tensor(self.shape.barred, device=self.device)
+
+    def wait(self) -> None:
+        """Until the device has done what it was asked for."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
 
     @abstractmethod
     def pad(self, prompts: Sequence[Sequence[int]], length: int) -> tuple[Tensor, Tensor]:
-        """Padded ids and padding of the prompts, each (rows, length)."""
+        """Padded ids and padding of the prompts, each (rows, length), on the model's device."""
 
     @abstractmethod
     def new_cache(
         self, slots: int, prompt_length: int, steps: int, prefix_length: int = 0
-    ) -> SlotCache | CrossCache: ...
+    ) -> SlotCache | CrossCache | SharedCache | SharedCross: ...
+
+    def shared_cache(self, slots: int, max_length: int) -> SharedCache:
+        """The one of the texts before where it is large enough."""
+        cache = self.kept.cache
+        if cache is None or cache.slots < slots or cache.max_length < max_length:
+            in_place = self.network.config._attn_implementation == NAME  # type: ignore[union-attr]
+            cache = self.kept.cache = None  # first, so that there is room
+            cache = SharedCache(self.shape.layers, slots, max_length, bool(in_place), self.device)
+            self.kept.cache = cache
+        return cache
 
     @abstractmethod
     def start(self, ids: Tensor, padding: Tensor, cache: Any) -> Tensor:
         """Logits of the first token after the prompts ids (B, P)."""
 
     @abstractmethod
-    def step(self, tokens: Tensor, padding: Tensor, step: int, cache: Any) -> Tensor:
-        """Logits of token `step` ≥ 1 after feeding the token before it, (B, 1)."""
+    def step(
+        self, tokens: Tensor, padding: Tensor, step: int, cache: Any, path: Path | None = None
+    ) -> Tensor:
+        """Logits of token `step` ≥ 1 after feeding the token before it, (B, 1); along a path if there is one."""
 
-    def again(self, fed: Tensor, padding: Tensor, step: int, cache: Any) -> Tensor:
-        """Logits of token `step` once more, feeding only the last token of what was fed, (B, T)."""
-        return self.step(fed[:, -1:], padding, step, cache)
+    def again(self, fed: Tensor, padding: Tensor, step: int, cache: Any, path: Path) -> Tensor:
+        """Logits of token `step` once more along a path, feeding only the last token of what was fed, (B, T)."""
+        return self.step(fed[:, -1:], padding, step, cache, path)
 
     def prefix_states(self, prefix: Sequence[int]) -> RowStates:
         """Keys and values of a beginning that all prompts share; computed beside a copy of itself."""
         raise NotImplementedError(f"{self.name}: only causal models have a shared beginning")
+
+
+def call(
+    network: Callable[..., Tensor], cache: Any, inputs: dict[str, Tensor], path: Path | None
+) -> Tensor:
+    """network(cache, **inputs), along a path if there is one; a `SharedCache` captures it."""
+
+    def on_path(chosen: Tensor | None = None, **given: Tensor) -> Tensor:
+        with nullcontext() if path is None else along(path.parts, path.route, chosen):
+            return network(cache, **given)
+
+    if path is not None:
+        inputs = {"chosen": path.chosen, **inputs}
+    if isinstance(cache, (SharedCache, SharedCross)):
+        return cache.call(on_path, inputs, path and path.route)
+    return on_path(**inputs)
 
 
 @dataclass(frozen=True)
@@ -85,30 +135,56 @@ class CausalModel(LanguageModel):
     """Prompts stand left-padded before the text, behind the shared prefix if there is one."""
 
     def pad(self, prompts: Sequence[Sequence[int]], length: int) -> tuple[Tensor, Tensor]:
-        return pad(prompts, length, left=True)
+        ids, padding = pad(prompts, length, left=True)
+        return ids.to(self.device), padding.to(self.device)
 
-    def new_cache(self, slots: int, prompt_length: int, steps: int, prefix_length: int = 0) -> SlotCache:
-        return SlotCache(
-            self.shape.layers, slots, prefix_length + prompt_length, steps, prefix_length, self.static
-        )
+    def new_cache(
+        self, slots: int, prompt_length: int, steps: int, prefix_length: int = 0
+    ) -> SlotCache | SharedCache:
+        before = prefix_length + prompt_length
+        if not self.static:
+            return SlotCache(self.shape.layers, slots, before, steps, prefix_length)
+        cache = self.shared_cache(slots, before + steps)
+        cache.begin(before, prefix_length)
+        return cache
 
-    def start(self, ids: Tensor, padding: Tensor, cache: SlotCache) -> Tensor:
+    def start(self, ids: Tensor, padding: Tensor, cache: SlotCache | SharedCache) -> Tensor:
         positions = cache.prefix_length + (padding.cumsum(1) - 1).clamp(min=0)  # (B, P)
-        return self._call(ids, padding, positions, cache)
+        return self._call(ids, padding, positions, cache, None)
 
-    def step(self, tokens: Tensor, padding: Tensor, step: int, cache: SlotCache) -> Tensor:
+    def step(
+        self,
+        tokens: Tensor,
+        padding: Tensor,
+        step: int,
+        cache: SlotCache | SharedCache,
+        path: Path | None = None,
+    ) -> Tensor:
         positions = cache.prefix_length + padding.sum(1, keepdim=True) + step - 1  # (B, 1)
-        return self._call(tokens, padding, positions, cache)
+        return self._call(tokens, padding, positions, cache, path)
 
-    def _call(self, ids: Tensor, padding: Tensor, positions: Tensor, cache: SlotCache) -> Tensor:
-        before, after = cache.prefix_length, cache.get_seq_length() + ids.shape[1] - cache.prompt_length
-        attended = nn.functional.pad(padding, (before, max(0, after)), value=1)
-        if cache.static:
-            attended = nn.functional.pad(attended, (0, cache.max_length - attended.shape[1]))
+    def _call(
+        self,
+        ids: Tensor,
+        padding: Tensor,
+        positions: Tensor,
+        cache: SlotCache | SharedCache,
+        path: Path | None,
+    ) -> Tensor:
+        if isinstance(cache, SharedCache):
+            seen = cache.max_length  # the mask hides what is not yet written
+        else:
+            seen = max(cache.prompt_length, cache.get_seq_length() + ids.shape[1])
+        before = cache.prefix_length
+        attended = nn.functional.pad(padding, (before, seen - before - padding.shape[1]), value=1)
+        inputs = {"ids": ids, "attended": attended, "positions": positions}
+        return call(self._network, cache, inputs, path)
+
+    def _network(self, cache: Any, ids: Tensor, attended: Tensor, positions: Tensor) -> Tensor:
         output = self.network(
-            input_ids=ids.to(self.device),
-            attention_mask=attended.to(self.device),
-            position_ids=positions.to(self.device),
+            input_ids=ids,
+            attention_mask=attended,
+            position_ids=positions,
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
@@ -128,37 +204,59 @@ class EncoderDecoderModel(LanguageModel):
     """Prompts are what the encoder reads, right-padded; targets begin with `decoder_start`."""
 
     def pad(self, prompts: Sequence[Sequence[int]], length: int) -> tuple[Tensor, Tensor]:
-        return pad(prompts, length, left=False)
+        ids, padding = pad(prompts, length, left=False)
+        return ids.to(self.device), padding.to(self.device)
 
-    def new_cache(self, slots: int, prompt_length: int, steps: int, prefix_length: int = 0) -> CrossCache:
+    def new_cache(
+        self, slots: int, prompt_length: int, steps: int, prefix_length: int = 0
+    ) -> CrossCache | SharedCross:
         if prefix_length:
             raise ValueError("encoder-decoder models have no shared prefix")
-        own = SlotCache(self.shape.layers, slots, len(self.shape.decoder_start), steps, static=self.static)
-        return CrossCache(own, prompt_length)
+        begin = len(self.shape.decoder_start)
+        if not self.static:
+            return CrossCache(SlotCache(self.shape.layers, slots, begin, steps), prompt_length)
+        own = self.shared_cache(slots, begin + steps)
+        own.begin(begin, 0)
+        return SharedCross(own, prompt_length)
 
-    def start(self, ids: Tensor, padding: Tensor, cache: CrossCache) -> Tensor:
+    def start(self, ids: Tensor, padding: Tensor, cache: CrossCache | SharedCross) -> Tensor:
+        inputs = {"read": ids, "ids": self._begin(len(ids)), "padding": padding}
+        return call(self._first, cache, inputs, None)
+
+    def _first(self, cache: Any, read: Tensor, ids: Tensor, padding: Tensor) -> Tensor:
         encoder = self.network.get_encoder()  # type: ignore[operator]
-        states = encoder(input_ids=ids.to(self.device), attention_mask=padding.to(self.device))
-        begin = torch.tensor([self.shape.decoder_start]).expand(len(ids), -1)
-        return self._call(begin, states.last_hidden_state, padding, cache)
+        states = encoder(input_ids=read, attention_mask=padding)
+        return self._network(cache, ids, padding, states.last_hidden_state)
 
-    def step(self, tokens: Tensor, padding: Tensor, step: int, cache: CrossCache) -> Tensor:
-        # Once their keys are in the cache, the decoder reads only the shape and dtype of these.
-        dtype = next(self.network.parameters()).dtype
-        states = torch.zeros(1, 1, 1, dtype=dtype, device=self.device)
-        states = states.expand(*padding.shape, 1)
-        return self._call(tokens, states, padding, cache)
+    def step(
+        self,
+        tokens: Tensor,
+        padding: Tensor,
+        step: int,
+        cache: CrossCache | SharedCross,
+        path: Path | None = None,
+    ) -> Tensor:
+        return call(self._network, cache, {"ids": tokens, "padding": padding}, path)
 
-    def again(self, fed: Tensor, padding: Tensor, step: int, cache: CrossCache) -> Tensor:
+    def again(
+        self, fed: Tensor, padding: Tensor, step: int, cache: CrossCache | SharedCross, path: Path
+    ) -> Tensor:
         if step == 0:  # what was fed went to the encoder
-            fed = torch.tensor([self.shape.decoder_start[-1:]]).expand(len(fed), -1)
-        return self.step(fed, padding, step, cache)
+            fed = self._begin(len(fed))
+        return super().again(fed, padding, step, cache, path)
 
-    def _call(self, tokens: Tensor, states: Tensor, padding: Tensor, cache: CrossCache) -> Tensor:
+    def _begin(self, rows: int) -> Tensor:
+        return torch.tensor([self.shape.decoder_start], device=self.device).expand(rows, -1)
+
+    def _network(self, cache: Any, ids: Tensor, padding: Tensor, states: Tensor | None = None) -> Tensor:
+        if states is None:
+            # Once their keys are in the cache, the decoder reads only the shape and dtype of these.
+            dtype = next(self.network.parameters()).dtype
+            states = torch.zeros(1, 1, 1, dtype=dtype, device=self.device).expand(*padding.shape, 1)
         output = self.network(
             encoder_outputs=BaseModelOutput(last_hidden_state=states),
-            attention_mask=padding.to(self.device),
-            decoder_input_ids=tokens.to(self.device),
+            attention_mask=padding,
+            decoder_input_ids=ids,
             past_key_values=cache,
             use_cache=True,
         )

@@ -120,14 +120,23 @@ def choices(parts: Parts, route: Route, u: np.ndarray) -> np.ndarray:
     return (numbers >= route.drop) | (numbers == numbers.max(axis=2, keepdims=True))
 
 
+@dataclass(frozen=True)
+class Path:
+    """A random path of each row of a model call. chosen: (B, …) of `choices`."""
+
+    parts: Parts
+    route: Route
+    chosen: Tensor
+
+
 @contextmanager
-def along(parts: Parts, route: Route, path: np.ndarray) -> Iterator[None]:
+def along(parts: Parts, route: Route, path: Tensor | np.ndarray) -> Iterator[None]:
     """Within it, the last position of every row of a model call follows the row's path: `choices`, (B, …).
 
     Raises `PipelineError` for a model without the parts (`Parts.check`).
     """
     parts.check(route)
-    chosen = torch.from_numpy(path)
+    chosen = torch.as_tensor(path)
     with ExitStack() as stack:
         if route.kind == "heads":
             for number, projection in enumerate(parts.projections):
@@ -135,10 +144,11 @@ def along(parts: Parts, route: Route, path: np.ndarray) -> Iterator[None]:
                 hook = _keep_heads(chosen[:, number], parts.heads)
                 stack.callback(projection.register_forward_pre_hook(hook).remove)
         elif route.kind == "layers":
-            for number, layer in enumerate(parts.layers):
-                if chosen[:, number].any():
-                    hook = _skip(chosen[:, number])
-                    stack.callback(layer.register_forward_hook(hook, with_kwargs=True).remove)
+            for number, layer in enumerate(
+                parts.layers[1:-1], start=1
+            ):  # the first and the last always stay
+                hook = _skip(chosen[:, number])
+                stack.callback(layer.register_forward_hook(hook, with_kwargs=True).remove)
         else:
             for number, router in enumerate(parts.routers):
                 stack.callback(router.register_forward_hook(_send_to(chosen[:, number])).remove)

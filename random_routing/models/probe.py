@@ -67,10 +67,13 @@ def _decoded(model: LanguageModel) -> Tensor:
     cache = model.new_cache(4, LENGTH, 2)
     cache.cover(0, 2, 0)
     model.start(ids, padding, cache)
-    cache.fork([0], [2], 0)
+    parent = torch.tensor([0, 1, 0], device=model.device)
+    child_of = cache.fork(parent, 0).argsort()  # the child in each slot
     cache.cover(0, 3, 1)
-    tokens = torch.tensor([[prompts[0][place]] for place in NEXT])
-    return model.step(tokens, padding[[0, 1, 0]], 1, cache).float().cpu()
+    tokens = torch.tensor([[prompts[0][place]] for place in NEXT], device=model.device)
+    return (
+        model.step(tokens[child_of], padding[parent[child_of]], 1, cache)[child_of.argsort()].float().cpu()
+    )
 
 
 def _plain(model: LanguageModel) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModel
 
-from random_routing.decode.loop import spans
+from random_routing.decode.slots import spans
 from random_routing.errors import PipelineError, short
 from random_routing.files import read_json
 from random_routing.models.attention import NAME as ATTENTION

@@ -1,0 +1,142 @@
+"""Attention on a GPU whose rows do not depend on the rows beside them.
+
+cuBLAS adds up batched fp32 products in another order from 48 rows on. Here each row and key/value head is a program
+of its own that goes over the keys in tiles of one size, with sums in fp32 and a running softmax (Milakov & Gimelshein
+2018; Dao et al. 2022), so that nothing but the row's own keys enters. Keys are read where they lie (`Pages`): rows
+that share a past read it from one place. Imported only where there is a GPU: Triton comes with torch's CUDA builds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from random_routing.models.shared import Pages
+
+KEYS = 32  # of a tile
+QUERIES = 64  # of a tile, at most
+LEAST = 16  # rows and columns of a product
+RUN_DEPENDENT = ["table_row", "mask_row", "mask_at", "bias_head", "bias_at", "keys", "length"]
+
+
+@triton.jit(do_not_specialize=RUN_DEPENDENT)
+def _attend(
+    q, k, v, table, end, mask, bias, out,
+    q_row, q_head, q_at, k_slot, k_head, k_at, v_slot, v_head, v_at, table_row, table_at,
+    mask_row, mask_at, bias_head, bias_at, out_row, out_at, out_head,
+    keys, length, scaling, softcap,
+    GROUPS: tl.constexpr, SIZE: tl.constexpr, WIDE: tl.constexpr, VALUES: tl.constexpr, VALUES_WIDE: tl.constexpr,
+    M: tl.constexpr, N: tl.constexpr,
+    PAGED: tl.constexpr, MASKED: tl.constexpr, BIASED: tl.constexpr, CAPPED: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0).to(tl.int64)
+    kv_head = tl.program_id(1)
+    place = tl.program_id(2) * M + tl.arange(0, M)  # of a query: GROUPS heads × length
+    asked = place < GROUPS * length
+    head = kv_head * GROUPS + place // length
+    at = place % length
+    d = tl.arange(0, WIDE)
+    e = tl.arange(0, VALUES_WIDE)
+    query = tl.load(
+        q + row * q_row + head[:, None] * q_head + at[:, None] * q_at + d[None, :],
+        mask=asked[:, None] & (d < SIZE)[None, :],
+        other=0.0,
+    )
+    top = tl.full(
+        [M], -1e38, tl.float32
+    )  # above the least of a mask, so that what is hidden weighs nothing
+    total = tl.zeros([M], tl.float32)
+    made = tl.zeros([M, VALUES_WIDE], tl.float32)
+    if PAGED:
+        keys = tl.load(end)
+    for start in range(0, keys, N):
+        j = start + tl.arange(0, N)
+        there = j < keys
+        if PAGED:
+            slot = tl.load(table + row * table_row + j * table_at, mask=there, other=0).to(tl.int64)
+        else:
+            slot = row + tl.zeros([N], tl.int64)
+        key = tl.load(
+            k + (slot * k_slot + kv_head * k_head + j * k_at)[None, :] + d[:, None],
+            mask=there[None, :] & (d < SIZE)[:, None],
+            other=0.0,
+        )
+        scores = tl.dot(query, key, input_precision="ieee") * scaling  # (M, N)
+        if CAPPED:
+            scores = softcap - 2.0 * softcap / (tl.exp(2.0 * scores / softcap) + 1.0)  # softcap · tanh
+        if BIASED:
+            scores += tl.load(
+                bias + head[:, None] * bias_head + at[:, None] * bias_at + j[None, :],
+                mask=asked[:, None] & there[None, :],
+                other=0.0,
+            ).to(tl.float32)
+        if MASKED:
+            scores += tl.load(
+                mask + row * mask_row + at[:, None] * mask_at + j[None, :],
+                mask=asked[:, None] & there[None, :],
+                other=0.0,
+            ).to(tl.float32)
+        scores = tl.where(there[None, :], scores, float("-inf"))
+        higher = tl.maximum(top, tl.max(scores, 1))
+        weights = tl.exp(scores - higher[:, None])
+        fade = tl.exp(top - higher)
+        total = total * fade + tl.sum(weights, 1)
+        value = tl.load(
+            v + (slot * v_slot + kv_head * v_head + j * v_at)[:, None] + e[None, :],
+            mask=there[:, None] & (e < VALUES)[None, :],
+            other=0.0,
+        )
+        made = made * fade[:, None] + tl.dot(weights.to(value.dtype), value, input_precision="ieee")
+        top = higher
+    made = made / tl.where(total > 0.0, total, 1.0)[:, None]  # a query that sees nothing gets zeros
+    tl.store(
+        out + row * out_row + at[:, None] * out_at + head[:, None] * out_head + e[None, :],
+        made.to(out.dtype.element_ty),
+        mask=asked[:, None] & (e < VALUES)[None, :],
+    )
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    scaling: float,
+    softcap: float | None = None,
+    bias: Tensor | None = None,
+    pages: Pages | None = None,
+) -> Tensor:
+    """softmax(scaling·q·kᵀ + bias + mask)·v: (B, T, H, D) from query (B, H, T, D).
+
+    key, value: (B or slots, K, S, D), of each row or, with `pages`, of all slots; mask: (B, 1, T, S) and bias:
+    (1, H, T, S) are added; softcap: scores become softcap·tanh(scores/softcap) first.
+    """
+    rows, heads, length, size = query.shape
+    groups, values = heads // key.shape[1], value.shape[3]
+    query, key, value = (x if x.stride(3) == 1 else x.contiguous() for x in (query, key, value))
+    tile = min(QUERIES, max(LEAST, triton.next_power_of_2(groups * length)))
+    out = query.new_empty(rows, length, heads, values)
+    none = query  # never read
+    table, end = (pages.table, pages.end) if pages else (none, none)
+    mask = None if mask is None else mask.expand(rows, 1, length, mask.shape[3])
+    bias = None if bias is None else bias.expand(1, heads, length, bias.shape[3])
+    grid = (rows, key.shape[1], triton.cdiv(groups * length, tile))
+    given: dict[str, Any] = dict(
+        GROUPS=groups, SIZE=size, WIDE=_wide(size), VALUES=values, VALUES_WIDE=_wide(values), M=tile, N=KEYS,
+        PAGED=pages is not None, MASKED=mask is not None, BIASED=bias is not None, CAPPED=softcap is not None,
+    )  # fmt: skip
+    _attend[grid](
+        query, key, value, table, end, none if mask is None else mask, none if bias is None else bias, out,
+        *query.stride()[:3], *key.stride()[:3], *value.stride()[:3], *(table.stride()[:2] if pages else (0, 0)),
+        *((0, 0) if mask is None else (mask.stride(0), mask.stride(2))),
+        *((0, 0) if bias is None else (bias.stride(1), bias.stride(2))),
+        *out.stride()[:3], key.shape[2], length, scaling, softcap or 0.0, **given,
+    )  # fmt: skip
+    return out
+
+
+def _wide(size: int) -> int:
+    return max(LEAST, triton.next_power_of_2(size))
