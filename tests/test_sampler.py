@@ -75,7 +75,7 @@ def draw(decoder: Decoder, seed: int = 1) -> Trajectories:
     sampler = Sampler(
         [decoder], np.zeros(DRAWS, dtype=int), every, noise, VOCABULARY, sources=sources, tables=TABLES
     )
-    sampler(Call(LOGITS[None], np.zeros(DRAWS, dtype=int), every, 0, None))
+    sampler(Call(LOGITS[None], torch.zeros(DRAWS, dtype=torch.long), torch.arange(DRAWS), 0, None))
     return sampler.made
 
 
@@ -137,7 +137,7 @@ def test_a_frozen_distribution_is_one_for_a_text() -> None:
     law = Decoder(Base(), 1.0, 0.0, FROZEN)
     sampler = Sampler([law], np.zeros(texts, dtype=int), every, noise, VOCABULARY, sources=sources)
     for step in range(2):
-        sampler(Call(LOGITS[None], np.zeros(texts, dtype=int), every, step, None))
+        sampler(Call(LOGITS[None], torch.zeros(texts, dtype=torch.long), torch.arange(texts), step, None))
     same, expected = (
         (sampler.made.token_ids[:, 0] == sampler.made.token_ids[:, 1]).mean(),
         2 / (allowed + 1),

@@ -38,7 +38,7 @@ def test_the_decoder_walks_the_same_paths(arch: str, kind: str, tmp_path: Path, 
     seen: list[tuple[int, np.ndarray, Tensor]] = []
     call = walking.Walk.__call__
 
-    def record(self: Any, row: np.ndarray, route: Route, u: np.ndarray) -> Tensor:
+    def record(self: Any, row: Tensor, route: Route, u: np.ndarray) -> Tensor:
         layers = slots(self.slots.cache)
         filled = layers[0].max_length - (steps - self.step)  # of the only row
         own = [layer.all_keys[0, :, :filled].clone() for layer in layers]

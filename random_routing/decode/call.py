@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,18 +21,22 @@ class Call:
     """The logits of one model call, for the next token of some texts. row[i] is the row of text[i]."""
 
     logits: Tensor  # (B, V) in the model's dtype
-    row: np.ndarray  # (M,)
-    text: np.ndarray  # (M,)
+    row: Any  # (M,) int64 tensor, on the model's device
+    text: Any  # (M,) int64 tensor, likewise
     step: int
     walk: Walk | None  # runs rows again along random paths, for a chooser with structural routes
 
-    def __getitem__(self, pick: np.ndarray) -> Call:
+    def __getitem__(self, pick: Any) -> Call:
         """The same call for some of its texts."""
         return replace(self, row=self.row[pick], text=self.text[pick])
 
+    def on_host(self) -> Any:
+        """The same call with `row` and `text` as numpy arrays."""
+        return replace(self, row=self.row.cpu().numpy(), text=self.text.cpu().numpy())
+
     def scores(self) -> Tensor:
         """The logits of each text's row: (M, V) float32."""
-        return self.logits[torch.from_numpy(self.row)].float()
+        return self.logits[torch.as_tensor(self.row)].float()
 
     def pieces(self) -> Iterator[tuple[np.ndarray, Call]]:
         """A few rows at a time: the places (M',) of their texts in this call, and the rows' own call, in float32."""
@@ -57,5 +61,5 @@ class Choose(Protocol):
     def structural_routes(self) -> Sequence[Route]:
         """Those that ask for `Call.walk`."""
 
-    def __call__(self, call: Call) -> tuple[np.ndarray, np.ndarray]:
-        """The token of each text, (M,) int64, and whether it ends the text, (M,) bool."""
+    def __call__(self, call: Call) -> tuple[Tensor, Tensor]:
+        """The token of each text, (M,) int64, and whether it ends the text, (M,) bool, on the device."""

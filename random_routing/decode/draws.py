@@ -88,7 +88,7 @@ class Draws:
         for start in range(0, len(pairs), size):
             row, owner = pairs[start : start + size].T
             u = np.stack([self.sources[s].path(PATHS[origin], call.step, width) for s in owner])
-            law = distribution(walk(row, route, u).float() + self.barred, Base())
+            law = distribution(walk(torch.from_numpy(row), route, u).float() + self.barred, Base())
             here = np.flatnonzero((start <= path) & (path < start + len(row)))
             yield law, here, path[here] - start
 

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from random_routing.decode.call import Call
 from random_routing.decode.loop import decode
@@ -30,10 +32,12 @@ class Forced(ABC):
         for i, text in enumerate(texts):
             self.tokens[i, : len(text)] = text
 
-    def __call__(self, call: Call) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, call: Call) -> tuple[Tensor, Tensor]:
+        device, call = call.row.device, call.on_host()
         for _, piece in call.pieces():
             self.record(piece, self.tokens[piece.text, call.step])
-        return self.tokens[call.text, call.step], call.step + 1 >= self.length[call.text]
+        token, ended = self.tokens[call.text, call.step], call.step + 1 >= self.length[call.text]
+        return torch.from_numpy(token).to(device), torch.from_numpy(ended).to(device)
 
     @abstractmethod
     def record(self, call: Call, token: np.ndarray) -> None:

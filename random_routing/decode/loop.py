@@ -12,8 +12,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from time import perf_counter
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from random_routing.decode.call import Call, Choose
 from random_routing.decode.prompts import Prompts
@@ -41,14 +41,16 @@ def decode(
     Raises `PipelineError` for a model without the parts that a route needs, or whose logits are not finite.
     """
     slots = Slots(model, prompts, steps, batch_size, choose.structural_routes)
-    text, slot = np.arange(len(prompts.of_text)), prompts.of_text  # (texts,) those that go on, and where
+    slot = torch.from_numpy(prompts.of_text).to(model.device)  # (texts,) where those are that go on,
+    text = torch.arange(len(slot), device=slot.device)  # (texts,) and their numbers
     work = Work()
     for step in range(steps):
         # 1. Run every distinct prefix once, and choose a token for every text.
         token, ended = decode_one_token(slots, choose, text, slot, step, work)  # (texts,)
         on_step(len(text))
         # 2. Drop the texts that ended.
-        text, slot, token = text[~ended], slot[~ended], token[~ended]
+        go_on = ~ended
+        text, slot, token = text[go_on], slot[go_on], token[go_on]
         if not len(text) or step == steps - 1:
             break
         # 3. Fork where texts part: a child for each prefix and token.
@@ -60,15 +62,15 @@ def decode(
 
 
 def decode_one_token(
-    slots: Slots, choose: Choose, text: np.ndarray, slot: np.ndarray, step: int, work: Work
-) -> tuple[np.ndarray, np.ndarray]:
+    slots: Slots, choose: Choose, text: Tensor, slot: Tensor, step: int, work: Work
+) -> tuple[Tensor, Tensor]:
     """Token `step` of each text, (texts,) int64, and whether it ends the text, (texts,) bool."""
-    token, ended = np.empty(len(text), dtype=np.int64), np.empty(len(text), dtype=bool)
+    token, ended = torch.empty_like(text), torch.empty_like(text, dtype=torch.bool)
     for start, stop in spans(len(slots), slots.batch_size):
         began = perf_counter()
         logits = slots.logits(start, stop, step)  # (B, V) one row for each prefix
         called = perf_counter()
-        here = np.flatnonzero((start <= slot) & (slot < stop))  # (M,) the texts of these rows
+        here = ((start <= slot) & (slot < stop)).nonzero()[:, 0]  # (M,) the texts of these rows
         walk = Walk(slots, slots.parts, start, step) if slots.parts else None
         call = Call(logits, slot[here] - start, text[here], step, walk)
         try:

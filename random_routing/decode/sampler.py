@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from random_routing.decode.call import Call
 from random_routing.decode.draws import Draws
@@ -60,7 +61,8 @@ class Sampler:
         self.route_of = number.reshape(-1, len(GATE))  # (D, 2)
         self.structural_routes = [route for route in self.routes if route.structural]
 
-    def __call__(self, call: Call) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, call: Call) -> tuple[Tensor, Tensor]:
+        device, call = call.row.device, call.on_host()
         # 1. Open the gates: which of δ_q, δ_λ and p makes the token of each text.
         texts = self.gates.open(call)  # (M,)
         token = np.full(len(call.text), UNDRAWN)  # (M,)
@@ -74,7 +76,7 @@ class Sampler:
             token[here], logprobs = self._draw_model(plain, piece.row, texts[here], token[here])
             # 4. Record.
             self.made.record(piece, plain, token[here], texts.origin[here], logprobs)
-        return token, np.isin(token, self.stop)
+        return torch.from_numpy(token).to(device), torch.from_numpy(np.isin(token, self.stop)).to(device)
 
     def _draw_routes(self, call: Call, texts: Gated, token: np.ndarray) -> None:
         """Fill in the tokens that random routes make."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from random_routing.models.network import LanguageModel
 from random_routing.models.paths import parts_of
 from random_routing.settings import Route
 
+TOKENS = 2**32  # more than any vocabulary has
 LOGITS = 2**26  # at most so many at once: with a large vocabulary the output layer runs in pieces
 
 
@@ -32,7 +32,7 @@ class Slots:
         """routes: structural ones, for which spare slots are there, and a count of what was `walked` in them."""
         batch_size = min(batch_size, max(2, LOGITS // model.shape.logits))
         self.model, self.batch_size = model, batch_size
-        self.fed, self.padding = model.pad(prompts.ids, prompts.length)
+        self.fed, self.padding = (ids.to(model.device) for ids in model.pad(prompts.ids, prompts.length))
         most = max(2, len(prompts.of_text), len(prompts.ids))
         most = -(-most // batch_size) * batch_size if model.static else most
         self.spare = range(most, most + max(2, batch_size)) if routes else range(0)
@@ -57,21 +57,21 @@ class Slots:
         """
         rows = stop - start
         width = self.batch_size if self.model.static else max(rows, 2)
-        pick = torch.arange(start, start + width)
+        pick = torch.arange(start, start + width, device=self.fed.device)
         pick[rows:] = start
         self.cache.cover(start, start + width, step)
         if step == 0:  # prefill
             return self.model.start(self.fed[pick], self.padding[pick], self.cache)[:rows]
         return self.model.step(self.fed[pick], self.padding[pick], step, self.cache)[:rows]
 
-    def fork(self, children: Children, step: int) -> np.ndarray:
+    def fork(self, children: Children, step: int) -> Tensor:
         """Put every child into a slot: (children,) which. The children are the prefixes from here on."""
         placed = place(children.parent)
         moved = placed != children.parent
         self.cache.fork(children.parent[moved].tolist(), placed[moved].tolist(), step)
-        order = np.argsort(placed)  # the child of each slot
-        self.fed = torch.from_numpy(children.token[order])[:, None]  # (slots, 1)
-        self.padding = self.padding[torch.from_numpy(children.parent[order])]
+        order = placed.argsort()  # the child of each slot
+        self.fed = children.token[order, None]  # (slots, 1)
+        self.padding = self.padding[children.parent[order]]
         return placed
 
 
@@ -81,35 +81,37 @@ class Children:
     of_text: (texts,) the child of each text.
     """
 
-    parent: np.ndarray
-    token: np.ndarray
-    of_text: np.ndarray
+    parent: Tensor
+    token: Tensor
+    of_text: Tensor
 
 
-Grow = Callable[[np.ndarray, np.ndarray], Children]  # of the slot and the token of each text, (texts,) both
+Grow = Callable[[Tensor, Tensor], Children]  # of the slot and the token of each text, (texts,) both
 
 
-def together(slot: np.ndarray, token: np.ndarray) -> Children:
+def together(slot: Tensor, token: Tensor) -> Children:
     """Texts that agree so far share a child: one for each pair of slot and token."""
-    pairs, child = np.unique(np.stack([slot, token], axis=1), axis=0, return_inverse=True)
-    return Children(pairs[:, 0], pairs[:, 1], child.reshape(-1))
+    pairs, child = torch.unique(slot * TOKENS + token, return_inverse=True)
+    return Children(pairs // TOKENS, pairs % TOKENS, child)
 
 
-def apart(slot: np.ndarray, token: np.ndarray) -> Children:
+def apart(slot: Tensor, token: Tensor) -> Children:
     """A child for each text: what nothing shared would cost, with the same results to the byte."""
-    return Children(slot, token, np.arange(len(slot)))
+    return Children(slot, token, torch.arange(len(slot), device=slot.device))
 
 
-def place(parent: np.ndarray) -> np.ndarray:
+def place(parent: Tensor) -> Tensor:
     """The slot of each child, of [0, children): the first child of a slot stays there where it can.
 
     A slot that is written to is never one that is still to be read: it is free because no child stays in
     it, and a slot with children always keeps one if it is low enough.
     """
-    slots = np.full(len(parent), -1, dtype=np.int64)
-    taken = np.zeros(len(parent), dtype=bool)
-    for child, slot in enumerate(parent):
-        if slot < len(parent) and not taken[slot]:
-            slots[child], taken[slot] = slot, True
-    slots[slots < 0] = np.flatnonzero(~taken)
+    order = parent.argsort(stable=True)
+    first = torch.ones_like(parent, dtype=torch.bool)
+    first[order[1:]] = parent[order].diff() != 0
+    stays = first & (parent < len(parent))
+    free = torch.ones_like(stays)
+    free[parent[stays]] = False
+    slots = parent.clone()
+    slots[~stays] = free.nonzero()[:, 0]
     return slots

@@ -25,7 +25,7 @@ class Walk:
     start: int
     step: int
 
-    def __call__(self, row: np.ndarray, route: Route, u: np.ndarray) -> Tensor:
+    def __call__(self, row: Tensor, route: Route, u: np.ndarray) -> Tensor:
         """Logits (N, V) of row[i] along the path that u[i] draws.
 
         row: (N,), not more than there are spare slots; u: (N, width) in [0, 1).
@@ -33,9 +33,9 @@ class Walk:
         slots, model, count = self.slots, self.slots.model, len(row)
         path = choices(self.parts, route, u)
         width = len(slots.spare) if model.static else max(count, 2)  # never a single row
-        row = np.concatenate([row, np.repeat(row[:1], width - count)])
+        row = torch.cat([row, row[:1].expand(width - count)])
         path = np.concatenate([path, np.repeat(path[:1], width - count, axis=0)])
-        source, target = torch.from_numpy(self.start + row), slots.spare[:width]
+        source, target = self.start + row, slots.spare[:width]
         slots.cache.fork(source.tolist(), target, self.step)
         slots.cache.cover(target.start, target.stop, self.step, again=True)
         with along(self.parts, route, path):
