@@ -17,10 +17,7 @@ from random_routing.models.shared import SharedCache, prefill_rows
 from random_routing.settings import Route
 
 TOKENS = 2**32  # more than any vocabulary has
-LOGITS, LOGITS_ON_GPU = (
-    2**26,
-    2**29,
-)  # at most so many at once: with a large vocabulary it is cut into more calls
+LOGITS, LOGITS_ON_GPU = 2**26, 2**29  # at most so many at once: with a large vocabulary there are more calls
 
 
 class Slots:
@@ -35,11 +32,9 @@ class Slots:
         self, model: LanguageModel, prompts: Prompts, steps: int, batch_size: int, routes: Sequence[Route]
     ) -> None:
         """routes: structural ones, for which spare slots are there, and a count of what was `walked` in them."""
-        logits = LOGITS_ON_GPU if model.static else LOGITS
-        self.model, self.batch_size = model, min(batch_size, max(2, logits // model.shape.logits))
-        self.at_first = (
-            min(self.batch_size, prefill_rows(prompts.length)) if model.static else self.batch_size
-        )
+        most = (LOGITS_ON_GPU if model.static else LOGITS) // model.shape.logits
+        self.model, self.batch_size = model, min(batch_size, max(2, most))
+        self.at_first = prefill_rows(prompts.length) if model.static else self.batch_size
         self.fed, self.padding = model.pad(prompts.ids, prompts.length)
         most = max(2, len(prompts.of_text), len(prompts.ids))
         self.spare = range(most, most + max(2, self.batch_size)) if routes else range(0)
@@ -60,7 +55,7 @@ class Slots:
     def spans(self, step: int) -> list[tuple[int, int]]:
         """The slots of each model call."""
         if self.model.static:
-            return whole_spans(len(self), self.at_first if step == 0 else self.batch_size)
+            return whole_spans(len(self), min(self.batch_size, self.at_first if step == 0 else len(self)))
         return spans(len(self), self.batch_size)
 
     def logits(self, start: int, stop: int, step: int) -> Tensor:
