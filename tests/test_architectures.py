@@ -72,8 +72,9 @@ def run(
     sources = [Source(1, "t", str(i), 0) for i in range(3)]
     noise = np.stack([source.steps(STEPS) for source in sources])
     prompt_of, decoder_of = np.array(texts).T
+    decoders = DECODERS[: max(decoder_of) + 1]
     sampler = Sampler(
-        DECODERS, decoder_of, prompt_of, noise, Vocabulary(SIZE, np.arange(3, SIZE), frozenset({2})),
+        decoders, decoder_of, prompt_of, noise, Vocabulary(SIZE, np.arange(3, SIZE), frozenset({2})),
         sources=sources,
     )  # fmt: skip
     prompts = Prompts(PROMPTS, prompt_of, len(PREFIX) + LENGTH)

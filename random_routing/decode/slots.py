@@ -17,7 +17,8 @@ from random_routing.models.shared import SharedCache, prefill_rows
 from random_routing.settings import Route
 
 TOKENS = 2**32  # more than any vocabulary has
-LOGITS, LOGITS_ON_GPU = 2**26, 2**29  # at most so many at once: with a large vocabulary there are more calls
+# Logits of a model call, at most: with a large vocabulary there are more calls.
+LOGITS, LOGITS_ON_GPU = 2**26, 2**29
 
 
 class Slots:

@@ -7,6 +7,10 @@ take another routine for 2 to 4 rows. So fewer than 8 rows are multiplied beside
 Some activations are computed by vectors, and at the end of a thread's share number by number, with other last digits.
 Where a share ends depends on the batch, with 3 and more threads in the middle of a row. So they are given numbers that
 fill the vectors of all shares.
+
+On a GPU cuBLAS has one order of additions from 17 rows up where it has no workspace to cut sums into parts, and all
+calls have 32 rows or more (`random_routing.models.graphs`); torch's own sums over a row have one from 16 rows up.
+Attention has kernels of its own (`random_routing.models.tiles`).
 """
 
 from __future__ import annotations
@@ -29,6 +33,9 @@ from random_routing.models.products import dots, sums
 # AMX tiles are filled differently for different batches, so bf16 rows would depend on the batch; AVX-512's
 # bf16 products do not. Read by oneDNN at its first product.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
+# Read when CUDA starts: the smallest workspaces that there are.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+os.environ.setdefault("CUBLASLT_WORKSPACE_SIZE", "1")
 
 FEW = 8
 PACKED_FOR = 128  # rows; the layout is good for other numbers too
@@ -127,12 +134,14 @@ REDIRECTED: dict[Any, Any] = {
 
 
 def make_invariant(model: nn.Module) -> None:
-    """Replace every product with weights in place; nothing changes where oneDNN is missing or not used.
+    """Replace every product with weights in place; nothing changes where oneDNN is missing or not used, as on a GPU.
 
     Activations, bare parameters that mixtures of experts multiply by `functional.linear`, and products of attention in
     models that keep the library's own are redirected while a call runs.
     """
     parameter = next(model.parameters())
+    if parameter.device.type == "cuda":
+        fix_products()
     if parameter.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return
     for module in list(model.modules()):
@@ -144,6 +153,13 @@ def make_invariant(model: nn.Module) -> None:
     _redirect(model)
     if model.config.is_encoder_decoder:  # type: ignore[union-attr]  # whose encoder is called by itself
         _redirect(model.get_encoder())  # type: ignore[operator]
+
+
+def fix_products() -> None:
+    """One library for all products on a GPU, and no sums in less than fp32."""
+    torch.backends.cuda.preferred_blas_library("cublaslt")
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
 
 
 def _redirect(module: nn.Module) -> None:

@@ -13,13 +13,16 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM, DynamicCache
-from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer
+from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM, DynamicCache, cache_utils
 
 from random_routing.errors import PipelineError, short
 
 # Layers whose whole state is a key and a value a position, or that read those of another layer.
-KEPT = (DynamicLayer, DynamicSlidingWindowLayer, DummyLayer)
+KEPT = tuple(
+    getattr(cache_utils, name)
+    for name in ("DynamicLayer", "DynamicSlidingWindowLayer", "DummyLayer")  # the last since transformers 5.20
+    if hasattr(cache_utils, name)
+)
 
 
 def loader_of(config: Any) -> Any:

@@ -71,7 +71,7 @@ def load_model(
 ) -> LanguageModel:
     """Load safetensors and tokenizer from a folder; those of an asset are what was fetched.
 
-    `invariant=False` leaves the multiplications to the default library, whose fp32 results change
+    `invariant=False` leaves multiplications and attention to the default libraries, whose fp32 results change
     with the batch; it exists so that tests can see the difference. Raises `PipelineError`.
     """
     if device == "cuda" and not torch.cuda.is_available():
@@ -88,13 +88,19 @@ def load_model(
             f"{folder}/config.json: attention_types: a local window of the library's own attention is counted from the "
             "end of the cache, which has a fixed length on a GPU; use device: cpu"
         )
+    attention = kind.attention if invariant else ATTENTIONS[-1]
+    if device == "cuda" and dtype == "float32" and invariant and attention != NAME:
+        raise PipelineError(
+            f"{folder}/config.json: in float32 on a GPU the library's own attention, which this model needs, changes "
+            "with the batch; use dtype: bfloat16 or device: cpu"
+        )
     # fp32 sdpa would change with the key length
     network = load_weights(
         kind.loader,
         folder,
         "language model",
         dtype=getattr(torch, dtype),
-        attn_implementation=kind.attention,
+        attn_implementation=attention,
     )
     network.generation_config = neutral(shape)
     if hasattr(network.config, "_experts_implementation"):

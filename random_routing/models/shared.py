@@ -45,6 +45,7 @@ class SharedLayer(CacheLayerMixin):
     """
 
     is_sliding = False  # keeps all positions; a sliding window is applied by the model's mask
+    filled: Tensor | int = 0  # positions before the current call
 
     def __init__(self, slots: int, max_length: int, in_place: bool) -> None:
         super().__init__()
