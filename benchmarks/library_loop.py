@@ -50,6 +50,6 @@ def tokens_per_second(
         pad_token_id=0,
     )[:, ids.shape[1] :]
     seconds = time.perf_counter() - started
-    ended = torch.isin(output, torch.tensor(stop)).long()
+    ended = torch.isin(output, torch.tensor(stop, device=output.device)).long()
     before_end = (ended.cumsum(1) - ended) == 0  # (B, T): up to and with the stop token
     return float(before_end.sum()) / seconds

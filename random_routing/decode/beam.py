@@ -37,18 +37,19 @@ def beam_search(
         eos_token_id=sorted(stop),
     )
     texts: list[list[int]] = [[] for _ in prompts.of_text]
-    # A group runs until its longest text ends: few prompts at once, of like length.
-    at_once = max(1, min(batch_size, GROUP_ROWS) // beams)
+    # A group runs until its longest text ends: few prompts at once, of like length; on a GPU always as many.
+    at_once = -(-GROUP_ROWS // beams) if model.static else max(1, min(batch_size, GROUP_ROWS) // beams)
     order = sorted(range(len(texts)), key=lambda text: len(prompts.ids[int(prompts.of_text[text])]))
     for start in range(0, len(order), at_once):
         group = order[start : start + at_once]
-        read = prompts.of_text[group]
+        filled = group + group[:1] * (at_once - len(group)) if model.static else group
+        read = torch.from_numpy(prompts.of_text[filled]).to(ids.device)
         output = model.network.generate(  # type: ignore[operator]
-            input_ids=ids[read].to(model.device),
-            attention_mask=padding[read].to(model.device),
+            input_ids=ids[read],
+            attention_mask=padding[read],
             generation_config=settings,
         )
-        for text, row in zip(group, output[:, begin:].tolist(), strict=True):
+        for text, row in zip(group, output[: len(group), begin:].tolist(), strict=True):
             texts[text] = _until_stop(row, stop)
     scored = Observed(texts, stop)
     decode(model, prompts, scored, scored.steps, batch_size)

@@ -16,6 +16,7 @@ from random_routing.models.paths import parts_of
 from random_routing.models.shared import SharedCache, prefill_rows
 from random_routing.settings import Route
 
+WALKED = 2_048  # rows that are run along random paths at once
 TOKENS = 2**32  # more than any vocabulary has
 # Logits of a model call, at most: with a large vocabulary there are more calls.
 LOGITS, LOGITS_ON_GPU = 2**26, 2**29
@@ -38,7 +39,7 @@ class Slots:
         self.at_first = prefill_rows(prompts.length) if model.static else self.batch_size
         self.fed, self.padding = model.pad(prompts.ids, prompts.length)
         most = max(2, len(prompts.of_text), len(prompts.ids))
-        self.spare = range(most, most + max(2, self.batch_size)) if routes else range(0)
+        self.spare = range(most, most + max(2, min(self.batch_size, WALKED))) if routes else range(0)
         prefix_length = prompts.prefix[0][0].shape[1] if prompts.prefix else 0
         self.cache = model.new_cache(most + len(self.spare), prompts.length, steps, prefix_length)
         self.parts = parts_of(model.network) if routes else None

@@ -20,7 +20,11 @@ from random_routing.errors import PipelineError, short
 # Layers whose whole state is a key and a value a position, or that read those of another layer.
 KEPT = tuple(
     getattr(cache_utils, name)
-    for name in ("DynamicLayer", "DynamicSlidingWindowLayer", "DummyLayer")  # the last since transformers 5.20
+    for name in (
+        "DynamicLayer",
+        "DynamicSlidingWindowLayer",
+        "DummyLayer",
+    )  # the last since transformers 5.20
     if hasattr(cache_utils, name)
 )
 

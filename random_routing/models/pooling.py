@@ -29,7 +29,7 @@ def first(states: Tensor, mask: Tensor) -> Tensor:
 
 
 def last(states: Tensor, mask: Tensor) -> Tensor:
-    return states[torch.arange(len(states)), mask.sum(1) - 1]
+    return states[torch.arange(len(states), device=states.device), mask.sum(1) - 1]
 
 
 def largest(states: Tensor, mask: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from random_routing.errors import PipelineError, short
 from random_routing.files import read_json
 from random_routing.models.attention import NAME as ATTENTION
 from random_routing.models.folder import load_tokenizer
+from random_routing.models.graphs import FEWEST
 from random_routing.models.invariant import make_invariant
 from random_routing.models.loading import load_weights
 from random_routing.models.memory import out_of_memory
@@ -38,11 +39,12 @@ class Embedder:
     length, two rows at least: so batching leaves no trace. Longer texts than the folder says are cut.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.name, self.own = str(folder), read_embedding(folder)
-        self.network = load_weights(
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        self.name, self.own, self.device = str(folder), read_embedding(folder), device
+        network = load_weights(
             AutoModel, folder, "embedder", dtype=torch.float32, attn_implementation=ATTENTION
-        ).eval()
+        )
+        self.network = network.eval().to(device)
         self.tokenizer = load_tokenizer(folder)
         positions = getattr(self.network.config, "max_position_embeddings", UNSAID)
         self.longest = self.own.longest or int(min(UNSAID, positions, self.tokenizer.model_max_length))
@@ -90,17 +92,19 @@ class Embedder:
     @torch.inference_mode()
     def _embed(self, ids: list[list[int]], length: int) -> Tensor:
         """(texts, D) unit vectors. Raises `PipelineError` where they are not finite."""
-        rows = ids if len(ids) > 1 else ids * 2  # a lone row would be rounded otherwise
+        fewest = 2 if self.device == "cpu" else FEWEST  # fewer rows would be rounded otherwise
+        rows = ids + ids[:1] * (fewest - len(ids))
         tokens = torch.full((len(rows), length), self.tokenizer.pad_token_id or 0)
         mask = torch.zeros(len(rows), length, dtype=torch.long)
         for i, row in enumerate(rows):
             tokens[i, : len(row)] = torch.tensor(row)
             mask[i, : len(row)] = 1
+        tokens, mask = tokens.to(self.device), mask.to(self.device)
         states = self.network(input_ids=tokens, attention_mask=mask).last_hidden_state  # (B, T, D)
         vectors = torch.nn.functional.normalize(self.own.pool(states, mask), dim=1)  # (B, D)
         if not vectors.isfinite().all():
             raise PipelineError(f"{self.name}: gives vectors that are not finite (NaN or infinite)")
-        return vectors[: len(ids)]
+        return vectors[: len(ids)].cpu()
 
 
 class Embeddings:
@@ -111,20 +115,21 @@ class Embeddings:
         settings: Settings,
         store: Store,
         show: Callable[[int, int], None] = lambda done, total: None,
-        load: Callable[[Path], Embedder] = Embedder,
+        load: Callable[[Path, str], Embedder] = Embedder,
     ) -> None:
         self.folder = Path("data/assets") / settings.embedder
+        self.device = settings.device
         self.store, self.show, self.load, self.done = store, show, load, 0
         self.sample = Sample[str]()  # of those that were computed
 
     @cached_property
     def embedder(self) -> Embedder:
-        return self.load(self.folder)
+        return self.load(self.folder, self.device)
 
     @cached_property
     def address(self) -> dict[str, Any]:
         files = read_json(self.folder / "asset.json")["files"]
-        return {"embedder": files, "code": CODE_VERSION, "numerics": numerics("cpu")}
+        return {"embedder": files, "code": CODE_VERSION, "numerics": numerics(self.device)}
 
     def keys(self, texts: Iterable[str]) -> dict[str, bytes]:
         """Distinct text → its key in the store."""
