@@ -1,0 +1,371 @@
+"""The decoder on a GPU against a loop over Hugging Face's `generate`: `python -m benchmarks.gpu [--device cpu]`.
+
+Writes `reports/gpu.json` after every part. Needs SmolLM2, its prompts (`make assets`), a bare CUDA machine's packages
+and pydantic, and under five minutes. On a CPU it runs the same parts on a small workload.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from torch import Tensor
+from transformers import AutoModelForCausalLM, LlamaConfig
+
+from benchmarks import library_loop
+from benchmarks.workload import Workload, routing_only, without_beam, workload
+from random_routing.decode.slots import Grow, apart, together
+from random_routing.decode.trajectory import Trajectory
+from random_routing.decode.work import Work
+from random_routing.files import write_json
+from random_routing.models.attention import NAME
+from random_routing.models.folder import load_tokenizer
+from random_routing.models.invariant import make_invariant
+from random_routing.models.loading import load_model
+from random_routing.models.network import CausalModel, LanguageModel, pad
+from random_routing.models.shape import Shape
+from random_routing.runs.blocks import grouped, make_ready, run_block, units
+from random_routing.settings import load_settings
+
+TASK = "textgen"
+FIELDS = ("token_ids", "routes", "logprobs", "model_logprobs", "ranks", "entropies")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is run. examples: of ours; batches: of the loop; rows: of a bare step; checked: batch sizes whose bytes are
+    compared, on `few` examples; large: hidden size and layers of the model with random weights."""
+
+    examples: int
+    loop: tuple[int, ...]
+    batch: int
+    rows: tuple[int, ...]
+    few: int
+    checked: tuple[int, ...]
+    large: tuple[int, int]
+    large_loop: tuple[int, ...]
+    large_batch: int
+
+
+SIZES = {
+    "cuda": Sizes(128, (1_024, 2_048, 4_096, 8_192, 16_384), 8_192, (32, 128, 512, 2_048, 8_192), 7,
+                  (2_048, 512, 100, 32), (4_096, 32), (64, 256, 1_024), 1_024),
+    "cpu": Sizes(1, (4, 8), 32, (2, 32), 1, (32, 8, 3), (64, 2), (4,), 32),
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--parts", nargs="*", default=None, help="names of parts; all if left out")
+    parser.add_argument("--output", default="reports/gpu.json")
+    given = parser.parse_args()
+    on = Device(given.device)
+    parts: dict[str, Callable[[Device], Any]] = {
+        "machine": machine, "loop": loop, "step": step, "ours": ours, "same_bits": same_bits, "inverse": inverse,
+        "large": large,
+    }  # fmt: skip
+    result: dict[str, Any] = {}
+    for name in given.parts or parts:
+        started = time.perf_counter()
+        result[name] = parts[name](on)
+        on.empty()
+        result.setdefault("seconds", {})[name] = time.perf_counter() - started
+        print(f"{name} ({result['seconds'][name]:.0f} s): {result[name]}", file=sys.stderr, flush=True)
+        write_json(given.output, result)
+
+
+@dataclass
+class Device:
+    name: str
+
+    @property
+    def sizes(self) -> Sizes:
+        return SIZES[self.name]
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        return ("bfloat16", "float32") if self.name == "cuda" else ("float32",)
+
+    def wait(self) -> None:
+        if self.name == "cuda":
+            torch.cuda.synchronize()
+
+    def empty(self) -> None:
+        gc.collect()
+        if self.name == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+    def peak_gib(self) -> float:
+        return torch.cuda.max_memory_allocated() / 2**30 if self.name == "cuda" else 0.0
+
+    def milliseconds(self, call: Callable[[], Any], repeats: int = 10) -> float:
+        """The median of `repeats`, after one more."""
+        times = []
+        for _ in range(repeats + 1):
+            self.wait()
+            began = time.perf_counter()
+            call()
+            self.wait()
+            times.append(time.perf_counter() - began)
+        return sorted(times[1:])[repeats // 2] * 1e3
+
+
+def machine(on: Device) -> dict[str, Any]:
+    """Peaks that the rest is measured against."""
+    size = 8_192 if on.name == "cuda" else 512
+    peaks = {}
+    for dtype in on.dtypes:
+        a, b = (torch.randn(size, size, device=on.name).to(getattr(torch, dtype)) for _ in range(2))
+        peaks[dtype] = (
+            2e-9 * size**3 / on.milliseconds(lambda a=a, b=b: torch.nn.functional.linear(a, b), 5)
+        )  # type: ignore[misc]
+    source = torch.randn(size, size, device=on.name)
+    target = torch.empty_like(source)
+    copied = 2e-9 * source.nbytes / on.milliseconds(lambda: target.copy_(source))
+    return {
+        "device": torch.cuda.get_device_name() if on.name == "cuda" else "CPU",
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "multiply_tflops": peaks,
+        "copy_tb_per_second": copied,
+    }
+
+
+def prompts_of(work: Workload, rows: int) -> tuple[Tensor, Tensor]:
+    examples = work.plan.examples
+    prompts = [examples[i % len(examples)].prompt for i in range(rows)]
+    return pad(prompts, max(len(prompt) for prompt in prompts), left=True)
+
+
+def loop_speeds(on: Device, network: Any, work: Workload, batches: tuple[int, ...]) -> dict[str, float]:
+    """Tokens per second of `generate` with a mixing processor, one cell, until memory ends."""
+    speeds: dict[str, float] = {}
+    stop, steps = sorted(work.plan.vocabulary.stop), work.plan.task.max_new_tokens
+    for batch in batches:
+        ids, padding = (x.to(on.name) for x in prompts_of(work, batch))
+        try:
+            library_loop.tokens_per_second(network, ids, padding, 2, stop)  # the first call sets things up
+            speeds[str(batch)] = library_loop.tokens_per_second(network, ids, padding, steps, stop)
+        except torch.OutOfMemoryError:
+            break
+        finally:
+            on.empty()
+    return speeds
+
+
+def loop(on: Device) -> dict[str, Any]:
+    settings = load_settings()
+    work = workload(settings, TASK, routing_only(settings, TASK)[:1], on.sizes.examples)
+    return {
+        dtype: loop_speeds(on, library_loop.load(work.folder, dtype).to(on.name), work, on.sizes.loop)
+        for dtype in on.dtypes
+    }
+
+
+@torch.inference_mode()
+def bare_steps(on: Device, model: LanguageModel, work: Workload, rows: tuple[int, ...]) -> dict[str, Any]:
+    """Milliseconds of the model alone in the middle of a text, beside what bytes and operations would take."""
+    most, steps = max(rows), work.plan.task.max_new_tokens
+    ids, padding = (x.to(on.name) for x in prompts_of(work, most))
+    length = ids.shape[1]
+    cache = model.new_cache(most, length, steps)
+    for start in range(0, most, 64):
+        here = slice(start, min(most, start + 64))
+        cache.cover(here.start, here.stop, 0)
+        model.start(ids[here], padding[here], cache)
+    weights = sum(p.numel() for p in model.network.parameters())
+    item = next(model.network.parameters()).element_size()
+    kept = sum(2 * layer.all_keys[0, :, 0].numel() for layer in cache.own_layers)  # numbers of a position
+    times = {}
+    for count in rows:
+
+        def call(count: int = count) -> None:
+            cache.cover(0, count, steps // 2)
+            model.step(ids[:count, -1:], padding[:count], steps // 2, cache)
+
+        ms = on.milliseconds(call)
+        read = item * (weights + count * (length + steps // 2) * kept + count * model.shape.logits)
+        times[str(count)] = {
+            "ms": ms,
+            "rows_per_second": count / ms * 1e3,
+            "tflops": 2e-9 * weights * count / ms,
+            "tb_per_second": 1e-9 * read / ms,
+        }
+    return times
+
+
+def step(on: Device) -> dict[str, Any]:
+    settings = load_settings()
+    work = workload(settings, TASK, routing_only(settings, TASK)[:1], on.sizes.examples)
+    return {
+        dtype: bare_steps(on, load_model(work.folder, dtype, on.name), work, on.sizes.rows)
+        for dtype in on.dtypes
+    }
+
+
+def decode(
+    on: Device, model: LanguageModel, work: Workload, batch: int, grow: Grow = together
+) -> dict[str, Any]:
+    """Tokens count once for every cell that holds them: what the loop would compute."""
+    ready = make_ready(lambda: model, work.plan.prefix)
+    total, tokens = Work(), 0
+    on.wait()
+    started = time.perf_counter()
+    for block in units(grouped(work.texts), 2**20):
+        made, done = run_block(ready, work.plan, block, batch, grow)
+        total += done
+        tokens += sum(work.weight[text] * len(made[text.key].token_ids) for text in block)
+    seconds = time.perf_counter() - started
+    return {
+        "cells": work.cells,
+        "examples": len(work.plan.examples),
+        "texts": len(work.texts),
+        "tokens": tokens,
+        "rows": total.rows,
+        "walked": total.walked,
+        "tokens_per_row": tokens / total.rows,
+        "seconds": seconds,
+        "tokens_per_second": tokens / seconds,
+        "rows_per_second": total.rows / seconds,
+        "share_model": total.model_seconds / seconds,
+        "share_choice": total.choice_seconds / seconds,
+        "peak_memory_gib": on.peak_gib(),
+    }
+
+
+def ways(on: Device, model: LanguageModel, examples: int, batch: int) -> dict[str, Any]:
+    """Nothing shared; the routing grid; grid and baselines. Each once before, which captures its graphs."""
+    settings = load_settings()
+    routing, every = routing_only(settings, TASK), without_beam(settings, TASK)
+    few = max(1, examples // 8)
+    runs: dict[str, tuple[list[Any], int, Grow]] = {
+        "no_sharing": (routing[:: max(1, len(routing) // 8)], few, apart),
+        "sharing_routing": (routing, examples, together),
+        "sharing_all": (every, examples, together),
+    }
+    made = {}
+    for name, (cells, count, grow) in runs.items():
+        work = workload(settings, TASK, cells, count)
+        on.empty()
+        decode(on, model, work, batch, grow)
+        made[name] = decode(on, model, work, batch, grow)
+        print(name, made[name], file=sys.stderr, flush=True)
+    return made
+
+
+def ours(on: Device) -> dict[str, Any]:
+    settings, made = load_settings(), {}
+    folder = workload(settings, TASK, routing_only(settings, TASK)[:1], 1).folder
+    for dtype in on.dtypes:
+        made[dtype] = ways(on, load_model(folder, dtype, on.name), on.sizes.examples, on.sizes.batch)
+        on.empty()
+    return made
+
+
+def digest(text: Trajectory) -> str:
+    return sha256(
+        b"".join(np.ascontiguousarray(getattr(text, name)).tobytes() for name in FIELDS)
+    ).hexdigest()
+
+
+def digests(model: LanguageModel, work: Workload, batch: int, grow: Grow = together) -> dict[bytes, str]:
+    ready, made = make_ready(lambda: model, work.plan.prefix), {}
+    for block in units(grouped(work.texts), 2**20):
+        texts, _ = run_block(ready, work.plan, block, batch, grow)
+        made |= {key: digest(text) for key, text in texts.items()}
+    return made
+
+
+def same_bits(on: Device) -> dict[str, Any]:
+    """Texts whose bytes change with the batch, with sharing, with order and subset of the texts."""
+    settings, counts = load_settings(), {}
+    work = workload(settings, TASK, without_beam(settings, TASK), on.sizes.few)
+    fewer = replace(work, texts=work.texts[::-3])
+    for dtype in on.dtypes:
+        model = load_model(work.folder, dtype, on.name)
+        reference = digests(model, work, on.sizes.checked[0])
+        compared = {str(batch): digests(model, work, batch) for batch in on.sizes.checked[1:]}
+        compared["nothing shared"] = digests(model, work, on.sizes.checked[0], apart)
+        compared["every third, backwards"] = digests(model, fewer, on.sizes.checked[1])
+        counts[dtype] = {
+            "texts": len(reference),
+            "other_bits": {
+                name: sum(made[key] != reference[key] for key in made) for name, made in compared.items()
+            },
+        }
+        del model
+        on.empty()
+    return counts
+
+
+def inverse(on: Device) -> dict[str, Any]:
+    """The same in fp32 with the default libraries, in a process of its own: there must be a difference."""
+    program = f"from benchmarks.gpu import differing; print(differing({on.name!r}))"
+    libraries = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "CUBLASLT_WORKSPACE_SIZE": "32768"}
+    made = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **libraries}, capture_output=True, text=True
+    )
+    return {"other_bits": made.stdout.strip() or made.stderr[-300:]}
+
+
+def differing(device: str) -> int:
+    """Texts that other batches change where nothing keeps them from it."""
+    settings, on = load_settings(), Device(device)
+    work = workload(settings, TASK, without_beam(settings, TASK), on.sizes.few)
+    model = load_model(work.folder, "float32", on.name, invariant=False)
+    one, other = (digests(model, work, batch) for batch in on.sizes.checked[:: len(on.sizes.checked) - 1])
+    return sum(one[key] != other[key] for key in one)
+
+
+def large(on: Device) -> dict[str, Any]:
+    """A Llama of 6 to 8 billion random weights in bf16: the loop, the step and the grid."""
+    settings = load_settings()
+    work = workload(settings, TASK, routing_only(settings, TASK)[:1], 4)
+    network = random_llama(on, work, "sdpa")
+    speeds = loop_speeds(on, network, work, on.sizes.large_loop)
+    del network
+    on.empty()
+    network = random_llama(on, work, NAME)
+    make_invariant(network)
+    config = network.config
+    shape = Shape(config.max_position_embeddings, config.vocab_size, config.num_hidden_layers, None,
+                  heads=config.num_attention_heads)  # fmt: skip
+    model = CausalModel("random", network, load_tokenizer(work.folder), shape, on.name)
+    few = max(1, on.sizes.examples // 8)
+    every = workload(settings, TASK, without_beam(settings, TASK), few)
+    return {
+        "weights": sum(p.numel() for p in network.parameters()),
+        "loop": speeds,
+        "step": bare_steps(on, model, work, (32, on.sizes.large_batch)),
+        "sharing_all": decode(on, model, every, on.sizes.large_batch),
+    }
+
+
+def random_llama(on: Device, work: Workload, attention: str) -> Any:
+    hidden, layers = on.sizes.large
+    config = LlamaConfig(
+        hidden_size=hidden, num_hidden_layers=layers, intermediate_size=hidden * 43 // 16 // 8 * 8,
+        num_attention_heads=max(4, hidden // 128), num_key_value_heads=max(2, hidden // 512),
+        vocab_size=len(load_tokenizer(work.folder)), max_position_embeddings=2_048,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    dtype = torch.bfloat16 if on.name == "cuda" else torch.float32
+    with torch.device(on.name):
+        return AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention).eval()
+
+
+if __name__ == "__main__":
+    main()
