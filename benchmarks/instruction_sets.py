@@ -13,12 +13,11 @@ import sys
 
 import numpy as np
 
-from benchmarks.workload import without_beam, workload
+from benchmarks.workload import settings_on_cpu, without_beam, workload
 from random_routing.decode.slots import apart, together
 from random_routing.decode.trajectory import Trajectory
 from random_routing.models.loading import load_model
 from random_routing.runs.blocks import grouped, make_ready, run_block, units
-from random_routing.settings import load_settings
 
 SETS = {
     "as it is": {},
@@ -32,7 +31,7 @@ EXAMPLES, TOKENS = 1, 16
 
 def texts(task: str, dtype: str) -> list[list[list[int]]]:
     """Token ids of all decoders of the default grid, decoded in two different ways."""
-    settings = load_settings()
+    settings = settings_on_cpu()
     work = workload(settings, task, without_beam(settings, task), EXAMPLES, max_new_tokens=TOKENS)
     model = load_model(work.folder, dtype)
     ready = make_ready(lambda: model, work.plan.prefix)

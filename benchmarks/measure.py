@@ -10,13 +10,13 @@ from typing import Any
 import torch
 
 from benchmarks import library_loop, machine
-from benchmarks.workload import Workload, routing_only, without_beam, workload
+from benchmarks.workload import Workload, routing_only, settings_on_cpu, without_beam, workload
 from random_routing.decode.slots import Grow, apart, together
 from random_routing.decode.work import Work
 from random_routing.models.loading import load_model
 from random_routing.models.network import LanguageModel, pad
 from random_routing.runs.blocks import grouped, make_ready, run_block, units
-from random_routing.settings import Settings, load_settings
+from random_routing.settings import Settings
 
 LIBRARY_BATCHES = (32, 64, 128)
 SEARCH_STEPS = 4  # tokens with which the loop's best batch size is found
@@ -27,7 +27,7 @@ STEP_ROWS, STEP_REPEATS = 128, 6
 
 def library(task: str, dtype: str) -> dict[str, Any]:
     """(a): `generate`, one cell, at its best batch size. Every cell of the loop costs the same."""
-    settings = load_settings()
+    settings = settings_on_cpu()
     work = workload(settings, task, routing_only(settings, task)[:1], max(LIBRARY_BATCHES))
     network = library_loop.load(work.folder, dtype)
     prompts = [example.prompt for example in work.plan.examples]
@@ -51,7 +51,7 @@ def library(task: str, dtype: str) -> dict[str, Any]:
 
 def ours(task: str, dtype: str) -> dict[str, Any]:
     """(b) and (c): this decoder without and with sharing, and its bare model step at full batch."""
-    settings = load_settings()
+    settings = settings_on_cpu()
     routing = routing_only(settings, task)
     few = workload(settings, task, routing[:: len(routing) // UNSHARED_CELLS][:UNSHARED_CELLS],
                    UNSHARED_EXAMPLES)  # fmt: skip
@@ -136,7 +136,7 @@ GROWTH = (
 
 def growth(task: str, dtype: str) -> list[dict[str, Any]]:
     """Seconds and rows of the variant `plausible` (two different routes) as the run grows."""
-    settings = load_settings()
+    settings = settings_on_cpu()
     cells = grid_cells(settings, 10)
     model: LanguageModel | None = None
     points = []

@@ -13,12 +13,11 @@ import time
 from statistics import median
 
 from benchmarks.repeat import busy, quiet
-from benchmarks.workload import routing_only, workload
+from benchmarks.workload import routing_only, settings_on_cpu, workload
 from random_routing.files import write_json
 from random_routing.models.loading import load_model
 from random_routing.runs.blocks import grouped, make_ready, run_block, units
 from random_routing.runs.cost import machine
-from random_routing.settings import load_settings
 
 EXAMPLES, STEPS, TASK = 4, 16, "textgen"
 # How often a waiting thread looks before it sleeps: never, as the stages have it, and GNU OpenMP's own default.
@@ -58,7 +57,7 @@ def once(spins: str) -> float:
 
 
 def decode() -> None:
-    settings = load_settings()
+    settings = settings_on_cpu()
     work = workload(settings, TASK, routing_only(settings, TASK), EXAMPLES, max_new_tokens=STEPS)
     ready = make_ready(lambda: load_model(work.folder), work.plan.prefix)
     blocks = list(units(grouped(work.texts), settings.max_rows))

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.workload import settings_on_cpu
 from random_routing.files import read_jsonl, write_json
 from random_routing.models.network import LanguageModel
 from random_routing.models.numerics import numerics
@@ -25,7 +26,6 @@ from random_routing.runs.cost import machine
 from random_routing.runs.prompts import by_padded_length
 from random_routing.scoring.collect import Judge
 from random_routing.scoring.judge import Scored, score_unit
-from random_routing.settings import load_settings
 
 TASK, TEXTS, TOKENS, BUSY = "dialogue", 260, 8, 2  # tokens of a text, at most
 SCORINGS = {"quiet": 20, "busy": 10, "batches": 10, "memory": 10}
@@ -33,7 +33,7 @@ BATCHES = (16, 24, 37, 50, 64, 100, 128, 200, 255, 512)
 
 
 def main(argv: list[str]) -> None:
-    settings = load_settings()
+    settings = settings_on_cpu()
     judge = Judge(settings, settings.tasks[TASK])
     model, pairs = judge.model, texts(judge)
     first = bits(model, pairs, settings.batch_size)

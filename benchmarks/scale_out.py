@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.workload import Workload, routing_only, workload
+from benchmarks.workload import Workload, routing_only, settings_on_cpu, workload
 from random_routing.files import write_json
 from random_routing.models.loading import load_model
 from random_routing.runs.blocks import Ready, grouped, make_ready, run_block, units
@@ -25,7 +25,7 @@ from random_routing.runs.processes import in_processes
 from random_routing.runs.ray_workers import on_ray
 from random_routing.runs.store import Store
 from random_routing.runs.trajectories import pack
-from random_routing.settings import Cluster, Settings, load_settings
+from random_routing.settings import Cluster, Settings
 
 TASK, STEPS, SIDE = "textgen", 16, 20
 FEW, MANY = 4, 12  # blocks; the difference of two runs is free of set-up
@@ -34,7 +34,7 @@ BLOCKS = (1, 2, 4, 8, 16)  # examples
 
 
 def main() -> None:
-    settings = load_settings()
+    settings = settings_on_cpu()
     cells = [c for c in routing_only(settings, TASK) if not c.decoder.q_route.structural]
     result = {
         "machine": machine(), "task": TASK, "dtype": settings.dtype, "steps": STEPS,
@@ -149,7 +149,7 @@ def estimate_table(result: dict[str, Any]) -> str:
         name: count * 2 * WEIGHTS / (PEAK * REACHED) / 3600
         for name, count in (("loop", tokens), ("here", rows))
     }
-    units = distinct / load_settings().max_rows
+    units = distinct / settings_on_cpu().max_rows
     lines = [
         ("texts, and those of distinct decoders", f"{texts:.3g}, {distinct:.3g}"),
         ("tokens of all cells", f"{tokens:.3g}"),
@@ -160,7 +160,7 @@ def estimate_table(result: dict[str, Any]) -> str:
             f"store (measured: {grid['bytes_a_text']:.0f} bytes a text)",
             f"{distinct * grid['bytes_a_text'] / 1e12:.2f} TB",
         ),
-        (f"units of {load_settings().max_rows} texts", f"{units:.3g}"),
+        (f"units of {settings_on_cpu().max_rows} texts", f"{units:.3g}"),
         ("seconds of one unit on one GPU", f"{hours['here'] * 3600 / units:.1f}"),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in lines)])

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.prepare import prepare
 from random_routing.law.cells import Cell, all_cells
 from random_routing.models.folder import load_tokenizer, read_shape
+from random_routing.runs.machine import ON_CPU
 from random_routing.runs.plan import Plan, Text
 from random_routing.runs.prepared import Prepared
 from random_routing.settings import Settings, load_settings
@@ -17,6 +18,13 @@ from random_routing.tasks.examples import Generator
 
 ASSETS = Path("data/assets")
 MOST_EXAMPLES = 128
+
+
+def settings_on_cpu() -> Settings:
+    """Those of `params.yaml`, with what a CPU gets where they leave it open."""
+    settings = load_settings()
+    batch_size, max_rows = settings.batch_size or ON_CPU[0], settings.max_rows or ON_CPU[1]
+    return replace(settings, device="cpu", batch_size=batch_size, max_rows=max_rows)
 
 
 @dataclass(frozen=True)

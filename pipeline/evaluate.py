@@ -22,6 +22,7 @@ from random_routing.results.measured import Measured, write_measured
 from random_routing.runs.cost import write_cost
 from random_routing.runs.executors import executor_of
 from random_routing.runs.generation import generator_loader
+from random_routing.runs.machine import on_this_machine
 from random_routing.runs.plan import Plan
 from random_routing.runs.prepared import Prepared
 from random_routing.runs.recheck import recheck
@@ -43,6 +44,7 @@ from random_routing.settings.checks import choice
 def main(argv: list[str]) -> None:
     settings = load_settings(metrics=METRICS)
     task = settings.tasks[choice("evaluate", stage.argument(argv, "a task"), settings.tasks)]
+    settings = on_this_machine(settings, task)
     check_roles(settings, task)
     rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
     for row in rows:

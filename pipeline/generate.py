@@ -21,6 +21,7 @@ from random_routing.progress import say
 from random_routing.runs.cell_files import write_cell
 from random_routing.runs.cost import Cost, write_cost
 from random_routing.runs.generation import calibrate, compute, generator_loader, missing_texts, remade
+from random_routing.runs.machine import on_this_machine
 from random_routing.runs.plan import Plan
 from random_routing.runs.prepared import plan_task
 from random_routing.runs.recheck import recheck
@@ -37,6 +38,7 @@ ROW_GROUP = 4096  # texts of a cell in memory at once
 def main(argv: list[str]) -> None:
     settings = load_settings()
     task = settings.tasks[choice("generate", stage.argument(argv, "a task"), settings.tasks)]
+    settings = on_this_machine(settings, task)
     folder = Path("data/assets") / task.model
     check_generator(task)
     tokenizer = load_tokenizer(folder, task.source_code)

@@ -20,6 +20,7 @@ from random_routing.models.roles import check_roles
 from random_routing.progress import Progress, say
 from random_routing.results.records import to_json
 from random_routing.runs.cost import write_cost
+from random_routing.runs.machine import on_this_machine
 from random_routing.runs.recheck import recheck
 from random_routing.runs.size import check_room, say_size
 from random_routing.runs.store import open_store
@@ -35,6 +36,7 @@ from random_routing.tuning.study import new_study, search, winner
 def main(argv: list[str]) -> None:
     settings = load_settings(metrics=METRICS)
     task = settings.tasks[choice("tune", stage.argument(argv, "a task"), settings.tasks)]
+    settings = on_this_machine(settings, task)
     whole, short = Path(f"data/tune/{task.name}.json"), Path(f"reports/tune/{task.name}.json")
     rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
     tune, test = split(rows, settings.tune.share)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -119,15 +118,17 @@ def call(
 ) -> Tensor:
     """network(cache, **inputs), along a path if there is one; a `SharedCache` captures it."""
 
-    def on_path(chosen: Tensor | None = None, **given: Tensor) -> Tensor:
-        with nullcontext() if path is None else along(path.parts, path.route, chosen):
-            return network(cache, **given)
-
+    function: Callable[..., Tensor] = partial(network, cache)
     if path is not None:
         inputs = {"chosen": path.chosen, **inputs}
+
+        def function(chosen: Tensor, **given: Tensor) -> Tensor:
+            with along(path.parts, path.route, chosen):
+                return network(cache, **given)
+
     if isinstance(cache, (SharedCache, SharedCross)):
-        return cache.call(on_path, inputs, path and path.route)
-    return on_path(**inputs)
+        return cache.call(function, inputs, path and path.route)
+    return function(**inputs)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ LEAST = 16  # rows and columns of a product
 RUN_DEPENDENT = ["table_row", "mask_row", "mask_at", "bias_head", "bias_at", "keys", "length"]
 
 
-@triton.jit(do_not_specialize=RUN_DEPENDENT)
-def _attend(
+@triton.jit(do_not_specialize=RUN_DEPENDENT)  # type: ignore[untyped-decorator]
+def _attend(  # type: ignore[no-untyped-def]
     q, k, v, table, end, mask, bias, out,
     q_row, q_head, q_at, k_slot, k_head, k_at, v_slot, v_head, v_at, table_row, table_at,
     mask_row, mask_at, bias_head, bias_at, out_row, out_at, out_head,

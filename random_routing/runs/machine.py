@@ -1,0 +1,48 @@
+"""What `params.yaml` leaves to the machine: where models run, and how many rows at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from random_routing.models.folder import read_shape
+from random_routing.progress import say
+from random_routing.runs.size import ITEM, row_bytes, weight_count
+from random_routing.settings import Settings, Task
+
+ON_CPU = (256, 1_024)  # rows of a model call, and rows held at once
+PROMPT = 256  # tokens; of longer ones fewer rows fit, which is met as it happens
+SHARE = 0.8  # of the free memory; the rest is for what a call needs meanwhile
+MOST_ROWS, MOST_HELD = 8_192, 65_536  # more is no faster
+LOGITS = 12  # bytes of a logit while tokens are chosen
+
+
+def on_this_machine(settings: Settings, task: Task) -> Settings:
+    """The settings with a device, and with `batch_size` and `max_rows` where they are left out."""
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    rows = ON_CPU
+    if device == "cuda" and torch.cuda.is_available() and not (settings.batch_size and settings.max_rows):
+        rows = rows_that_fit(settings, task, torch.cuda.mem_get_info()[0])
+        say("model", f"{task.name}: up to {rows[0]} rows a call and {rows[1]} at once fit this GPU")
+    batch_size, max_rows = settings.batch_size or rows[0], settings.max_rows or rows[1]
+    return replace(settings, device=device, batch_size=batch_size, max_rows=max_rows)
+
+
+def rows_that_fit(settings: Settings, task: Task, free: int) -> tuple[int, int]:
+    """Rows of a model call, and rows held at once, in `free` bytes, by the larger of generator and judge."""
+    item, tokens = ITEM[settings.dtype], PROMPT + task.max_new_tokens
+    fits = []
+    for name in (task.model, task.judge):
+        folder = Path("data/assets") / name
+        if not folder.exists():
+            continue
+        width = read_shape(folder).logits
+        room = SHARE * free / settings.workers - item * weight_count(folder)
+        call = max(2, min(MOST_ROWS, int(room / 4 / (LOGITS * width))))
+        held = int((room - call * LOGITS * width) / max(1, row_bytes(folder, tokens, item)))
+        fits.append((min(call, max(2, held)), max(2, min(MOST_HELD, held))))
+    return min(fits, default=ON_CPU)

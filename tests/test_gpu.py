@@ -1,0 +1,100 @@
+"""On a GPU: kernels against their formulas, models against the CPU, the same bits in any batch. Skipped without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from random_routing.decode.slots import apart
+from random_routing.errors import PipelineError
+from random_routing.models.loading import load_model
+from random_routing.models.shared import Pages
+from tests.test_architectures import CAUSAL, ENCODER_DECODER, run, same, texts_for
+from tests.tiny import tiny_model_folder
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+
+SHAPES = [  # rows, heads, key heads, queries, keys, head size
+    (33, 9, 3, 1, 80, 64), (33, 9, 3, 64, 96, 64), (33, 4, 1, 1, 100, 256), (5, 4, 4, 20, 37, 80),
+]  # fmt: skip
+TOLERANCE = {torch.float32: 1e-6, torch.bfloat16: 1e-2}
+
+
+def formula(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor,
+    scaling: float,
+    softcap: float | None,
+    bias: Tensor | None,
+) -> Tensor:
+    groups = query.shape[1] // key.shape[1]
+    key, value = (x.double().repeat_interleave(groups, 1) for x in (key, value))
+    scores = query.double() @ key.transpose(2, 3) * scaling
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
+    scores = scores + mask.double() + (0 if bias is None else bias.double())
+    return (scores.softmax(-1) @ value).transpose(1, 2)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("biased", [False, True])
+def test_attention_is_its_formula(shape: tuple[int, ...], dtype: torch.dtype, biased: bool) -> None:
+    from random_routing.models.tiles import attend
+
+    rows, heads, key_heads, length, keys, size = shape
+    torch.manual_seed(0)
+
+    def numbers(*sizes: int) -> Tensor:
+        return torch.randn(*sizes, device="cuda").to(dtype)
+
+    query = numbers(rows, heads, length, size)
+    slots, values = (
+        numbers(50, key_heads, keys + 20, size) for _ in range(2)
+    )  # the last positions are unwritten
+    table = torch.randint(0, 50, (rows, keys + 20), dtype=torch.int32, device="cuda")
+    pages = Pages(table, torch.tensor(keys, dtype=torch.int32, device="cuda"))
+    late = (
+        torch.arange(keys + 20, device="cuda")
+        > torch.arange(length, device="cuda")[:, None] + keys - length
+    )
+    hidden = late[None, None].repeat(rows, 1, 1, 1)
+    hidden[..., :3] = True  # left padding
+    mask = torch.zeros(hidden.shape, device="cuda", dtype=dtype).masked_fill(hidden, torch.finfo(dtype).min)
+    bias, softcap = (numbers(1, heads, length, keys + 20), 5.0) if biased else (None, None)
+    made = attend(query, slots, values, mask, 0.1, softcap, bias, pages)
+    key, value = pages.dense(slots), pages.dense(values)
+    expected = formula(query, key, value, mask, 0.1, softcap, bias)
+    assert (made.double() - expected).norm() < TOLERANCE[dtype] * expected.norm()
+    # Without pages, and a few rows alone: the same bits.
+    assert torch.equal(attend(query, key, value, mask, 0.1, softcap, bias)[:3], made[:3])
+    few = Pages(table[:3], pages.end)
+    assert torch.equal(attend(query[:3], slots, values, mask[:3], 0.1, softcap, bias, few), made[:3])
+
+
+@pytest.mark.parametrize("arch", [*CAUSAL, *ENCODER_DECODER])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_same_bits_in_any_batch(arch: str, dtype: str, tmp_path: Path) -> None:
+    """And in fp32 the tokens that a CPU gives."""
+    folder = tiny_model_folder(tmp_path, arch)
+    try:
+        model = load_model(folder, dtype, "cuda")
+    except PipelineError as error:
+        assert "use device: cpu" in str(error) or "or device: cpu" in str(error)
+        pytest.skip("refused on a GPU")
+    every = texts_for(model)
+    reference = run(model, every, 64)
+    for texts, batch_size, grow in [(every, 3, apart), (every[::-2], 1_000, apart)]:
+        made = run(model, texts, batch_size, grow)
+        assert all(same(reference[text], made[text]) for text in texts)
+    if dtype == "float32":
+        on_cpu = run(load_model(folder), every, 64)
+        for text in every:
+            assert np.array_equal(reference[text].token_ids, on_cpu[text].token_ids)
+            assert np.allclose(reference[text].model_logprobs, on_cpu[text].model_logprobs, atol=1e-3)
