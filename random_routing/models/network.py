@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -118,17 +118,18 @@ def call(
 ) -> Tensor:
     """network(cache, **inputs), along a path if there is one; a `SharedCache` captures it."""
 
-    function: Callable[..., Tensor] = partial(network, cache)
+    function = partial(network, cache)
     if path is not None:
+        function = partial(_call_along, path, function)
         inputs = {"chosen": path.chosen, **inputs}
-
-        def function(chosen: Tensor, **given: Tensor) -> Tensor:
-            with along(path.parts, path.route, chosen):
-                return network(cache, **given)
-
     if isinstance(cache, (SharedCache, SharedCross)):
         return cache.call(function, inputs, path and path.route)
     return function(**inputs)
+
+
+def _call_along(path: Path, network: Callable[..., Tensor], chosen: Tensor, **given: Tensor) -> Tensor:
+    with along(path.parts, path.route, chosen):
+        return network(**given)
 
 
 @dataclass(frozen=True)
