@@ -153,7 +153,7 @@ def test_logits_that_overflow(tmp_path: Path) -> None:
 class Forgetful(CausalModel):
     """A step sees nothing of what was before it, as where a state that is no key or value was lost."""
 
-    def step(self, tokens: Any, padding: Any, step: int, cache: Any) -> Any:
+    def step(self, tokens: Any, padding: Any, step: int, cache: Any, path: Any = None) -> Any:
         return super().step(tokens, torch.zeros_like(padding), step, cache)
 
 
