@@ -79,8 +79,9 @@ def decode_one_token(
             name = slots.model.name
             raise PipelineError(f"{name}: gives {error}; another dtype or model is needed") from None
         slots.model.wait()
-        work.model_seconds += called - began
-        work.choice_seconds += perf_counter() - called
+        walked, slots.walk_seconds = slots.walk_seconds, 0.0
+        work.model_seconds += called - began + walked
+        work.choice_seconds += perf_counter() - called - walked
     work.rows += len(slots)
     work.delivered += len(text)
     return token, ended

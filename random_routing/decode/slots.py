@@ -33,7 +33,8 @@ class Slots:
     def __init__(
         self, model: LanguageModel, prompts: Prompts, steps: int, batch_size: int, routes: Sequence[Route]
     ) -> None:
-        """routes: structural ones, for which spare slots are there, and a count of what was `walked` in them."""
+        """routes: structural ones, for which spare slots are there, and a count of what was `walked` in them, with
+        the seconds that took."""
         most = (LOGITS_ON_GPU if model.static else LOGITS) // model.shape.logits
         self.model, self.batch_size = model, min(batch_size, max(2, most))
         self.at_first = prefill_rows(prompts.length) if model.static else self.batch_size
@@ -45,7 +46,7 @@ class Slots:
         self.parts = parts_of(model.network) if routes else None
         for route in routes:
             parts_of(model.network).check(route)  # before any step
-        self.walked = 0
+        self.walked, self.walk_seconds = 0, 0.0
         self.fewest = 1 if model.static else 2  # rows of a call; on a GPU it is filled up in any case
         if prompts.prefix:
             assert isinstance(self.cache, (SlotCache, SharedCache))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 import torch
@@ -31,6 +32,8 @@ class Walk:
         row: (N,), not more than there are spare slots; u: (N, width) in [0, 1).
         """
         slots, count = self.slots, len(row)
+        slots.model.wait()
+        began = perf_counter()
         path = torch.from_numpy(choices(self.parts, route, u)).to(row.device)
         source = self.start + row
         if count < slots.fewest:
@@ -40,5 +43,7 @@ class Walk:
         slots.cache.cover(target.start, target.stop, self.step, again=True)
         along = Path(self.parts, route, path)
         logits = slots.model.again(slots.fed[source], slots.padding[source], self.step, slots.cache, along)
+        slots.model.wait()
         slots.walked += count
+        slots.walk_seconds += perf_counter() - began
         return logits[:count]

@@ -58,9 +58,9 @@ class SharedLayer(CacheLayerMixin):
         self.all_keys, self.all_values = room(key_states), room(value_states)
         self.is_initialized = True
 
-    def point(self, own: Tensor, filled: Tensor | int, pages: Pages) -> None:
-        """own: (B,) slots that the next call's rows write to, after `filled` positions."""
-        self.own, self.filled, self.pages = own, filled, pages
+    def point(self, own: Tensor, places: Tensor, filled: Tensor | int, pages: Pages) -> None:
+        """own: (B,) slots that the next call's rows write to, places: (T,) the positions there, after `filled`."""
+        self.own, self.places, self.filled, self.pages = own, places, filled, pages
         if self.is_initialized:
             self.keys, self.values = self._seen(self.all_keys), self._seen(self.all_values)
 
@@ -69,9 +69,8 @@ class SharedLayer(CacheLayerMixin):
     ) -> tuple[Tensor, Tensor]:
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        places = torch.arange(key_states.shape[2], device=key_states.device) + self.filled
-        self.all_keys[self.own[:, None], :, places] = key_states.transpose(1, 2)
-        self.all_values[self.own[:, None], :, places] = value_states.transpose(1, 2)
+        self.all_keys[self.own[:, None], :, self.places] = key_states.transpose(1, 2)
+        self.all_values[self.own[:, None], :, self.places] = value_states.transpose(1, 2)
         self.keys, self.values = self._seen(self.all_keys), self._seen(self.all_values)
         return self.keys, self.values
 
@@ -144,8 +143,9 @@ class SharedCache(Cache):
 
         def on_slots(table: Tensor, slots: Tensor, filled: Tensor, **given: Tensor) -> Tensor:
             pages = Pages(table, (filled + length).to(torch.int32))
+            places = torch.arange(length, device=self.device) + filled
             for layer in self.shared_layers:
-                layer.point(slots, filled, pages)
+                layer.point(slots, places, filled, pages)
             return network(**given)
 
         return self.graphs(on_slots, {**where, **inputs}, width, captured, kind)[: self.rows]
@@ -213,8 +213,9 @@ class SharedCross(EncoderDecoderCache):
 
         def on_sources(source: Tensor, **given: Tensor) -> Tensor:
             pages = Pages(source[:, None].expand(-1, self.source_length), self.end)
+            places = torch.arange(self.source_length, device=self.own.device)
             for layer, beside in zip(self.cross_layers, self.own.shared_layers, strict=True):
-                layer.point(beside.own, 0, pages)
+                layer.point(beside.own, places, 0, pages)
             return network(**given)
 
         source = self.table[self.own.start : self.own.start + self.own.rows]
