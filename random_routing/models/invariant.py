@@ -141,7 +141,10 @@ def make_invariant(model: nn.Module) -> None:
     """
     parameter = next(model.parameters())
     if parameter.device.type == "cuda":
+        from random_routing.models.fused import fuse  # Triton is there where a GPU is
+
         fix_products()
+        fuse(model)
     if parameter.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return
     for module in list(model.modules()):
