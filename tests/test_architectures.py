@@ -82,7 +82,7 @@ def run(
         with torch.inference_mode():
             prompts = Prompts(ENDINGS, prompt_of, LENGTH, model.prefix_states(PREFIX))
     decode(model, prompts, sampler, STEPS, batch_size, grow)
-    return {text: sampler.made[i] for i, text in enumerate(texts)}
+    return dict(zip(texts, sampler.made.texts(), strict=True))
 
 
 def same(one: Trajectory, other: Trajectory) -> bool:

@@ -47,7 +47,7 @@ def test_the_context_mixes_with_the_path(model: Any) -> None:
     parts = parts_of(model)
     for step, found in enumerate(output.logits[:5]):
         ids = output.sequences[:, : 4 + step]
-        u = [Source(5, "context", "", row).path("path_q", step, parts.width(route)) for row in range(2)]
+        u = [Source(5, "context", "", row).uniforms("path_q", parts.width(route), step) for row in range(2)]
         with torch.no_grad():
             p = torch.softmax(model(ids).logits[:, -1], -1)
             with along(parts, route, choices(parts, route, np.stack(u))):

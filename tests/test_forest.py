@@ -58,7 +58,7 @@ def run(
     )
     prompts = Prompts(PROMPTS, np.array([example for example, _ in texts]), PROMPT_LENGTH)
     work = decode(model, prompts, sampler, STEPS, batch_size, grow)
-    return {text: sampler.made[i] for i, text in enumerate(texts)}, work.rows
+    return dict(zip(texts, sampler.made.texts(), strict=True)), work.rows
 
 
 ALL = [(example, decoder) for example in range(EXAMPLES) for decoder in range(len(DECODERS))]

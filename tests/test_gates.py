@@ -116,7 +116,11 @@ def test_without_a_length_the_last_step_has_the_end_value(kind: str) -> None:
 
 def test_noise_of_paths_and_frozen_distributions_has_an_address() -> None:
     source = Source(1, "t", "a", 0)
-    assert np.array_equal(source.path("path_q", 3, 5), source.path("path_q", 3, 9)[:5])
-    others = [source.path("path_q", 4, 5), source.path("path_lambda", 3, 5), source.frozen(5)]
+    assert np.array_equal(source.uniforms("path_q", 5, 3), source.uniforms("path_q", 9, 3)[:5])
+    others = [
+        source.uniforms("path_q", 5, 4),
+        source.uniforms("path_lambda", 5, 3),
+        source.uniforms("frozen", 5),
+    ]
     for other in others:
-        assert not np.isin(other, source.path("path_q", 3, 5)).any()
+        assert not np.isin(other, source.uniforms("path_q", 5, 3)).any()

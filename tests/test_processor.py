@@ -103,7 +103,7 @@ def test_frozen_rows_keep_a_distribution_of_their_own() -> None:
     flat = torch.zeros(2, 5)
     one, two = routing(NOTHING, flat).exp(), routing(NOTHING, flat + 1.0).exp()
     assert torch.equal(one, two) and not torch.allclose(one[0], one[1], atol=0.01)
-    mass = frozen(Source(3, "processor", "", 1).frozen(4), 1.0, VOCABULARY)
+    mass = frozen(Source(3, "processor", "", 1).uniforms("frozen", 4), 1.0, VOCABULARY)
     assert one[1].tolist() == pytest.approx(mass.tolist(), abs=1e-6)
 
 

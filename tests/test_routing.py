@@ -20,7 +20,7 @@ from random_routing.law.cells import (
     routing_cells,
 )
 from random_routing.law.mixing import effective_rate, mix, routed
-from random_routing.law.noise import PURPOSES, Source, uniforms
+from random_routing.law.noise import PURPOSES, Source, uniform
 from random_routing.law.origin import Origin
 from random_routing.settings import Base, Gate, Route, Schedule, Variant, exploration_weight, load_settings
 from random_routing.settings.decoders import PRESETS
@@ -138,7 +138,7 @@ def test_default_grid_counts() -> None:
 
 def test_noise_has_an_address() -> None:
     first = Source(1, "textgen", "abc", 0).steps(16)
-    assert first.shape == (5, 16) and first.min() >= 0 and first.max() < 1
+    assert first.shape == (5, 16) and first.dtype == np.int64
     assert np.array_equal(
         first, Source(1, "textgen", "abc", 0).steps(64)[:, :16]
     )  # longer texts: same start
@@ -146,20 +146,21 @@ def test_noise_has_an_address() -> None:
         assert not np.isin(Source(*other).steps(16), first).any()
     assert not np.isin(Source(1, "textgen", "abc", 0, "x").steps(16), first).any()
     with pytest.raises(ValueError, match="purpose"):
-        uniforms(1, "textgen", "abc", 0, "gate", 1)
+        Source(1, "textgen", "abc", 0).words("gate", 1)
 
 
 def test_noise_is_pinned() -> None:
     """These numbers are results' identity: a change of the generator must be seen."""
-    assert uniforms(1, "textgen", "abc", 0, "gate_q", 2).tolist() == [
-        0.8259273419186566,
-        0.44221691481458947,
-    ]
+    source = Source(1, "textgen", "abc", 0)
+    assert source.uniforms("gate_q", 2).tolist() == [0.8259273419186566, 0.44221691481458947]
+    assert uniform(torch.from_numpy(source.steps(2)))[0].tolist() == source.uniforms("gate_q", 2).tolist()
 
 
 def test_noise_is_uniform_and_its_purposes_independent() -> None:
     """Kolmogorov–Smirnov and correlation on 200 texts; each false alarm below 1e-4."""
-    noise = np.stack([Source(7, "t", str(i), 0).steps(100) for i in range(200)])  # (200, 5, 100)
+    words = np.stack([Source(7, "t", str(i), 0).steps(100) for i in range(200)])  # (200, 5, 100)
+    noise = uniform(torch.from_numpy(words)).numpy()
+    assert noise.min() >= 0 and noise.max() < 1
     for purpose in range(len(PURPOSES)):
         assert stats.kstest(noise[:, purpose].ravel(), "uniform").pvalue > 1e-5
     correlation = np.corrcoef(noise.transpose(1, 0, 2).reshape(5, -1))

@@ -11,7 +11,7 @@ from scipy import stats
 
 from random_routing.decode.call import Call
 from random_routing.decode.sampler import Sampler
-from random_routing.decode.trajectory import Trajectories
+from random_routing.decode.trajectory import Trajectory
 from random_routing.law.cells import NO_ROUTE, Decoder
 from random_routing.law.distribution import probabilities
 from random_routing.law.mixing import routed
@@ -50,6 +50,7 @@ LAWS = [
     Decoder(Base(greedy=True), 0.2, 0.3, UNIFORM, UNIGRAM, mix="before"),
     Decoder(Base(top_k=6), 0.2, 0.3, UNIFORM, UNIGRAM, Gate("sequence"), ENTROPY, mix="before"),
 ]
+COLUMNS = ("token_ids", "routes", "logprobs", "model_logprobs", "ranks", "entropies")
 SIZE, DRAWS = 12, 200_000
 LOGITS = torch.linspace(2, -2, SIZE)[torch.tensor([3, 1, 0, 2, 5, 4, 7, 6, 9, 8, 11, 10])]
 VOCABULARY = Vocabulary(SIZE, np.array([0, 1, 2, 4, 5, 6, 7, 8, 9, 11]), frozenset())  # 3 and 10 left out
@@ -68,15 +69,18 @@ def delta(route: Route) -> torch.Tensor:
     return mass
 
 
-def draw(decoder: Decoder, seed: int = 1) -> Trajectories:
-    noise = np.random.Generator(np.random.Philox(seed)).random((DRAWS, 5, 1))
+def draw(decoder: Decoder, seed: int = 1) -> Trajectory:
+    """Of the first steps of as many texts, as if they were the tokens of one."""
+    noise = np.random.Philox(seed).random_raw((DRAWS, 5, 1)).view(np.int64)
     every = np.arange(DRAWS)
     sources = [Source(seed, "t", "", text) for text in range(DRAWS)] if "frozen" in kinds(decoder) else ()
     sampler = Sampler(
         [decoder], np.zeros(DRAWS, dtype=int), every, noise, VOCABULARY, sources=sources, tables=TABLES
     )
     sampler(Call(LOGITS[None], torch.zeros(DRAWS, dtype=torch.long), torch.arange(DRAWS), 0, None))
-    return sampler.made
+    made = sampler.made
+    columns = {name: getattr(made, name)[:, 0].numpy() for name in COLUMNS}
+    return Trajectory(**columns, ended=False)
 
 
 def kinds(decoder: Decoder) -> tuple[str, str]:
@@ -116,14 +120,14 @@ def test_tokens_follow_the_law(number: int) -> None:
     decoder = LAWS[number]
     law, q_share, lambda_share = closed_form(decoder)
     made = draw(decoder)
-    counts = np.bincount(made.token_ids[:, 0], minlength=SIZE)
+    counts = np.bincount(made.token_ids, minlength=SIZE)
     possible = law > 0
     assert counts[~possible].sum() == 0
     if possible.sum() > 1:
         expected = law[possible] / law[possible].sum() * DRAWS
         assert stats.chisquare(counts[possible], expected).pvalue > 1e-4
     for origin, rate in ((Origin.Q, q_share), (Origin.LAMBDA, lambda_share)):
-        observed = (made.routes[:, 0] == origin).mean()
+        observed = (made.routes == origin).mean()
         assert abs(observed - rate) <= 4.5 * np.sqrt(rate * (1 - rate) / DRAWS) + 1e-7
 
 
@@ -139,7 +143,7 @@ def test_a_frozen_distribution_is_one_for_a_text() -> None:
     for step in range(2):
         sampler(Call(LOGITS[None], torch.zeros(texts, dtype=torch.long), torch.arange(texts), step, None))
     same, expected = (
-        (sampler.made.token_ids[:, 0] == sampler.made.token_ids[:, 1]).mean(),
+        (sampler.made.token_ids[:, 0] == sampler.made.token_ids[:, 1]).numpy().mean(),
         2 / (allowed + 1),
     )
     assert abs(same - expected) < 4.5 * np.sqrt(expected * (1 - expected) / texts)
@@ -147,7 +151,9 @@ def test_a_frozen_distribution_is_one_for_a_text() -> None:
 
 @pytest.mark.parametrize("concentration", [0.001, 0.1, 1.0, 1000.0])
 def test_a_frozen_distribution_is_one(concentration: float) -> None:
-    mass = frozen(Source(1, "t", "a", 0).frozen(len(VOCABULARY.allowed)), concentration, VOCABULARY)
+    mass = frozen(
+        Source(1, "t", "a", 0).uniforms("frozen", len(VOCABULARY.allowed)), concentration, VOCABULARY
+    )
     assert mass.sum() == pytest.approx(1) and mass[[3, 10]].tolist() == [0, 0]
     assert frozen(np.full(len(VOCABULARY.allowed), 0.0), concentration, VOCABULARY).sum() == pytest.approx(
         1
@@ -164,8 +170,8 @@ def test_truncation_comes_before_mixing_or_after_it() -> None:
     """Base top-k 1 with a uniform route: mixing after it, every token is drawn; before it, only one."""
     after = draw(Decoder(Base(top_k=1), 0.3, 0.0, UNIFORM))
     before = draw(Decoder(Base(top_k=1), 0.3, 0.0, UNIFORM, mix="before"))
-    assert set(after.token_ids[:, 0]) == set(VOCABULARY.allowed.tolist())
-    assert set(before.token_ids[:, 0]) == {int(LOGITS.argmax())}
+    assert set(after.token_ids) == set(VOCABULARY.allowed.tolist())
+    assert set(before.token_ids) == {int(LOGITS.argmax())}
 
 
 def test_cells_of_equal_rate_agree_under_independent_noise() -> None:
@@ -173,7 +179,7 @@ def test_cells_of_equal_rate_agree_under_independent_noise() -> None:
     by χ², false alarm 1e-4; r = 0.37 against 0.40 fails it."""
     cells = [(0.1, 0.3), (0.3, 0.1), (0.37, 0.0), (0.40, 0.0)]
     counts = [
-        np.bincount(draw(Decoder(Base(), q, lam, UNIFORM, UNIFORM), seed).token_ids[:, 0], minlength=SIZE)
+        np.bincount(draw(Decoder(Base(), q, lam, UNIFORM, UNIFORM), seed).token_ids, minlength=SIZE)
         for seed, (q, lam) in enumerate(cells)
     ]
     table = np.stack(counts)
@@ -183,7 +189,7 @@ def test_cells_of_equal_rate_agree_under_independent_noise() -> None:
 
 def test_chi_square_sees_a_wrong_law() -> None:
     """The check above is able to fail: q = 0.30 against 0.31."""
-    counts = np.bincount(draw(Decoder(Base(), 0.31, 0.0, UNIFORM)).token_ids[:, 0], minlength=SIZE)
+    counts = np.bincount(draw(Decoder(Base(), 0.31, 0.0, UNIFORM)).token_ids, minlength=SIZE)
     law = routed(probabilities(LOGITS[None], Base()), delta(UNIFORM), delta(UNIFORM), 0.30, 0.0)[0]
     assert stats.chisquare(counts, law.double().numpy() / law.double().sum().item() * DRAWS).pvalue < 1e-4
 
@@ -192,18 +198,16 @@ def test_endpoints_are_exact() -> None:
     plain, unrouted = draw(Decoder(Base())), draw(Decoder(Base(), 0.0, 0.0))
     assert np.array_equal(plain.token_ids, unrouted.token_ids) and not plain.routes.any()
     noise_only = draw(Decoder(Base(), 1.0, 0.0, UNIFORM))
-    assert (noise_only.routes == Origin.Q).all() and set(noise_only.token_ids[:, 0]) == set(
-        VOCABULARY.allowed
-    )
+    assert (noise_only.routes == Origin.Q).all() and set(noise_only.token_ids) == set(VOCABULARY.allowed)
     # λ = 1 explores at every step; a random route never draws what the vocabulary leaves out
     explore = draw(Decoder(Base(), 0.0, 1.0, NO_ROUTE, Route("top_k", 3)))
-    assert (explore.routes == Origin.LAMBDA).all() and len(set(explore.token_ids[:, 0])) == 3
+    assert (explore.routes == Origin.LAMBDA).all() and len(set(explore.token_ids)) == 3
 
 
 def test_log_probabilities_are_those_of_the_drawn_tokens() -> None:
     made = draw(Decoder(Base(top_k=2), 0.25, 0.0, UNIFORM))
     base = probabilities(LOGITS[None], Base(top_k=2)).log()[0].numpy()
     model = torch.log_softmax(LOGITS, 0).numpy()
-    assert np.allclose(made.logprobs[:, 0], base[made.token_ids[:, 0]], atol=1e-6)
-    assert np.allclose(made.model_logprobs[:, 0], model[made.token_ids[:, 0]], atol=1e-6)
-    assert np.isneginf(made.logprobs[:, 0]).any(), "top-k gives nothing to most random tokens"
+    assert np.allclose(made.logprobs, base[made.token_ids], atol=1e-6)
+    assert np.allclose(made.model_logprobs, model[made.token_ids], atol=1e-6)
+    assert np.isneginf(made.logprobs).any(), "top-k gives nothing to most random tokens"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from transformers import (
@@ -17,7 +16,15 @@ from transformers import (
     TypicalLogitsWarper,
 )
 
-from random_routing.law.distribution import distribution, likeliest, probabilities
+from random_routing.law.distribution import (
+    Bases,
+    distribution,
+    likeliest,
+    nucleus_edge,
+    plain,
+    probabilities,
+    under,
+)
 from random_routing.settings import Base
 
 P = torch.tensor([[0.5, 0.25, 0.15, 0.07, 0.03]])
@@ -81,10 +88,22 @@ def test_bases_equal_hugging_face(base: Base, spread: float) -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(3, 70_001, generator=generator) * spread
     ours, library = probabilities(logits, base), by_library(logits, base)
-    different = ((ours > 0) != (library > 0)).sum(1)
+    alike = (ours > 0) == (library > 0)
     # fp32 sums of 70,001 terms put the edge of a nucleus a few tokens off in the library
-    assert (different <= (20 if base.top_p < 1 or base.typical_p < 1 else 0)).all()
-    assert torch.allclose(ours, library, rtol=2e-3, atol=1e-8)
+    assert ((~alike).sum(1) <= (20 if base.top_p < 1 or base.typical_p < 1 else 0)).all()
+    assert torch.allclose(ours[alike], library[alike], rtol=2e-3, atol=1e-8)
+
+
+@pytest.mark.parametrize("spread", [0.5, 3.0])
+def test_the_kept_sets_are_those_of_hugging_face(spread: float) -> None:
+    """To the token, where its sums are short; every row has a base of its own."""
+    bases = [Base(top_k=9), Base(top_p=0.2), Base(top_p=0.97), Base(min_p=0.02), Base(typical_p=0.2),
+             Base(typical_p=0.95), Base(eta=0.0003), Base(eta=0.02), Base(top_k=30, typical_p=0.5),
+             Base(temperature=0.6, top_p=0.9, eta=0.001), Base(temperature=2.0, top_k=700, min_p=0.01)]  # fmt: skip
+    logits = torch.randn(len(bases), 5_000, generator=torch.Generator().manual_seed(6)) * spread
+    kept = under(plain(logits), torch.arange(len(bases)), Bases.of(bases)).weights > 0
+    for row, base in enumerate(bases):
+        assert torch.equal(kept[row], by_library(logits[row, None], base)[0] > 0), base
 
 
 def test_tokens_that_tie_with_the_last_of_a_nucleus_belong_to_it() -> None:
@@ -100,34 +119,33 @@ def test_likeliest_equals_a_full_sort(k: int, size: int) -> None:
     assert torch.equal(likeliest(weights, k), weights.sort(1, descending=True).values[:, :k])
 
 
-def search(p: torch.Tensor, u: torch.Tensor) -> list[int]:
-    return distribution(p.log(), Base()).draw(np.arange(len(p)), u.numpy()).tolist()
+@pytest.mark.parametrize(("top_p", "count"), [(0.3, 13), (0.9, 171), (0.9999, 1_000)])
+def test_a_nucleus_is_found_among_few_many_and_all_tokens(top_p: float, count: int) -> None:
+    """Of weights 1, a, a², …, the first n have probability 1 − aⁿ of the whole, to 1e-9 here."""
+    weights = (0.97324 ** torch.arange(1_000.0)).flip(0)[None]
+    kept = weights >= nucleus_edge(weights, torch.tensor([[top_p]], dtype=torch.float64))
+    expected = math.ceil(math.log(1 - top_p) / math.log(0.97324))
+    assert abs(int(kept.sum()) - min(expected, count)) <= 1
 
 
-def test_draw_by_hand() -> None:
-    p = torch.tensor([0.2, 0.0, 0.5, 0.3]).repeat(7, 1)
-    u = torch.tensor([0.0, 0.19, 0.21, 0.69, 0.71, 0.99, 1 - 2**-53], dtype=torch.float64)
-    assert search(p, u) == [0, 0, 2, 2, 3, 3, 3]
-
-
-def test_draw_never_takes_what_has_no_probability() -> None:
-    p = torch.zeros(3, 1000)
-    p[0, 700], p[1, 255], p[2, 999] = 1.0, 1.0, 1.0
-    for u in (0.0, 0.5, 1 - 2**-53):
-        assert search(p, torch.full((3,), u, dtype=torch.float64)) == [700, 255, 999]
-
-
-@pytest.mark.parametrize("size", [5000, 5120])
-def test_draw_equals_plain_search(size: int) -> None:
-    generator = torch.Generator().manual_seed(0)
-    p = torch.softmax(torch.randn(64, size, generator=generator) * 3, dim=-1)
-    u = torch.rand(64, dtype=torch.float64, generator=generator)
-    plain = (p.double().cumsum(1) <= (u * p.double().sum(1))[:, None]).sum(1)
-    assert search(p, u) == plain.tolist()
+def test_rows_have_bases_of_their_own() -> None:
+    """Each row under its base, as if it were alone; greedy takes the first of equals."""
+    bases = [Base(), Base(greedy=True), Base(temperature=0.7), Base(top_k=2), Base(top_p=0.8, temperature=1.5),
+             Base(typical_p=0.6), Base(eta=0.04), Base(top_k=4, min_p=0.25)]  # fmt: skip
+    logits = torch.stack([P[0].log(), P[0].flip(0).log(), torch.zeros(5)])
+    rows = torch.arange(3).repeat_interleave(len(bases))
+    law = under(plain(logits), rows, Bases.of(bases)[torch.arange(len(bases)).repeat(3)])
+    token = torch.arange(len(rows)) % 5
+    for i, row in enumerate(rows.tolist()):
+        alone = distribution(logits[row, None], bases[i % len(bases)])
+        assert torch.equal(law.weights[i], alone.weights[0])
+        assert torch.equal(law.log_probs(torch.tensor([i]), token[i, None]),
+                           alone.log_probs(torch.tensor([0]), token[i, None]))  # fmt: skip
+    assert law.weights[2 * len(bases) + 1].tolist() == [1, 0, 0, 0, 0]
 
 
 def test_entropy_and_rank_by_hand() -> None:
-    law = distribution(torch.tensor([[0.5, 0.25, 0.25, 0.0], [0.25, 0.25, 0.25, 0.25]]).log(), Base())
+    law = plain(torch.tensor([[0.5, 0.25, 0.25, 0.0], [0.25, 0.25, 0.25, 0.25]]).log())
     assert law.entropy().tolist() == pytest.approx([1.5 * math.log(2), math.log(4)], abs=1e-6)
-    rows, tokens = np.array([0, 0, 0, 1, 0]), np.array([0, 1, 2, 3, 3])
+    rows, tokens = torch.tensor([0, 0, 0, 1, 0]), torch.tensor([0, 1, 2, 3, 3])
     assert law.ranks(rows, tokens).tolist() == [1, 2, 2, 1, 4]

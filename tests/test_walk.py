@@ -56,8 +56,8 @@ def test_the_decoder_walks_the_same_paths(arch: str, kind: str, tmp_path: Path, 
         Vocabulary(300, allowed, frozenset({2})), sources=[source],
     )  # fmt: skip
     work = decode(model, Prompts.of([prompt], 16), sampler, steps, 64)
-    tokens = sampler.made[0].token_ids
-    assert np.isin(tokens, allowed).all() and (sampler.made[0].routes == Origin.Q).all()
+    tokens = sampler.made.texts()[0].token_ids
+    assert np.isin(tokens, allowed).all() and (sampler.made.texts()[0].routes == Origin.Q).all()
     assert (
         work.walked == steps
         and work.rows == 2 * steps

@@ -51,9 +51,9 @@ def beam_search(
         )
         for text, row in zip(group, output[: len(group), begin:].tolist(), strict=True):
             texts[text] = _until_stop(row, stop)
-    scored = Observed(texts, stop)
+    scored = Observed(texts, stop, model.device)
     decode(model, prompts, scored, scored.steps, batch_size)
-    return [scored.made[text] for text in range(len(texts))]
+    return scored.made.texts()
 
 
 def _until_stop(ids: list[int], stop: frozenset[int]) -> list[int]:

@@ -4,54 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from random_routing.decode.walk import Walk
 from random_routing.settings import Route
 
-PIECE = 2**21  # logits looked at together: they stay in the processor's cache
+# Logits looked at together. On a CPU they stay in a core's cache, a GPU wants many at a time.
+PIECE = {"cpu": 2**19, "cuda": 2**28}
 
 
 @dataclass(frozen=True)
 class Call:
-    """The logits of one model call, for the next token of some texts. row[i] is the row of text[i]."""
+    """The logits of one model call, for the next token of some texts. row[i] is the row of text[i].
+
+    All tensors are on the model's device.
+    """
 
     logits: Tensor  # (B, V) in the model's dtype
-    row: Any  # (M,) int64 tensor, on the model's device
-    text: Any  # (M,) int64 tensor, likewise
+    row: Tensor  # (M,) int64
+    text: Tensor  # (M,) int64
     step: int
     walk: Walk | None  # runs rows again along random paths, for a chooser with structural routes
 
-    def __getitem__(self, pick: Any) -> Call:
+    def __getitem__(self, pick: Tensor) -> Call:
         """The same call for some of its texts."""
         return replace(self, row=self.row[pick], text=self.text[pick])
 
-    def on_host(self) -> Any:
-        """The same call with `row` and `text` as numpy arrays."""
-        return replace(self, row=self.row.cpu().numpy(), text=self.text.cpu().numpy())
-
     def scores(self) -> Tensor:
         """The logits of each text's row: (M, V) float32."""
-        return self.logits[torch.as_tensor(self.row)].float()
+        return self.logits.index_select(0, self.row).float()
 
-    def pieces(self) -> Iterator[tuple[np.ndarray, Call]]:
-        """A few rows at a time: the places (M',) of their texts in this call, and the rows' own call, in float32."""
-        for rows in cut(np.arange(len(self.logits)), self.logits.shape[1]):
-            start, stop = int(rows[0]), int(rows[-1]) + 1
-            here = np.flatnonzero((start <= self.row) & (self.row < stop))
-            if len(here):
-                logits = self.logits[start:stop].float()
-                yield here, Call(logits, self.row[here] - start, self.text[here], self.step, None)
+    def pieces(self, owner: Tensor | None = None) -> Iterator[tuple[Tensor, Call]]:
+        """A few rows at a time: the places (M',) of their texts in this call, and the rows' own call, in float32.
+
+        owner: (M,) of each text. There are few owners at a time too, and those of one come together.
+        """
+        if not len(self.text):
+            return
+        unit = self.row if owner is None else owner * len(self.logits) + self.row
+        for units in cut(unit.unique(), self.logits.shape[1]):
+            here = ((units[0] <= unit) & (unit <= units[-1])).nonzero()[:, 0]
+            rows, row = self.row[here].unique(return_inverse=True)
+            logits = self.logits.index_select(0, rows).float()
+            yield here, Call(logits, row, self.text[here], self.step, None)
 
 
-def cut(indices: np.ndarray, width: int) -> list[np.ndarray]:
-    """Indices of rows of `width` logits, in pieces of about `PIECE` logits."""
-    size = max(1, PIECE // width)
-    return np.split(indices, range(size, len(indices), size))
+def cut(indices: Tensor, width: int) -> Sequence[Tensor]:
+    """Indices of rows of `width` numbers, in pieces of about `PIECE` numbers."""
+    return indices.split(max(1, PIECE[indices.device.type] // width))
 
 
 class Choose(Protocol):

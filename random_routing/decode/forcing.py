@@ -14,10 +14,10 @@ from random_routing.decode.loop import decode
 from random_routing.decode.prompts import Prompts
 from random_routing.decode.trajectory import Trajectories
 from random_routing.decode.work import Work
-from random_routing.law.distribution import distribution
+from random_routing.law.distribution import plain
 from random_routing.law.origin import Origin
 from random_routing.models.network import LanguageModel
-from random_routing.settings import Base, Route
+from random_routing.settings import Route
 
 
 class Forced(ABC):
@@ -25,47 +25,46 @@ class Forced(ABC):
 
     structural_routes: Sequence[Route] = ()
 
-    def __init__(self, texts: Sequence[Sequence[int]]) -> None:
-        self.length = np.array([len(text) for text in texts])
-        self.steps = int(self.length.max())
-        self.tokens = np.zeros((len(texts), self.steps), dtype=np.int64)
+    def __init__(self, texts: Sequence[Sequence[int]], device: str) -> None:
+        length = np.array([len(text) for text in texts])
+        self.steps = int(length.max())
+        tokens = np.zeros((len(texts), self.steps), dtype=np.int64)
         for i, text in enumerate(texts):
-            self.tokens[i, : len(text)] = text
+            tokens[i, : len(text)] = text
+        self.length, self.tokens = (torch.from_numpy(array).to(device) for array in (length, tokens))
 
     def __call__(self, call: Call) -> tuple[Tensor, Tensor]:
-        device, call = call.row.device, call.on_host()
         for _, piece in call.pieces():
             self.record(piece, self.tokens[piece.text, call.step])
-        token, ended = self.tokens[call.text, call.step], call.step + 1 >= self.length[call.text]
-        return torch.from_numpy(token).to(device), torch.from_numpy(ended).to(device)
+        return self.tokens[call.text, call.step], call.step + 1 >= self.length[call.text]
 
     @abstractmethod
-    def record(self, call: Call, token: np.ndarray) -> None:
+    def record(self, call: Call, token: Tensor) -> None:
         """call: of some rows, with float32 logits; token: (M,) those of its texts."""
 
 
 class LogProbs(Forced):
     """Keeps log-probabilities (nats)."""
 
-    def __init__(self, texts: Sequence[Sequence[int]]) -> None:
-        super().__init__(texts)
-        self.logprobs = np.zeros(self.tokens.shape, dtype=np.float32)
+    def __init__(self, texts: Sequence[Sequence[int]], device: str) -> None:
+        super().__init__(texts, device)
+        self.logprobs = torch.zeros(self.tokens.shape, device=device)
 
-    def record(self, call: Call, token: np.ndarray) -> None:
-        p = distribution(call.logits, Base())
-        self.logprobs[call.text, call.step] = p.log_probs(call.row, token)
+    def record(self, call: Call, token: Tensor) -> None:
+        self.logprobs[call.text, call.step] = plain(call.logits).log_probs(call.row, token)
 
 
 class Observed(Forced):
     """Keeps trajectories, of tokens that are all the model's."""
 
-    def __init__(self, texts: Sequence[Sequence[int]], stop: frozenset[int]) -> None:
-        super().__init__(texts)
-        self.made = Trajectories(*self.tokens.shape, stop)
+    def __init__(self, texts: Sequence[Sequence[int]], stop: frozenset[int], device: str) -> None:
+        super().__init__(texts, device)
+        self.made = Trajectories(len(texts), self.steps, stop, device)
 
-    def record(self, call: Call, token: np.ndarray) -> None:
-        p = distribution(call.logits, Base())
-        self.made.record(call, p, token, Origin.MODEL, p.log_probs(call.row, token))
+    def record(self, call: Call, token: Tensor) -> None:
+        p = plain(call.logits)
+        origin = torch.full_like(token, Origin.MODEL)
+        self.made.record(call, p, token, origin, p.log_probs(call.row, token))
 
 
 def score(
@@ -79,6 +78,7 @@ def score(
 
     texts: token ids, each with at least one. The result of a text does not depend on the others.
     """
-    forced = LogProbs(texts)
+    forced = LogProbs(texts, model.device)
     work = decode(model, prompts, forced, forced.steps, batch_size, on_step=on_step)
-    return [forced.logprobs[i, :n].copy() for i, n in enumerate(forced.length)], work
+    logprobs = forced.logprobs.cpu().numpy()
+    return [logprobs[i, : len(text)].copy() for i, text in enumerate(texts)], work

@@ -6,59 +6,76 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from random_routing.decode.call import Call
 from random_routing.law.cells import Decoder, gate_rates
-from random_routing.law.distribution import distribution
+from random_routing.law.distribution import plain
 from random_routing.law.gates import entropy_weights, weights
-from random_routing.law.noise import GATE
+from random_routing.law.noise import GATE, uniform
 from random_routing.law.origin import Origin, origins
-from random_routing.settings import Base
 
 
 @dataclass(frozen=True)
 class Gated:
-    """Some texts at one step: decoder and source of each, its numbers, q and λ, and the origin that they decide."""
+    """Some texts at one step: decoder and source of each, its words, q and λ, and the origin that they decide."""
 
-    decoder: np.ndarray  # (M,)
-    source: np.ndarray  # (M,)
-    u: np.ndarray  # (M, 5) in the order of `noise.PURPOSES`
-    rate: np.ndarray  # (M, 2) q and λ: the gates' weights at this step
-    origin: np.ndarray  # (M,)
+    decoder: Tensor  # (M,)
+    source: Tensor  # (M,)
+    word: Tensor  # (M, 5) int64 in the order of `noise.PURPOSES`
+    rate: Tensor  # (M, 2) float64, q and λ: the gates' weights at this step
+    origin: Tensor  # (M,) int8
 
-    def __getitem__(self, pick: np.ndarray) -> Gated:
+    def __getitem__(self, pick: Tensor) -> Gated:
         return Gated(*(getattr(self, field.name)[pick] for field in fields(self)))
 
 
 class Gates:
-    """The gates of every text. decoder_of, source_of: (texts,); noise: (sources, 5, steps)."""
+    """The gates of every text. decoder_of, source_of: (texts,); noise: (sources, 5, steps) int64."""
 
     def __init__(
-        self, decoders: Sequence[Decoder], decoder_of: np.ndarray, source_of: np.ndarray, noise: np.ndarray
+        self,
+        decoders: Sequence[Decoder],
+        decoder_of: np.ndarray,
+        source_of: np.ndarray,
+        noise: np.ndarray,
+        device: str,
     ) -> None:
-        self.decoder_of, self.source_of, self.noise = decoder_of, source_of, noise
-        gates = [[d.gates[origin] for origin in GATE] for d in decoders]
-        self.by_entropy = np.array([[gate.kind == "entropy" for gate in both] for both in gates])  # (D, 2)
-        self.scale = np.array([[gate.scale for gate in both] for both in gates])  # (D, 2)
-        steps = noise.shape[2]
-        self.rate = np.empty((len(decoder_of), 2, steps))  # of entropy gates without the entropies
+        rate = np.empty((len(decoder_of), 2, noise.shape[2]))  # of entropy gates without the entropies
+        u = uniform(torch.from_numpy(noise[:, : len(GATE)])).numpy()  # (sources, 2, steps)
         for number, decoder in enumerate(decoders):
             texts = np.flatnonzero(decoder_of == number)
-            u = noise[source_of[texts]]  # (n, 5, steps)
-            for origin, rates in gate_rates(decoder, steps).items():
-                self.rate[texts, GATE[origin]] = weights(decoder.gates[origin], rates, u[:, GATE[origin]])
+            for origin, rates in gate_rates(decoder, noise.shape[2]).items():
+                gate = GATE[origin]
+                rate[texts, gate] = weights(decoder.gates[origin], rates, u[source_of[texts], gate])
+        self.rate, self.noise = torch.from_numpy(rate).to(device), torch.from_numpy(noise).to(device)
+        self.decoder_of, self.source_of = (
+            torch.from_numpy(of_text).to(device) for of_text in (decoder_of, source_of)
+        )
+        gates = [[d.gates[origin] for origin in GATE] for d in decoders]
+        self.by_entropy = torch.tensor(
+            [[gate.kind == "entropy" for gate in both] for both in gates], device=device
+        )
+        self.scale = torch.tensor(
+            [[gate.scale for gate in both] for both in gates], device=device
+        ).double()  # (D, 2)
+        self.any_by_entropy = bool(self.by_entropy.any())
 
     def open(self, call: Call) -> Gated:
         """The call's texts: gate_q's number below q opens the q-gate, gate_λ's below λ the λ-gate."""
         decoder, source = self.decoder_of[call.text], self.source_of[call.text]
-        u = self.noise[source, :, call.step]  # (M, 5)
+        word = self.noise[source, :, call.step]  # (M, 5)
         rate = self.rate[call.text, :, call.step]  # (M, 2)
-        by_entropy = self.by_entropy[decoder]
-        if by_entropy.any():
-            entropy = np.empty((len(decoder), 1))
-            for here, piece in call.pieces():
-                entropy[here, 0] = distribution(piece.logits, Base()).entropy()[piece.row]
-            share = entropy_weights(self.scale[decoder], entropy, call.logits.shape[1])
-            rate = np.where(by_entropy, rate * share, rate)
-        q_open, lambda_open = (u[:, GATE[o]] < rate[:, GATE[o]] for o in (Origin.Q, Origin.LAMBDA))
-        return Gated(decoder, source, u, rate, origins(q_open, lambda_open))
+        if self.any_by_entropy:
+            by_entropy = self.by_entropy[decoder]
+            texts = by_entropy.any(1).nonzero()[:, 0]
+            for here, piece in call[texts].pieces():
+                some = texts[here]
+                entropy = plain(piece.logits).entropy()[piece.row, None]
+                share = entropy_weights(self.scale[decoder[some]], entropy, call.logits.shape[1])
+                rate[some] = torch.where(by_entropy[some], rate[some] * share, rate[some])
+        q_open, lambda_open = (
+            uniform(word[:, GATE[o]]) < rate[:, GATE[o]] for o in (Origin.Q, Origin.LAMBDA)
+        )
+        return Gated(decoder, source, word, rate, origins(q_open, lambda_open))

@@ -2,9 +2,13 @@
 
     P(x|y) = q·δ_q(x) + (1−q)·[ λ·δ_λ(x) + (1−λ)·p(x|y) ]
 
-with p the model's distribution under the base decoder. Every text has five numbers a step
+with p the model's distribution under the base decoder. Every text has five random words a step
 (`law.noise.PURPOSES`): gate_q and gate_λ open the gates, and one of token_q, token_λ and token_model
-draws the token from δ_q, δ_λ or p. Only the distribution that makes the token is drawn from.
+draws the token from δ_q, δ_λ or p. Only the distribution that makes the token is drawn from; p is by a race
+of all tokens (`law.race`).
+
+All happens on the model's device, in few large operations: a loop is over kinds of routes or over pieces of
+the rows, never over texts.
 """
 
 from __future__ import annotations
@@ -22,11 +26,12 @@ from random_routing.decode.mixture import Mixture
 from random_routing.decode.prompts import numbered
 from random_routing.decode.trajectory import Trajectories
 from random_routing.law.cells import Decoder
-from random_routing.law.distribution import Distribution, distribution
+from random_routing.law.distribution import Bases, Plain, plain, under
 from random_routing.law.noise import GATE, TOKEN, Source
 from random_routing.law.origin import Origin
+from random_routing.law.race import race
 from random_routing.law.vocabulary import Vocabulary
-from random_routing.settings import Base, Route
+from random_routing.settings import Route
 
 UNDRAWN = -1  # in place of a token
 
@@ -35,7 +40,7 @@ class Sampler:
     """Chooses tokens by the routing law and keeps them. One object serves one call of `decode`.
 
     decoders: distinct laws; decoder_of, source_of: (texts,) which law and whose noise a text has;
-    noise: (sources, 5, steps) float64 in [0, 1); sources: (sources,) whose noise that is, and tables:
+    noise: (sources, 5, steps) int64 words; sources: (sources,) whose noise that is, and tables:
     δ of `unigram` routes, both needed only by laws that ask for them.
     """
 
@@ -50,74 +55,50 @@ class Sampler:
         sources: Sequence[Source] = (),
         tables: dict[Route, np.ndarray] | None = None,
     ) -> None:
-        self.gates = Gates(decoders, decoder_of, source_of, noise)
+        self.gates = Gates(decoders, decoder_of, source_of, noise, device)
         self.draws = Draws(vocabulary, tables or {}, sources, device)
         self.mixture = Mixture(self.draws, decoders)
-        self.stop = np.array(sorted(vocabulary.stop), dtype=np.int64)
-        self.made = Trajectories(len(decoder_of), noise.shape[2], vocabulary.stop)
-        self.mixed = np.array([d.mix == "before" for d in decoders])  # (D,)
-        self.bases, self.base_of = numbered([d.base for d in decoders])  # (D,)
-        self.routes, number = numbered([d.routes[origin] for d in decoders for origin in GATE])
-        self.route_of = number.reshape(-1, len(GATE))  # (D, 2)
+        self.made = Trajectories(len(decoder_of), noise.shape[2], vocabulary.stop, device)
+        self.stop = torch.zeros(vocabulary.size, dtype=torch.bool, device=device)
+        self.stop[sorted(vocabulary.stop)] = True
+        self.mixed = torch.tensor([d.mix == "before" for d in decoders], device=device)  # (D,)
+        bases, base_of = numbered([d.base for d in decoders])
+        self.bases, self.base_of = Bases.of(bases, device), torch.from_numpy(base_of).to(device)  # (D,)
+        self.routes, route_of = numbered([d.routes[origin] for d in decoders for origin in GATE])
+        self.route_of = torch.from_numpy(route_of.reshape(-1, len(GATE))).to(device)  # (D, 2)
         self.structural_routes = [route for route in self.routes if route.structural]
 
     def __call__(self, call: Call) -> tuple[Tensor, Tensor]:
-        device, call = call.row.device, call.on_host()
         # 1. Open the gates: which of δ_q, δ_λ and p makes the token of each text.
         texts = self.gates.open(call)  # (M,)
-        token = np.full(len(call.text), UNDRAWN)  # (M,)
+        token = torch.full_like(call.text, UNDRAWN)  # (M,)
         # 2. Draw from mixtures, where the base comes after the routes; then from δ_q and δ_λ.
-        mixed = np.flatnonzero(self.mixed[texts.decoder])
+        mixed = self.mixed[texts.decoder].nonzero()[:, 0]
         token[mixed], texts.origin[mixed] = self.mixture.tokens(call[mixed], texts[mixed])
         self._draw_routes(call, texts, token)
-        for here, piece in call.pieces():
+        for here, piece in call.pieces(texts.source):
             # 3. Draw what is left from p, under each text's base.
-            plain = distribution(piece.logits, Base())  # (B', V) the model's own
-            token[here], logprobs = self._draw_model(plain, piece.row, texts[here], token[here])
+            p = plain(piece.logits)  # (B', V) the model's own
+            token[here], logprobs = self._draw_model(p, piece.row, texts[here], token[here])
             # 4. Record.
-            self.made.record(piece, plain, token[here], texts.origin[here], logprobs)
-        return torch.from_numpy(token).to(device), torch.from_numpy(np.isin(token, self.stop)).to(device)
+            self.made.record(piece, p, token[here], texts.origin[here], logprobs)
+        return token, self.stop[token]
 
-    def _draw_routes(self, call: Call, texts: Gated, token: np.ndarray) -> None:
+    def _draw_routes(self, call: Call, texts: Gated, token: Tensor) -> None:
         """Fill in the tokens that random routes make."""
         for origin in GATE:
             took = (texts.origin == origin) & (token == UNDRAWN)  # (M,)
             route = self.route_of[texts.decoder, GATE[origin]]
-            for number in np.unique(route[took]):
-                here = np.flatnonzero(took & (route == number))
-                u, source = texts.u[here, TOKEN[origin]], texts.source[here]
-                token[here] = self.draws.tokens(origin, self.routes[number], call[here], source, u)
+            for number in route[took].unique().tolist():
+                here = (took & (route == number)).nonzero()[:, 0]
+                source, word = texts.source[here], texts.word[here, TOKEN[origin]]
+                token[here] = self.draws.tokens(origin, self.routes[number], call[here], source, word)
 
-    def _draw_model(
-        self, plain: Distribution, row: np.ndarray, texts: Gated, token: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The tokens with the model's filled in, and log p of all of them in nats, both under the bases."""
-        logprobs = np.empty(len(token), dtype=np.float32)
-        u, base = texts.u[:, TOKEN[Origin.MODEL]], self.base_of[texts.decoder]
-        for number in np.unique(base):
-            here = np.flatnonzero(base == number)
-            token[here], logprobs[here] = _under(self.bases[number], plain, row[here], token[here], u[here])
-        return token, logprobs
-
-
-def _under(
-    base: Base, plain: Distribution, row: np.ndarray, token: np.ndarray, u: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """token with what is missing drawn by the numbers u from p under `base`, and log p of each: (M,) both."""
-    missing = token == UNDRAWN
-    rows, place = np.unique(row, return_inverse=True)
-    if base.greedy:
-        likeliest = plain.logits[torch.from_numpy(rows)].argmax(1).cpu().numpy()[place]
-        token[missing] = likeliest[missing]
-        return token, np.where(token == likeliest, 0.0, -np.inf)
-    law, at = plain, row
-    if base != Base():
-        law, at = distribution(plain.logits[torch.from_numpy(rows)], base), place
-    token[missing] = _draw_once(law, at[missing], u[missing])
-    return token, law.log_probs(at, token)
-
-
-def _draw_once(law: Distribution, row: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """Texts of one row with one number take the same token: each is drawn once."""
-    pairs, back = np.unique(np.stack([row, u], axis=1), axis=0, return_inverse=True)
-    return law.draw(pairs[:, 0].astype(np.int64), pairs[:, 1])[back.reshape(-1)]
+    def _draw_model(self, p: Plain, row: Tensor, texts: Gated, token: Tensor) -> tuple[Tensor, Tensor]:
+        """The tokens with the model's filled in, and log p of all of them in nats, both under the bases: (M,)."""
+        decoders = len(self.base_of)  # not fewer than bases
+        pairs, at = (row * decoders + self.base_of[texts.decoder]).unique(return_inverse=True)
+        law = under(p, pairs // decoders, self.bases[pairs % decoders])  # (N, V): each base of each row
+        missing = (token == UNDRAWN).nonzero()[:, 0]
+        token[missing] = race(law.weights, at[missing], texts.word[missing, TOKEN[Origin.MODEL]])
+        return token, law.log_probs(at, token)

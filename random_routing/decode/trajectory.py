@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from random_routing.decode.call import Call
-from random_routing.law.distribution import Distribution
+from random_routing.law.distribution import Plain
 
 
 @dataclass(frozen=True)
@@ -29,29 +31,34 @@ class Trajectory:
 
 
 class Trajectories:
-    """Texts as they grow. The arrays are (texts, steps); trajectories[i] is text i so far."""
+    """Texts as they grow, on the device: tensors (texts, steps), of which `length` steps are there, (texts,)."""
 
-    def __init__(self, texts: int, steps: int, stop: frozenset[int]) -> None:
-        self.stop, self.length = stop, np.zeros(texts, dtype=np.int64)
-        self.token_ids, self.ranks = (np.zeros((texts, steps), dtype=np.int32) for _ in range(2))
-        self.routes = np.zeros((texts, steps), dtype=np.int8)
-        self.logprobs, self.model_logprobs, self.entropies = (
-            np.zeros((texts, steps), dtype=np.float32) for _ in range(3)
-        )
+    def __init__(self, texts: int, steps: int, stop: frozenset[int], device: str) -> None:
+        def column(dtype: torch.dtype) -> Tensor:
+            return torch.zeros(texts, steps, dtype=dtype, device=device)
 
-    def record(
-        self, call: Call, p: Distribution, token: np.ndarray, origin: np.ndarray | int, logprobs: np.ndarray
-    ) -> None:
-        """The tokens (M,) of the call's texts. p: the model's own; logprobs: under the base, (M,) nats."""
+        self.stop, self.length = stop, torch.zeros(texts, dtype=torch.int64, device=device)
+        self.token_ids, self.ranks = column(torch.int32), column(torch.int32)
+        self.routes = column(torch.int8)
+        self.logprobs, self.model_logprobs, self.entropies = (column(torch.float32) for _ in range(3))
+
+    def record(self, call: Call, p: Plain, token: Tensor, origin: Tensor, logprobs: Tensor) -> None:
+        """The tokens (M,) of the call's texts. p: the model's own distribution; logprobs: under the base, in nats."""
         at = (call.text, call.step)
-        self.token_ids[at], self.routes[at], self.logprobs[at] = token, origin, logprobs
+        self.token_ids[at], self.routes[at], self.logprobs[at] = token.int(), origin.char(), logprobs
         self.model_logprobs[at] = p.log_probs(call.row, token)
-        self.ranks[at] = p.ranks(call.row, token)
-        self.entropies[at] = p.entropy()[call.row]
+        self.ranks[at] = p.ranks(call.row, token).int()
+        self.entropies[at] = p.entropy()[call.row].float()
         self.length[call.text] = call.step + 1
 
-    def __getitem__(self, text: int) -> Trajectory:
-        end = int(self.length[text])
+    def texts(self) -> list[Trajectory]:
+        """All of them so far: what is on the device is copied once."""
         names = [field.name for field in fields(Trajectory) if field.name != "ended"]
-        columns = {name: getattr(self, name)[text, :end].copy() for name in names}
-        return Trajectory(**columns, ended=int(self.token_ids[text, end - 1]) in self.stop)
+        columns = {name: getattr(self, name).cpu().numpy() for name in names}
+        made = []
+        for text, end in enumerate(self.length.tolist()):
+            ended = int(columns["token_ids"][text, end - 1]) in self.stop
+            made.append(
+                Trajectory(**{name: columns[name][text, :end].copy() for name in names}, ended=ended)
+            )
+        return made

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from random_routing.law.distribution import distribution, probabilities
+from random_routing.law.distribution import plain, probabilities
 from random_routing.law.gates import entropy_weights
 from random_routing.law.mixing import mix
-from random_routing.law.noise import Source
+from random_routing.law.noise import FROZEN, Source
 from random_routing.law.routes import delta, frozen
 from random_routing.law.vocabulary import Vocabulary, sampling_vocabulary, stop_tokens
 from random_routing.settings import Base, Gate, Route
@@ -130,9 +130,8 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
                 continue
             mass = self._delta(route, scores, law)
             if gate.kind == "entropy":
-                entropy = distribution(scores, Base()).entropy()
-                weights = weight * entropy_weights(gate.scale, entropy, self.vocabulary.size)
-                share = torch.from_numpy(weights)[:, None].to(law)  # (B, 1)
+                weights = entropy_weights(gate.scale, plain(scores).entropy(), self.vocabulary.size)
+                share = (weight * weights)[:, None].to(law)  # (B, 1)
                 law = share * mass + (1 - share) * law
             else:
                 law = mix(law, mass, weight)
@@ -150,7 +149,10 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
             sources = [Source(self.seed, "processor", "", row) for row in range(rows)]
             size = len(self.vocabulary.allowed)
             self.frozen[route] = np.stack(
-                [frozen(source.frozen(size), route.concentration, self.vocabulary) for source in sources]
+                [
+                    frozen(source.uniforms(FROZEN, size), route.concentration, self.vocabulary)
+                    for source in sources
+                ]
             )
         return self.frozen[route][:rows]
 

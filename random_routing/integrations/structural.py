@@ -92,7 +92,8 @@ def random_routing(
         nonlocal step
         rows = output.logits.shape[0]
         u = [
-            Source(seed, "context", "", row).path("path_q", step, parts.width(route)) for row in range(rows)
+            Source(seed, "context", "", row).uniforms("path_q", parts.width(route), step)
+            for row in range(rows)
         ]
         step += 1
         if "past_key_values" in kwargs:

@@ -1,25 +1,26 @@
-"""From logits to a base decoder's distribution, and from that to a token.
+"""From logits to a base decoder's distribution.
 
 A distribution is kept as weights w = exp((x − max x)/T), zero where a truncation cuts, without the
-division by their sum: a vocabulary of 262,144 words is read as few times as can be, and no
-truncation sorts it. Order of the steps as in Hugging Face's `generate`: temperature, top-k, top-p,
+division by their sum: a vocabulary of 262,144 words is read as few times as can be, and the usual
+truncations do not sort it. Order of the steps as in Hugging Face's `generate`: temperature, top-k, top-p,
 min-p, typical, η. The sets of tokens that are kept equal those of its processors (tested).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
-from transformers import EtaLogitsWarper, TypicalLogitsWarper
 
+from random_routing.law.blocks import block_sums, first_largest
 from random_routing.settings import Base
 
-BLOCK = 256  # tokens a block of the two-level search in `Distribution.draw`
 LEAST = -1e4  # logits below have no weight at all
-CANDIDATES = 512  # how many of the likeliest tokens the nucleus is first looked for in
+OFF = {name: float(value) for name, value in asdict(Base()).items()}  # each setting where it does nothing
+CANDIDATES = (64, 512)  # how many of the likeliest tokens the nucleus is first looked for in
 
 
 class NotFinite(ArithmeticError):
@@ -28,110 +29,132 @@ class NotFinite(ArithmeticError):
 
 @dataclass(frozen=True)
 class Distribution:
-    """p(x|y) of R rows under a base decoder.
+    """p(x|y) of N rows, each under a base decoder.
 
-    logits: (R, V) float32; top: (R, 1) their maximum; weights: (R, V), p is proportional to them;
-    blocks: (R, V/256) float64, cumulative sums of the weights of blocks; temperature as in `Base`.
+    logits: (R, V) float32, top: (R, 1) their maximum, row: (N,) whose each distribution is; weights: (N, V) float32,
+    p is proportional to them; total: (N,) float64, their sum; temperature: (N,) float64; truncated: (N,) bool.
     """
 
     logits: Tensor
     top: Tensor
+    row: Tensor
     weights: Tensor
-    blocks: Tensor
-    temperature: float
-    truncated: bool
+    total: Tensor
+    temperature: Tensor
+    truncated: Tensor
 
-    def log_probs(self, row: np.ndarray, token: np.ndarray) -> np.ndarray:
-        """log p in nats of token[i] in row[i]: (M,) float32; −inf for a token that is cut off."""
-        at = (self._indices(row), self._indices(token))
-        scores = (self.logits[at] - self.top[at[0], 0]).double() / self.temperature
-        log_p = (scores - self.blocks[at[0], -1].log()).float()
-        if self.truncated:
-            log_p.masked_fill_(self.weights[at] == 0, -torch.inf)
-        return log_p.cpu().numpy()
+    def log_probs(self, at: Tensor, token: Tensor) -> Tensor:
+        """log p in nats of token[i] in distribution at[i]: (M,) float32; −∞ for a token that is cut off."""
+        row = self.row[at]
+        scores = (self.logits[row, token] - self.top[row, 0]).double() / self.temperature[at]
+        log_p = (scores - self.total[at].log()).float()
+        return log_p.masked_fill(self.truncated[at] & (self.weights[at, token] == 0), -torch.inf)
 
-    def entropy(self) -> np.ndarray:
+
+class Plain(Distribution):
+    """p as the model gives it; one for each row of the logits."""
+
+    def entropy(self) -> Tensor:
         """H = −Σ p·log p of each row in nats (Shannon 1948): (R,) float64."""
-        sums = _block_sums(self.weights * self.logits)[:, -1]
+        sums = block_sums(self.weights * self.logits)
         if sums.isnan().any():  # 0·−inf, from tokens that the model must not write
-            sums = _block_sums(self.weights * self.logits.clamp(min=LEAST))[:, -1]
-        total = self.blocks[:, -1]
-        mean = (sums / total - self.top[:, 0]) / self.temperature  # of log weights
-        return (total.log() - mean).clamp(min=0.0).cpu().numpy()
+            sums = block_sums(self.weights * self.logits.clamp(min=LEAST))
+        mean = sums / self.total - self.top[:, 0]  # of log weights
+        return (self.total.log() - mean).clamp(min=0.0)
 
-    def ranks(self, row: np.ndarray, token: np.ndarray) -> np.ndarray:
-        """Rank of token[i] in row[i] by its logit: (M,) int32, 1 for the likeliest; ties share the best."""
-        pairs, back = np.unique(row.astype(np.int64) * self.logits.shape[1] + token, return_inverse=True)
-        rows, tokens = np.divmod(pairs, self.logits.shape[1])
-        found = np.empty(len(pairs), dtype=np.int32)
-        turn = np.arange(len(pairs)) - np.searchsorted(rows, rows)  # a token of each row a turn
-        for number in range(turn.max() + 1):
-            here = np.flatnonzero(turn == number)
-            at, score = self._indices(rows[here]), self._indices(tokens[here])
-            logits = self.logits if len(here) == len(self.logits) else self.logits[at]  # (N, V)
-            above = torch.gt(logits, self.logits[at, score][:, None], out=torch.empty_like(logits))
-            found[here] = above.sum(1).cpu().numpy() + 1  # sums of floats are much faster than of bools
-        return found[back]
+    def ranks(self, row: Tensor, token: Tensor) -> Tensor:
+        """Rank of token[i] in row[i] by its logit: (M,) int64, 1 for the likeliest; ties share the best."""
+        score = self.logits[row, token]
+        rank = torch.ones_like(row)
+        behind = (score < self.top[row, 0]).nonzero()[:, 0]
+        if len(behind):
+            size = self.logits.shape[1]
+            pairs, back = (row[behind] * size + token[behind]).unique(return_inverse=True)
+            above = torch.cat(
+                [self._above(some // size, some % size) for some in pairs.split(len(self.row))]
+            )
+            rank[behind] += above[back]
+        return rank
 
-    def draw(self, row: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """The token of row[i] at which the cumulative probability, in order of token id, passes u[i].
-
-        u: (M,) float64 in [0, 1). Returns (M,) int64. Two levels, blocks then tokens, with sums in
-        float64: exact to about 1e-7, and a token of probability 0 is never drawn (Devroye 1986,
-        "Non-Uniform Random Variate Generation", III.2).
-        """
-        size, at = self.weights.shape[1], self._indices(row)
-        cumulative = self.blocks[at]  # (M, V/256)
-        target = torch.from_numpy(u).to(at.device) * cumulative[:, -1]
-        block = (cumulative <= target[:, None]).sum(1).clamp(max=cumulative.shape[1] - 1)
-        end = cumulative.gather(1, block[:, None])[:, 0]
-        before = cumulative.gather(1, (block - 1).clamp(min=0)[:, None])[:, 0] * (block > 0)
-        place = block[:, None] * BLOCK + torch.arange(BLOCK, device=at.device)  # (M, 256)
-        inside = self.weights[at[:, None], place.clamp(max=size - 1)].double() * (place < size)
-        inner = inside.cumsum(1)
-        # The block's two sums differ in the last digit; scale so that the search ends inside the block.
-        aim = (target - before) / (end - before) * inner[:, -1]
-        offset = (inner <= aim[:, None]).sum(1)
-        last = (BLOCK - 1) - (inside.flip(1) > 0).int().argmax(1)  # the last token of positive weight
-        return (block * BLOCK + torch.minimum(offset, last)).cpu().numpy()
-
-    def _indices(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.weights.device)
+    def _above(self, row: Tensor, token: Tensor) -> Tensor:
+        """How many tokens of row[i] have a higher logit than token[i]: (N,) int64."""
+        logits = self.logits.index_select(0, row)
+        # A sum of floats is much faster than one of bools, and exact.
+        return torch.gt(logits, logits.gather(1, token[:, None]), out=logits).sum(1).long()
 
 
-def distribution(logits: Tensor, base: Base) -> Distribution:
-    """p under `base` (not greedy, see `Base`): logits (R, V) float32, left as they are. Raises `NotFinite`."""
+@dataclass(frozen=True)
+class Bases:
+    """A base decoder for each of N rows. columns: setting → (N,) float64; used: the settings that any of them makes."""
+
+    columns: dict[str, Tensor]
+    used: frozenset[str]
+
+    @classmethod
+    def of(cls, bases: Sequence[Base], device: torch.device | str = "cpu") -> Bases:
+        values = {name: [float(getattr(base, name)) for base in bases] for name in OFF}
+        columns = {
+            name: torch.tensor(some, dtype=torch.float64).to(device) for name, some in values.items()
+        }
+        return cls(columns, frozenset(name for name in OFF if set(values[name]) != {OFF[name]}))
+
+    def made(self, name: str) -> tuple[Tensor, Tensor]:
+        """The rows (N',) that make a setting, and its values (N', 1)."""
+        column = self.columns[name]
+        rows = (column != OFF[name]).nonzero()[:, 0] if name in self.used else column.new_empty(0).long()
+        return rows, column[rows, None]
+
+    def __getitem__(self, pick: Tensor) -> Bases:
+        return Bases({name: column[pick] for name, column in self.columns.items()}, self.used)
+
+
+def plain(logits: Tensor) -> Plain:
+    """p as the model gives it: logits (R, V) float32, left as they are. Raises `NotFinite`."""
     top = logits.amax(1, keepdim=True)
     if not top.isfinite().all():  # NaN anywhere in a row shows here; −∞ in some places is a barred token
         raise NotFinite("logits that are not finite (NaN or infinite)")
-    weights = logits - top
-    if base.temperature != 1.0:
-        weights.div_(base.temperature)
-    weights.exp_()  # the likeliest token has weight 1
-    if base.top_k:
-        k = min(base.top_k, weights.shape[1])
-        _keep_from(weights, likeliest(weights, k)[:, -1:])
-    if base.top_p < 1.0:
-        _keep_from(weights, nucleus_edge(weights, base.top_p))
-    if base.min_p > 0.0:
-        _keep_from(weights, base.min_p)
-    if base.typical_p < 1.0:
-        _warp(weights, TypicalLogitsWarper(base.typical_p))
-    if base.eta > 0.0:
-        _warp(weights, EtaLogitsWarper(base.eta))
-    return Distribution(logits, top, weights, _block_sums(weights), base.temperature, is_truncated(base))
+    weights = (logits - top).exp_()  # the likeliest token has weight 1
+    total = block_sums(weights)
+    rows = torch.arange(len(logits), device=logits.device)
+    return Plain(logits, top, rows, weights, total, torch.ones_like(total), torch.zeros_like(rows).bool())
+
+
+def under(p: Plain, row: Tensor, bases: Bases) -> Distribution:
+    """p of row[i] under the i-th base: (N, V). Greedy has all its mass on the likeliest token, the first of equals."""
+    weights = p.weights.index_select(0, row)
+    some, heat = bases.made("temperature")
+    if len(some):
+        from_top = p.logits.index_select(0, row[some]).sub_(p.top[row[some]])
+        weights.index_copy_(0, some, from_top.div_(heat.float()).exp_())
+    truncated = torch.zeros_like(row).bool()
+    for name, truncate in TRUNCATIONS.items():
+        some, value = bases.made(name)
+        if len(some):
+            weights.index_copy_(0, some, truncate(weights.index_select(0, some), value))
+            truncated[some] = True
+    some, _ = bases.made("greedy")
+    if len(some):
+        first = first_largest(p.logits.index_select(0, row[some]))
+        weights.index_copy_(
+            0, some, weights.new_zeros(len(some), weights.shape[1]).scatter_(1, first[:, None], 1.0)
+        )
+        truncated[some] = True
+    total, temperature = block_sums(weights), bases.columns["temperature"]
+    return Distribution(p.logits, p.top, row, weights, total, temperature, truncated)
+
+
+def distribution(logits: Tensor, base: Base) -> Distribution:
+    """p of every row under one base: logits (R, V) float32, left as they are. Raises `NotFinite`."""
+    p = plain(logits)
+    return (
+        p if base == Base() else under(p, p.row, Bases.of([base], logits.device)[torch.zeros_like(p.row)])
+    )
 
 
 def probabilities(logits: Tensor, base: Base) -> Tensor:
     """p under any base in closed form: (R, V) from logits (R, V) float32, rows sum to 1."""
-    if base.greedy:
-        return torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).float()
     weights = distribution(logits, base).weights
     return weights / weights.sum(1, keepdim=True)
-
-
-def is_truncated(base: Base) -> bool:
-    return bool(base.top_k) or base.top_p < 1 or base.min_p > 0 or base.typical_p < 1 or base.eta > 0
 
 
 def likeliest(weights: Tensor, k: int) -> Tensor:
@@ -141,48 +164,86 @@ def likeliest(weights: Tensor, k: int) -> Tensor:
     found in one vectorised pass.
     """
     rows, size = weights.shape
-    groups = size // 64
-    if groups < 2 * k:
+    members = math.isqrt(
+        size // k
+    )  # of a group: as much is left to sort among the groups as in the chosen ones
+    if members < 2:
         return weights.topk(k, dim=1).values
-    whole = weights[:, : groups * 64].view(rows, 64, groups)
+    groups = size // members
+    whole = weights[:, : groups * members].view(rows, members, groups)
     chosen = whole.amax(1).topk(k, dim=1).indices  # (R, k)
-    inside = whole.gather(2, chosen[:, None].expand(-1, 64, -1)).flatten(1)  # (R, 64·k)
-    return torch.cat([inside, weights[:, groups * 64 :]], dim=1).topk(k, dim=1).values
+    inside = whole.gather(2, chosen[:, None].expand(-1, members, -1)).flatten(1)  # (R, members·k)
+    return torch.cat([inside, weights[:, groups * members :]], dim=1).topk(k, dim=1).values
 
 
-def nucleus_edge(weights: Tensor, top_p: float) -> Tensor:
+def nucleus_edge(weights: Tensor, top_p: Tensor) -> Tensor:
     """The smallest weight in each row's nucleus, (R, 1): the smallest set of likeliest tokens with
-    probability ≥ top_p (Holtzman et al. 2020). Tokens that tie with the last one belong to it.
+    probability ≥ top_p, (R, 1) (Holtzman et al. 2020). Tokens that tie with the last one belong to it.
     """
-    goal = _block_sums(weights)[:, -1] * top_p
+    size, goal = weights.shape[1], block_sums(weights)[:, None] * top_p
     edge = torch.empty(len(weights), 1, dtype=weights.dtype, device=weights.device)
     left = torch.arange(len(weights), device=weights.device)
-    for count in (CANDIDATES, weights.shape[1]):  # few rows are so flat that all has to be sorted
-        ranked = likeliest(weights[left], min(count, weights.shape[1]))
-        reached = ranked.double().cumsum(1)
-        last = (reached < goal[left, None]).sum(1)  # tokens before the one that reaches the goal
-        found = last < ranked.shape[1] if count < weights.shape[1] else torch.ones_like(last).bool()
-        at = last[found].clamp(max=ranked.shape[1] - 1)
-        edge[left[found]] = ranked[found].gather(1, at[:, None])
-        left = left[~found]
+    for count in (*CANDIDATES, size):  # few rows are so flat that all has to be sorted
+        ranked = likeliest(weights.index_select(0, left), min(count, size))
+        last = (ranked.double().cumsum(1) < goal[left]).sum(
+            1
+        )  # tokens before the one that reaches the goal
+        there = (last < count) if count < size else torch.ones_like(last).bool()
+        edge[left[there]] = ranked[there].gather(1, last[there, None].clamp(max=ranked.shape[1] - 1))
+        left = left[~there]
         if not len(left):
             break
     return edge
 
 
-def _keep_from(weights: Tensor, edge: Tensor | float) -> None:
-    weights.masked_fill_(weights < edge, 0.0)
+def _top_k(weights: Tensor, top_k: Tensor) -> Tensor:
+    k = top_k.clamp(max=weights.shape[1]).long()
+    return _from(weights, likeliest(weights, int(k.max())).gather(1, k - 1))
 
 
-def _warp(weights: Tensor, warper: TypicalLogitsWarper | EtaLogitsWarper) -> None:
-    weights.masked_fill_(warper(None, weights.log()).isneginf(), 0.0)  # type: ignore[arg-type]
+def _top_p(weights: Tensor, top_p: Tensor) -> Tensor:
+    return _from(weights, nucleus_edge(weights, top_p))
 
 
-def _block_sums(weights: Tensor) -> Tensor:
-    """(R, V/256) float64: cumulative sums of the weights of blocks of 256 tokens."""
-    rows, size = weights.shape
-    whole = size // BLOCK
-    sums = weights[:, : whole * BLOCK].view(rows, whole, BLOCK).sum(-1)
-    if whole * BLOCK != size:
-        sums = torch.cat([sums, weights[:, whole * BLOCK :].sum(-1, keepdim=True)], dim=1)
-    return sums.double().cumsum(1)
+def _min_p(weights: Tensor, min_p: Tensor) -> Tensor:
+    """Tokens that are at least `min_p` times as likely as the likeliest (Nguyen et al. 2024)."""
+    return _from(weights, min_p.float())
+
+
+def _typical(weights: Tensor, mass: Tensor) -> Tensor:
+    """The tokens whose surprisal is nearest to the entropy, with probability ≥ mass (Meister et al. 2023)."""
+    mean, _ = _mean_log(weights)
+    distance = (weights.log() - mean.float()).abs_()  # of −log p from H: log Σw is in both
+    ranked, token = distance.sort(1)
+    reached = weights.gather(1, token).double().cumsum(1)
+    last = (reached < mass * reached[:, -1:]).sum(1, keepdim=True).clamp_(max=weights.shape[1] - 1)
+    return _from(weights, -ranked.gather(1, last), distance.neg_())
+
+
+def _eta(weights: Tensor, epsilon: Tensor) -> Tensor:
+    """Tokens of probability ≥ η = min(ε, √ε·exp(−H)) (Hewitt et al. 2022)."""
+    mean, total = _mean_log(weights)
+    entropy = total.log() - mean
+    return _from(weights, (torch.minimum(epsilon, epsilon.sqrt() * (-entropy).exp()) * total).float())
+
+
+# Each takes weights (R, V) and its setting (R, 1) float64, and gives the weights that it leaves.
+TRUNCATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "top_k": _top_k,
+    "top_p": _top_p,
+    "min_p": _min_p,
+    "typical_p": _typical,
+    "eta": _eta,
+}
+
+
+def _from(weights: Tensor, edge: Tensor, score: Tensor | None = None) -> Tensor:
+    """The weights (R, V) of tokens whose score is at least edge (R, 1), and 0; the score is the weight by default."""
+    score = weights if score is None else score
+    return torch.ge(score, edge, out=torch.empty_like(weights)).mul_(weights)  # faster than with bools
+
+
+def _mean_log(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Σ w·log w / Σ w, and Σ w: (R, 1) float64 both."""
+    total = block_sums(weights)[:, None]
+    return block_sums(torch.special.xlogy(weights, weights))[:, None] / total, total

@@ -13,6 +13,7 @@ The share of open steps is the rate for each of them (for `entropy` on the calib
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -49,9 +50,9 @@ def span_states(rates: np.ndarray, mean: float, u: np.ndarray) -> np.ndarray:
     return opened
 
 
-def entropy_weights(scale: float, entropy: np.ndarray, vocabulary: int) -> np.ndarray:
-    """min(1, scale·h) with h = H/log V the normalised entropy. entropy: nats, any shape."""
-    return np.minimum(1.0, scale * entropy / math.log(vocabulary))
+def entropy_weights(scale: Any, entropy: Any, vocabulary: int) -> Any:
+    """min(1, scale·h) with h = H/log V the normalised entropy. entropy: nats, an array or tensor of any shape."""
+    return (scale * entropy / math.log(vocabulary)).clip(max=1.0)
 
 
 def calibrated_scale(rate: float, entropy: np.ndarray, vocabulary: int) -> float:

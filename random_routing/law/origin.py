@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-import numpy as np
+import torch
+from torch import Tensor
 
 
 class Origin(IntEnum):
@@ -15,10 +16,10 @@ class Origin(IntEnum):
     LAMBDA = 2  # δ_λ
 
 
-def origins(q_open: np.ndarray, lambda_open: np.ndarray) -> np.ndarray:
+def origins(q_open: Tensor, lambda_open: Tensor) -> Tensor:
     """The `Origin` of each token, (M,) int8, from which gates are open, (M,) bool.
 
     P = q·δ_q + (1−q)·[λ·δ_λ + (1−λ)·p]: the q-gate decides first, the λ-gate where it is shut.
     """
-    inner = np.where(lambda_open, Origin.LAMBDA, Origin.MODEL)  # λ·δ_λ + (1−λ)·p
-    return np.where(q_open, Origin.Q, inner).astype(np.int8)  # q·δ_q + (1−q)·[…]
+    inner = torch.where(lambda_open, Origin.LAMBDA.value, Origin.MODEL.value)  # λ·δ_λ + (1−λ)·p
+    return torch.where(q_open, Origin.Q.value, inner).to(torch.int8)  # q·δ_q + (1−q)·[…]

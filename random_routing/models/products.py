@@ -8,41 +8,22 @@ memory allows; only a prefill is slower than MKL's (3 to 4 times).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from itertools import pairwise
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
+
+from random_routing.compiled import compiled, share_out
 
 TILE = 4  # rows of one side that share a read of the other
 INLINE = 100_000  # multiplications that are not worth waking a thread for
 
 
-def _compiled(*freedoms: str) -> Callable[[Callable[..., None]], Any]:
-    """numba's, without the global interpreter lock. freedoms: of LLVM's fast-math flags.
-
-    Compiled code is kept on disk where there is a place for it.
-    """
-    options: dict[str, Any] = {"nogil": True, "fastmath": set(freedoms), "error_model": "numpy"}
-
-    def compiled(function: Callable[..., None]) -> Any:
-        try:
-            return numba.njit(cache=True, **options)(function)
-        except RuntimeError:  # neither the checkout nor the home folder can be written
-            return numba.njit(**options)(function)
-
-    return compiled
-
-
 # contract: multiply and add in one rounding; reassoc: the lanes of a vector side by side. Both are settled when
 # the loop is compiled. Never nnan or ninf: masks are infinite.
-@_compiled("contract", "reassoc")
-def _dots(a, a_strides, b, b_strides, out, first, last, heads, rows, columns, size):  # type: ignore[no-untyped-def]
+@compiled("contract", "reassoc")
+def _dots(first, last, a, a_strides, b, b_strides, out, heads, rows, columns, size):  # type: ignore[no-untyped-def]
     """out[n, i, j] = Σ_d a[n, i, d]·b[n, j, d] for n = (batch, head) in [first, last)."""
     for n in range(first, last):
         x = (n // heads) * a_strides[0] + (n % heads) * a_strides[1]
@@ -69,8 +50,8 @@ def _dots(a, a_strides, b, b_strides, out, first, last, heads, rows, columns, si
                 out[place + i * columns] = s0
 
 
-@_compiled("contract")
-def _sums(w, w_strides, v, v_strides, out, first, last, heads, rows, columns, size):  # type: ignore[no-untyped-def]
+@compiled("contract")
+def _sums(first, last, w, w_strides, v, v_strides, out, heads, rows, columns, size):  # type: ignore[no-untyped-def]
     """out[n, i, d] = Σ_j w[n, i, j]·v[n, j, d], j in ascending order, for n = (batch, head) in [first, last)."""
     for n in range(first, last):
         x = (n // heads) * w_strides[0] + (n % heads) * w_strides[1]
@@ -115,17 +96,9 @@ def _product(kernel: Any, a: Tensor, b: Tensor, columns: int, size: int, width: 
     if not out.numel():
         return out
     strides = np.array(a.stride()), np.array(b.stride())
-    given = (_flat(a), strides[0], _flat(b), strides[1], _flat(out))
+    given = (_flat(a), strides[0], _flat(b), strides[1], _flat(out), heads, rows, columns, size)
     work = batch * heads * rows * columns * size
-    threads = min(torch.get_num_threads(), batch * heads) if work > INLINE else 1
-    edges = [batch * heads * i // threads for i in range(threads + 1)]
-    parts: list[Any] = [
-        (*given, first, last, heads, rows, columns, size) for first, last in pairwise(edges)
-    ]
-    others = [_pool().submit(kernel, *part) for part in parts[1:]]
-    kernel(*parts[0])
-    for other in others:
-        other.result()
+    share_out(kernel, batch * heads, work > INLINE, *given)
     return out
 
 
@@ -133,9 +106,3 @@ def _flat(x: Tensor) -> np.ndarray:
     """The memory that a tensor lies in, from its first number to its last."""
     length = 1 + sum((n - 1) * stride for n, stride in zip(x.shape, x.stride(), strict=True))
     return x.as_strided((length,), (1,)).numpy()
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    """Threads that sleep while torch's own are at work."""
-    return ThreadPoolExecutor(max_workers=torch.get_num_threads(), thread_name_prefix="products")

@@ -118,7 +118,7 @@ def run_block(
         plan.vocabulary, ready.model.device, sources, plan.tables,
     )  # fmt: skip
     work = decode(ready.model, prompts, sampler, steps, batch_size, grow, on_step)
-    return {text.key: sampler.made[i] for i, text in enumerate(texts)}, work
+    return {text.key: made for text, made in zip(texts, sampler.made.texts(), strict=True)}, work
 
 
 def run_beam(

@@ -23,7 +23,7 @@ from random_routing.runs.store import content_key
 from random_routing.settings import Route, Settings, Task
 
 # Raise it when a change of code changes tokens, routes or log-probabilities: stored rows then miss.
-CODE_VERSION = 5
+CODE_VERSION = 6
 
 
 @dataclass(frozen=True)

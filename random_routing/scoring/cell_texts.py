@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from random_routing.errors import PipelineError
-from random_routing.law.noise import SUBSAMPLE, uniforms
+from random_routing.law.noise import SUBSAMPLE, Source
 from random_routing.metrics.base import CellTexts
 from random_routing.metrics.languages import UNKNOWN, Language, language_of
 from random_routing.metrics.portions import PORTION
@@ -28,7 +28,7 @@ COLUMNS = ("example_id", "text", "finish", *LISTS)
 def text_order(settings: Settings, task: Task, rows: list[dict[str, Any]], samples: int) -> np.ndarray:
     """(rows · samples,) a number a text, the same for all cells: subsamples take the smallest first."""
     return np.array([
-        uniforms(settings.seed, task.name, row["id"], sample, SUBSAMPLE, 1)[0]
+        Source(settings.seed, task.name, row["id"], sample).uniforms(SUBSAMPLE, 1)[0]
         for row in rows
         for sample in range(samples)
     ])  # fmt: skip

@@ -61,24 +61,19 @@ class Recorder(Forced):
         laws: Sequence[Law],
         vocabulary: Vocabulary,
         tables: dict[Route, np.ndarray],
+        device: str,
     ) -> None:
-        super().__init__(texts)
+        super().__init__(texts, device)
         self.laws, self.vocabulary, self.tables = laws, vocabulary, tables
         shape = (len(laws), *self.tokens.shape)
-        self.p, self.delta = np.zeros(shape), np.zeros(shape)
+        self.p, self.delta = (torch.zeros(shape, dtype=torch.float64, device=device) for _ in range(2))
 
-    def record(self, call: Call, token: np.ndarray) -> None:
-        index = (torch.from_numpy(call.row), torch.from_numpy(token))
+    def record(self, call: Call, token: Tensor) -> None:
         for number, law in enumerate(self.laws):
             at = (number, call.text, call.step)
-            self.p[at] = self._model(call.logits, law.base, call.row, token)
+            self.p[at] = distribution(call.logits, law.base).log_probs(call.row, token).double().exp()
             mass = delta(law.route, call.logits, self.vocabulary, self.tables.get(law.route))
-            self.delta[at] = mass[index].cpu().numpy()
-
-    def _model(self, scores: Tensor, base: Base, row: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        if base.greedy:
-            return (scores.argmax(1).cpu().numpy()[row] == tokens).astype(np.float64)
-        return np.exp(distribution(scores, base).log_probs(row, tokens).astype(np.float64))
+            self.delta[at] = mass[call.row, token].double()
 
 
 def laws_of(variants: dict[str, Variant]) -> dict[tuple[str, str], Law]:
@@ -156,9 +151,10 @@ class HumanProbabilities:
     ) -> tuple[dict[Scored, np.ndarray], int]:
         """Text → (2, laws, T) float64; and the rows. All contexts have one padded length."""
         prompts = Prompts.of([one.context for one in texts], padded_length(len(texts[0].context)))
-        recorder = Recorder([one.text for one in texts], self.laws, self.vocabulary, self.tables)
+        given = [one.text for one in texts]
+        recorder = Recorder(given, self.laws, self.vocabulary, self.tables, model.device)
         decode(model, prompts, recorder, recorder.steps, rows)
-        both = np.stack([recorder.p, recorder.delta])
+        both = torch.stack([recorder.p, recorder.delta]).cpu().numpy()
         return {one: both[:, :, i, : len(one.text)] for i, one in enumerate(texts)}, rows
 
 

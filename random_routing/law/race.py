@@ -1,0 +1,122 @@
+"""A token from a distribution, by an exponential race.
+
+Every token has a clock, an exponential number E that only the clock's address decides. The token x whose E/w(x) is
+the least is the one drawn: it has probability w(x)/Σw (the minimum of exponential variables; Devroye 1986,
+"Non-Uniform Random Variate Generation", V.2). Nothing is sorted and nothing added up. Distributions that share the
+clocks choose the same token nearly as often as they can, so that texts part late.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from random_routing.compiled import compiled, share_out
+from random_routing.law.blocks import first_largest
+
+# SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators").
+GAMMA, MIX_1, MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+UNIT = 2.0**-53
+LN2 = math.log(2)
+MANTISSA = 52  # bits of a float64's fraction
+ROOT = int(np.float64(math.sqrt(0.5)).view(np.int64))  # the bits of √½
+THIRD, FIFTH, SEVENTH, NINTH = 1 / 3, 1 / 5, 1 / 7, 1 / 9
+AT_ONCE = 2**24  # clocks that are made together where every operation is a pass over memory
+STRIP = 1024  # clocks whose numbers stay in a core's own cache
+
+
+def race(weights: Tensor, row: Tensor, seed: Tensor) -> Tensor:
+    """The winner of each of M races among the tokens of weights[row[i]] by the clocks of seed[i]: (M,) int64.
+
+    weights: (R, V) float32, at least 0, some above it in every row; row, seed: (M,) int64. Equal races are run
+    once. A token without weight never wins, and of equals the first does.
+    """
+    seeds, clock = seed.unique(return_inverse=True)
+    races, back = (row * len(seeds) + clock).unique(return_inverse=True)
+    speed = weights.index_select(0, races // len(seeds))  # (N, V)
+    times = clocks(seeds, weights.shape[1]).index_select(0, races % len(seeds))  # (N, V)
+    return first_largest(speed.div_(times))[back]  # the least E/w is the largest w/E
+
+
+def clocks(seeds: Tensor, size: int) -> Tensor:
+    """Exponential numbers of mean 1, above 0: (S, size) float32, those of token x from the x-th number of SplitMix64.
+
+    seeds: (S,) int64. The same bits on every processor: integers, and sums, products and
+    quotients that IEEE 754 rounds in one way only. Within 3e-7 of the exact values, small ones too.
+    """
+    if seeds.device.type == "cpu":
+        times = torch.empty(len(seeds), size)
+        share_out(_clocks, len(seeds), len(seeds) > 1, seeds.numpy().view(np.uint64), times.numpy())
+        return times
+    few = max(1, AT_ONCE // size)
+    return torch.cat([_clocks_of(some, size) for some in seeds.split(few)])
+
+
+def _clocks_of(seeds: Tensor, size: int) -> Tensor:
+    """`_clocks` for any device."""
+    token = torch.arange(1, size + 1, device=seeds.device)
+    x = seeds[:, None] + token * _signed(GAMMA)
+    x = (x ^ _shifted(x, 30)) * _signed(MIX_1)
+    x = (x ^ _shifted(x, 27)) * _signed(MIX_2)
+    x = x ^ _shifted(x, 31)
+    u = (_shifted(x, 11) | 1).double() * UNIT  # in (0, 1)
+    # −log u: u = m·2^k with m in [√½, √2), and log m = 2·atanh s with s = (m − 1)/(m + 1).
+    bits = u.view(torch.int64)
+    k = (bits - ROOT) >> MANTISSA
+    f = (
+        (bits - (k << MANTISSA)).view(torch.float64) - 1
+    ).float()  # m − 1, which is exact until it is rounded
+    s = f / (f + 2)
+    z = s * s
+    series = z * NINTH + SEVENTH
+    for term in (FIFTH, THIRD, 1):
+        series = z * series + term
+    return -(k.float() * LN2 + s * 2 * series)
+
+
+@compiled()
+def _clocks(first, last, seeds, times):  # type: ignore[no-untyped-def]
+    """`_clocks_of` seeds[first:last]: the same operations, a strip of tokens at a time."""
+    ln2, one, two = np.float32(LN2), np.float32(1), np.float32(2)
+    third, fifth, seventh, ninth = (
+        np.float32(THIRD),
+        np.float32(FIFTH),
+        np.float32(SEVENTH),
+        np.float32(NINTH),
+    )
+    u, f, k = np.empty(STRIP), np.empty(STRIP, np.float32), np.empty(STRIP, np.float32)
+    bits = u.view(np.int64)
+    for i in range(first, last):
+        state = seeds[i]
+        for start in range(0, times.shape[1], STRIP):
+            length = min(STRIP, times.shape[1] - start)
+            for j in range(length):
+                state += np.uint64(GAMMA)
+                x = (state ^ (state >> np.uint64(30))) * np.uint64(MIX_1)
+                x = (x ^ (x >> np.uint64(27))) * np.uint64(MIX_2)
+                x = x ^ (x >> np.uint64(31))
+                u[j] = np.float64(np.int64((x >> np.uint64(11)) | np.uint64(1))) * UNIT
+            for j in range(length):
+                power = (bits[j] - ROOT) >> MANTISSA
+                k[j] = np.float32(power)
+                bits[j] -= power << MANTISSA
+            for j in range(length):
+                f[j] = np.float32(u[j] - 1.0)
+            for j in range(length):
+                s = f[j] / (f[j] + two)
+                z = s * s
+                series = z * (z * (z * (z * ninth + seventh) + fifth) + third) + one
+                times[i, start + j] = -(k[j] * ln2 + s * two * series)
+
+
+def _shifted(x: Tensor, bits: int) -> Tensor:
+    """x >> bits of unsigned numbers."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _signed(number: int) -> int:
+    """The int64 of the same 64 bits."""
+    return number - 2**64 if number >= 2**63 else number
