@@ -75,7 +75,7 @@ def run(
     decoders = DECODERS[: max(decoder_of) + 1]
     sampler = Sampler(
         decoders, decoder_of, prompt_of, noise, Vocabulary(SIZE, np.arange(3, SIZE), frozenset({2})),
-        sources=sources,
+        model.device, sources,
     )  # fmt: skip
     prompts = Prompts(PROMPTS, prompt_of, len(PREFIX) + LENGTH)
     if prefix:

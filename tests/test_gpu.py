@@ -28,7 +28,7 @@ def formula(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    mask: Tensor,
+    seen: Tensor,
     scaling: float,
     softcap: float | None,
     bias: Tensor | None,
@@ -38,7 +38,7 @@ def formula(
     scores = query.double() @ key.transpose(2, 3) * scaling
     if softcap is not None:
         scores = softcap * torch.tanh(scores / softcap)
-    scores = scores + mask.double() + (0 if bias is None else bias.double())
+    scores = (scores + (0 if bias is None else bias.double())).masked_fill(~seen, -torch.inf)
     return (scores.softmax(-1) @ value).transpose(1, 2)
 
 
@@ -64,18 +64,17 @@ def test_attention_is_its_formula(shape: tuple[int, ...], dtype: torch.dtype, bi
         torch.arange(keys + 20, device="cuda")
         > torch.arange(length, device="cuda")[:, None] + keys - length
     )
-    hidden = late[None, None].repeat(rows, 1, 1, 1)
-    hidden[..., :3] = True  # left padding
-    mask = torch.zeros(hidden.shape, device="cuda", dtype=dtype).masked_fill(hidden, torch.finfo(dtype).min)
+    seen = ~late[None, None].repeat(rows, 1, 1, 1)
+    seen[..., :3] = False  # left padding
     bias, softcap = (numbers(1, heads, length, keys + 20), 5.0) if biased else (None, None)
-    made = attend(query, slots, values, mask, 0.1, softcap, bias, pages)
+    made = attend(query, slots, values, seen, 0.1, softcap, bias, pages)
     key, value = pages.dense(slots), pages.dense(values)
-    expected = formula(query, key, value, mask, 0.1, softcap, bias)
+    expected = formula(query, key, value, seen, 0.1, softcap, bias)
     assert (made.double() - expected).norm() < TOLERANCE[dtype] * expected.norm()
     # Without pages, and a few rows alone: the same bits.
-    assert torch.equal(attend(query, key, value, mask, 0.1, softcap, bias)[:3], made[:3])
+    assert torch.equal(attend(query, key, value, seen, 0.1, softcap, bias)[:3], made[:3])
     few = Pages(table[:3], pages.end)
-    assert torch.equal(attend(query[:3], slots, values, mask[:3], 0.1, softcap, bias, few), made[:3])
+    assert torch.equal(attend(query[:3], slots, values, seen[:3], 0.1, softcap, bias, few), made[:3])
 
 
 @pytest.mark.parametrize("arch", [*CAUSAL, *ENCODER_DECODER])

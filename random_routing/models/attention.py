@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.masking_utils import eager_mask
+from transformers.masking_utils import eager_mask, sdpa_mask
 
 from random_routing.models.products import dots, sums
 from random_routing.models.shared import Pages
@@ -33,7 +33,7 @@ def grouped_attention(
     position_bias: Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """query: (B, H, T, D); key, value: (B, K, S, D) with H a multiple of K; mask: (B, 1, T, S), added.
+    """query: (B, H, T, D); key, value: (B, K, S, D) with H a multiple of K; mask: of `grouped_mask`.
 
     Returns (B, T, H, D). softmax(scaling·q·kᵀ + mask)·v (Vaswani et al. 2017, equation 1) with the
     heads in groups (Ainslie et al. 2023), in the order of operations of the library's eager attention.
@@ -69,5 +69,12 @@ def grouped_attention(
     return output.view(rows, heads, length, -1).transpose(1, 2).contiguous(), None
 
 
+def grouped_mask(*args: Any, **kwargs: Any) -> Tensor | None:
+    """On a CPU (B, 1, T, S), added to the scores, on a GPU bool: which keys are seen."""
+    if torch.device(kwargs.get("device", "cpu")).type == "cpu":
+        return eager_mask(*args, **kwargs)
+    return sdpa_mask(*args, **{**kwargs, "allow_is_causal_skip": False})
+
+
 AttentionInterface.register(NAME, grouped_attention)
-AttentionMaskInterface.register(NAME, eager_mask)
+AttentionMaskInterface.register(NAME, grouped_mask)

@@ -63,7 +63,7 @@ class LanguageModel(ABC):
         """(B, V) of the last position, from (B, T, V)."""
         last = logits[:, -1]
         if self.shape.barred:
-            last[:, self._barred] = -torch.inf
+            last.index_fill_(1, self._barred, -torch.inf)
         return last
 
     @cached_property

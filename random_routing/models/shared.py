@@ -98,7 +98,7 @@ class SharedCache(Cache):
     """
 
     def __init__(self, layers: int, slots: int, max_length: int, in_place: bool, device: str) -> None:
-        self.slots, self.max_length, self.device = slots, max_length, device
+        self.slots, self.max_length, self.in_place, self.device = slots, max_length, in_place, device
         self.shared_layers = [SharedLayer(slots, max_length, in_place) for _ in range(layers)]
         super().__init__(layers=list(self.shared_layers))
         self.own = torch.arange(slots, device=device)
@@ -139,7 +139,9 @@ class SharedCache(Cache):
         )  # rows that fill up write beside the slots
         own[: self.rows] = self.own[window]
         where: dict[str, Tensor | int] = {"table": self.table[window], "slots": own, "filled": self.filled}
-        captured = captured and not self.first
+        captured = (
+            captured and self.in_place and not self.first
+        )  # the library's own attention sends numbers to it
 
         def on_slots(table: Tensor, slots: Tensor, filled: Tensor, **given: Tensor) -> Tensor:
             pages = Pages(table, (filled + length).to(torch.int32))

@@ -19,6 +19,9 @@ from random_routing.models.shared import Pages
 KEYS = 32  # of a tile
 QUERIES = 64  # of a tile, at most
 LEAST = 16  # rows and columns of a product
+FEW = 8  # queries of a key/value head that are multiplied one by one: a step's are too few for a product
+TERMS = 2_048  # of a tile's sums then
+WARPS = {True: 4, False: 4}  # of a program, with products or without
 RUN_DEPENDENT = ["table_row", "mask_row", "mask_at", "bias_head", "bias_at", "keys", "length"]
 
 
@@ -30,7 +33,7 @@ def _attend(  # type: ignore[no-untyped-def]
     keys, length, scaling, softcap,
     GROUPS: tl.constexpr, SIZE: tl.constexpr, WIDE: tl.constexpr, VALUES: tl.constexpr, VALUES_WIDE: tl.constexpr,
     M: tl.constexpr, N: tl.constexpr,
-    PAGED: tl.constexpr, MASKED: tl.constexpr, BIASED: tl.constexpr, CAPPED: tl.constexpr,
+    PRODUCT: tl.constexpr, PAGED: tl.constexpr, MASKED: tl.constexpr, BIASED: tl.constexpr, CAPPED: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     kv_head = tl.program_id(1)
@@ -60,11 +63,15 @@ def _attend(  # type: ignore[no-untyped-def]
         else:
             slot = row + tl.zeros([N], tl.int64)
         key = tl.load(
-            k + (slot * k_slot + kv_head * k_head + j * k_at)[None, :] + d[:, None],
-            mask=there[None, :] & (d < SIZE)[:, None],
+            k + (slot * k_slot + kv_head * k_head + j * k_at)[:, None] + d[None, :],
+            mask=there[:, None] & (d < SIZE)[None, :],
             other=0.0,
         )
-        scores = tl.dot(query, key, input_precision="ieee") * scaling  # (M, N)
+        if PRODUCT:
+            scores = tl.dot(query, tl.trans(key), input_precision="ieee")  # (M, N)
+        else:
+            scores = tl.sum(query[:, None, :].to(tl.float32) * key[None, :, :].to(tl.float32), 2)
+        scores *= scaling
         if CAPPED:
             scores = softcap - 2.0 * softcap / (tl.exp(2.0 * scores / softcap) + 1.0)  # softcap · tanh
         if BIASED:
@@ -73,13 +80,17 @@ def _attend(  # type: ignore[no-untyped-def]
                 mask=asked[:, None] & there[None, :],
                 other=0.0,
             ).to(tl.float32)
+        seen = there[None, :]
         if MASKED:
-            scores += tl.load(
-                mask + row * mask_row + at[:, None] * mask_at + j[None, :],
-                mask=asked[:, None] & there[None, :],
-                other=0.0,
-            ).to(tl.float32)
-        scores = tl.where(there[None, :], scores, float("-inf"))
+            seen = seen & (
+                tl.load(
+                    mask + row * mask_row + at[:, None] * mask_at + j[None, :],
+                    mask=asked[:, None] & seen,
+                    other=0,
+                )
+                != 0
+            )
+        scores = tl.where(seen, scores, float("-inf"))
         higher = tl.maximum(top, tl.max(scores, 1))
         weights = tl.exp(scores - higher[:, None])
         fade = tl.exp(top - higher)
@@ -89,7 +100,10 @@ def _attend(  # type: ignore[no-untyped-def]
             mask=there[:, None] & (e < VALUES)[None, :],
             other=0.0,
         )
-        made = made * fade[:, None] + tl.dot(weights.to(value.dtype), value, input_precision="ieee")
+        if PRODUCT:
+            made = made * fade[:, None] + tl.dot(weights.to(value.dtype), value, input_precision="ieee")
+        else:
+            made = made * fade[:, None] + tl.sum(weights[:, :, None] * value[None, :, :].to(tl.float32), 1)
         top = higher
     made = made / tl.where(total > 0.0, total, 1.0)[:, None]  # a query that sees nothing gets zeros
     tl.store(
@@ -111,21 +125,24 @@ def attend(
 ) -> Tensor:
     """softmax(scaling·q·kᵀ + bias + mask)·v: (B, T, H, D) from query (B, H, T, D).
 
-    key, value: (B or slots, K, S, D), of each row or, with `pages`, of all slots; mask: (B, 1, T, S) and bias:
-    (1, H, T, S) are added; softcap: scores become softcap·tanh(scores/softcap) first.
+    key, value: (B or slots, K, S, D), of each row or, with `pages`, of all slots; mask: (B, 1, T, S) bool, seen; bias:
+    (1, H, T, S) is added; softcap: scores become softcap·tanh(scores/softcap) first.
     """
     rows, heads, length, size = query.shape
     groups, values = heads // key.shape[1], value.shape[3]
     query, key, value = (x if x.stride(3) == 1 else x.contiguous() for x in (query, key, value))
-    tile = min(QUERIES, max(LEAST, triton.next_power_of_2(groups * length)))
+    product = groups * length > FEW
+    tile = min(QUERIES, triton.next_power_of_2(groups * length))
+    tile, keys = (max(LEAST, tile), KEYS) if product else (tile, max(8, TERMS // _wide(size)))
     out = query.new_empty(rows, length, heads, values)
     none = query  # never read
     table, end = (pages.table, pages.end) if pages else (none, none)
-    mask = None if mask is None else mask.expand(rows, 1, length, mask.shape[3])
+    mask = None if mask is None else mask.view(torch.uint8).expand(rows, 1, length, mask.shape[3])
     bias = None if bias is None else bias.expand(1, heads, length, bias.shape[3])
     grid = (rows, key.shape[1], triton.cdiv(groups * length, tile))
     given: dict[str, Any] = dict(
-        GROUPS=groups, SIZE=size, WIDE=_wide(size), VALUES=values, VALUES_WIDE=_wide(values), M=tile, N=KEYS,
+        GROUPS=groups, SIZE=size, WIDE=_wide(size), VALUES=values, VALUES_WIDE=_wide(values), M=tile, N=keys,
+        PRODUCT=product, num_warps=WARPS[product],
         PAGED=pages is not None, MASKED=mask is not None, BIASED=bias is not None, CAPPED=softcap is not None,
     )  # fmt: skip
     _attend[grid](
