@@ -11,6 +11,8 @@ from torch import Tensor
 
 from random_routing.decode.slots import apart
 from random_routing.errors import PipelineError
+from random_routing.law.distribution import NotFinite, plain
+from random_routing.law.race import clocks, race
 from random_routing.models.loading import load_model
 from random_routing.models.shared import Pages
 from tests.test_architectures import CAUSAL, ENCODER_DECODER, run, same, texts_for
@@ -75,6 +77,24 @@ def test_attention_is_its_formula(shape: tuple[int, ...], dtype: torch.dtype, bi
     assert torch.equal(attend(query, key, value, seen, 0.1, softcap, bias)[:3], made[:3])
     few = Pages(table[:3], pages.end)
     assert torch.equal(attend(query[:3], slots, values, seen[:3], 0.1, softcap, bias, few), made[:3])
+
+
+def test_a_step_looks_up_what_a_processor_does() -> None:
+    """Winners and ranks exactly, weights to the last digits; −∞ is a token that must not be written."""
+    torch.manual_seed(0)
+    logits = torch.randn(40, 50_001) * 4
+    logits[:, 7] = -torch.inf
+    p, on_gpu = plain(logits), plain(logits.cuda())
+    assert torch.allclose(p.weights, on_gpu.weights.cpu(), rtol=1e-6, atol=0)
+    assert torch.equal(p.top, on_gpu.top.cpu())
+    assert torch.allclose(p.entropy(), on_gpu.entropy().cpu(), rtol=1e-6)
+    row, token = torch.arange(120) % 40, torch.randint(0, 50_001, (120,))
+    assert torch.equal(p.ranks(row, token), on_gpu.ranks(row.cuda(), token.cuda()).cpu())
+    seed = torch.randint(-(2**63), 2**63 - 1, (30,)).repeat(4)
+    assert torch.equal(clocks(seed, 50_001), clocks(seed.cuda(), 50_001).cpu())
+    assert torch.equal(race(p.weights, row, seed), race(p.weights.cuda(), row.cuda(), seed.cuda()).cpu())
+    with pytest.raises(NotFinite):
+        plain(logits.index_fill(1, torch.tensor([5]), torch.nan).cuda())
 
 
 @pytest.mark.parametrize("arch", [*CAUSAL, *ENCODER_DECODER])

@@ -48,7 +48,7 @@ def decode(
         token, ended = decode_one_token(slots, choose, text, slot, step, work)  # (texts,)
         on_step(len(text))
         # 2. Drop the texts that ended.
-        go_on = ~ended
+        go_on = (~ended).nonzero()[:, 0]
         text, slot, token = text[go_on], slot[go_on], token[go_on]
         if not len(text) or step == steps - 1:
             break

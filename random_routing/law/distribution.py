@@ -51,19 +51,30 @@ class Distribution:
         return log_p.masked_fill(self.truncated[at] & (self.weights[at, token] == 0), -torch.inf)
 
 
+@dataclass(frozen=True)
 class Plain(Distribution):
-    """p as the model gives it; one for each row of the logits."""
+    """p as the model gives it; one for each row of the logits. moment: (R,) float64, Σ weights·x where it is known."""
+
+    moment: Tensor | None = None
 
     def entropy(self) -> Tensor:
         """H = −Σ p·log p of each row in nats (Shannon 1948): (R,) float64."""
-        sums = block_sums(self.weights * self.logits)
-        if sums.isnan().any():  # 0·−inf, from tokens that the model must not write
-            sums = block_sums(self.weights * self.logits.clamp(min=LEAST))
+        sums = self._moment() if self.moment is None else self.moment
         mean = sums / self.total - self.top[:, 0]  # of log weights
         return (self.total.log() - mean).clamp(min=0.0)
 
+    def _moment(self) -> Tensor:
+        sums = block_sums(self.weights * self.logits)
+        if sums.isnan().any():  # 0·−inf, from tokens that the model must not write
+            sums = block_sums(self.weights * self.logits.clamp(min=LEAST))
+        return sums
+
     def ranks(self, row: Tensor, token: Tensor) -> Tensor:
         """Rank of token[i] in row[i] by its logit: (M,) int64, 1 for the likeliest; ties share the best."""
+        if row.is_cuda:
+            from random_routing.law.kernels import ranks  # Triton is there where a GPU is
+
+            return ranks(self.logits, row, token)
         score = self.logits[row, token]
         rank = torch.ones_like(row)
         behind = (score < self.top[row, 0]).nonzero()[:, 0]
@@ -110,13 +121,20 @@ class Bases:
 
 def plain(logits: Tensor) -> Plain:
     """p as the model gives it: logits (R, V) float32, left as they are. Raises `NotFinite`."""
-    top = logits.amax(1, keepdim=True)
+    moment: Tensor | None = None
+    if logits.is_cuda:
+        from random_routing.law.kernels import softmax  # Triton is there where a GPU is
+
+        weights, top, total, moment = softmax(logits)
+    else:
+        top = logits.amax(1, keepdim=True)
+        weights = (logits - top).exp_()  # the likeliest token has weight 1
+        total = block_sums(weights)
     if not top.isfinite().all():  # NaN anywhere in a row shows here; −∞ in some places is a barred token
         raise NotFinite("logits that are not finite (NaN or infinite)")
-    weights = (logits - top).exp_()  # the likeliest token has weight 1
-    total = block_sums(weights)
     rows = torch.arange(len(logits), device=logits.device)
-    return Plain(logits, top, rows, weights, total, torch.ones_like(total), torch.zeros_like(rows).bool())
+    one, whole = torch.ones_like(total), torch.zeros_like(rows).bool()
+    return Plain(logits, top, rows, weights, total, one, whole, moment)
 
 
 def under(p: Plain, row: Tensor, bases: Bases) -> Distribution:

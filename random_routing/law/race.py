@@ -31,10 +31,14 @@ STRIP = 1024  # clocks whose numbers stay in a core's own cache
 def race(weights: Tensor, row: Tensor, seed: Tensor) -> Tensor:
     """The winner of each of M races among the tokens of weights[row[i]] by the clocks of seed[i]: (M,) int64.
 
-    weights: (R, V) float32, at least 0, some above it in every row; row, seed: (M,) int64. Equal races are run
-    once. A token without weight never wins, and of equals the first does.
+    weights: (R, V) float32, at least 0, some above it in every row; row, seed: (M,) int64. On a CPU
+    equal races are run once. A token without weight never wins, and of equals the first does.
     """
     seeds, clock = seed.unique(return_inverse=True)
+    if weights.is_cuda:
+        from random_routing.law.kernels import winners  # Triton is there where a GPU is
+
+        return winners(weights, row, clocks(seeds, weights.shape[1]), clock)
     races, back = (row * len(seeds) + clock).unique(return_inverse=True)
     speed = weights.index_select(0, races // len(seeds))  # (N, V)
     times = clocks(seeds, weights.shape[1]).index_select(0, races % len(seeds))  # (N, V)

@@ -20,6 +20,9 @@ from random_routing.models.shared import Pages
 QUERIES = 64  # of a tile, at most
 LEAST = 16  # rows and columns of a product
 FEW = 8  # queries of a key/value head that fp32 multiplies one by one: a step's are too few for a product
+# Keys of a tile, warps of a program, and loops that are read ahead: the fastest of those tried on an H100 with heads
+# of 64 numbers.
+HALF, SINGLE, SINGLE_FEW = (64, 2, 3), (32, 4, 3), (8, 1, 3)
 RUN_DEPENDENT = ["table_row", "mask_row", "mask_at", "bias_head", "bias_at", "keys", "length"]
 
 
@@ -131,8 +134,7 @@ def attend(
     query, key, value = (x if x.stride(3) == 1 else x.contiguous() for x in (query, key, value))
     product = query.dtype != torch.float32 or groups * length > FEW
     tile = min(QUERIES, triton.next_power_of_2(groups * length))
-    # Keys of a tile and warps of a program, the fastest of those tried on an H100 with 64 numbers a head.
-    keys, warps = (64, 2) if query.dtype != torch.float32 else (32, 4) if product else (8, 1)
+    keys, warps, stages = HALF if query.dtype != torch.float32 else SINGLE if product else SINGLE_FEW
     if product:
         tile = max(LEAST, tile)
     warps = max(warps, tile // LEAST, _wide(size) // 64)
@@ -144,7 +146,7 @@ def attend(
     grid = (rows, key.shape[1], triton.cdiv(groups * length, tile))
     given: dict[str, Any] = dict(
         GROUPS=groups, SIZE=size, WIDE=_wide(size), VALUES=values, VALUES_WIDE=_wide(values), M=tile, N=keys,
-        PRODUCT=product, num_warps=warps,
+        PRODUCT=product, num_warps=warps, num_stages=stages,
         PAGED=pages is not None, MASKED=mask is not None, BIASED=bias is not None, CAPPED=softcap is not None,
     )  # fmt: skip
     _attend[grid](

@@ -1,0 +1,113 @@
+"""What a step looks up in a whole vocabulary, in one pass over memory each on a GPU.
+
+Each program has a row of its own, so that the rows beside it change nothing. Imported only where there is a GPU:
+Triton comes with torch's CUDA builds.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+AT_ONCE = 4_096  # tokens
+PART = tl.constexpr(256)  # tokens that are added up in float32
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _race(weights, row, times, clock, winner, size, AT_ONCE: tl.constexpr):  # type: ignore[no-untyped-def]
+    race, lane = tl.program_id(0), tl.arange(0, AT_ONCE)
+    weight = weights + tl.load(row + race) * size
+    time = times + tl.load(clock + race) * size
+    best = tl.full([AT_ONCE], -1.0, tl.float32)
+    place = tl.zeros([AT_ONCE], tl.int32)
+    for start in range(0, size, AT_ONCE):
+        token = start + lane
+        there = token < size
+        # As IEEE 754 rounds it, so that a CPU finds the same winner.
+        speed = tl.div_rn(
+            tl.load(weight + token, mask=there, other=-1.0), tl.load(time + token, mask=there, other=1.0)
+        )
+        ahead = speed > best
+        best = tl.where(ahead, speed, best)
+        place = tl.where(ahead, token, place)
+    first = tl.min(tl.where(best == tl.max(best, 0), place, size), 0)
+    tl.store(winner + race, first.to(tl.int64))
+
+
+def winners(weights: Tensor, row: Tensor, times: Tensor, clock: Tensor) -> Tensor:
+    """Of each race the token with the largest weights[row[i]]/times[clock[i]], the first of equals: (M,) int64.
+
+    weights: (R, V) and times: (S, V) float32; row, clock: (M,) int64.
+    """
+    winner = torch.empty_like(row)
+    if len(row):
+        size = weights.shape[1]
+        _race[(len(row),)](
+            weights.contiguous(), row, times, clock, winner, size, AT_ONCE=AT_ONCE, num_warps=8
+        )
+    return winner
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _above(logits, row, token, rank, size, AT_ONCE: tl.constexpr):  # type: ignore[no-untyped-def]
+    asked, lane = tl.program_id(0), tl.arange(0, AT_ONCE)
+    scores = logits + tl.load(row + asked) * size
+    own = tl.load(scores + tl.load(token + asked))
+    above = tl.zeros([AT_ONCE], tl.int32)
+    for start in range(0, size, AT_ONCE):
+        other = tl.load(scores + start + lane, mask=start + lane < size, other=float("-inf"))
+        above += (other > own).to(tl.int32)
+    tl.store(rank + asked, tl.sum(above, 0).to(tl.int64) + 1)
+
+
+def ranks(logits: Tensor, row: Tensor, token: Tensor) -> Tensor:
+    """1 + how many tokens of row[i] have a higher logit than token[i]: (M,) int64. logits: (R, V) float32."""
+    rank = torch.empty_like(row)
+    if len(row):
+        _above[(len(row),)](
+            logits.contiguous(), row, token, rank, logits.shape[1], AT_ONCE=AT_ONCE, num_warps=8
+        )
+    return rank
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _softmax(logits, weights, top, total, moment, size, AT_ONCE: tl.constexpr):  # type: ignore[no-untyped-def]
+    row, lane = tl.program_id(0).to(tl.int64), tl.arange(0, AT_ONCE)
+    scores = logits + row * size
+    high = tl.full([AT_ONCE], float("-inf"), tl.float32)
+    odd = tl.zeros([AT_ONCE], tl.int32)
+    for start in range(0, size, AT_ONCE):
+        score = tl.load(scores + start + lane, mask=start + lane < size, other=float("-inf"))
+        odd |= (score != score).to(tl.int32)
+        high = tl.maximum(high, score)
+    highest = tl.where(tl.max(odd, 0) > 0, float("nan"), tl.max(high, 0))
+    tl.store(top + row, highest)
+    mass = tl.zeros([AT_ONCE // PART], tl.float64)
+    first = tl.zeros([AT_ONCE // PART], tl.float64)
+    for start in range(0, size, AT_ONCE):
+        there = start + lane < size
+        score = tl.load(scores + start + lane, mask=there, other=float("-inf"))
+        weight = tl.exp(score - highest)
+        tl.store(weights + row * size + start + lane, weight, mask=there)
+        product = tl.where(weight > 0.0, weight * score, 0.0)
+        mass += tl.sum(tl.reshape(weight, (AT_ONCE // PART, PART)), 1).to(tl.float64)
+        first += tl.sum(tl.reshape(product, (AT_ONCE // PART, PART)), 1).to(tl.float64)
+    tl.store(total + row, tl.sum(mass, 0))
+    tl.store(moment + row, tl.sum(first, 0))
+
+
+def softmax(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Weights exp(x − max x), (R, V); max x, (R, 1), NaN where a logit is; Σ weights and Σ weights·x, (R,) float64.
+
+    logits: (R, V) float32.
+    """
+    rows, size = logits.shape
+    weights, top = torch.empty_like(logits), logits.new_empty(rows, 1)
+    total, moment = (logits.new_empty(rows, dtype=torch.float64) for _ in range(2))
+    if rows:
+        _softmax[(rows,)](
+            logits.contiguous(), weights, top, total, moment, size, AT_ONCE=AT_ONCE, num_warps=8
+        )
+    return weights, top, total, moment
