@@ -181,7 +181,7 @@ def bare_steps(on: Device, model: LanguageModel, work: Workload, rows: tuple[int
     most, steps = max(rows), work.plan.task.max_new_tokens
     ids, padding = (x.to(on.name) for x in prompts_of(work, most))
     length = ids.shape[1]
-    cache = model.new_cache(most, length, steps)
+    cache: Any = model.new_cache(most, length, steps)
     for start in range(0, most, 64):
         here = slice(start, min(most, start + 64))
         cache.cover(here.start, here.stop, 0)
@@ -267,7 +267,7 @@ def ways(on: Device, model: LanguageModel, examples: int, batch: int) -> dict[st
 
 
 def ours(on: Device) -> dict[str, Any]:
-    settings, made = load_settings(), {}
+    settings, made = load_settings(), dict[str, Any]()
     folder = workload(settings, TASK, routing_only(settings, TASK)[:1], 1).folder
     for dtype in on.dtypes:
         made[dtype] = ways(on, load_model(folder, dtype, on.name), on.sizes.examples, on.sizes.batch)

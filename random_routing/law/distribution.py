@@ -115,6 +115,12 @@ class Bases:
         rows = (column != OFF[name]).nonzero()[:, 0] if name in self.used else column.new_empty(0).long()
         return rows, column[rows, None]
 
+    @property
+    def truncated(self) -> Tensor:
+        """Whether each leaves tokens out: (N,) bool."""
+        made = [self.columns[name] != OFF[name] for name in self.used - {"temperature"}]
+        return torch.stack([torch.zeros_like(self.columns["greedy"]).bool(), *made]).any(0)
+
     def __getitem__(self, pick: Tensor) -> Bases:
         return Bases({name: column[pick] for name, column in self.columns.items()}, self.used)
 
@@ -139,26 +145,30 @@ def plain(logits: Tensor) -> Plain:
 
 def under(p: Plain, row: Tensor, bases: Bases) -> Distribution:
     """p of row[i] under the i-th base: (N, V). Greedy has all its mass on the likeliest token, the first of equals."""
+    if row.is_cuda and not bases.used & {"typical_p", "eta"}:
+        from random_routing.law import kernels  # Triton is there where a GPU is
+
+        weights, total = kernels.under(p.logits, p.top, row, bases.columns)
+        return Distribution(
+            p.logits, p.top, row, weights, total, bases.columns["temperature"], bases.truncated
+        )
     weights = p.weights.index_select(0, row)
     some, heat = bases.made("temperature")
     if len(some):
         from_top = p.logits.index_select(0, row[some]).sub_(p.top[row[some]])
         weights.index_copy_(0, some, from_top.div_(heat.float()).exp_())
-    truncated = torch.zeros_like(row).bool()
     for name, truncate in TRUNCATIONS.items():
         some, value = bases.made(name)
         if len(some):
             weights.index_copy_(0, some, truncate(weights.index_select(0, some), value))
-            truncated[some] = True
     some, _ = bases.made("greedy")
     if len(some):
         first = first_largest(p.logits.index_select(0, row[some]))
         weights.index_copy_(
             0, some, weights.new_zeros(len(some), weights.shape[1]).scatter_(1, first[:, None], 1.0)
         )
-        truncated[some] = True
     total, temperature = block_sums(weights), bases.columns["temperature"]
-    return Distribution(p.logits, p.top, row, weights, total, temperature, truncated)
+    return Distribution(p.logits, p.top, row, weights, total, temperature, bases.truncated)
 
 
 def distribution(logits: Tensor, base: Base) -> Distribution:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 AT_ONCE = 4_096  # tokens
 PART = tl.constexpr(256)  # tokens that are added up in float32
+HIGHEST = tl.constexpr(2**29)  # bit of the floats from 0 to 1 but their sign and one that none of them has
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -111,3 +112,88 @@ def softmax(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
             logits.contiguous(), weights, top, total, moment, size, AT_ONCE=AT_ONCE, num_warps=8
         )
     return weights, top, total, moment
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _weight(score, highest, heat):  # type: ignore[no-untyped-def]
+    below = score - highest
+    return tl.exp(tl.where(heat == 1.0, below, below / heat))
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _kept(scores, highest, heat, edge, size, AT_ONCE: tl.constexpr):  # type: ignore[no-untyped-def]
+    """How many tokens have a weight of at least `edge` (above 0), and their mass."""
+    lane = tl.arange(0, AT_ONCE)
+    count = tl.zeros([AT_ONCE], tl.int32)
+    mass = tl.zeros([AT_ONCE // PART], tl.float64)
+    for start in range(0, size, AT_ONCE):
+        score = tl.load(scores + start + lane, mask=start + lane < size, other=float("-inf"))
+        weight = _weight(score, highest, heat)
+        weight = tl.where(weight >= edge, weight, 0.0)
+        count += (weight > 0.0).to(tl.int32)
+        mass += tl.sum(tl.reshape(weight, (AT_ONCE // PART, PART)), 1).to(tl.float64)
+    return tl.sum(count, 0), tl.sum(mass, 0)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _under(  # type: ignore[no-untyped-def]
+    logits, top, row, heats, top_ks, top_ps, min_ps, greedy, weights, total, size, AT_ONCE: tl.constexpr
+):  # fmt: skip
+    pair, lane = tl.program_id(0).to(tl.int64), tl.arange(0, AT_ONCE)
+    source = tl.load(row + pair)
+    scores, highest, heat = logits + source * size, tl.load(top + source), tl.load(heats + pair)
+    k, p, alone = tl.load(top_ks + pair), tl.load(top_ps + pair), tl.load(greedy + pair) != 0
+    edge = tl.load(min_ps + pair)  # of the weights that stay; the likeliest token has 1
+    limit = edge * 0.0
+    # The largest float that leaves k tokens, then the largest that leaves the mass p: bit by bit, from 1 downwards.
+    if k > 0:
+        bits, bit = k * 0, k * 0 + HIGHEST
+        for _ in range(0, 30):
+            tried, bit = bits | bit, bit >> 1
+            count, _ = _kept(scores, highest, heat, tried.to(tl.float32, bitcast=True), size, AT_ONCE)
+            bits = tl.where(count >= k, tried, bits)
+        limit = bits.to(tl.float32, bitcast=True)
+    if p < 1.0:
+        _, goal = _kept(scores, highest, heat, limit, size, AT_ONCE)
+        goal = goal * p
+        bits, bit = k * 0, k * 0 + HIGHEST
+        for _ in range(0, 30):
+            tried, bit = bits | bit, bit >> 1
+            value = tl.maximum(tried.to(tl.float32, bitcast=True), limit)
+            _, mass = _kept(scores, highest, heat, value, size, AT_ONCE)
+            bits = tl.where(mass >= goal, tried, bits)
+        limit = tl.maximum(bits.to(tl.float32, bitcast=True), limit)
+    edge = tl.maximum(edge, limit)
+    first = size
+    if alone:
+        place = tl.full([AT_ONCE], size, tl.int32)
+        for start in range(0, size, AT_ONCE):
+            score = tl.load(scores + start + lane, mask=start + lane < size, other=float("-inf"))
+            place = tl.minimum(place, tl.where(score == highest, start + lane, size))
+        first = tl.min(place, 0)
+    sums = tl.zeros([AT_ONCE // PART], tl.float64)
+    for start in range(0, size, AT_ONCE):
+        there = start + lane < size
+        score = tl.load(scores + start + lane, mask=there, other=float("-inf"))
+        weight = _weight(score, highest, heat)
+        weight = tl.where(weight >= edge, weight, 0.0)
+        weight = tl.where(alone, tl.where(start + lane == first, 1.0, 0.0), weight)
+        tl.store(weights + pair * size + start + lane, weight, mask=there)
+        sums += tl.sum(tl.reshape(weight, (AT_ONCE // PART, PART)), 1).to(tl.float64)
+    tl.store(total + pair, tl.sum(sums, 0))
+
+
+def under(logits: Tensor, top: Tensor, row: Tensor, columns: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Weights (N, V) of row[i] under the i-th base, and their sums, (N,) float64. logits: (R, V) float32, top: (R, 1).
+
+    columns: of `Bases`, (N,) each: temperature, then top_k, top_p and min_p; greedy leaves the first of the likeliest.
+    """
+    pairs, size = len(row), logits.shape[1]
+    weights, total = logits.new_empty(pairs, size), logits.new_empty(pairs, dtype=torch.float64)
+    if pairs:
+        given = [columns[name].float() for name in ("temperature", "top_p", "min_p")]
+        _under[(pairs,)](
+            logits.contiguous(), top, row, given[0], columns["top_k"].int(), given[1], given[2],
+            columns["greedy"].int(), weights, total, size, AT_ONCE=AT_ONCE, num_warps=8,
+        )  # fmt: skip
+    return weights, total
