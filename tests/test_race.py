@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 from random_routing.law.blocks import block_sums, first_largest
-from random_routing.law.race import _clocks_of, clocks, race
+from random_routing.law.race import _run, _run_compiled, clocks, race
 
 SEEDS = torch.tensor([0, 1, -1, 1234567, 2**63 - 1, -(2**63)])
 
@@ -50,10 +50,18 @@ def test_clocks_are_pinned() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 1_023, 1_024, 1_025, 70_001])
-def test_both_routines_give_the_same_bits(size: int) -> None:
-    """One pass compiled for the processor, and tensor operations, as on a GPU."""
-    seeds = torch.randint(-(2**63), 2**63 - 1, (5,), generator=torch.Generator().manual_seed(size))
-    assert torch.equal(clocks(seeds, size), _clocks_of(seeds, size))
+def test_both_routines_have_the_same_winners(size: int) -> None:
+    """The one compiled for the processor, and tensor operations, as on a GPU: among flat weights, few tokens, and
+    weights that lie so near each other's times that a single last digit would show."""
+    generator = torch.Generator().manual_seed(size)
+    seeds = torch.randint(-(2**63), 2**63 - 1, (7,), generator=generator)
+    weights = torch.rand(3, size, generator=generator)
+    weights[1] = (weights[1] > 0.9).float()
+    close = clocks(seeds, size)  # w/E is 1 for every token, to the last digit
+    for given in (weights, close, close * (1 + 2**-23)):
+        row, clock = torch.arange(14) % len(given), torch.arange(14) // 2
+        row[::2] = clock[::2] % len(given)
+        assert torch.equal(_run(given, row, seeds, clock), _run_compiled(given, row, seeds, clock))
 
 
 def test_a_clock_depends_on_its_seed_and_token_alone() -> None:

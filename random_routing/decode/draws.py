@@ -54,8 +54,9 @@ class Draws:
             for p, here, path in self._along_paths(origin, route, call, source):
                 tokens[here] = race(p.weights, path, word[here])
         else:
-            for number in source.unique().tolist():
-                here = (source == number).nonzero()[:, 0]
+            numbers, texts = source.unique(return_counts=True)
+            order = source.argsort(stable=True).split(texts.tolist())
+            for number, here in zip(numbers.tolist(), order, strict=True):
                 tokens[here] = _search(self._frozen(route, number), u[here])
         return tokens
 

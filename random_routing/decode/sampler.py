@@ -13,7 +13,7 @@ the rows, never over texts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -26,12 +26,12 @@ from random_routing.decode.mixture import Mixture
 from random_routing.decode.prompts import numbered
 from random_routing.decode.trajectory import Trajectories
 from random_routing.law.cells import Decoder
-from random_routing.law.distribution import Bases, Plain, plain, under
+from random_routing.law.distribution import Bases, Distribution, Plain, plain, under
 from random_routing.law.noise import GATE, TOKEN, Source
 from random_routing.law.origin import Origin
 from random_routing.law.race import race
 from random_routing.law.vocabulary import Vocabulary
-from random_routing.settings import Route
+from random_routing.settings import Base, Route
 
 UNDRAWN = -1  # in place of a token
 
@@ -64,6 +64,7 @@ class Sampler:
         self.mixed = torch.tensor([d.mix == "before" for d in decoders], device=device)  # (D,)
         bases, base_of = numbered([d.base for d in decoders])
         self.bases, self.base_of = Bases.of(bases, device), torch.from_numpy(base_of).to(device)  # (D,)
+        self.is_plain = torch.tensor([base == Base() for base in bases], device=device)
         self.routes, route_of = numbered([d.routes[origin] for d in decoders for origin in GATE])
         self.route_of = torch.from_numpy(route_of.reshape(-1, len(GATE))).to(device)  # (D, 2)
         self.structural_routes = [route for route in self.routes if route.structural]
@@ -96,9 +97,21 @@ class Sampler:
 
     def _draw_model(self, p: Plain, row: Tensor, texts: Gated, token: Tensor) -> tuple[Tensor, Tensor]:
         """The tokens with the model's filled in, and log p of all of them in nats, both under the bases: (M,)."""
-        decoders = len(self.base_of)  # not fewer than bases
-        pairs, at = (row * decoders + self.base_of[texts.decoder]).unique(return_inverse=True)
-        law = under(p, pairs // decoders, self.bases[pairs % decoders])  # (N, V): each base of each row
-        missing = (token == UNDRAWN).nonzero()[:, 0]
-        token[missing] = race(law.weights, at[missing], texts.word[missing, TOKEN[Origin.MODEL]])
-        return token, law.log_probs(at, token)
+        logprobs = torch.empty(len(token), device=token.device)
+        for law, at, here in self._laws(p, row, self.base_of[texts.decoder]):
+            missing = (token[here] == UNDRAWN).nonzero()[:, 0]
+            seed = texts.word[here[missing], TOKEN[Origin.MODEL]]
+            token[here[missing]] = race(law.weights, at[missing], seed)
+            logprobs[here] = law.log_probs(at, token[here])
+        return token, logprobs
+
+    def _laws(self, p: Plain, row: Tensor, base: Tensor) -> Iterator[tuple[Distribution, Tensor, Tensor]]:
+        """p itself, then p under the other bases; which distribution each text has, and the texts, (M',) both."""
+        itself = self.is_plain[base]
+        here, others = itself.nonzero()[:, 0], (~itself).nonzero()[:, 0]
+        if len(here):
+            yield p, row[here], here
+        if len(others):
+            count = len(self.is_plain)
+            pairs, at = (row[others] * count + base[others]).unique(return_inverse=True)
+            yield under(p, pairs // count, self.bases[pairs % count]), at, others

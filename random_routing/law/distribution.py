@@ -20,7 +20,7 @@ from random_routing.settings import Base
 
 LEAST = -1e4  # logits below have no weight at all
 OFF = {name: float(value) for name, value in asdict(Base()).items()}  # each setting where it does nothing
-CANDIDATES = (64, 512)  # how many of the likeliest tokens the nucleus is first looked for in
+CANDIDATES = (64, 512, 4096)  # how many of the likeliest tokens the nucleus is first looked for in
 
 
 class NotFinite(ArithmeticError):
@@ -163,10 +163,8 @@ def under(p: Plain, row: Tensor, bases: Bases) -> Distribution:
             weights.index_copy_(0, some, truncate(weights.index_select(0, some), value))
     some, _ = bases.made("greedy")
     if len(some):
-        first = first_largest(p.logits.index_select(0, row[some]))
-        weights.index_copy_(
-            0, some, weights.new_zeros(len(some), weights.shape[1]).scatter_(1, first[:, None], 1.0)
-        )
+        weights.index_fill_(0, some, 0.0)
+        weights[some, first_largest(p.logits.index_select(0, row[some]))] = 1.0
     total, temperature = block_sums(weights), bases.columns["temperature"]
     return Distribution(p.logits, p.top, row, weights, total, temperature, bases.truncated)
 
@@ -192,9 +190,7 @@ def likeliest(weights: Tensor, k: int) -> Tensor:
     found in one vectorised pass.
     """
     rows, size = weights.shape
-    members = math.isqrt(
-        size // k
-    )  # of a group: as much is left to sort among the groups as in the chosen ones
+    members = math.isqrt(size // k)  # of a group: there are as many groups as tokens in the chosen ones
     if members < 2:
         return weights.topk(k, dim=1).values
     groups = size // members
@@ -209,18 +205,17 @@ def nucleus_edge(weights: Tensor, top_p: Tensor) -> Tensor:
     probability ≥ top_p, (R, 1) (Holtzman et al. 2020). Tokens that tie with the last one belong to it.
     """
     size, goal = weights.shape[1], block_sums(weights)[:, None] * top_p
-    edge = torch.empty(len(weights), 1, dtype=weights.dtype, device=weights.device)
-    left = torch.arange(len(weights), device=weights.device)
+    edge = torch.empty_like(weights[:, :1])
+    left, rest = torch.arange(len(weights), device=weights.device), weights
     for count in (*CANDIDATES, size):  # few rows are so flat that all has to be sorted
-        ranked = likeliest(weights.index_select(0, left), min(count, size))
-        last = (ranked.double().cumsum(1) < goal[left]).sum(
-            1
-        )  # tokens before the one that reaches the goal
-        there = (last < count) if count < size else torch.ones_like(last).bool()
-        edge[left[there]] = ranked[there].gather(1, last[there, None].clamp(max=ranked.shape[1] - 1))
-        left = left[~there]
-        if not len(left):
+        ranked = likeliest(rest, min(count, size))
+        before = ranked.double().cumsum(1) < goal[left]  # the tokens before the one that reaches the goal
+        last = before.sum(1, keepdim=True)
+        edge[left] = ranked.gather(1, last.clamp(max=ranked.shape[1] - 1))
+        beyond = (last[:, 0] >= count).nonzero()[:, 0]
+        if not len(beyond):
             break
+        left, rest = left[beyond], rest.index_select(0, beyond)
     return edge
 
 

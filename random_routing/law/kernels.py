@@ -11,9 +11,47 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from random_routing.law import race
+
 AT_ONCE = 4_096  # tokens
 PART = tl.constexpr(256)  # tokens that are added up in float32
 HIGHEST = tl.constexpr(2**29)  # bit of the floats from 0 to 1 but their sign and one that none of them has
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _clocks(  # type: ignore[no-untyped-def]
+    seeds, times, size, GAMMA: tl.constexpr, MIX_1: tl.constexpr, MIX_2: tl.constexpr, ROOT: tl.constexpr,
+    LN2: tl.constexpr, AT_ONCE: tl.constexpr,
+):  # fmt: skip
+    clock, token = tl.program_id(0).to(tl.int64), tl.program_id(1) * AT_ONCE + tl.arange(0, AT_ONCE)
+    seed = tl.load(seeds + clock).to(tl.uint64, bitcast=True)
+    x = seed + (token + 1).to(tl.uint64) * GAMMA
+    x = (x ^ (x >> 30)) * MIX_1
+    x = (x ^ (x >> 27)) * MIX_2
+    x = x ^ (x >> 31)
+    u = ((x >> 11) | 1).to(tl.int64).to(tl.float64) * (1.0 / 9007199254740992.0)  # 2^53
+    bits = u.to(tl.int64, bitcast=True)
+    k = (bits - ROOT) >> 52
+    f = ((bits - (k << 52)).to(tl.float64, bitcast=True) - 1.0).to(tl.float32)
+    s = tl.div_rn(f, f + 2.0)
+    z = s * s
+    series = z * (1.0 / 9.0) + (1.0 / 7.0)
+    series = z * series + (1.0 / 5.0)
+    series = z * series + (1.0 / 3.0)
+    series = z * series + 1.0
+    time = -(k.to(tl.float32) * LN2 + s * 2.0 * series)
+    tl.store(times + clock * size + token, time, mask=token < size)
+
+
+def clocks(seeds: Tensor, size: int) -> Tensor:
+    """`law.race.clocks` (S, size), by the same operations, none of which are fused: the same bits."""
+    times = torch.empty(len(seeds), size, device=seeds.device)
+    if len(seeds):
+        _clocks[(len(seeds), triton.cdiv(size, 1_024))](
+            seeds, times, size, GAMMA=race.GAMMA, MIX_1=race.MIX_1, MIX_2=race.MIX_2, ROOT=race.ROOT, LN2=race.LN2,
+            AT_ONCE=1_024, num_warps=4, enable_fp_fusion=False,
+        )  # fmt: skip
+    return times
 
 
 @triton.jit  # type: ignore[untyped-decorator]

@@ -31,36 +31,53 @@ STRIP = 1024  # clocks whose numbers stay in a core's own cache
 def race(weights: Tensor, row: Tensor, seed: Tensor) -> Tensor:
     """The winner of each of M races among the tokens of weights[row[i]] by the clocks of seed[i]: (M,) int64.
 
-    weights: (R, V) float32, at least 0, some above it in every row; row, seed: (M,) int64. On a CPU
-    equal races are run once. A token without weight never wins, and of equals the first does.
+    weights: (R, V) float32, at least 0, some above it in every row; row, seed: (M,) int64. A CPU runs equal races
+    once. A token without weight never wins, and of equals the first does.
     """
     seeds, clock = seed.unique(return_inverse=True)
     if weights.is_cuda:
         from random_routing.law.kernels import winners  # Triton is there where a GPU is
 
         return winners(weights, row, clocks(seeds, weights.shape[1]), clock)
-    races, back = (row * len(seeds) + clock).unique(return_inverse=True)
-    speed = weights.index_select(0, races // len(seeds))  # (N, V)
-    times = clocks(seeds, weights.shape[1]).index_select(0, races % len(seeds))  # (N, V)
-    return first_largest(speed.div_(times))[back]  # the least E/w is the largest w/E
+    races, back = (clock * len(weights) + row).unique(
+        return_inverse=True
+    )  # (N,), those of a seed side by side
+    clock, row = races // len(weights), races % len(weights)
+    run = _run_compiled if weights.device.type == "cpu" else _run
+    return run(weights, row, seeds, clock)[back]
+
+
+def _run(weights: Tensor, row: Tensor, seeds: Tensor, clock: Tensor) -> Tensor:
+    """The winners among weights[row[i]] by the clocks of seeds[clock[i]]: (N,), clock in ascending order."""
+    times = clocks(seeds, weights.shape[1]).index_select(0, clock)  # (N, V)
+    speed = weights.index_select(0, row).div_(times)  # the least E/w is the largest w/E
+    return first_largest(speed)
+
+
+def _run_compiled(weights: Tensor, row: Tensor, seeds: Tensor, clock: Tensor) -> Tensor:
+    """The same winners in one pass over the weights, without a clock in memory."""
+    winner = torch.empty_like(row)
+    edges = torch.searchsorted(clock, torch.arange(len(seeds) + 1))  # where the races of each seed begin
+    given = (seeds.numpy().view(np.uint64), edges.numpy(), row.numpy(), weights.numpy(), winner.numpy())
+    share_out(_races, len(seeds), len(seeds) > 1, *given)
+    return winner
 
 
 def clocks(seeds: Tensor, size: int) -> Tensor:
     """Exponential numbers of mean 1, above 0: (S, size) float32, those of token x from the x-th number of SplitMix64.
 
-    seeds: (S,) int64. The same bits on every processor: integers, and sums, products and
-    quotients that IEEE 754 rounds in one way only. Within 3e-7 of the exact values, small ones too.
+    seeds: (S,) int64. The same bits on every processor: integers, and sums, products and quotients that IEEE 754
+    rounds in one way only. Within 3e-7 of the exact values, small ones too.
     """
-    if seeds.device.type == "cpu":
-        times = torch.empty(len(seeds), size)
-        share_out(_clocks, len(seeds), len(seeds) > 1, seeds.numpy().view(np.uint64), times.numpy())
-        return times
+    if seeds.is_cuda:
+        from random_routing.law.kernels import clocks as at_once  # Triton is there where a GPU is
+
+        return at_once(seeds, size)
     few = max(1, AT_ONCE // size)
-    return torch.cat([_clocks_of(some, size) for some in seeds.split(few)])
+    return torch.cat([_clocks(some, size) for some in seeds.split(few)])
 
 
-def _clocks_of(seeds: Tensor, size: int) -> Tensor:
-    """`_clocks` for any device."""
+def _clocks(seeds: Tensor, size: int) -> Tensor:
     token = torch.arange(1, size + 1, device=seeds.device)
     x = seeds[:, None] + token * _signed(GAMMA)
     x = (x ^ _shifted(x, 30)) * _signed(MIX_1)
@@ -82,8 +99,29 @@ def _clocks_of(seeds: Tensor, size: int) -> Tensor:
 
 
 @compiled()
-def _clocks(first, last, seeds, times):  # type: ignore[no-untyped-def]
-    """`_clocks_of` seeds[first:last]: the same operations, a strip of tokens at a time."""
+def _races(first, last, seeds, edges, row, weights, winner):  # type: ignore[no-untyped-def]
+    """The races of seeds[first:last], a strip of tokens at a time. For each seed they are from one edge to the next."""
+    times, best = np.empty(STRIP, np.float32), np.empty(len(row), np.float32)
+    u, f, k = np.empty(STRIP), np.empty(STRIP, np.float32), np.empty(STRIP, np.float32)
+    for i in range(first, last):
+        best[edges[i] : edges[i + 1]] = -1
+        for start in range(0, weights.shape[1], STRIP):
+            length = min(STRIP, weights.shape[1] - start)
+            _strip(seeds[i] + np.uint64(start) * np.uint64(GAMMA), times[:length], u, f, k)
+            for race in range(edges[i], edges[i + 1]):
+                strip = weights[row[race], start : start + length]
+                fastest = _fastest(strip, times)
+                if fastest > best[race]:
+                    best[race] = fastest
+                    j = 0
+                    while strip[j] / times[j] != fastest:
+                        j += 1
+                    winner[race] = start + j
+
+
+@compiled()
+def _strip(state, times, u, f, k):  # type: ignore[no-untyped-def]
+    """`_clocks` of the tokens that follow a state of the generator, by the same operations. u, f, k: room for them."""
     ln2, one, two = np.float32(LN2), np.float32(1), np.float32(2)
     third, fifth, seventh, ninth = (
         np.float32(THIRD),
@@ -91,29 +129,32 @@ def _clocks(first, last, seeds, times):  # type: ignore[no-untyped-def]
         np.float32(SEVENTH),
         np.float32(NINTH),
     )
-    u, f, k = np.empty(STRIP), np.empty(STRIP, np.float32), np.empty(STRIP, np.float32)
     bits = u.view(np.int64)
-    for i in range(first, last):
-        state = seeds[i]
-        for start in range(0, times.shape[1], STRIP):
-            length = min(STRIP, times.shape[1] - start)
-            for j in range(length):
-                state += np.uint64(GAMMA)
-                x = (state ^ (state >> np.uint64(30))) * np.uint64(MIX_1)
-                x = (x ^ (x >> np.uint64(27))) * np.uint64(MIX_2)
-                x = x ^ (x >> np.uint64(31))
-                u[j] = np.float64(np.int64((x >> np.uint64(11)) | np.uint64(1))) * UNIT
-            for j in range(length):
-                power = (bits[j] - ROOT) >> MANTISSA
-                k[j] = np.float32(power)
-                bits[j] -= power << MANTISSA
-            for j in range(length):
-                f[j] = np.float32(u[j] - 1.0)
-            for j in range(length):
-                s = f[j] / (f[j] + two)
-                z = s * s
-                series = z * (z * (z * (z * ninth + seventh) + fifth) + third) + one
-                times[i, start + j] = -(k[j] * ln2 + s * two * series)
+    for j in range(len(times)):
+        state += np.uint64(GAMMA)
+        x = (state ^ (state >> np.uint64(30))) * np.uint64(MIX_1)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(MIX_2)
+        x = x ^ (x >> np.uint64(31))
+        u[j] = np.float64(np.int64((x >> np.uint64(11)) | np.uint64(1))) * UNIT
+    for j in range(len(times)):
+        power = (bits[j] - ROOT) >> MANTISSA
+        k[j] = np.float32(power)
+        bits[j] -= power << MANTISSA
+    for j in range(len(times)):
+        f[j] = np.float32(u[j] - 1.0)
+    for j in range(len(times)):
+        s = f[j] / (f[j] + two)
+        z = s * s
+        series = z * (z * (z * (z * ninth + seventh) + fifth) + third) + one
+        times[j] = -(k[j] * ln2 + s * two * series)
+
+
+@compiled("nnan", "nsz", "reassoc")  # a maximum is the same in any order
+def _fastest(weights, times):  # type: ignore[no-untyped-def]
+    fastest = np.float32(-1)
+    for j in range(len(weights)):
+        fastest = max(fastest, weights[j] / times[j])
+    return fastest
 
 
 def _shifted(x: Tensor, bits: int) -> Tensor:
