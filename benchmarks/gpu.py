@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -24,7 +22,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from benchmarks import library_loop
-from benchmarks.workload import Workload, routing_only, without_beam, workload
+from benchmarks.workload import MOST_EXAMPLES, Workload, routing_only, without_beam, workload
 from random_routing.decode.slots import Grow, apart, together
 from random_routing.decode.trajectory import Trajectory
 from random_routing.decode.work import Work
@@ -44,11 +42,13 @@ FIELDS = ("token_ids", "routes", "logprobs", "model_logprobs", "ranks", "entropi
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is run. examples: of ours; batches: of the loop; rows: of a bare step; checked: batch sizes whose bytes are
-    compared, on `few` examples; large: hidden size and layers of the model with random weights."""
+    """What is run. loop, search: batches and tokens with which the loop's best batch is found; examples: of ours, for each
+    dtype; batch: rows of a call; rows: of a bare step; checked: batch sizes whose bytes are compared, on `few` examples;
+    large: hidden size and layers of the model with random weights."""
 
-    examples: int
     loop: tuple[int, ...]
+    search: int
+    examples: dict[str, int]
     batch: int
     rows: tuple[int, ...]
     few: int
@@ -59,9 +59,9 @@ class Sizes:
 
 
 SIZES = {
-    "cuda": Sizes(128, (1_024, 2_048, 4_096, 8_192, 16_384), 8_192, (32, 128, 512, 2_048, 8_192), 7,
-                  (2_048, 512, 100, 32), (4_096, 32), (64, 256, 1_024), 1_024),
-    "cpu": Sizes(1, (4, 8), 32, (2, 32), 1, (32, 8, 3), (64, 2), (4,), 32),
+    "cuda": Sizes((2_048, 4_096, 8_192, 16_384), 8, {"bfloat16": 256, "float32": 64}, 8_192, (32, 512, 2_048, 8_192),
+                  7, (2_048, 300, 32), (4_096, 32), (256, 1_024), 1_024),
+    "cpu": Sizes((4, 8), 2, {"float32": 1}, 32, (2, 32), 1, (32, 8, 3), (64, 2), (4,), 32),
 }  # fmt: skip
 
 
@@ -69,16 +69,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--parts", nargs="*", default=None, help="names of parts; all if left out")
+    parser.add_argument("--seconds", type=float, default=300.0, help="after which no part is begun")
     parser.add_argument("--output", default="reports/gpu.json")
-    given = parser.parse_args()
+    given, began = parser.parse_args(), time.perf_counter()
     on = Device(given.device)
     parts: dict[str, Callable[[Device], Any]] = {
-        "machine": machine, "loop": loop, "step": step, "ours": ours, "same_bits": same_bits, "inverse": inverse,
-        "large": large,
+        "machine": machine, "loop": loop, "ours": ours, "same_bits": same_bits, "step": step, "large": large,
+        "inverse": inverse,
     }  # fmt: skip
     result: dict[str, Any] = {}
     for name in given.parts or parts:
         started = time.perf_counter()
+        if started - began > given.seconds:
+            break
         result[name] = parts[name](on)
         on.empty()
         result.setdefault("seconds", {})[name] = time.perf_counter() - started
@@ -96,7 +99,7 @@ class Device:
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        return ("bfloat16", "float32") if self.name == "cuda" else ("float32",)
+        return tuple(self.sizes.examples)
 
     def wait(self) -> None:
         if self.name == "cuda":
@@ -150,29 +153,37 @@ def prompts_of(work: Workload, rows: int) -> tuple[Tensor, Tensor]:
     return pad(prompts, max(len(prompt) for prompt in prompts), left=True)
 
 
-def loop_speeds(on: Device, network: Any, work: Workload, batches: tuple[int, ...]) -> dict[str, float]:
-    """Tokens per second of `generate` with a mixing processor, one cell, until memory ends."""
-    speeds: dict[str, float] = {}
+def loop_speeds(on: Device, network: Any, work: Workload, batches: tuple[int, ...], whole: bool) -> Any:
+    """Tokens per second of `generate` with a mixing processor, one cell: a few tokens at each batch until memory ends,
+    and, if asked for, whole texts at the best.
+    """
     stop, steps = sorted(work.plan.vocabulary.stop), work.plan.task.max_new_tokens
-    for batch in batches:
+
+    def speed(batch: int, tokens: int) -> float:
         ids, padding = (x.to(on.name) for x in prompts_of(work, batch))
+        on.empty()
+        return library_loop.tokens_per_second(network, ids, padding, tokens, stop)
+
+    speed(batches[0], 2)  # the first call sets things up
+    short: dict[int, float] = {}
+    for batch in batches:
         try:
-            library_loop.tokens_per_second(network, ids, padding, 2, stop)  # the first call sets things up
-            speeds[str(batch)] = library_loop.tokens_per_second(network, ids, padding, steps, stop)
+            short[batch] = speed(batch, on.sizes.search)
         except torch.OutOfMemoryError:
             break
-        finally:
-            on.empty()
-    return speeds
+    best = max(short, key=lambda batch: short[batch])
+    return {"batch": best, "short": short, **({"tokens_per_second": speed(best, steps)} if whole else {})}
 
 
 def loop(on: Device) -> dict[str, Any]:
-    settings = load_settings()
-    work = workload(settings, TASK, routing_only(settings, TASK)[:1], on.sizes.examples)
-    return {
-        dtype: loop_speeds(on, library_loop.load(work.folder, dtype).to(on.name), work, on.sizes.loop)
-        for dtype in on.dtypes
-    }
+    settings, speeds = load_settings(), {}
+    work = workload(settings, TASK, routing_only(settings, TASK)[:1], MOST_EXAMPLES)
+    for dtype in on.dtypes:
+        network = library_loop.load(work.folder, dtype).to(on.name)
+        speeds[dtype] = loop_speeds(on, network, work, on.sizes.loop, True)
+        del network
+        on.empty()
+    return speeds
 
 
 @torch.inference_mode()
@@ -209,7 +220,7 @@ def bare_steps(on: Device, model: LanguageModel, work: Workload, rows: tuple[int
 
 def step(on: Device) -> dict[str, Any]:
     settings = load_settings()
-    work = workload(settings, TASK, routing_only(settings, TASK)[:1], on.sizes.examples)
+    work = workload(settings, TASK, routing_only(settings, TASK)[:1], MOST_EXAMPLES)
     return {
         dtype: bare_steps(on, load_model(work.folder, dtype, on.name), work, on.sizes.rows)
         for dtype in on.dtypes
@@ -250,18 +261,16 @@ def ways(on: Device, model: LanguageModel, examples: int, batch: int) -> dict[st
     """Nothing shared; the routing grid; grid and baselines. Each once before, which captures its graphs."""
     settings = load_settings()
     routing, every = routing_only(settings, TASK), without_beam(settings, TASK)
-    few = max(1, examples // 8)
-    runs: dict[str, tuple[list[Any], int, Grow]] = {
-        "no_sharing": (routing[:: max(1, len(routing) // 8)], few, apart),
-        "sharing_routing": (routing, examples, together),
-        "sharing_all": (every, examples, together),
+    runs: dict[str, tuple[list[Any], Grow]] = {
+        "sharing_all": (every, together),
+        "sharing_routing": (routing, together),
+        "no_sharing": (routing[:: max(1, len(routing) // 16)], apart),
     }
     made = {}
-    for name, (cells, count, grow) in runs.items():
-        work = workload(settings, TASK, cells, count)
-        on.empty()
-        decode(on, model, work, batch, grow)
-        made[name] = decode(on, model, work, batch, grow)
+    for name, (cells, grow) in runs.items():
+        work = workload(settings, TASK, cells, examples)
+        first = decode(on, model, work, batch, grow)
+        made[name] = {**decode(on, model, work, batch, grow), "first_seconds": first["seconds"]}
         print(name, made[name], file=sys.stderr, flush=True)
     return made
 
@@ -270,7 +279,9 @@ def ours(on: Device) -> dict[str, Any]:
     settings, made = load_settings(), dict[str, Any]()
     folder = workload(settings, TASK, routing_only(settings, TASK)[:1], 1).folder
     for dtype in on.dtypes:
-        made[dtype] = ways(on, load_model(folder, dtype, on.name), on.sizes.examples, on.sizes.batch)
+        model = load_model(folder, dtype, on.name)
+        made[dtype] = ways(on, model, on.sizes.examples[dtype], on.sizes.batch)
+        del model
         on.empty()
     return made
 
@@ -297,7 +308,7 @@ def same_bits(on: Device) -> dict[str, Any]:
     for dtype in on.dtypes:
         model = load_model(work.folder, dtype, on.name)
         reference = digests(model, work, on.sizes.checked[0])
-        compared = {str(batch): digests(model, work, batch) for batch in on.sizes.checked[1:]}
+        compared = {str(batch): digests(model, work, batch) for batch in on.sizes.checked[2:]}
         compared["nothing shared"] = digests(model, work, on.sizes.checked[0], apart)
         compared["every third, backwards"] = digests(model, fewer, on.sizes.checked[1])
         counts[dtype] = {
@@ -312,22 +323,12 @@ def same_bits(on: Device) -> dict[str, Any]:
 
 
 def inverse(on: Device) -> dict[str, Any]:
-    """The same in fp32 with the default libraries, in a process of its own: there must be a difference."""
-    program = f"from benchmarks.gpu import differing; print(differing({on.name!r}))"
-    libraries = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "CUBLASLT_WORKSPACE_SIZE": "32768"}
-    made = subprocess.run(
-        [sys.executable, "-c", program], env={**os.environ, **libraries}, capture_output=True, text=True
-    )
-    return {"other_bits": made.stdout.strip() or made.stderr[-300:]}
-
-
-def differing(device: str) -> int:
-    """Texts that other batches change where nothing keeps them from it."""
-    settings, on = load_settings(), Device(device)
-    work = workload(settings, TASK, without_beam(settings, TASK), on.sizes.few)
+    """The same in fp32 by the library's own attention: there must be a difference."""
+    settings = load_settings()
+    work = workload(settings, TASK, without_beam(settings, TASK), max(1, on.sizes.few // 3))
     model = load_model(work.folder, "float32", on.name, invariant=False)
-    one, other = (digests(model, work, batch) for batch in on.sizes.checked[:: len(on.sizes.checked) - 1])
-    return sum(one[key] != other[key] for key in one)
+    one, other = (digests(model, work, batch) for batch in on.sizes.checked[:2])
+    return {"texts": len(one), "other_bits": sum(one[key] != other[key] for key in one)}
 
 
 def large(on: Device) -> dict[str, Any]:
@@ -335,7 +336,7 @@ def large(on: Device) -> dict[str, Any]:
     settings = load_settings()
     work = workload(settings, TASK, routing_only(settings, TASK)[:1], 4)
     network = random_llama(on, work, "sdpa")
-    speeds = loop_speeds(on, network, work, on.sizes.large_loop)
+    speeds = loop_speeds(on, network, work, on.sizes.large_loop, False)
     del network
     on.empty()
     network = random_llama(on, work, NAME)
@@ -344,12 +345,12 @@ def large(on: Device) -> dict[str, Any]:
     shape = Shape(config.max_position_embeddings, config.vocab_size, config.num_hidden_layers, None,
                   heads=config.num_attention_heads)  # fmt: skip
     model = CausalModel("random", network, load_tokenizer(work.folder), shape, on.name)
-    few = max(1, on.sizes.examples // 8)
-    every = workload(settings, TASK, without_beam(settings, TASK), few)
+    every = workload(settings, TASK, without_beam(settings, TASK), 2 * on.sizes.few)
     return {
         "weights": sum(p.numel() for p in network.parameters()),
         "loop": speeds,
         "step": bare_steps(on, model, work, (32, on.sizes.large_batch)),
+        "first": decode(on, model, every, on.sizes.large_batch)["seconds"],  # captures its graphs
         "sharing_all": decode(on, model, every, on.sizes.large_batch),
     }
 

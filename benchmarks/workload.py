@@ -55,7 +55,7 @@ def workload(
     """`examples` real prompts of a task under `cells`; changes: of the task, such as samples=4."""
     task = replace(settings.tasks[task_name], examples=examples, **changes)  # type: ignore[arg-type]
     folder = ASSETS / task.model
-    tokenizer, rows = prepared(task_name)
+    tokenizer, rows = prepared(task_name, max(MOST_EXAMPLES, examples))
     plan = Prepared(settings, task, rows[:examples], folder, tokenizer).plan(cells)
     texts = [text for job in plan.jobs() for text in plan.texts_of(job) if not job.decoder.beams]
     asked = [plan.job_of(cell) for cell in plan.cells]
