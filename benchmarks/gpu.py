@@ -33,6 +33,7 @@ from random_routing.models.invariant import make_invariant
 from random_routing.models.loading import load_model
 from random_routing.models.network import CausalModel, LanguageModel, pad
 from random_routing.models.shape import Shape
+from random_routing.models.shared import prefill_rows
 from random_routing.runs.blocks import grouped, make_ready, run_block, units
 from random_routing.settings import load_settings
 
@@ -42,9 +43,9 @@ FIELDS = ("token_ids", "routes", "logprobs", "model_logprobs", "ranks", "entropi
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is run. loop, search: batches and tokens with which the loop's best batch is found; examples: of ours, for each
-    dtype; batch: rows of a call; rows: of a bare step; checked: batch sizes whose bytes are compared, on `few` examples;
-    large: hidden size and layers of the model with random weights."""
+    """What is run. loop, search: batches and tokens with which the loop's best batch is found; examples: of ours, for
+    each dtype; batch: rows of a call; rows: of a bare step; checked: batches whose bytes are compared, on `few`
+    examples; large: hidden size and layers of the model with random weights."""
 
     loop: tuple[int, ...]
     search: int
@@ -176,7 +177,7 @@ def loop_speeds(on: Device, network: Any, work: Workload, batches: tuple[int, ..
 
 
 def loop(on: Device) -> dict[str, Any]:
-    settings, speeds = load_settings(), {}
+    settings, speeds = load_settings(), dict[str, Any]()
     work = workload(settings, TASK, routing_only(settings, TASK)[:1], MOST_EXAMPLES)
     for dtype in on.dtypes:
         network = library_loop.load(work.folder, dtype).to(on.name)
@@ -193,8 +194,8 @@ def bare_steps(on: Device, model: LanguageModel, work: Workload, rows: tuple[int
     ids, padding = (x.to(on.name) for x in prompts_of(work, most))
     length = ids.shape[1]
     cache: Any = model.new_cache(most, length, steps)
-    for start in range(0, most, 64):
-        here = slice(start, min(most, start + 64))
+    for start in range(0, most, at_once := prefill_rows(length)):
+        here = slice(start, min(most, start + at_once))
         cache.cover(here.start, here.stop, 0)
         model.start(ids[here], padding[here], cache)
     weights = sum(p.numel() for p in model.network.parameters())
@@ -302,7 +303,7 @@ def digests(model: LanguageModel, work: Workload, batch: int, grow: Grow = toget
 
 def same_bits(on: Device) -> dict[str, Any]:
     """Texts whose bytes change with the batch, with sharing, with order and subset of the texts."""
-    settings, counts = load_settings(), {}
+    settings, counts = load_settings(), dict[str, Any]()
     work = workload(settings, TASK, without_beam(settings, TASK), on.sizes.few)
     fewer = replace(work, texts=work.texts[::-3])
     for dtype in on.dtypes:

@@ -14,7 +14,6 @@ from torch import Tensor
 from random_routing.law import race
 
 AT_ONCE = 4_096  # tokens
-PART = tl.constexpr(256)  # tokens that are added up in float32
 HIGHEST = tl.constexpr(2**29)  # bit of the floats from 0 to 1 but their sign and one that none of them has
 
 
@@ -123,18 +122,17 @@ def _softmax(logits, weights, top, total, moment, size, AT_ONCE: tl.constexpr): 
         high = tl.maximum(high, score)
     highest = tl.where(tl.max(odd, 0) > 0, float("nan"), tl.max(high, 0))
     tl.store(top + row, highest)
-    mass = tl.zeros([AT_ONCE // PART], tl.float64)
-    first = tl.zeros([AT_ONCE // PART], tl.float64)
+    mass = tl.zeros([AT_ONCE], tl.float32)  # every AT_ONCE-th token in float32, these sums in float64
+    first = tl.zeros([AT_ONCE], tl.float32)
     for start in range(0, size, AT_ONCE):
         there = start + lane < size
         score = tl.load(scores + start + lane, mask=there, other=float("-inf"))
         weight = tl.exp(score - highest)
         tl.store(weights + row * size + start + lane, weight, mask=there)
-        product = tl.where(weight > 0.0, weight * score, 0.0)
-        mass += tl.sum(tl.reshape(weight, (AT_ONCE // PART, PART)), 1).to(tl.float64)
-        first += tl.sum(tl.reshape(product, (AT_ONCE // PART, PART)), 1).to(tl.float64)
-    tl.store(total + row, tl.sum(mass, 0))
-    tl.store(moment + row, tl.sum(first, 0))
+        mass += weight
+        first += tl.where(weight > 0.0, weight * score, 0.0)
+    tl.store(total + row, tl.sum(mass.to(tl.float64), 0))
+    tl.store(moment + row, tl.sum(first.to(tl.float64), 0))
 
 
 def softmax(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -153,24 +151,23 @@ def softmax(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _weight(score, highest, heat):  # type: ignore[no-untyped-def]
-    below = score - highest
-    return tl.exp(tl.where(heat == 1.0, below, below / heat))
+def _count(weights, edge, size, AT_ONCE: tl.constexpr):  # type: ignore[no-untyped-def]
+    """How many tokens have a weight of at least `edge`, which is above 0."""
+    count, lane = tl.zeros([AT_ONCE], tl.int32), tl.arange(0, AT_ONCE)
+    for start in range(0, size, AT_ONCE):
+        weight = tl.load(weights + start + lane, mask=start + lane < size, other=0.0)
+        count += (weight >= edge).to(tl.int32)
+    return tl.sum(count, 0)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _kept(scores, highest, heat, edge, size, AT_ONCE: tl.constexpr):  # type: ignore[no-untyped-def]
-    """How many tokens have a weight of at least `edge` (above 0), and their mass."""
-    lane = tl.arange(0, AT_ONCE)
-    count = tl.zeros([AT_ONCE], tl.int32)
-    mass = tl.zeros([AT_ONCE // PART], tl.float64)
+def _mass(weights, edge, size, AT_ONCE: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Their sum."""
+    mass, lane = tl.zeros([AT_ONCE], tl.float32), tl.arange(0, AT_ONCE)
     for start in range(0, size, AT_ONCE):
-        score = tl.load(scores + start + lane, mask=start + lane < size, other=float("-inf"))
-        weight = _weight(score, highest, heat)
-        weight = tl.where(weight >= edge, weight, 0.0)
-        count += (weight > 0.0).to(tl.int32)
-        mass += tl.sum(tl.reshape(weight, (AT_ONCE // PART, PART)), 1).to(tl.float64)
-    return tl.sum(count, 0), tl.sum(mass, 0)
+        weight = tl.load(weights + start + lane, mask=start + lane < size, other=0.0)
+        mass += tl.where(weight >= edge, weight, 0.0)
+    return tl.sum(mass.to(tl.float64), 0)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -178,8 +175,20 @@ def _under(  # type: ignore[no-untyped-def]
     logits, top, row, heats, top_ks, top_ps, min_ps, greedy, weights, total, size, AT_ONCE: tl.constexpr
 ):  # fmt: skip
     pair, lane = tl.program_id(0).to(tl.int64), tl.arange(0, AT_ONCE)
-    source = tl.load(row + pair)
+    source, target = tl.load(row + pair), weights + pair * size
     scores, highest, heat = logits + source * size, tl.load(top + source), tl.load(heats + pair)
+    mass = tl.zeros([AT_ONCE], tl.float32)
+    place = tl.full([AT_ONCE], size, tl.int32)
+    for start in range(0, size, AT_ONCE):
+        there = start + lane < size
+        score = tl.load(scores + start + lane, mask=there, other=float("-inf"))
+        below = score - highest
+        weight = tl.exp(tl.where(heat == 1.0, below, below / heat))
+        tl.store(target + start + lane, weight, mask=there)
+        mass += weight
+        place = tl.minimum(place, tl.where(score == highest, start + lane, size))
+    tl.store(total + pair, tl.sum(mass.to(tl.float64), 0))
+    tl.debug_barrier()  # what other threads wrote is read now
     k, p, alone = tl.load(top_ks + pair), tl.load(top_ps + pair), tl.load(greedy + pair) != 0
     edge = tl.load(min_ps + pair)  # of the weights that stay; the likeliest token has 1
     limit = edge * 0.0
@@ -188,37 +197,29 @@ def _under(  # type: ignore[no-untyped-def]
         bits, bit = k * 0, k * 0 + HIGHEST
         for _ in range(0, 30):
             tried, bit = bits | bit, bit >> 1
-            count, _ = _kept(scores, highest, heat, tried.to(tl.float32, bitcast=True), size, AT_ONCE)
+            count = _count(target, tried.to(tl.float32, bitcast=True), size, AT_ONCE)
             bits = tl.where(count >= k, tried, bits)
         limit = bits.to(tl.float32, bitcast=True)
     if p < 1.0:
-        _, goal = _kept(scores, highest, heat, limit, size, AT_ONCE)
-        goal = goal * p
+        goal = _mass(target, limit, size, AT_ONCE) * p
         bits, bit = k * 0, k * 0 + HIGHEST
         for _ in range(0, 30):
             tried, bit = bits | bit, bit >> 1
-            value = tl.maximum(tried.to(tl.float32, bitcast=True), limit)
-            _, mass = _kept(scores, highest, heat, value, size, AT_ONCE)
-            bits = tl.where(mass >= goal, tried, bits)
+            left = _mass(target, tl.maximum(tried.to(tl.float32, bitcast=True), limit), size, AT_ONCE)
+            bits = tl.where(left >= goal, tried, bits)
         limit = tl.maximum(bits.to(tl.float32, bitcast=True), limit)
     edge = tl.maximum(edge, limit)
-    first = size
-    if alone:
-        place = tl.full([AT_ONCE], size, tl.int32)
-        for start in range(0, size, AT_ONCE):
-            score = tl.load(scores + start + lane, mask=start + lane < size, other=float("-inf"))
-            place = tl.minimum(place, tl.where(score == highest, start + lane, size))
+    if (edge > 0.0) | alone:
         first = tl.min(place, 0)
-    sums = tl.zeros([AT_ONCE // PART], tl.float64)
-    for start in range(0, size, AT_ONCE):
-        there = start + lane < size
-        score = tl.load(scores + start + lane, mask=there, other=float("-inf"))
-        weight = _weight(score, highest, heat)
-        weight = tl.where(weight >= edge, weight, 0.0)
-        weight = tl.where(alone, tl.where(start + lane == first, 1.0, 0.0), weight)
-        tl.store(weights + pair * size + start + lane, weight, mask=there)
-        sums += tl.sum(tl.reshape(weight, (AT_ONCE // PART, PART)), 1).to(tl.float64)
-    tl.store(total + pair, tl.sum(sums, 0))
+        mass = tl.zeros([AT_ONCE], tl.float32)
+        for start in range(0, size, AT_ONCE):
+            there = start + lane < size
+            weight = tl.load(target + start + lane, mask=there, other=0.0)
+            weight = tl.where(weight >= edge, weight, 0.0)
+            weight = tl.where(alone, tl.where(start + lane == first, 1.0, 0.0), weight)
+            tl.store(target + start + lane, weight, mask=there)
+            mass += weight
+        tl.store(total + pair, tl.sum(mass.to(tl.float64), 0))
 
 
 def under(logits: Tensor, top: Tensor, row: Tensor, columns: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
