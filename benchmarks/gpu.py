@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -133,9 +134,8 @@ def machine(on: Device) -> dict[str, Any]:
     peaks = {}
     for dtype in on.dtypes:
         a, b = (torch.randn(size, size, device=on.name).to(getattr(torch, dtype)) for _ in range(2))
-        peaks[dtype] = (
-            2e-9 * size**3 / on.milliseconds(lambda a=a, b=b: torch.nn.functional.linear(a, b), 5)
-        )  # type: ignore[misc]
+        product = partial(torch.nn.functional.linear, a, b)
+        peaks[dtype] = 2e-9 * size**3 / on.milliseconds(product, 5)
     source = torch.randn(size, size, device=on.name)
     target = torch.empty_like(source)
     copied = 2e-9 * source.nbytes / on.milliseconds(lambda: target.copy_(source))
@@ -294,7 +294,7 @@ def digest(text: Trajectory) -> str:
 
 
 def digests(model: LanguageModel, work: Workload, batch: int, grow: Grow = together) -> dict[bytes, str]:
-    ready, made = make_ready(lambda: model, work.plan.prefix), {}
+    ready, made = make_ready(lambda: model, work.plan.prefix), dict[bytes, str]()
     for block in units(grouped(work.texts), 2**20):
         texts, _ = run_block(ready, work.plan, block, batch, grow)
         made |= {key: digest(text) for key, text in texts.items()}
