@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from random_routing.decode.walk import Walk
@@ -37,18 +38,24 @@ class Call:
         return self.logits.index_select(0, self.row).float()
 
     def pieces(self, owner: Tensor | None = None) -> Iterator[tuple[Tensor, Call]]:
-        """A few rows at a time: the places (M',) of their texts in this call, and the rows' own call, in float32.
+        """Some rows at a time: the places (M',) of their texts in this call, and the rows' own call, in float32.
 
-        owner: (M,) of each text. There are few owners at a time too, and those of one come together.
+        Every row has texts. owner: (M,) of each text; rows of one come together.
         """
-        if not len(self.text):
+        rows = torch.arange(len(self.logits), device=self.row.device)
+        pieces = cut(rows, self.logits.shape[1])
+        if len(pieces) == 1:
+            every = torch.arange(len(self.row), device=self.row.device)
+            yield every, replace(self, logits=self.logits.float())
             return
-        unit = self.row if owner is None else owner * len(self.logits) + self.row
-        for units in cut(unit.unique(), self.logits.shape[1]):
-            here = ((units[0] <= unit) & (unit <= units[-1])).nonzero()[:, 0]
-            rows, row = self.row[here].unique(return_inverse=True)
-            logits = self.logits.index_select(0, rows).float()
-            yield here, Call(logits, row, self.text[here], self.step, None)
+        if owner is not None:
+            first = torch.zeros_like(rows).scatter_reduce(0, self.row, owner, "amin", include_self=False)
+            pieces = cut(first.argsort(stable=True), self.logits.shape[1])
+        for some in pieces:
+            place = torch.full_like(rows, -1).index_copy_(0, some, rows[: len(some)])  # in the piece
+            here = (place[self.row] >= 0).nonzero()[:, 0]
+            logits = self.logits.index_select(0, some).float()
+            yield here, replace(self, logits=logits, row=place[self.row[here]], text=self.text[here])
 
 
 def cut(indices: Tensor, width: int) -> Sequence[Tensor]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from random_routing.decode.call import Call
+from random_routing.decode.call import Call, cut
 from random_routing.law.cells import Decoder, gate_rates
 from random_routing.law.distribution import plain
 from random_routing.law.gates import entropy_weights, weights
@@ -70,11 +70,11 @@ class Gates:
         if self.any_by_entropy:
             by_entropy = self.by_entropy[decoder]
             texts = by_entropy.any(1).nonzero()[:, 0]
-            for here, piece in call[texts].pieces():
-                some = texts[here]
-                entropy = plain(piece.logits).entropy()[piece.row, None]
-                share = entropy_weights(self.scale[decoder[some]], entropy, call.logits.shape[1])
-                rate[some] = torch.where(by_entropy[some], rate[some] * share, rate[some])
+            rows, row = call.row[texts].unique(return_inverse=True)
+            pieces = (call.logits.index_select(0, some).float() for some in cut(rows, call.logits.shape[1]))
+            entropy = torch.cat([plain(logits).entropy() for logits in pieces])[row, None]
+            share = entropy_weights(self.scale[decoder[texts]], entropy, call.logits.shape[1])
+            rate[texts] = torch.where(by_entropy[texts], rate[texts] * share, rate[texts])
         q_open, lambda_open = (
             uniform(word[:, GATE[o]]) < rate[:, GATE[o]] for o in (Origin.Q, Origin.LAMBDA)
         )

@@ -61,12 +61,15 @@ class Sampler:
         self.made = Trajectories(len(decoder_of), noise.shape[2], vocabulary.stop, device)
         self.stop = torch.zeros(vocabulary.size, dtype=torch.bool, device=device)
         self.stop[sorted(vocabulary.stop)] = True
-        self.mixed = torch.tensor([d.mix == "before" for d in decoders], device=device)  # (D,)
+        mixed = [d.mix == "before" for d in decoders]
+        self.mixed, self.any_mixed = torch.tensor(mixed, device=device), any(mixed)  # (D,)
         bases, base_of = numbered([d.base for d in decoders])
         self.bases, self.base_of = Bases.of(bases, device), torch.from_numpy(base_of).to(device)  # (D,)
         self.is_plain = torch.tensor([base == Base() for base in bases], device=device)
-        self.routes, route_of = numbered([d.routes[origin] for d in decoders for origin in GATE])
-        self.route_of = torch.from_numpy(route_of.reshape(-1, len(GATE))).to(device)  # (D, 2)
+        self.routes, numbers = numbered([d.routes[origin] for d in decoders for origin in GATE])
+        route_of = numbers.reshape(-1, len(GATE))  # (D, 2)
+        self.route_of = torch.from_numpy(route_of).to(device)
+        self.routes_of = {origin: np.unique(route_of[:, gate]).tolist() for origin, gate in GATE.items()}
         self.structural_routes = [route for route in self.routes if route.structural]
 
     def __call__(self, call: Call) -> tuple[Tensor, Tensor]:
@@ -74,8 +77,9 @@ class Sampler:
         texts = self.gates.open(call)  # (M,)
         token = torch.full_like(call.text, UNDRAWN)  # (M,)
         # 2. Draw from mixtures, where the base comes after the routes; then from δ_q and δ_λ.
-        mixed = self.mixed[texts.decoder].nonzero()[:, 0]
-        token[mixed], texts.origin[mixed] = self.mixture.tokens(call[mixed], texts[mixed])
+        if self.any_mixed:
+            mixed = self.mixed[texts.decoder].nonzero()[:, 0]
+            token[mixed], texts.origin[mixed] = self.mixture.tokens(call[mixed], texts[mixed])
         self._draw_routes(call, texts, token)
         for here, piece in call.pieces(texts.source):
             # 3. Draw what is left from p, under each text's base.
@@ -87,13 +91,14 @@ class Sampler:
 
     def _draw_routes(self, call: Call, texts: Gated, token: Tensor) -> None:
         """Fill in the tokens that random routes make."""
-        for origin in GATE:
+        for origin, gate in GATE.items():
             took = (texts.origin == origin) & (token == UNDRAWN)  # (M,)
-            route = self.route_of[texts.decoder, GATE[origin]]
-            for number in route[took].unique().tolist():
+            route = self.route_of[texts.decoder, gate]
+            for number in self.routes_of[origin]:
                 here = (took & (route == number)).nonzero()[:, 0]
-                source, word = texts.source[here], texts.word[here, TOKEN[origin]]
-                token[here] = self.draws.tokens(origin, self.routes[number], call[here], source, word)
+                if len(here):
+                    source, word = texts.source[here], texts.word[here, TOKEN[origin]]
+                    token[here] = self.draws.tokens(origin, self.routes[number], call[here], source, word)
 
     def _draw_model(self, p: Plain, row: Tensor, texts: Gated, token: Tensor) -> tuple[Tensor, Tensor]:
         """The tokens with the model's filled in, and log p of all of them in nats, both under the bases: (M,)."""
