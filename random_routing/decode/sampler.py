@@ -25,7 +25,7 @@ from random_routing.decode.gates import Gated, Gates
 from random_routing.decode.mixture import Mixture
 from random_routing.decode.prompts import numbered
 from random_routing.decode.trajectory import Trajectories
-from random_routing.law.cells import Decoder
+from random_routing.law.cells import NO_ROUTE, Decoder
 from random_routing.law.distribution import Bases, Distribution, Plain, plain, under
 from random_routing.law.noise import GATE, TOKEN, Source
 from random_routing.law.origin import Origin
@@ -60,7 +60,7 @@ class Sampler:
         self.mixture = Mixture(self.draws, decoders)
         self.made = Trajectories(len(decoder_of), noise.shape[2], vocabulary.stop, device)
         self.stop = torch.zeros(vocabulary.size, dtype=torch.bool, device=device)
-        self.stop[sorted(vocabulary.stop)] = True
+        self.stop[[token for token in vocabulary.stop if token < vocabulary.size]] = True
         mixed = [d.mix == "before" for d in decoders]
         self.mixed, self.any_mixed = torch.tensor(mixed, device=device), any(mixed)  # (D,)
         bases, base_of = numbered([d.base for d in decoders])
@@ -69,7 +69,8 @@ class Sampler:
         self.routes, numbers = numbered([d.routes[origin] for d in decoders for origin in GATE])
         route_of = numbers.reshape(-1, len(GATE))  # (D, 2)
         self.route_of = torch.from_numpy(route_of).to(device)
-        self.routes_of = {origin: np.unique(route_of[:, gate]).tolist() for origin, gate in GATE.items()}
+        taken = [number for number, route in enumerate(self.routes) if route != NO_ROUTE]
+        self.routes_of = {o: np.intersect1d(route_of[:, gate], taken).tolist() for o, gate in GATE.items()}
         self.structural_routes = [route for route in self.routes if route.structural]
 
     def __call__(self, call: Call) -> tuple[Tensor, Tensor]:
