@@ -172,8 +172,13 @@ def loop_speeds(on: Device, network: Any, work: Workload, batches: tuple[int, ..
             short[batch] = speed(batch, on.sizes.search)
         except torch.OutOfMemoryError:
             break
-    best = max(short, key=lambda batch: short[batch])
-    return {"batch": best, "short": short, **({"tokens_per_second": speed(best, steps)} if whole else {})}
+    made: dict[str, Any] = {"short": short}
+    for batch in sorted(short, key=lambda batch: -short[batch]) if whole else ():
+        try:
+            return made | {"batch": batch, "tokens_per_second": speed(batch, steps)}
+        except torch.OutOfMemoryError:  # whole texts keep more than a few tokens
+            continue
+    return made
 
 
 def loop(on: Device) -> dict[str, Any]:
