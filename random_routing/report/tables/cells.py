@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Sequence
 
-from random_routing.report.tables.records import text
+from random_routing.report.tables.records import csv_of
 from random_routing.results.measured import Measured
 
 ABOUT = (
@@ -17,10 +15,8 @@ ABOUT = (
 
 
 def to_csv(measured: Iterable[Measured], metrics: Sequence[str], lambda_means: str) -> str:
-    """CSV text, numbers to 6 significant digits, missing ones as empty fields."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*ABOUT, *(f"{name}{end}" for name in metrics for end in ("", "_lo", "_hi"))])
+    """CSV text, see `csv_of`."""
+    rows = []
     for of_task in measured:
         for cell in of_task.cells:
             means = "" if math.isnan(cell.lam) else lambda_means
@@ -29,6 +25,5 @@ def to_csv(measured: Iterable[Measured], metrics: Sequence[str], lambda_means: s
                 cell.decoder, cell.examples, cell.samples,
             )  # fmt: skip
             values = [cell.get(name) for name in metrics]
-            numbers = (number for v in values for number in (v.value, v.lo, v.hi))
-            writer.writerow([text(item) for item in (*about, *numbers)])
-    return out.getvalue()
+            rows.append([*about, *(number for v in values for number in (v.value, v.lo, v.hi))])
+    return csv_of([*ABOUT, *(f"{name}{end}" for name in metrics for end in ("", "_lo", "_hi"))], rows)

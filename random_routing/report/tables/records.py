@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import pandas as pd
 
 from random_routing.report.results import Results
 from random_routing.results.measured import CellValues
@@ -128,15 +128,16 @@ def winners(tuned: Tuned | None) -> list[dict[str, Any]]:
 
 
 def table_to_csv(table: Table, results: dict[str, Results]) -> str:
-    """CSV text of all tasks; numbers to 6 significant digits, what a row lacks as an empty field, lists with spaces."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.columns)
-    for task, of_task in results.items():
-        for row in table.rows(of_task):
-            fields = {"task": task, **to_json(row)}
-            writer.writerow([text(fields.get(name)) for name in table.columns])
-    return out.getvalue()
+    """CSV text of all tasks, see `csv_of`; what a row lacks is an empty field."""
+    fields = [
+        {"task": task, **to_json(row)} for task, of_task in results.items() for row in table.rows(of_task)
+    ]
+    return csv_of(table.columns, [[row.get(name) for name in table.columns] for row in fields])
+
+
+def csv_of(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """CSV text: numbers to 6 significant digits, missing ones as empty fields, lists with spaces."""
+    return str(pd.DataFrame(rows, columns=columns, dtype=object).map(text).to_csv(index=False))
 
 
 def text(value: Any) -> str:
