@@ -24,7 +24,7 @@ from random_routing.runs.generation import calibrate, compute, generator_loader,
 from random_routing.runs.plan import Plan
 from random_routing.runs.prepared import plan_task
 from random_routing.runs.recheck import recheck
-from random_routing.runs.size import check_room, say_size
+from random_routing.runs.size import check_room, say_texts
 from random_routing.runs.store import Store, open_store
 from random_routing.runs.tensorboard import Log, events
 from random_routing.runs.trajectories import cell_row, unpack
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
         texts = len(plan.jobs()) * len(plan.examples) * task.samples
         check_room(settings, task, plan.examples, folder, texts, store)
         plan, spent = calibrate(settings, plan, folder, store, log)
-        announce = partial(say_size, "generate", settings, task)
+        announce = partial(say_texts, "generate", settings, task)
         spent += compute(settings, plan, lambda: missing_texts(plan, store), folder, store, log, announce)
         again = remade(settings, plan, spent.sample, generator_loader(settings, task, folder))
         checked = recheck(f"generate {task.name}", store, again)

@@ -21,7 +21,7 @@ from random_routing.progress import Progress, say
 from random_routing.results.records import to_json
 from random_routing.runs.cost import write_cost
 from random_routing.runs.recheck import recheck
-from random_routing.runs.size import check_room, say_size
+from random_routing.runs.size import check_room, say_texts
 from random_routing.runs.store import open_store
 from random_routing.runs.tensorboard import events
 from random_routing.settings import Settings, Task, exploration_weight, load_settings
@@ -84,7 +84,7 @@ def tuned(
         grid_texts = len(grid_cells) * len(tune) * task.samples
         trials = settings.tune.trials * len(families(settings))
         check_room(settings, task, scorer.prepared.examples, scorer.folder, grid_texts, store)
-        say_size("tune", settings, task, trials * len(tune) * task.samples)
+        say_texts("tune", settings, task, trials * len(tune) * task.samples)
 
         def scored(cells: Sequence[Cell], examples: int) -> dict[str, Score]:
             return scorer.scores(cells, tune[:examples])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 import torch
 
@@ -25,6 +26,11 @@ LIBRARIES = (
 def numerics(device: str) -> dict[str, str]:
     """Library → version, and `processor`: the class of instruction sets, or the GPU's name."""
     return {**{name: version(name) for name in LIBRARIES}, "processor": _processor(device)}
+
+
+def arithmetic(dtype: str, device: str) -> dict[str, Any]:
+    """What a model's numbers depend on beside its files, as it stands in content keys."""
+    return {"dtype": dtype, "device": device, "numerics": numerics(device)}
 
 
 def _processor(device: str) -> str:

@@ -30,17 +30,28 @@ SCORE, LOG_PROB = 1_700, 4  # bytes in the store: of a scored text and its vecto
 UNSEEN = 64 * 2**20  # bytes of disk that are not worth a look ahead: what fits of them is kept anyway
 
 
-def say_size(stage: str, settings: Settings, task: Task, texts: int) -> None:
-    """texts: to be made or, by evaluate, scored; the most, where some may be there already."""
+def say_texts(stage: str, settings: Settings, task: Task, texts: int) -> None:
+    """texts: to be made, at most, as some may be there already."""
+    bytes_ = TEXT + task.max_new_tokens * (TOKEN + TOKEN_IN_CELL)  # of a text
+    _say(stage, "to make", task, texts, bytes_, last_speed("generate", task.name, settings.dtype))
+
+
+def say_scores(settings: Settings, task: Task, texts: int) -> None:
+    """texts: to be scored by the judge, at most."""
+    bytes_ = SCORE + task.max_new_tokens * LOG_PROB  # of a text
+    _say("evaluate", "to score", task, texts, bytes_, last_speed("evaluate", task.name, settings.dtype))
+
+
+def _say(stage: str, to_do: str, task: Task, texts: int, bytes_: int, speed: float) -> None:
+    """bytes_: of a text; speed: tokens per second, 0 where unknown."""
     tokens = texts * task.max_new_tokens
-    scored = stage == "evaluate"
-    speed = last_speed(stage if scored else "generate", task.name, settings.dtype)
     time = (
         f"; about {duration(tokens / speed)} at the {speed:.0f} tokens/s of the last run" if speed else ""
     )
-    disk = texts * SCORE + tokens * LOG_PROB if scored else texts * TEXT + tokens * (TOKEN + TOKEN_IN_CELL)
-    todo = f"{texts:,} texts, {tokens:,} tokens, {amount(disk)}{time}"
-    say(stage, f"{task.name}: to {'score' if scored else 'make'}: up to {todo}")
+    say(
+        stage,
+        f"{task.name}: {to_do}: up to {texts:,} texts, {tokens:,} tokens, {amount(texts * bytes_)}{time}",
+    )
 
 
 def check_room(

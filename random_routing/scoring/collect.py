@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from random_routing.decode.work import Work
-from random_routing.files import read_json
+from random_routing.files import asset_files
 from random_routing.metrics.base import CellTexts
 from random_routing.metrics.portions import Lazy, cut, portions
 from random_routing.metrics.ragged import concatenated
 from random_routing.models.folder import load_tokenizer, read_shape
 from random_routing.models.loading import load_model
 from random_routing.models.network import LanguageModel
-from random_routing.models.numerics import numerics
+from random_routing.models.numerics import arithmetic
 from random_routing.models.shape import Shape
 from random_routing.runs.executors import Executor
 from random_routing.runs.processes import in_processes
@@ -79,13 +79,8 @@ class Judge:
 
     def scores(self, store: Store) -> Scores:
         """The judge's scores in the store."""
-        address = {
-            "judge": read_json(self.folder / "asset.json")["files"],
-            "dtype": self.settings.dtype,
-            "device": self.settings.device,
-            "numerics": numerics(self.settings.device),
-        }
-        return Scores(address, store, self.sample)
+        how = arithmetic(self.settings.dtype, self.settings.device)
+        return Scores({"judge": asset_files(self.folder), **how}, store, self.sample)
 
 
 def add_judge(
@@ -95,11 +90,12 @@ def add_judge(
     store: Store,
     on_tokens: Callable[[int, int], None],
     execute: Executor | None = None,
+    begin: Callable[[], None] = lambda: None,
 ) -> tuple[Lazy, Work]:
     """Cells with judge scores, and the judge's work. Equal texts of one example are scored once, a portion of
     all cells' texts at a time; a cell has its scores from the store whenever it is asked for.
 
-    execute: where the judge runs; by default here, with a model that stays loaded.
+    execute: where the judge runs; by default here, with a model that stays loaded. begin: called if it runs.
     """
     settings, scores = judge.settings, judge.scores(store)
     work = scores.compute(
@@ -108,6 +104,7 @@ def add_judge(
         settings.batch_size,
         settings.max_rows,
         on_tokens,
+        begin,
     )
     human = _judged(judge, rows, cells["human"], scores)  # a text an example, in the order of the examples
 

@@ -14,7 +14,7 @@ from transformers import AutoModel
 
 from random_routing.decode.loop import spans
 from random_routing.errors import PipelineError, short
-from random_routing.files import read_json
+from random_routing.files import asset_files
 from random_routing.models.attention import NAME as ATTENTION
 from random_routing.models.folder import load_tokenizer
 from random_routing.models.invariant import make_invariant
@@ -123,8 +123,7 @@ class Embeddings:
 
     @cached_property
     def address(self) -> dict[str, Any]:
-        files = read_json(self.folder / "asset.json")["files"]
-        return {"embedder": files, "code": CODE_VERSION, "numerics": numerics("cpu")}
+        return {"embedder": asset_files(self.folder), "code": CODE_VERSION, "numerics": numerics("cpu")}
 
     def keys(self, texts: Iterable[str]) -> dict[str, bytes]:
         """Distinct text → its key in the store."""

@@ -120,11 +120,12 @@ class Scores:
         batch_size: int,
         max_rows: int,
         on_tokens: Callable[[int, int], None],
+        begin: Callable[[], None] = lambda: None,
     ) -> Work:
         """Put the scores of all `batches` that are absent into the store, each pair's once.
 
-        The model is loaded where there are any. on_tokens(done, total) reports progress; the total grows with what
-        was looked at so far.
+        The model is loaded where there are any, after `begin`. on_tokens(done, total) reports progress; the total
+        grows with what was looked at so far.
         """
         waiting = set[Scored]()  # for their results
         total, work = 0, Work()
@@ -144,6 +145,7 @@ class Scores:
         given = units()
         if (first := next(given, None)) is None:
             return work
+        begin()
         warn = Warn(batch_size)
         for found, of_unit, rows in self._run(execute, load, chain([first], given), batch_size, tally.step):
             self.store.put(self._bytes(found))
