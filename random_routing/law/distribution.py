@@ -175,7 +175,7 @@ def _keep_from(weights: Tensor, edge: Tensor | float) -> None:
 
 
 def _warp(weights: Tensor, warper: TypicalLogitsWarper | EtaLogitsWarper) -> None:
-    weights.masked_fill_(warper(None, weights.log()).isneginf(), 0.0)  # type: ignore[arg-type]
+    weights.masked_fill_(warper(None, weights.log()).isneginf(), 0.0)
 
 
 def _block_sums(weights: Tensor) -> Tensor:

@@ -55,9 +55,9 @@ def pseudo_values(whole: np.ndarray | float, without: np.ndarray, example: np.nd
     return found
 
 
-def counted(example: np.ndarray, rows: Sequence[Iterable[Hashable]]) -> list[Counter]:
+def counted(example: np.ndarray, rows: Sequence[Iterable[Hashable]]) -> list[Counter[Hashable]]:
     """The items of each example, counted, in the order of the examples' numbers."""
-    own: dict[int, Counter] = {}
+    own: dict[int, Counter[Hashable]] = {}
     for row, number in zip(rows, example.tolist(), strict=True):
         own.setdefault(number, Counter()).update(row)
     return [own[number] for number in sorted(own)]

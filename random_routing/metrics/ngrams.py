@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,10 @@ TOKENS = 2**20  # n-grams that are at work at once
 GRAMS = {1: "{}s", 2: "{} pairs", 3: "{} triples"}
 
 
-def ngrams(tokens: Sequence, n: int) -> list[tuple]:
+Gram = tuple[Any, ...]  # n tokens
+
+
+def ngrams(tokens: Sequence[Any], n: int) -> list[Gram]:
     return [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
 
 

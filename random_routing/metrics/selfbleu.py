@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from random_routing.metrics.base import CellTexts, Metric, columns, ratio
-from random_routing.metrics.ngrams import ngrams
+from random_routing.metrics.ngrams import Gram, ngrams
 from random_routing.metrics.words import WORDS, words
 
 MAX_N = 4
@@ -43,11 +43,11 @@ def self_bleu(texts: Sequence[Sequence[str]]) -> list[float]:
     return [_bleu(i, len(row), counts, best, lengths) for i, row in enumerate(texts)]
 
 
-def _two_largest(counts: list[Counter]) -> dict[tuple, tuple[int, int, int]]:
+def _two_largest(counts: list[Counter[Gram]]) -> dict[Gram, tuple[int, int, int]]:
     """n-gram → (largest count, row that has it, second largest count): the maximum over all other
     rows is then one look-up.
     """
-    best: dict[tuple, tuple[int, int, int]] = {}
+    best: dict[Gram, tuple[int, int, int]] = {}
     for row, counter in enumerate(counts):
         for gram, count in counter.items():
             first, owner, second = best.get(gram, (0, -1, 0))
@@ -61,8 +61,8 @@ def _two_largest(counts: list[Counter]) -> dict[tuple, tuple[int, int, int]]:
 def _bleu(
     i: int,
     length: int,
-    counts: list[list[Counter]],
-    best: list[dict[tuple, tuple[int, int, int]]],
+    counts: list[list[Counter[Gram]]],
+    best: list[dict[Gram, tuple[int, int, int]]],
     lengths: list[int],
 ) -> float:
     logs = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Hashable
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def zipf_stats(cell: CellTexts) -> np.ndarray:
     Returns (R, 2): jackknife pseudo-values and 1. People's is about 1; repetition is steeper, noise flatter.
     """
     own = counted(cell.example, [words(text) for text in cell.texts])
-    counts: Counter = Counter()
+    counts = Counter[Hashable]()
     for found in own:
         counts.update(found)
     types = np.bincount(

@@ -155,4 +155,4 @@ def _redirect(module: nn.Module) -> None:
         with _Redirected():
             return forward(owner(), *args, **kwargs)
 
-    module.forward = redirected  # type: ignore[method-assign]
+    module.forward = redirected

@@ -10,6 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from random_routing.errors import PipelineError, short
 from random_routing.progress import say
@@ -98,7 +99,7 @@ def _rows(asset: Asset, files: list[DataFile]) -> Rows:
             say("fetch", f"{asset.name}: a record is {words} ({rules[rule]} of {len(files)} files)")
 
 
-def _readable(asset: Asset, file: DataFile, wanted: set[str]) -> Iterator:
+def _readable(asset: Asset, file: DataFile, wanted: set[str]) -> Iterator[tuple[str, Any]]:
     """The file's rows. Raises `PipelineError` where it is not what its ending and `encoding` say."""
     from pyarrow import ArrowException
 
