@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import stage
-from random_routing.comparison.compare import Comparison
+from random_routing.comparison.task_comparison import Comparison
 from random_routing.errors import PipelineError
 from random_routing.files import asset_files, read_jsonl
 from random_routing.law.cells import Cell, all_cells
 from random_routing.metrics import METRICS, CellTexts, metrics_of
-from random_routing.metrics.portions import Lazy
+from random_routing.metrics.helpers.portions import Lazy
 from random_routing.models.folder import load_tokenizer
 from random_routing.models.numerics import arithmetic
 from random_routing.models.pooling import read_embedding
@@ -22,16 +22,16 @@ from random_routing.progress import Progress, say
 from random_routing.results.measured import Measured, write_measured
 from random_routing.runs.cost import write_cost
 from random_routing.runs.executors import executor_of
+from random_routing.runs.forecast import say_scores
 from random_routing.runs.generation import generator_loader
+from random_routing.runs.make_plan import Prepared
 from random_routing.runs.plan import Plan
-from random_routing.runs.prepared import Prepared
 from random_routing.runs.recheck import recheck
-from random_routing.runs.size import say_scores
 from random_routing.runs.store import Store, open_store
 from random_routing.runs.tensorboard import events
+from random_routing.scoring.add_scores import Judge, add_embeddings, add_judge
 from random_routing.scoring.cell_metrics import describe, measure, task_resamples
 from random_routing.scoring.cell_texts import human_texts, read_texts, text_order
-from random_routing.scoring.collect import Judge, add_embeddings, add_judge
 from random_routing.scoring.embedding import Embeddings
 from random_routing.scoring.gate_rates import gate_rates, identity
 from random_routing.scoring.likelihood import HumanProbabilities, human_likelihood, human_probabilities

@@ -20,14 +20,14 @@ from random_routing.models.roles import check_generator
 from random_routing.progress import say
 from random_routing.runs.cell_files import write_cell
 from random_routing.runs.cost import Cost, write_cost
+from random_routing.runs.forecast import check_room, say_texts
 from random_routing.runs.generation import calibrate, compute, generator_loader, missing_texts, remade
+from random_routing.runs.make_plan import plan_task
+from random_routing.runs.packed import cell_row, unpack
 from random_routing.runs.plan import Plan
-from random_routing.runs.prepared import plan_task
 from random_routing.runs.recheck import recheck
-from random_routing.runs.size import check_room, say_texts
 from random_routing.runs.store import Store, open_store
 from random_routing.runs.tensorboard import Log, events
-from random_routing.runs.trajectories import cell_row, unpack
 from random_routing.settings import Variant, load_settings
 from random_routing.settings.checks import choice
 

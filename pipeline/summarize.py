@@ -7,9 +7,9 @@ from random_routing.files import write_json, write_text
 from random_routing.metrics import METRICS
 from random_routing.progress import say
 from random_routing.report.findings import findings
-from random_routing.report.results import read_results
-from random_routing.report.tables.cells import to_csv
-from random_routing.report.tables.records import TABLES, table_to_csv
+from random_routing.report.input import read_results
+from random_routing.report.tables.cells_csv import to_csv
+from random_routing.report.tables.small_tables import TABLES, table_to_csv
 from random_routing.report.tables.summary import summarize_task
 from random_routing.settings import load_settings
 

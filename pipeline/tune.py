@@ -12,24 +12,24 @@ import numpy as np
 import optuna
 
 from pipeline import stage
-from random_routing.decode.work import Work
+from random_routing.decode.row_counts import Work
 from random_routing.files import read_jsonl, sealed, write_json
 from random_routing.law.cells import Cell, all_cells, representatives
 from random_routing.metrics import METRICS
 from random_routing.models.roles import check_roles
 from random_routing.progress import Progress, say
-from random_routing.results.records import to_json
+from random_routing.results.json_form import to_json
 from random_routing.runs.cost import write_cost
+from random_routing.runs.forecast import check_room, say_texts
 from random_routing.runs.recheck import recheck
-from random_routing.runs.size import check_room, say_texts
 from random_routing.runs.store import open_store
 from random_routing.runs.tensorboard import events
 from random_routing.settings import Settings, Task, exploration_weight, load_settings
 from random_routing.settings.checks import choice
-from random_routing.tuning.results import importance, score_record, trial_records
 from random_routing.tuning.reward import Score, Scorer, Unrewarded
 from random_routing.tuning.space import families, plain, suggest
 from random_routing.tuning.study import new_study, search, winner
+from random_routing.tuning.tune_file import importance, score_record, trial_records
 
 
 def main(argv: list[str]) -> None:

@@ -11,9 +11,9 @@ import yaml
 
 from random_routing.files import write_json
 from random_routing.law.cells import Cell, all_cells, representatives
-from random_routing.report.results import Results
+from random_routing.report.input import Results
+from random_routing.results.json_form import from_json
 from random_routing.results.measured import Measured
-from random_routing.results.records import from_json
 from random_routing.results.tuned import Tuned
 from random_routing.settings import BY_R, Base, Settings, parse_settings
 
@@ -124,7 +124,7 @@ def measured(task: str, settings: Settings) -> dict[str, Any]:
 
 
 def comparison(settings: Settings, task: str, cells: list[Cell]) -> dict[str, Any]:
-    """As `random_routing.comparison.compare` writes it; every second decoder lies outside the curves."""
+    """As `random_routing.comparison.task_comparison` writes it; every second decoder lies outside the curves."""
     first = {c.decoder: c for c in reversed(cells) if c.decoder.q or c.decoder.lam}
     matched: list[dict[str, Any]] = []
     for curve in ("temperature", "top_p"):

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from random_routing.report.findings import findings, sentences, verdict
-from random_routing.report.results import Results
-from random_routing.report.tables.records import TABLES, Missing, missing, table_to_csv
+from random_routing.report.input import Results
+from random_routing.report.tables.small_tables import TABLES, Missing, missing, table_to_csv
 from random_routing.results.compared import Best, Compared, Hypervolume, Matched
+from random_routing.results.json_form import from_json
 from random_routing.results.measured import NAN, CellValues, Likelihood, Measured, Value
-from random_routing.results.records import from_json
 from random_routing.results.tuned import Tuned
 from random_routing.settings import parse_settings
 from tests import synthetic

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from random_routing.metrics import METRICS, MODULES, CellTexts, Metric
-from random_routing.metrics.base import ratio
-from random_routing.metrics.languages import WITH_SPACES
+from random_routing.metrics.helpers.languages import WITH_SPACES
+from random_routing.metrics.helpers.words import words
+from random_routing.metrics.metric import ratio
 from random_routing.metrics.selfbleu import self_bleu_stats
 from random_routing.metrics.translation import signatures
-from random_routing.metrics.words import words
-from random_routing.report import choose
+from random_routing.report import selection as choose
 
 TEXTS = [
     "the cat sat on the mat",

@@ -22,8 +22,8 @@ from random_routing.runs.blocks import grouped, units
 from random_routing.runs.generation import run_units
 from random_routing.runs.plan import Plan, make_plan
 from random_routing.runs.processes import in_processes
-from random_routing.runs.prompts import Example, shared_prefix
 from random_routing.runs.store import Store
+from random_routing.runs.tokenized import Example, shared_prefix
 from random_routing.settings import Settings, Task, parse_settings
 from tests.tiny import tiny_model_folder
 from tests.workspace import params

@@ -14,7 +14,7 @@ import pytest
 
 from random_routing.errors import PipelineError
 from random_routing.settings import Asset, Task, load_settings
-from random_routing.tasks.readers import READERS
+from random_routing.tasks.named_data_sets import READERS
 
 ROOT = Path(__file__).parent.parent
 TASKS = load_settings(ROOT / "params.yaml").tasks

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from random_routing.decode.call import Call
+from random_routing.decode.model_call import Call
 from random_routing.decode.sampler import Sampler
 from random_routing.decode.trajectory import Trajectories
 from random_routing.law.cells import NO_ROUTE, Decoder

@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 from pipeline import evaluate, generate, tune
 from random_routing.errors import PipelineError
 from random_routing.law.cells import Decoder
+from random_routing.runs import forecast as size
 from random_routing.runs import generation as compute
-from random_routing.runs import size
 from random_routing.runs.cost import machine
-from random_routing.runs.prompts import Example
 from random_routing.runs.store import Store
+from random_routing.runs.tokenized import Example
 from random_routing.settings import Base, Settings, load_settings
 from tests.tiny import tiny_model_folder
 from tests.workspace import inside, params, write_params

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from random_routing.decode.call import Call
+from random_routing.decode.model_call import Call
 from random_routing.law.distribution import Distribution
 
 

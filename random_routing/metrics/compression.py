@@ -7,8 +7,8 @@ import zlib
 
 import numpy as np
 
-from random_routing.metrics.base import CellTexts, Metric, columns, ratio
-from random_routing.metrics.jackknife import centred
+from random_routing.metrics.helpers.jackknife import centred
+from random_routing.metrics.metric import CellTexts, Metric, columns, ratio
 
 LEVEL, WINDOW = 9, 32768
 

@@ -10,8 +10,8 @@ from importlib.metadata import version
 
 import numpy as np
 
-from random_routing.metrics.base import CellTexts, Metric
-from random_routing.metrics.jackknife import pseudo_values
+from random_routing.metrics.helpers.jackknife import pseudo_values
+from random_routing.metrics.metric import CellTexts, Metric
 from random_routing.metrics.relevance import COSINE
 
 EXAMPLES = 200  # below, the clusters' noise alone is as large as what is measured

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from random_routing.metrics.base import CellTexts, Metric, columns, ratio
-from random_routing.metrics.grams import changes, first_places, numbered, pairs, ranked
-from random_routing.metrics.jackknife import pseudo_values, unique
-from random_routing.metrics.ragged import as_ragged
-from random_routing.metrics.words import WORDS
+from random_routing.metrics.helpers.gram_arrays import changes, first_places, numbered, pairs, ranked
+from random_routing.metrics.helpers.jackknife import pseudo_values, unique
+from random_routing.metrics.helpers.ragged import as_ragged
+from random_routing.metrics.helpers.words import WORDS
+from random_routing.metrics.metric import CellTexts, Metric, columns, ratio
 
 NO_WORDS = "no text has so many words"
 TOKENS = 2**20  # n-grams that are at work at once

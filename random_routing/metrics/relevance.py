@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from random_routing.metrics.base import CellTexts, Metric, columns, ratio
+from random_routing.metrics.metric import CellTexts, Metric, columns, ratio
 
 COSINE = "cosine of unit vectors|embedder:{embedder}|{pooling}"
 COSINE_UNIT = "cosine, -1 to 1"

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from random_routing.metrics.base import CellTexts, Metric, columns, ratio
+from random_routing.metrics.helpers.words import WORDS, words
+from random_routing.metrics.metric import CellTexts, Metric, columns, ratio
 from random_routing.metrics.ngrams import Gram, ngrams
-from random_routing.metrics.words import WORDS, words
 
 MAX_N = 4
 MOST_TEXTS = 1000  # a text's score falls as others join, so cells are compared at equal numbers

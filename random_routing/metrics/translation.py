@@ -15,10 +15,10 @@ from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric as SacrebleuMetric
 from sacrebleu.tokenizers.tokenizer_char import TokenizerChar
 
-from random_routing.metrics.base import CellTexts, Metric
-from random_routing.metrics.languages import Language
-from random_routing.metrics.portions import cut
-from random_routing.metrics.words import BY_SCRIPT, spaced
+from random_routing.metrics.helpers.languages import Language
+from random_routing.metrics.helpers.portions import cut
+from random_routing.metrics.helpers.words import BY_SCRIPT, spaced
+from random_routing.metrics.metric import CellTexts, Metric
 
 Reread = Callable[[str], str]  # a text as a metric that splits at spaces is to see it
 

@@ -8,9 +8,9 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from random_routing.metrics.base import CellTexts, Metric, ratio
-from random_routing.metrics.jackknife import counted, pseudo_values
-from random_routing.metrics.words import WORDS, words
+from random_routing.metrics.helpers.jackknife import counted, pseudo_values
+from random_routing.metrics.helpers.words import WORDS, words
+from random_routing.metrics.metric import CellTexts, Metric, ratio
 
 RANKS = 5000
 

@@ -12,8 +12,8 @@ from transformers import AutoModel
 from random_routing.errors import PipelineError
 from random_routing.files import asset_files, sha256_file
 from random_routing.models.folder import check_model, load_tokenizer, read_config
-from random_routing.models.kinds import class_of
 from random_routing.models.pooling import read_embedding
+from random_routing.models.supported import class_of
 from random_routing.settings import Settings, Task
 
 ASSETS = Path("data/assets")

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from random_routing.comparison import CURVES
 from random_routing.metrics import METRICS
+from random_routing.report.input import Results
 from random_routing.report.names import one_route
-from random_routing.report.results import Results
-from random_routing.report.tables.records import missing
+from random_routing.report.tables.small_tables import missing
 from random_routing.results.compared import Compared, Hypervolume, Matched
 from random_routing.results.measured import CellValues, Likelihood, Measured
 from random_routing.results.tuned import Tuned

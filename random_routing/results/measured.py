@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from random_routing.files import sealed, write_json
 from random_routing.results.compared import Compared
-from random_routing.results.records import read_record, to_json
+from random_routing.results.json_form import read_record, to_json
 
 NAN = math.nan
 

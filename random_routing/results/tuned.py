@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from random_routing.results.records import read_record
+from random_routing.results.json_form import read_record
 
 
 @dataclass(frozen=True)

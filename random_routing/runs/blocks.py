@@ -11,16 +11,16 @@ import torch
 from random_routing.decode.beam import beam_search
 from random_routing.decode.loop import decode
 from random_routing.decode.prompts import Prompts, numbered
+from random_routing.decode.row_counts import Work
 from random_routing.decode.sampler import Sampler
 from random_routing.decode.slots import Grow, together
 from random_routing.decode.trajectory import Trajectory
-from random_routing.decode.work import Work
 from random_routing.models.cache import RowStates
 from random_routing.models.memory import Memory
 from random_routing.models.network import LanguageModel
 from random_routing.models.numerics import check_numerics
 from random_routing.runs.plan import Job, Plan, Text
-from random_routing.runs.prompts import Example, padded_length
+from random_routing.runs.tokenized import Example, padded_length
 
 
 def grouped(texts: Iterable[Text]) -> Iterator[list[Text]]:

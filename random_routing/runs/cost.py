@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from random_routing.decode.work import Work
+from random_routing.decode.row_counts import Work
 from random_routing.files import read_json, write_json
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from random_routing.decode.row_counts import Work
 from random_routing.decode.trajectory import Trajectory
-from random_routing.decode.work import Work
 from random_routing.errors import PipelineError, short
 from random_routing.models.memory import can_be_halved, in_two, out_of_memory, within
 from random_routing.runs.blocks import Ready, run_unit

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from random_routing.decode.work import Work
+from random_routing.decode.row_counts import Work
 from random_routing.errors import PipelineError
 from random_routing.law.cells import Decoder
 from random_routing.models.loading import load_model
@@ -21,11 +21,11 @@ from random_routing.runs.blocks import grouped, make_ready, units
 from random_routing.runs.calibration import CALIBRATION_PROMPTS, bases_to_calibrate, with_scales
 from random_routing.runs.executors import Executor, executor_of
 from random_routing.runs.failures import Done, run_despite_failures
+from random_routing.runs.packed import pack, unpack
 from random_routing.runs.plan import Job, Plan, Text
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store
 from random_routing.runs.tensorboard import Log
-from random_routing.runs.trajectories import pack, unpack
 from random_routing.settings import Settings, Task
 
 MOST_FAILED = 20  # examples; with more of them something else is wrong

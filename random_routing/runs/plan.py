@@ -16,10 +16,10 @@ from random_routing.law.cells import Cell, Decoder
 from random_routing.law.noise import Source
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.models.numerics import arithmetic
-from random_routing.models.paths import check_parts
+from random_routing.models.random_paths import check_parts
 from random_routing.models.shape import Shape
-from random_routing.runs.prompts import Example, check_context, padded_length, shared_prefix
 from random_routing.runs.store import content_key
+from random_routing.runs.tokenized import Example, check_context, padded_length, shared_prefix
 from random_routing.settings import Route, Settings, Task
 
 # Raise it when a change of code changes tokens, routes or log-probabilities: stored rows then miss.

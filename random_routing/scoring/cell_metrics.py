@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from random_routing.law.cells import Cell, representatives
-from random_routing.metrics.base import CellTexts, Metric
-from random_routing.metrics.languages import language_of
+from random_routing.metrics.helpers.languages import language_of
+from random_routing.metrics.metric import CellTexts, Metric
 from random_routing.metrics.translation import signatures
 from random_routing.resampling.intervals import by_example, sampled
 from random_routing.resampling.weights import Weights, resampled_sums, weights_of

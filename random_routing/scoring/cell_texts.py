@@ -11,10 +11,10 @@ import numpy as np
 
 from random_routing.errors import PipelineError
 from random_routing.law.noise import SUBSAMPLE, uniforms
-from random_routing.metrics.base import CellTexts
-from random_routing.metrics.languages import UNKNOWN, Language, language_of
-from random_routing.metrics.portions import PORTION
-from random_routing.metrics.ragged import Ragged, concatenated, from_lists
+from random_routing.metrics.helpers.languages import UNKNOWN, Language, language_of
+from random_routing.metrics.helpers.portions import PORTION
+from random_routing.metrics.helpers.ragged import Ragged, concatenated, from_lists
+from random_routing.metrics.metric import CellTexts
 from random_routing.models.tokens import encode_after, encode_as_text
 from random_routing.runs.cell_files import read_batches
 from random_routing.settings import Settings, Task

@@ -11,8 +11,8 @@ from scipy import stats
 from random_routing.errors import PipelineError
 from random_routing.law.cells import Cell, Decoder, step_rates
 from random_routing.law.origin import Origin
-from random_routing.metrics.base import CellTexts
-from random_routing.metrics.ragged import equal
+from random_routing.metrics.helpers.ragged import equal
+from random_routing.metrics.metric import CellTexts
 from random_routing.results.measured import NAN, GateRate, Identity
 from random_routing.settings import BY_R, Settings, Variant
 

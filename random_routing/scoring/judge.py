@@ -12,18 +12,18 @@ import numpy as np
 
 from random_routing.decode.forcing import score
 from random_routing.decode.prompts import Prompts
-from random_routing.decode.work import Work
+from random_routing.decode.row_counts import Work
 from random_routing.errors import PipelineError
-from random_routing.metrics.portions import cut, portions
+from random_routing.metrics.helpers.portions import cut, portions
 from random_routing.models.memory import Warn, within
 from random_routing.models.network import LanguageModel
 from random_routing.models.tokens import encode_as_text
 from random_routing.progress import Tally
 from random_routing.runs.blocks import Ready, make_ready
 from random_routing.runs.executors import Executor
-from random_routing.runs.prompts import by_padded_length, padded_length
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store, content_key
+from random_routing.runs.tokenized import by_padded_length, padded_length
 from random_routing.scoring.opening import Opening
 
 CODE_VERSION = 5  # raise it when a change of code changes scores

@@ -17,24 +17,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from random_routing.decode.call import Call
 from random_routing.decode.forcing import Forced
 from random_routing.decode.loop import decode
+from random_routing.decode.model_call import Call
 from random_routing.decode.prompts import Prompts
 from random_routing.law.distribution import distribution
 from random_routing.law.routes import delta
 from random_routing.law.vocabulary import Vocabulary
-from random_routing.metrics.base import CellTexts, ratio
-from random_routing.metrics.portions import cut
+from random_routing.metrics.helpers.portions import cut
+from random_routing.metrics.metric import CellTexts, ratio
 from random_routing.models.memory import Memory, Warn, within
 from random_routing.models.network import LanguageModel
 from random_routing.resampling.intervals import percentile_interval, sampled
 from random_routing.resampling.weights import Weights, resampled_sums
 from random_routing.results.measured import CurvePoint, Likelihood
 from random_routing.runs.plan import Plan
-from random_routing.runs.prompts import by_padded_length, padded_length
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store, content_key
+from random_routing.runs.tokenized import by_padded_length, padded_length
 from random_routing.scoring.gate_rates import route_names
 from random_routing.scoring.judge import Scored
 from random_routing.settings import Base, Route, Settings, Variant

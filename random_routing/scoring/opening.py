@@ -8,8 +8,8 @@ from typing import Any
 
 from random_routing.errors import PipelineError
 from random_routing.models.tokens import encode_as_text
-from random_routing.tasks.examples import Generator
-from random_routing.tasks.template import chat_prompt
+from random_routing.tasks.chat_template import chat_prompt
+from random_routing.tasks.example_ids import Generator
 
 PROBE = "Where is it?"
 # Pre-training puts these between documents, whatever a chat template uses them for.

@@ -17,7 +17,7 @@ import numpy as np
 
 from random_routing.law.cells import Cell
 from random_routing.law.origin import Origin
-from random_routing.metrics.base import CellTexts, ratio
+from random_routing.metrics.metric import CellTexts, ratio
 from random_routing.models.tokens import continuation, encode_as_text, token_ends
 from random_routing.resampling.intervals import interval, paired_difference
 from random_routing.resampling.weights import Weights

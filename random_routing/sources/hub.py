@@ -13,7 +13,7 @@ from pathlib import Path
 from random_routing.errors import PipelineError, short
 from random_routing.files import sha256_file
 from random_routing.settings import Asset
-from random_routing.sources.records import wanted_columns, write_records
+from random_routing.sources.as_json_lines import wanted_columns, write_records
 
 # Never pickles or code. Weights are safetensors, or the one GGUF file that `member` names.
 WANTED = ["*.json", "*.jinja", "tokenizer*", "*.model", "vocab*", "merges.txt", "*.spm"]

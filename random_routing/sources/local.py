@@ -15,10 +15,10 @@ from typing import Any
 from random_routing.errors import PipelineError, short
 from random_routing.progress import say
 from random_routing.settings import Asset
+from random_routing.sources.as_json_lines import wanted_columns, write_records
+from random_routing.sources.file_formats import FORMATS, DataFile, Rows, Unreadable
 from random_routing.sources.hub import RUNS_CODE, WEIGHTS
 from random_routing.sources.pypi import matches
-from random_routing.sources.records import wanted_columns, write_records
-from random_routing.sources.tables import FORMATS, DataFile, Rows, Unreadable
 
 
 def fetch_local(asset: Asset, target: Path) -> None:

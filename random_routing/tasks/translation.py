@@ -8,8 +8,8 @@ from typing import Any
 from random_routing.errors import PipelineError
 from random_routing.models.tokens import encode_as_text
 from random_routing.settings import Task
-from random_routing.tasks.examples import CONTROL, Generator, in_stable_order
-from random_routing.tasks.usable import MISSING, LeftOut, Record, fault_of, usable
+from random_routing.tasks.example_ids import CONTROL, Generator, in_stable_order
+from random_routing.tasks.usable_records import MISSING, LeftOut, Record, fault_of, usable
 
 LANGUAGES = {
     "de": "German", "en": "English", "es": "Spanish", "fr": "French", "it": "Italian", "nl": "Dutch",

@@ -13,27 +13,27 @@ from typing import Any
 
 import numpy as np
 
-from random_routing.decode.work import Work
+from random_routing.decode.row_counts import Work
 from random_routing.errors import PipelineError
 from random_routing.law.cells import Cell, Decoder
 from random_routing.metrics import METRICS, CellTexts, Metric
-from random_routing.metrics.base import first_with_enough
-from random_routing.metrics.languages import language_of
+from random_routing.metrics.helpers.languages import language_of
+from random_routing.metrics.metric import first_with_enough
 from random_routing.models.folder import load_tokenizer
 from random_routing.models.network import LanguageModel
 from random_routing.resampling.intervals import Sampled, by_example, resampled
 from random_routing.resampling.weights import Weights
 from random_routing.runs.blocks import grouped, units
 from random_routing.runs.generation import calibrate, generator_loader, remade, run_units
+from random_routing.runs.make_plan import Prepared
+from random_routing.runs.packed import cell_row, unpack
 from random_routing.runs.plan import Plan, Text
-from random_routing.runs.prepared import Prepared
 from random_routing.runs.processes import in_processes
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store
-from random_routing.runs.trajectories import cell_row, unpack
+from random_routing.scoring.add_scores import Judge, add_embeddings, add_judge
 from random_routing.scoring.cell_metrics import task_resamples
 from random_routing.scoring.cell_texts import cell_texts, human_texts, text_order
-from random_routing.scoring.collect import Judge, add_embeddings, add_judge
 from random_routing.scoring.embedding import Embeddings
 from random_routing.settings import Base, Settings, Task
 

@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from random_routing.metrics import METRICS
-from random_routing.report import choose, names
+from random_routing.report import names
+from random_routing.report import selection as choose
 from random_routing.report.figures import style
-from random_routing.report.figures.labels import Label, place
-from random_routing.report.figures.series import LOOSE, STAR, Series, all_series, legend
+from random_routing.report.figures.label_places import Label, place
+from random_routing.report.figures.plane_series import LOOSE, STAR, Series, all_series, legend
 from random_routing.results.measured import CellValues, Measured
 from random_routing.settings import Settings
 

@@ -15,18 +15,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from random_routing.comparison import CURVES
 from random_routing.metrics import METRICS
-from random_routing.report import choose
+from random_routing.report import selection as choose
 from random_routing.report.figures import style
+from random_routing.report.figures.gates_and_recovery import FEWEST
 from random_routing.report.figures.heatmap import MEANS, note
-from random_routing.report.figures.routes import FEWEST
 from random_routing.report.findings import sentences
+from random_routing.report.input import Results
 from random_routing.report.page.charts import all_charts
 from random_routing.report.page.contours import contours
-from random_routing.report.results import Results
-from random_routing.report.tables.records import missing
+from random_routing.report.tables.small_tables import missing
 from random_routing.results.compared import Matched
+from random_routing.results.json_form import to_json
 from random_routing.results.measured import CellValues, GateRate
-from random_routing.results.records import to_json
 from random_routing.settings import BY_R, Schedule, Settings
 from random_routing.tasks import TASKS
 

@@ -18,7 +18,7 @@ from transformers.utils.chat_template_utils import _compile_jinja_template
 from random_routing.errors import PipelineError, short
 from random_routing.settings import Task
 from random_routing.settings.tasks import CHAT_DATE
-from random_routing.tasks.examples import Generator
+from random_routing.tasks.example_ids import Generator
 
 DATE = "%d %b %Y"  # of `date_string`, as Llama 3's template writes it by itself
 LONGEST = 5.0  # seconds of computing for one prompt, which takes a millisecond

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from random_routing.metrics.base import CellTexts
+from random_routing.metrics.metric import CellTexts
 
 PORTION = 8192  # texts: enough to fill a model's batches, few enough for any memory
 Item = TypeVar("Item", bound=Hashable)

@@ -19,8 +19,8 @@ from random_routing.models.memory import SMALLEST
 from random_routing.models.shape import heads_of
 from random_routing.progress import say
 from random_routing.runs.cost import last_speed
-from random_routing.runs.prompts import Example
 from random_routing.runs.store import Store
+from random_routing.runs.tokenized import Example
 from random_routing.settings import Settings, Task
 
 ITEM = {"float32": 4, "bfloat16": 2}  # bytes of a number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from random_routing.report.tables.records import csv_of
+from random_routing.report.tables.small_tables import csv_of
 from random_routing.results.measured import Measured
 
 ABOUT = (

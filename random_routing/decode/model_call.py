@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from random_routing.decode.walk import Walk
+from random_routing.decode.along_path import Walk
 from random_routing.settings import Route
 
 PIECE = 2**21  # logits looked at together: they stay in the processor's cache

@@ -12,7 +12,7 @@ import numpy as np
 import regex
 from nltk.tokenize import wordpunct_tokenize
 
-from random_routing.metrics.ragged import Ragged, concatenated
+from random_routing.metrics.helpers.ragged import Ragged, concatenated
 
 # Scripts that put no space between words, by their names in Unicode.
 SPACELESS = (

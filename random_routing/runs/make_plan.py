@@ -15,7 +15,7 @@ from random_routing.models.folder import read_shape
 from random_routing.models.shape import Shape
 from random_routing.runs.calibration import with_frequencies
 from random_routing.runs.plan import Plan, make_plan
-from random_routing.runs.prompts import Example, tokenize_prompts
+from random_routing.runs.tokenized import Example, tokenize_prompts
 from random_routing.settings import Settings, Task
 from random_routing.tasks import TASKS
 

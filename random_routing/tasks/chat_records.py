@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from random_routing.settings import FAULT
-from random_routing.tasks.usable import HALF
+from random_routing.tasks.usable_records import HALF
 
 # Names of a speaker → that of chat templates; instructions of a developer are those of the system.
 ROLES = {

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from random_routing.decode.slots import Slots
-from random_routing.models.paths import Parts, along, choices
+from random_routing.models.random_paths import Parts, along, choices
 from random_routing.settings import Route
 
 

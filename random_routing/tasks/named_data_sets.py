@@ -13,8 +13,8 @@ from typing import Any
 from random_routing.errors import PipelineError
 from random_routing.files import read_json, read_jsonl
 from random_routing.settings import FAULT, ORIGIN, Asset, Task
-from random_routing.sources.records import MISSING, RECORDS, pick
-from random_routing.tasks.chat import exchange
+from random_routing.sources.as_json_lines import MISSING, RECORDS, pick
+from random_routing.tasks.chat_records import exchange
 
 Records = Iterator[dict[str, Any]]
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from random_routing.decode.call import Call, cut
-from random_routing.decode.draws import Draws
-from random_routing.decode.gates import Gated
+from random_routing.decode.model_call import Call, cut
+from random_routing.decode.open_gates import Gated
+from random_routing.decode.route_tokens import Draws
 from random_routing.law.cells import Decoder
 from random_routing.law.distribution import distribution
 from random_routing.law.mixing import shares

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
-from random_routing.metrics.grams import changes, pairs
+from random_routing.metrics.helpers.gram_arrays import changes, pairs
 
 
 def unique(numbers: np.ndarray, bound: int, lengths: np.ndarray, example: np.ndarray) -> np.ndarray:

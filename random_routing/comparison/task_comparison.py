@@ -10,10 +10,11 @@ from typing import TypeVar
 import numpy as np
 
 from random_routing.comparison import CURVES
-from random_routing.comparison.differences import Point, adjusted, matched_difference
+from random_routing.comparison.corrected_p_values import adjusted
+from random_routing.comparison.curves import Point, matched_difference
 from random_routing.comparison.fronts import family_volume, front, front_shares
 from random_routing.law.cells import Cell, Decoder
-from random_routing.metrics.base import Metric, first_with_enough
+from random_routing.metrics.metric import Metric, first_with_enough
 from random_routing.resampling.intervals import Sampled, missing, sampled
 from random_routing.resampling.weights import Weights, resampled_sums
 from random_routing.results.compared import AgainstBase, Best, Compared, Hypervolume, Matched, OnFront

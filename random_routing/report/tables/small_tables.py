@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from random_routing.report.results import Results
+from random_routing.report.input import Results
+from random_routing.results.json_form import to_json
 from random_routing.results.measured import CellValues
-from random_routing.results.records import to_json
 from random_routing.results.tuned import Tuned
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from random_routing.metrics.base import CellTexts, Metric, columns, ratio
-from random_routing.metrics.jackknife import unique
-from random_routing.metrics.ragged import as_ragged
+from random_routing.metrics.helpers.jackknife import unique
+from random_routing.metrics.helpers.ragged import as_ragged
+from random_routing.metrics.metric import CellTexts, Metric, columns, ratio
 from random_routing.models.tokens import BROKEN
 
 THINKING = ("<think>", "</think>")  # some chat templates write the first for the model

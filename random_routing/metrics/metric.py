@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from random_routing.metrics.languages import UNKNOWN, Language
-from random_routing.metrics.ragged import Ragged
-from random_routing.metrics.words import word_ids
+from random_routing.metrics.helpers.languages import UNKNOWN, Language
+from random_routing.metrics.helpers.ragged import Ragged
+from random_routing.metrics.helpers.words import word_ids
 from random_routing.resampling.intervals import Sampled
 from random_routing.settings.tasks import TASK_KEYS
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from random_routing.metrics.ragged import Ragged
+from random_routing.metrics.helpers.ragged import Ragged
 
 MOST = 2**62  # numbers stay below it
 

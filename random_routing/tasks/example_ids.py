@@ -11,7 +11,7 @@ from typing import Any
 
 from random_routing.models.tokens import encode_as_text
 from random_routing.settings import Task
-from random_routing.tasks.usable import LeftOut, Record
+from random_routing.tasks.usable_records import LeftOut, Record
 
 
 @dataclass(frozen=True)

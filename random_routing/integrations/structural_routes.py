@@ -16,7 +16,7 @@ from random_routing.law.mixing import effective_rate, mix
 from random_routing.law.noise import Source
 from random_routing.law.routes import barred
 from random_routing.law.vocabulary import Vocabulary
-from random_routing.models.paths import along, check_parts, choices, parts_of
+from random_routing.models.random_paths import along, check_parts, choices, parts_of
 from random_routing.models.shape import experts_of, heads_of
 from random_routing.settings import Route
 
@@ -35,7 +35,7 @@ def random_routing(
         P(x|y) = r·p̃(x|y) + (1−r)·p(x|y),   r = 1 − (1−q)(1−λ)
 
     where p̃ is the model's own distribution with its last token run along a random path, a new one for
-    every row and token (`random_routing.models.paths`). The cache of the model's own path is left as it is.
+    every row and token (`random_routing.models.random_paths`). The cache of the model's own path is left as it is.
     A token costs two passes and a copy of the cache; the pipeline's own decoder does it with less.
     `generate` applies its temperature and truncations to the mixture, and some are on by default: pass
     `temperature=1.0, top_k=0, top_p=1.0` for the law itself. Only the last position is mixed, so assisted

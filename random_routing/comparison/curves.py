@@ -1,4 +1,4 @@
-"""Differences in quality at equal diversity, and corrected p-values.
+"""The curve of a family, and how far a decoder is above it at its own diversity.
 
 A decoder is a point (diversity, quality), both oriented so that more is better, with a cloud of
 bootstrap resamples. All decoders are resampled alike, so that differences are paired.
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from statsmodels.stats.multitest import multipletests
 
 from random_routing.resampling.intervals import Sampled
 
@@ -66,16 +65,3 @@ def interpolated(x: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
     between = y0 + share * (y1 - y0)
     known = (xs[:, 0] <= x) & (x <= xs[:, -1]) & np.isfinite(xs).all(1) & np.isfinite(ys).all(1)
     return np.where(known, between, np.nan)
-
-
-def adjusted(p_values: Sequence[float], method: str) -> list[float]:
-    """p-values corrected for their number; NaN stays NaN and does not count.
-
-    method: `holm` (Holm 1979: chance of any false claim) or `fdr_bh` (Benjamini & Hochberg 1995: share
-    of false claims).
-    """
-    corrected = np.array(p_values, dtype=np.float64)
-    known = np.isfinite(corrected)
-    if known.any():
-        corrected[known] = multipletests(corrected[known], method=method)[1]
-    return corrected.tolist()

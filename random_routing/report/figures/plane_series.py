@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.lines import Line2D
 
-from random_routing.report import choose
+from random_routing.report import selection as choose
 from random_routing.report.figures import style
 from random_routing.report.figures.style import Look
 from random_routing.results.measured import CellValues

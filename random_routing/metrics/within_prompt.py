@@ -8,9 +8,9 @@ import numpy as np
 from sacrebleu.metrics import BLEU
 
 from random_routing.metrics import relevance, translation
-from random_routing.metrics.base import CellTexts, Metric, columns, ratio
+from random_routing.metrics.helpers.words import WORDS, spaced, words
+from random_routing.metrics.metric import CellTexts, Metric, columns, ratio
 from random_routing.metrics.ngrams import ngrams
-from random_routing.metrics.words import WORDS, spaced, words
 
 BEST = "best of an example's texts by the sentence's score|"
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from random_routing.decode.call import Call, cut
+from random_routing.decode.model_call import Call, cut
 from random_routing.law.distribution import Distribution, distribution
 from random_routing.law.noise import PATHS, Source
 from random_routing.law.origin import Origin

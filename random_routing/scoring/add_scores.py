@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from random_routing.decode.work import Work
+from random_routing.decode.row_counts import Work
 from random_routing.files import asset_files
-from random_routing.metrics.base import CellTexts
-from random_routing.metrics.portions import Lazy, cut, portions
-from random_routing.metrics.ragged import concatenated
+from random_routing.metrics.helpers.portions import Lazy, cut, portions
+from random_routing.metrics.helpers.ragged import concatenated
+from random_routing.metrics.metric import CellTexts
 from random_routing.models.folder import load_tokenizer, read_shape
 from random_routing.models.loading import load_model
 from random_routing.models.network import LanguageModel

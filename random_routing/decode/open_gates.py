@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from random_routing.decode.call import Call
+from random_routing.decode.model_call import Call
 from random_routing.law.cells import Decoder, gate_rates
 from random_routing.law.distribution import distribution
 from random_routing.law.gates import entropy_weights, weights
