@@ -29,7 +29,7 @@ from random_routing.resampling.intervals import Sampled, resampled
 from random_routing.resampling.weights import resample_weights
 from random_routing.runs.generation import compute, missing_texts
 from random_routing.runs.make_plan import Prepared
-from random_routing.runs.packed import unpack
+from random_routing.runs.packed_texts import unpack
 from random_routing.runs.store import Store
 from random_routing.settings import Base, Route, load_settings
 

@@ -23,7 +23,7 @@ from random_routing.runs.cost import Cost, write_cost
 from random_routing.runs.forecast import check_room, say_texts
 from random_routing.runs.generation import calibrate, compute, generator_loader, missing_texts, remade
 from random_routing.runs.make_plan import plan_task
-from random_routing.runs.packed import cell_row, unpack
+from random_routing.runs.packed_texts import cell_row, unpack
 from random_routing.runs.plan import Plan
 from random_routing.runs.recheck import recheck
 from random_routing.runs.store import Store, open_store

@@ -21,7 +21,7 @@ from random_routing.decode.prompts import Prompts
 from random_routing.decode.row_counts import Work
 from random_routing.decode.slots import Grow, Slots, together
 from random_routing.errors import PipelineError
-from random_routing.law.distribution import NotFinite
+from random_routing.law.base_decoders import NotFinite
 from random_routing.models.network import LanguageModel
 
 

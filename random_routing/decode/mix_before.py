@@ -11,8 +11,8 @@ from torch import Tensor
 from random_routing.decode.model_call import Call, cut
 from random_routing.decode.open_gates import Gated
 from random_routing.decode.route_tokens import Draws
+from random_routing.law.base_decoders import distribution
 from random_routing.law.cells import Decoder
-from random_routing.law.distribution import distribution
 from random_routing.law.mixing import shares
 from random_routing.law.noise import GATE, TOKEN
 from random_routing.law.origin import Origin, origins

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from random_routing.decode.model_call import Call
+from random_routing.law.base_decoders import distribution
 from random_routing.law.cells import Decoder, gate_rates
-from random_routing.law.distribution import distribution
 from random_routing.law.gates import entropy_weights, weights
 from random_routing.law.noise import GATE
 from random_routing.law.origin import Origin, origins

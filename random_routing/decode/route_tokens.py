@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from random_routing.decode.model_call import Call, cut
-from random_routing.law.distribution import Distribution, distribution
+from random_routing.law.base_decoders import Distribution, distribution
 from random_routing.law.noise import PATHS, Source
 from random_routing.law.origin import Origin
 from random_routing.law.routes import barred, delta, frozen, ranked

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from random_routing.law.distribution import distribution, probabilities
+from random_routing.law.base_decoders import distribution, probabilities
 from random_routing.law.gates import entropy_weights
 from random_routing.law.mixing import mix
 from random_routing.law.noise import Source

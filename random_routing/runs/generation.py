@@ -21,7 +21,7 @@ from random_routing.runs.blocks import grouped, make_ready, units
 from random_routing.runs.calibration import CALIBRATION_PROMPTS, bases_to_calibrate, with_scales
 from random_routing.runs.executors import Executor, executor_of
 from random_routing.runs.failures import Done, run_despite_failures
-from random_routing.runs.packed import pack, unpack
+from random_routing.runs.packed_texts import pack, unpack
 from random_routing.runs.plan import Job, Plan, Text
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store

@@ -21,7 +21,7 @@ from random_routing.decode.forcing import Forced
 from random_routing.decode.loop import decode
 from random_routing.decode.model_call import Call
 from random_routing.decode.prompts import Prompts
-from random_routing.law.distribution import distribution
+from random_routing.law.base_decoders import distribution
 from random_routing.law.routes import delta
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.metrics.helpers.portions import cut

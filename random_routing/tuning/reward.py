@@ -26,7 +26,7 @@ from random_routing.resampling.weights import Weights
 from random_routing.runs.blocks import grouped, units
 from random_routing.runs.generation import calibrate, generator_loader, remade, run_units
 from random_routing.runs.make_plan import Prepared
-from random_routing.runs.packed import cell_row, unpack
+from random_routing.runs.packed_texts import cell_row, unpack
 from random_routing.runs.plan import Plan, Text
 from random_routing.runs.processes import in_processes
 from random_routing.runs.recheck import Sample
