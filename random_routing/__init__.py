@@ -38,7 +38,7 @@ __all__ = [
 HOMES = {
     "RandomRoutingLogitsProcessor": "integrations.processor",
     "vocabulary_of": "integrations.processor",
-    "random_routing": "integrations.structural",
+    "random_routing": "integrations.structural_routes",
     "effective_rate": "law.mixing",
     "mix": "law.mixing",
     "Vocabulary": "law.vocabulary",

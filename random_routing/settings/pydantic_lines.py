@@ -25,6 +25,8 @@ def first_fault(section: Any, raw: Any, error: ValidationError) -> SettingsError
     """
     places = [((*e["loc"], *e.get("ctx", {}).get("at", ())), e) for e in error.errors(include_url=False)]
     place, first = min(places, key=lambda found: _order(raw, found[0]))
+    if first["type"] == "string_unicode" and isinstance(_at(raw, place), dict):  # a key with half a character
+        place, first = (*place, first["input"]), {**first, "type": "unexpected_keyword_argument"}
     if first["type"] in ("invalid_key", "string_type"):
         return fail(_written([step for step in place if step != KEY][:-1]) or "a key", first["input"], KEYS)
     if place[-1] == KEY:
@@ -54,6 +56,12 @@ def _order(raw: Any, place: Place) -> list[int]:
             order.append(step)
             raw = raw[step]
     return order
+
+
+def _at(raw: Any, place: Place) -> Any:
+    for step in place:
+        raw = raw[step]
+    return raw
 
 
 def _section(section: Any, place: Place) -> Any:
