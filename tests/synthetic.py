@@ -203,8 +203,8 @@ def tuned(task: str, settings: Settings) -> dict[str, Any]:
 
     def trial(number: int, family: str) -> dict[str, Any]:
         rate = 0.003 * 1.5**number
-        about = {"variant": "uniform", "q": rate, "lambda": 0.0, "r": rate, "setting": None}
-        rival = {"variant": "", "q": None, "lambda": None, "r": None, "setting": 0.5 + 0.05 * number}
+        about = {"variant": "uniform", "q": rate, "weight": 0.0, "r": rate, "setting": None}
+        rival = {"variant": "", "q": None, "weight": None, "r": None, "setting": 0.5 + 0.05 * number}
         numbers = {
             "reward": -abs(number - 7) / 5,
             "quality": 1 - number / 20,
@@ -217,20 +217,21 @@ def tuned(task: str, settings: Settings) -> dict[str, Any]:
             **(about if family == "routing" else rival), **numbers,
         }  # fmt: skip
 
-    families = {}
+    families: dict[str, Any] = {}
     for family in ("routing", "temperature", "top_p"):
         score = {"quality": 0.4, "diversity": 0.9, "reward": 0.3, "lo": 0.2, "hi": 0.4}
         routing = family == "routing"
-        cell = {"variant": "uniform" if routing else "", "q": 0.1 if routing else None, "lam": 0.0 if routing else None,
-                "setting": None if routing else 0.8}  # fmt: skip
+        about: dict[str, Any] = {"variant": "uniform" if routing else "", "q": 0.1 if routing else None,
+                 "weight": 0.0 if routing else None, "r": 0.1 if routing else None,
+                 "setting": None if routing else 0.8, "decoder": {}}  # fmt: skip
         families[family] = {
             "ended": "all 12 trials", "trials": [trial(i, family) for i in range(12)],
             "importance": {"q is 0": 0.7, "λ is 0": 0.3} if routing else {},
-            "winner": {"cell": cell, "tune": score, "test": score},
+            "winner": {**about, "tune": score, "test": score},
         }  # fmt: skip
     grid = [
-        {"cell": f"g{i}", "family": "routing", "variant": "uniform", "q": q, "lambda": lam, "reward": -q - lam,
-         "quality": 0.5, "diversity": 0.5, "lo": -1.0, "hi": 1.0}
+        {"cell": f"g{i}", "family": "routing", "variant": "uniform", "q": q, "weight": lam, "r": q + lam,
+         "setting": None, "reward": -q - lam, "quality": 0.5, "diversity": 0.5, "lo": -1.0, "hi": 1.0}
         for i, (q, lam) in enumerate((q, lam) for q in (0.0, 0.1, 0.3) for lam in (0.0, 0.1))
     ]  # fmt: skip
     difference = {

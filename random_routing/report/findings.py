@@ -90,11 +90,11 @@ def _reached(tuned: Tuned) -> str:
 
 
 def _setting(family: str, tuned: Tuned) -> str:
-    cell = tuned.families[family].winner.cell
+    best = tuned.families[family].winner
     if family in CURVES:
-        return f"{CURVES[family]} {cell['setting']:.2f}"
+        return f"{CURVES[family]} {best.setting:.2f}"
     name = "scheduled routing" if family == "scheduled" else "routing"
-    return f"{name} (`{cell['variant']}`, q = {cell['q']:.2g}, λ = {cell['lam']:.2g})"
+    return f"{name} (`{best.variant}`, q = {best.q:.2g}, λ-weight = {best.weight:.2g})"
 
 
 def _passed_over(asked: Sequence[str], measured: Measured) -> str:

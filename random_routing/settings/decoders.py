@@ -114,7 +114,7 @@ def _kind(value: Any, alone: tuple[str, ...], valued: tuple[str, ...], allowed: 
 
 @dataclass(frozen=True)
 class Route:
-    """A random route: where δ comes from. `random_routing.law.routes` and `random_routing.models.random_paths` say what each kind is.
+    """A random route: where δ comes from. What each kind is: `law.routes` and `models.random_paths`.
 
     In the file: a kind alone, or {kind: its value}.
     """

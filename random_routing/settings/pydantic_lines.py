@@ -25,7 +25,9 @@ def first_fault(section: Any, raw: Any, error: ValidationError) -> SettingsError
     """
     places = [((*e["loc"], *e.get("ctx", {}).get("at", ())), e) for e in error.errors(include_url=False)]
     place, first = min(places, key=lambda found: _order(raw, found[0]))
-    if first["type"] == "string_unicode" and isinstance(_at(raw, place), dict):  # a key with half a character
+    if first["type"] == "string_unicode" and isinstance(
+        _at(raw, place), dict
+    ):  # a key with half a character
         place, first = (*place, first["input"]), {**first, "type": "unexpected_keyword_argument"}
     if first["type"] in ("invalid_key", "string_type"):
         return fail(_written([step for step in place if step != KEY][:-1]) or "a key", first["input"], KEYS)

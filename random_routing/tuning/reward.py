@@ -52,7 +52,7 @@ def too_few(key: str, metric: Metric, lack: str | None) -> Unrewarded:
 
 
 @dataclass(frozen=True)
-class Score:
+class Scores:
     """Of one cell on some examples; quality and diversity turned so that more is better."""
 
     quality: Sampled
@@ -107,7 +107,7 @@ class Scorer:
         yield from self.judge.remade(self.store)
         yield from self.embeddings.remade()
 
-    def scores(self, cells: Sequence[Cell], examples: np.ndarray) -> dict[str, Score]:
+    def scores(self, cells: Sequence[Cell], examples: np.ndarray) -> dict[str, Scores]:
         """Cell → score on the rows `examples`, (N,) numbers. Cells have different names."""
         rows = [self.rows[i] for i in examples]
         every = [*cells, PLAIN]
@@ -126,7 +126,7 @@ class Scorer:
         for cell in cells:
             how_good = sampled(texts[cell.name], self.quality)
             how_diverse = sampled(counted[cell.name], self.diversity)
-            found[cell.name] = Score(how_good, how_diverse, self._reward(how_good, how_diverse, target))
+            found[cell.name] = Scores(how_good, how_diverse, self._reward(how_good, how_diverse, target))
         return found
 
     def _target(self, diversity: Callable[[str], Sampled], weights: Weights) -> Sampled:

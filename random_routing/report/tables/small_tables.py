@@ -82,7 +82,7 @@ TABLES = {  # reports/<name>.csv
     ),
     "tune": Table(
         (
-            "task", "family", "trials", "ended", "variant", "q", "lambda", "setting", "split", "examples", "quality",
+            "task", "family", "trials", "ended", "variant", "q", "weight", "setting", "split", "examples", "quality",
             "diversity", "reward", "lo", "hi",
         ),
         lambda results: winners(results.tuned),
@@ -113,14 +113,14 @@ def winners(tuned: Tuned | None) -> list[dict[str, Any]]:
         return []
     records = []
     for name, family in tuned.families.items():
-        cell = family.winner.cell
+        best = family.winner
         about = {
-            "family": name, "trials": len(family.trials), "ended": family.ended, "variant": cell["variant"],
-            "q": cell["q"], "lambda": cell["lam"], "setting": cell["setting"],
+            "family": name, "trials": len(family.trials), "ended": family.ended, "variant": best.variant,
+            "q": best.q, "weight": best.weight, "setting": best.setting,
         }  # fmt: skip
         splits = (
-            ("tune", tuned.split.tune, family.winner.tune),
-            ("test", tuned.split.test, family.winner.test),
+            ("tune", tuned.split.tune, best.tune),
+            ("test", tuned.split.test, best.test),
         )
         for split, examples, score in splits:
             records.append({**about, "split": split, "examples": len(examples), **to_json(score)})
