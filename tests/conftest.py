@@ -13,7 +13,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each process; before torch
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pipeline import generate
-from tests.workspace import inside, make_workspace
+from tests.helpers.workspace import inside, make_workspace
 
 # No generated test fails, nor is cut short, because the machine is busy.
 hypothesis.settings.register_profile(
