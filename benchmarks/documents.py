@@ -1,7 +1,7 @@
 """Fill what is generated in README.md and docs/: `python -m benchmarks.documents`.
 
 The text between `<!-- generated: name -->` and `<!-- end -->` comes from `reports/` and from the code, so that no
-result is typed. Run it after a run or a benchmark; `tests/test_readme.py` fails where a text is not up to date.
+result is typed. Run it after a run or a benchmark; `tests/unit/test_readme.py` fails where a text is not up to date.
 """
 
 from __future__ import annotations

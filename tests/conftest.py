@@ -14,7 +14,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each process; before torch
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pipeline import generate
-from tests.workspace import inside, make_workspace
+from tests.helpers.workspace import inside, make_workspace
 
 # A shell's background job ignores Ctrl-C, and so would every stage that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
