@@ -43,10 +43,10 @@ class Comparison:
     ) -> None:
         self.settings, self.cells, self.stats = settings, list(cells), stats
         self.diversity = metrics[settings.comparison.diversity]
-        asked = [metrics[name] for name in settings.comparison.quality[task.name]]
-        self.quality = first_with_enough(asked, len(ids), task.samples) or asked[0]
-        few = {m.name: m.missing(len(ids), task.samples) for m in (self.diversity, self.quality)}
-        self.missing = "; ".join(f"{name} {why}" for name, why in few.items() if why)
+        qualities = [metrics[name] for name in settings.comparison.quality[task.name]]
+        self.quality = first_with_enough(qualities, len(ids), task.samples) or qualities[0]
+        reasons = {m.name: m.missing(len(ids), task.samples) for m in (self.diversity, self.quality)}
+        self.missing = "; ".join(f"{name} {why}" for name, why in reasons.items() if why)
         self.order = np.argsort(np.array(ids))
         self.routed = [c for c in cells if c.decoder.q or c.decoder.lam]
 

@@ -100,8 +100,8 @@ class Metric:
     @property
     def needs(self) -> str:
         """What it takes, in words; empty where one text will do."""
-        asked = ((self.minimum_examples, "examples"), (self.minimum_samples, "texts an example"))
-        return ", ".join(f"{least} {what}" for least, what in asked if least > 1)
+        minimums = ((self.minimum_examples, "examples"), (self.minimum_samples, "texts an example"))
+        return ", ".join(f"{least} {what}" for least, what in minimums if least > 1)
 
     def missing(self, examples: int, samples: int) -> str | None:
         """Why the metric is missing for so few texts; None: there are enough."""

@@ -33,8 +33,8 @@ def distinct_texts_stats(cell: CellTexts) -> np.ndarray:
     """(R, 2): the text's part of the number of different texts (`jackknife.unique`), and 1."""
     known: dict[str, int] = {}
     numbers = np.array([known.setdefault(text.strip(), len(known)) for text in cell.texts], dtype=np.int64)
-    one = np.ones(len(numbers), dtype=np.int64)
-    return columns(unique(numbers, max(1, len(known)), one, cell.example), one)
+    ones = np.ones(len(numbers), dtype=np.int64)
+    return columns(unique(numbers, max(1, len(known)), ones, cell.example), ones)
 
 
 METRICS = (

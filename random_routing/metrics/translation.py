@@ -37,10 +37,10 @@ def _statistics(
 ) -> np.ndarray:
     if reread:
         texts = [reread(text) for text in texts]
-        references = [[reread(text) for text in own] for own in references]
+        references = [[reread(text) for text in group] for group in references]
     most = max(map(len, references))
     streams: Any = [  # sacrebleu skips None, though its annotation says str
-        [own[i] if i < len(own) else None for own in references] for i in range(most)
+        [group[i] if i < len(group) else None for group in references] for i in range(most)
     ]
     return np.array(metric._extract_corpus_statistics(texts, streams), dtype=np.float64)
 

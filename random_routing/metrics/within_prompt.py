@@ -18,10 +18,10 @@ BEST = "best of an example's texts by the sentence's score|"
 def sample_distinct_stats(cell: CellTexts, n: int = 2) -> np.ndarray:
     """distinct-n among the texts of one example: (R, 2), unique n-grams in its first row, and all n-grams."""
     rows = [ngrams(words(text), n) for text in cell.texts]
-    found = columns(np.zeros(len(rows)), [len(row) for row in rows])
-    for own in groups(cell.example):
-        found[own[0], 0] = len({gram for row in own for gram in rows[row]})
-    return found
+    stats = columns(np.zeros(len(rows)), [len(row) for row in rows])
+    for group in groups(cell.example):
+        stats[group[0], 0] = len({gram for row in group for gram in rows[row]})
+    return stats
 
 
 def pairwise_bleu_stats(cell: CellTexts) -> np.ndarray:
@@ -29,15 +29,15 @@ def pairwise_bleu_stats(cell: CellTexts) -> np.ndarray:
 
     (R, 10): BLEU's statistics of all ordered pairs, summed in the example's first row.
     """
-    found = np.zeros((len(cell.texts), 10))
+    stats = np.zeros((len(cell.texts), 10))
     metric = translation.bleu_scorer(cell.language)
     readable = [spaced(text) for text in cell.texts] if cell.language.by_script else cell.texts
-    for own in groups(cell.example):
-        pairs = [(a, b) for a in own for b in own if a != b]
+    for group in groups(cell.example):
+        pairs = [(a, b) for a in group for b in group if a != b]
         if pairs:
             texts, others = ([readable[row] for row in side] for side in zip(*pairs, strict=True))
-            found[own[0]] = np.sum(metric._extract_corpus_statistics(texts, [others]), axis=0)
-    return found
+            stats[group[0]] = np.sum(metric._extract_corpus_statistics(texts, [others]), axis=0)
+    return stats
 
 
 def pairwise_bleu(sums: np.ndarray) -> np.ndarray:
@@ -72,8 +72,8 @@ def oracle_similarity_stats(cell: CellTexts) -> np.ndarray:
 def best(scores: np.ndarray, example: np.ndarray) -> np.ndarray:
     """(R,) 1 at the row of each example with its greatest score, the first of equals, and 0 elsewhere."""
     chosen = np.zeros(len(scores))
-    for own in groups(example):
-        chosen[own[int(np.argmax(scores[own]))]] = 1
+    for group in groups(example):
+        chosen[group[int(np.argmax(scores[group]))]] = 1
     return chosen
 
 

@@ -21,8 +21,8 @@ IN_FILES = {"lam": "lambda"}  # a word that Python keeps for itself
 def to_json(value: Any) -> Any:
     """What JSON can hold of a record, and of what is made of records."""
     if dataclasses.is_dataclass(value):
-        given = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
-        return {_name(field): to_json(item) for field, item in given if not _is_default(field, item)}
+        items = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        return {_name(field): to_json(item) for field, item in items if not _is_default(field, item)}
     if isinstance(value, dict):
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -48,9 +48,9 @@ def from_json(kind: Any, value: Any) -> Any:
     if not dataclasses.is_dataclass(kind):
         return value
     hints, fields = _hints(kind), dataclasses.fields(kind)  # type: ignore[arg-type]
-    there = [field for field in fields if _name(field) in value or not _has_default(field)]
-    given = {field.name: from_json(hints[field.name], value[_name(field)]) for field in there}
-    return kind(**given)  # type: ignore[operator]
+    present = [field for field in fields if _name(field) in value or not _has_default(field)]
+    values = {field.name: from_json(hints[field.name], value[_name(field)]) for field in present}
+    return kind(**values)  # type: ignore[operator]
 
 
 def read_record(path: str, kind: Any, stage: str) -> Any:

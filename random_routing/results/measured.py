@@ -139,5 +139,5 @@ def write_measured(measured: Measured) -> None:
 
 def read_measured(task: str) -> Measured:
     """Raises `PipelineError` naming the file."""
-    found: Measured = read_record(f"data/metrics/{task}.json", Measured, f"evaluate@{task}")
-    return found
+    measured: Measured = read_record(f"data/metrics/{task}.json", Measured, f"evaluate@{task}")
+    return measured

@@ -120,8 +120,8 @@ class Tuned:
 
 def read_tuned(task: str) -> Tuned | None:
     """Raises `PipelineError` naming the file."""
-    found: Tuned | None = read_record(f"data/tune/{task}.json", Tuned | None, f"tune@{task}")
-    return found
+    tuned: Tuned | None = read_record(f"data/tune/{task}.json", Tuned | None, f"tune@{task}")
+    return tuned
 
 
 def write_tuned(path: Path, tuned: Tuned) -> None:

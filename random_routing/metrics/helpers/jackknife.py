@@ -22,8 +22,8 @@ def unique(numbers: np.ndarray, bound: int, lengths: np.ndarray, example: np.nda
     N/E + (e − mean e), with N all distinct items and e those that it alone has, N − N without it. It stands in
     the example's first row.
     """
-    names, first, own = np.unique(example, return_index=True, return_inverse=True)
-    item, owner = pairs(numbers, bound, np.repeat(own.astype(np.int32), lengths), len(names))
+    names, first, index = np.unique(example, return_index=True, return_inverse=True)
+    item, owner = pairs(numbers, bound, np.repeat(index.astype(np.int32), lengths), len(names))
     new = changes(item)
     alone = np.append(new[1:], True) & new  # neither the one before nor the one after is the same item
     influence = np.bincount(owner[alone], minlength=len(names))
@@ -34,9 +34,9 @@ def centred(
     whole: float, influence: Sequence[float] | np.ndarray, first: np.ndarray, rows: int
 ) -> np.ndarray:
     """(rows,): whole/E + (influence − its mean) at the rows `first` of the E examples; their sum is whole."""
-    found, own = np.zeros(rows), np.asarray(influence, dtype=np.float64)
-    found[first] = whole / len(first) + own - own.mean()
-    return found
+    parts, effects = np.zeros(rows), np.asarray(influence, dtype=np.float64)
+    parts[first] = whole / len(first) + effects - effects.mean()
+    return parts
 
 
 def pseudo_values(whole: np.ndarray | float, without: np.ndarray, example: np.ndarray) -> np.ndarray:
@@ -48,16 +48,16 @@ def pseudo_values(whole: np.ndarray | float, without: np.ndarray, example: np.nd
     """
     left = np.asarray(without, dtype=np.float64).reshape(len(without), -1)
     known = np.where(np.isfinite(left), left, whole)
-    found = np.zeros((len(example), known.shape[1] + 1))
+    stats = np.zeros((len(example), known.shape[1] + 1))
     first = np.unique(example, return_index=True)[1]
-    found[first, :-1] = whole + (len(first) - 1) * (known.mean(0) - known)
-    found[first, -1] = 1
-    return found
+    stats[first, :-1] = whole + (len(first) - 1) * (known.mean(0) - known)
+    stats[first, -1] = 1
+    return stats
 
 
 def counted(example: np.ndarray, rows: Sequence[Iterable[Hashable]]) -> list[Counter[Hashable]]:
     """The items of each example, counted, in the order of the examples' numbers."""
-    own: dict[int, Counter[Hashable]] = {}
+    counters: dict[int, Counter[Hashable]] = {}
     for row, number in zip(rows, example.tolist(), strict=True):
-        own.setdefault(number, Counter()).update(row)
-    return [own[number] for number in sorted(own)]
+        counters.setdefault(number, Counter()).update(row)
+    return [counters[number] for number in sorted(counters)]

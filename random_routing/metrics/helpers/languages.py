@@ -44,6 +44,6 @@ def language_of(task: Task) -> Language:
         return UNKNOWN
     first, *others = re.findall(r"\w+", task.target_language.lower().replace("_", " ")) or [""]
     names = (part for part in others if len(part) > 3)  # a code that follows is a country's
-    found = next((code for part in (first, *names) if (code := ALIASES.get(part, part)) in LANGUAGES), "")
-    language = LANGUAGES.get(found, WITH_SPACES)
+    key = next((code for part in (first, *names) if (code := ALIASES.get(part, part)) in LANGUAGES), "")
+    language = LANGUAGES.get(key, WITH_SPACES)
     return replace(language, bleu=task.bleu_tokenizer) if task.bleu_tokenizer else language

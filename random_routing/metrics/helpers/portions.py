@@ -9,7 +9,7 @@ from random_routing.metrics.metric import CellTexts
 
 PORTION = 8192  # texts: enough to fill a model's batches, few enough for any memory
 Item = TypeVar("Item", bound=Hashable)
-One = TypeVar("One")
+Element = TypeVar("Element")
 
 
 class Lazy(Mapping[str, CellTexts]):
@@ -30,7 +30,7 @@ class Lazy(Mapping[str, CellTexts]):
         return len(self.names)
 
 
-def cut(items: Sequence[One], size: int | None = None) -> Iterator[Sequence[One]]:
+def cut(items: Sequence[Element], size: int | None = None) -> Iterator[Sequence[Element]]:
     """Pieces of at most `size`, by default a portion, in order."""
     size = size or PORTION
     return (items[start : start + size] for start in range(0, len(items), size))

@@ -69,8 +69,8 @@ def from_lists(columns: Iterable[pa.ListArray]) -> Ragged:
     )
 
 
-def equal(one: Sequence[Any], other: Sequence[Any]) -> bool:
+def equal(rows: Sequence[Any], others: Sequence[Any]) -> bool:
     """Are all rows the same?"""
-    if isinstance(one, Ragged) and isinstance(other, Ragged):
-        return np.array_equal(one.edges, other.edges) and np.array_equal(one.values, other.values)
-    return len(one) == len(other) and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    if isinstance(rows, Ragged) and isinstance(others, Ragged):
+        return np.array_equal(rows.edges, others.edges) and np.array_equal(rows.values, others.values)
+    return len(rows) == len(others) and all(np.array_equal(a, b) for a, b in zip(rows, others, strict=True))

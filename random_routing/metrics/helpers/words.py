@@ -39,13 +39,13 @@ def words(text: str) -> tuple[str, ...]:
 def _words(text: str) -> list[str]:
     if text.isascii():
         return wordpunct_tokenize(text)
-    found: list[str] = []
+    tokens: list[str] = []
     place = 0
     for character in CHARACTER.finditer(text):
-        found += wordpunct_tokenize(text[place : character.start()])
-        found.append(character[0])
+        tokens += wordpunct_tokenize(text[place : character.start()])
+        tokens.append(character[0])
         place = character.end()
-    return found + wordpunct_tokenize(text[place:])
+    return tokens + wordpunct_tokenize(text[place:])
 
 
 def spaced(text: str) -> str:
