@@ -18,9 +18,9 @@ OF_A_TASK = (
 )  # fmt: skip
 
 
-def prune(every: Collection[str], tasks: Collection[str], assets: Collection[str]) -> list[str]:
-    """every: names that tasks can have; tasks, assets: those of params.yaml. Returns what was removed, for people."""
-    removed = [f"task {task}" for task in every if task not in tasks and remove(files_of_task(task))]
+def prune(possible: Collection[str], tasks: Collection[str], assets: Collection[str]) -> list[str]:
+    """possible: names of tasks; tasks, assets: those of params.yaml. Returns what was removed, for people."""
+    removed = [f"task {task}" for task in possible if task not in tasks and remove(files_of_task(task))]
     for folder in sorted(Path("data/assets").glob("*/asset.json")):
         name = folder.parent.name
         if name not in assets and remove(files_of_asset(folder.parent)):

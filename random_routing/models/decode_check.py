@@ -24,7 +24,7 @@ TOLERANCE = {torch.float32: 0.02, torch.bfloat16: 0.5}
 def check_decodes(model: LanguageModel) -> None:
     """Raises `PipelineError` that names the model where a step with the cache is no step of the model."""
     try:
-        found, expected = _decoded(model), _plain(model)
+        logits, expected = _decoded(model), _plain(model)
     except PipelineError:
         raise
     except Exception as error:
@@ -34,15 +34,15 @@ def check_decodes(model: LanguageModel) -> None:
         raise PipelineError(
             f"{model.name}: {type(model.network).__name__} cannot be decoded ({why})"
         ) from None
-    if found.shape[1] != model.shape.logits:
+    if logits.shape[1] != model.shape.logits:
         raise PipelineError(
-            f"{model.name}: its logits have {found.shape[1]} tokens, its config.json says {model.shape.logits}"
+            f"{model.name}: its logits have {logits.shape[1]} tokens, its config.json says {model.shape.logits}"
         )
-    if not found.amax(1).isfinite().all():
+    if not logits.amax(1).isfinite().all():
         raise PipelineError(f"{model.name}: its logits are not finite (NaN or infinite)")
     written = expected.isfinite()
     spread = expected[written].std().clamp(min=1e-6)
-    gap = float((found - expected)[written].abs().max() / spread)
+    gap = float((logits - expected)[written].abs().max() / spread)
     if gap > TOLERANCE[next(model.network.parameters()).dtype]:
         raise PipelineError(
             f"{model.name}: {type(model.network).__name__} cannot be decoded (a step with the key/value cache gives "
@@ -79,9 +79,9 @@ def _plain(model: LanguageModel) -> Tensor:
     rows = []
     for prompt, place in zip([prompts[0], prompts[1], prompts[0]], NEXT, strict=True):
         token, start = prompts[0][place], model.shape.decoder_start
-        given: dict[str, Any] = {"input_ids": prompt if start else [*prompt, token]}
+        inputs: dict[str, Any] = {"input_ids": prompt if start else [*prompt, token]}
         if start:
-            given["decoder_input_ids"] = [*start, token]
-        given = {name: torch.tensor([ids] * 2, device=model.device) for name, ids in given.items()}
-        rows.append(model.next_logits(model.network(**given, use_cache=False).logits)[0])
+            inputs["decoder_input_ids"] = [*start, token]
+        inputs = {name: torch.tensor([ids] * 2, device=model.device) for name, ids in inputs.items()}
+        rows.append(model.next_logits(model.network(**inputs, use_cache=False).logits)[0])
     return torch.stack(rows).float().cpu()

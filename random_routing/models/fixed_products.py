@@ -115,12 +115,12 @@ def _product(kernel: Any, a: Tensor, b: Tensor, columns: int, size: int, width: 
     if not out.numel():
         return out
     strides = np.array(a.stride()), np.array(b.stride())
-    given = (_flat(a), strides[0], _flat(b), strides[1], _flat(out))
+    arrays = (_flat(a), strides[0], _flat(b), strides[1], _flat(out))
     work = batch * heads * rows * columns * size
     threads = min(torch.get_num_threads(), batch * heads) if work > INLINE else 1
     edges = [batch * heads * i // threads for i in range(threads + 1)]
     parts: list[Any] = [
-        (*given, first, last, heads, rows, columns, size) for first, last in pairwise(edges)
+        (*arrays, first, last, heads, rows, columns, size) for first, last in pairwise(edges)
     ]
     others = [_pool().submit(kernel, *part) for part in parts[1:]]
     kernel(*parts[0])

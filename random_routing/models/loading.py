@@ -102,7 +102,7 @@ def load_model(
     network.eval().requires_grad_(False).to(device)
     if invariant:
         make_invariant(network)
-    made = EncoderDecoderModel if shape.is_encoder_decoder else CausalModel
-    model = made(Path(folder).name, network, tokenizer, shape, device)
+    model_class = EncoderDecoderModel if shape.is_encoder_decoder else CausalModel
+    model = model_class(Path(folder).name, network, tokenizer, shape, device)
     check_decodes(model)
     return model

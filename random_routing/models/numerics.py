@@ -43,9 +43,9 @@ def _processor(device: str) -> str:
 
 def check_numerics(wanted: dict[str, str], device: str) -> None:
     """On a worker: raises `PipelineError` where its texts would not be those of the machine that asks for them."""
-    here = numerics(device)
+    used = numerics(device)
     other = [
-        f"{name} {here[name]} in place of {value}" for name, value in wanted.items() if here[name] != value
+        f"{name} {used[name]} in place of {value}" for name, value in wanted.items() if used[name] != value
     ]
     if other:
         raise PipelineError(

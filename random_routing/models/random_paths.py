@@ -98,9 +98,9 @@ def parts_of(network: nn.Module) -> Parts:
 def _projection(layer: nn.Module) -> nn.Module | None:
     for name, module in layer.named_modules():
         if name.split(".")[-1] in ATTENTION:
-            for found in (getattr(module, n, None) for n in PROJECTION):
-                if isinstance(found, nn.Module):
-                    return found
+            for projection in (getattr(module, n, None) for n in PROJECTION):
+                if isinstance(projection, nn.Module):
+                    return projection
     return None
 
 

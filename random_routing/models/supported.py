@@ -62,8 +62,8 @@ def kind_of(folder: str | Path, config: Any, attentions: Sequence[str]) -> Kind:
 
 def class_of(auto: Any, config: Any) -> Any:
     """The class that an auto class of the library would load; None where there is none."""
-    found = auto._model_mapping.get(type(config), None)
-    return found[0] if isinstance(found, (tuple, list)) else found
+    classes = auto._model_mapping.get(type(config), None)
+    return classes[0] if isinstance(classes, (tuple, list)) else classes
 
 
 def _check_cache(where: str, config: Any, kind: Any) -> None:

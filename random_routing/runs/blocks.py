@@ -41,9 +41,9 @@ def units(groups: Iterable[list[Text]], max_rows: int) -> Iterator[list[Text]]:
     for group in groups:
         room = padded_length(len(group[0].example.prompt))
         for text in (text for text in group if text.job.decoder.beams):
-            own = searched.setdefault((text.job, room), [])
-            own.append(text)
-            if len(own) == max(1, max_rows // text.job.decoder.beams):
+            unit = searched.setdefault((text.job, room), [])
+            unit.append(text)
+            if len(unit) == max(1, max_rows // text.job.decoder.beams):
                 yield searched.pop((text.job, room))
         sampled = [text for text in group if not text.job.decoder.beams]
         block = blocks.pop(room, [])
@@ -89,9 +89,9 @@ def run_unit(
 ) -> tuple[dict[bytes, Trajectory], Work]:
     """Trajectories of one unit by key, with the work that they took."""
     if texts[0].job.decoder.beams:
-        found, work = run_beam(ready.model, plan, texts, batch_size)
+        trajectories, work = run_beam(ready.model, plan, texts, batch_size)
         on_step(work.delivered)
-        return found, work
+        return trajectories, work
     return run_block(ready, plan, texts, batch_size, on_step=on_step)
 
 

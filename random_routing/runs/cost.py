@@ -53,8 +53,8 @@ def write_cost(
 
 def read_costs(task: str) -> list[Cost]:
     """Of all stages that have computed something for a task."""
-    found = [read_json(path(stage, task)) for stage in ("generate", "evaluate")]
-    return [Cost(**record) for record in found if record is not None]
+    records = [read_json(path(stage, task)) for stage in ("generate", "evaluate")]
+    return [Cost(**record) for record in records if record is not None]
 
 
 def last_speed(stage: str, task: str, dtype: str) -> float:

@@ -39,20 +39,20 @@ def run_despite_failures(
 ) -> Done:
     """Texts of a unit. Raises `PipelineError` alone: bad settings are bad for all texts."""
 
-    def attempt(some: list[Text], rows: int) -> Done:
+    def attempt(portion: list[Text], rows: int) -> Done:
         try:
-            found, work = run_unit(ready, some, on_step, plan, rows)
-            return Done(found, work, {}, rows)
+            trajectories, work = run_unit(ready, portion, on_step, plan, rows)
+            return Done(trajectories, work, {}, rows)
         except PipelineError:
             raise
         except Exception as error:
-            if out_of_memory(error) and can_be_halved(some, rows):
+            if out_of_memory(error) and can_be_halved(portion, rows):
                 raise
             why = short(f"{type(error).__name__}: {error}", 300)
-        if len({text.example for text in some}) == 1:
-            return Done({}, Work(), {some[0].example.id: why}, rows)
+        if len({text.example for text in portion}) == 1:
+            return Done({}, Work(), {portion[0].example.id: why}, rows)
         done = Done()
-        for half in _halves(some):
+        for half in _halves(portion):
             done += run_despite_failures(ready, half, on_step, plan, rows)
         return done
 

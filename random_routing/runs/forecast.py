@@ -117,7 +117,7 @@ def row_bytes(folder: Path, tokens: int, item: int) -> int:
     text = config if config.is_encoder_decoder else config.get_text_config()
 
     def named(*names: str) -> int:
-        return next((int(found) for name in names if (found := getattr(text, name, None))), 0)
+        return next((int(value) for name in names if (value := getattr(text, name, None))), 0)
 
     heads = heads_of(config)
     size = named("head_dim", "d_kv") or named("hidden_size", "d_model", "n_embd") // max(1, heads)
