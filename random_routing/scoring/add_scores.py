@@ -100,7 +100,7 @@ def add_judge(
     settings, scores = judge.settings, judge.scores(store)
     work = scores.compute(
         *judge.runs(execute),
-        (few for cell in cells.values() for few in _pairs(judge, rows, cell)),
+        (pairs for cell in cells.values() for pairs in _pairs(judge, rows, cell)),
         settings.batch_size,
         settings.max_rows,
         on_tokens,
@@ -119,15 +119,15 @@ def add_judge(
 
 def _pairs(judge: Judge, rows: list[dict[str, Any]], cell: CellTexts) -> Iterator[list[Scored]]:
     """A cell's texts after their contexts, a portion at a time."""
-    for few in cut(range(len(cell.texts))):
-        yield judge.pairs([rows[cell.example[i]] for i in few], [cell.texts[i] for i in few])
+    for portion in cut(range(len(cell.texts))):
+        yield judge.pairs([rows[cell.example[i]] for i in portion], [cell.texts[i] for i in portion])
 
 
 def _judged(judge: Judge, rows: list[dict[str, Any]], cell: CellTexts, scores: Scores) -> CellTexts:
     values, unread = list[np.ndarray](), list[int]()
-    for few in _pairs(judge, rows, cell):
-        values += scores.read(few)
-        unread += [pair.unread for pair in few]
+    for pairs in _pairs(judge, rows, cell):
+        values += scores.read(pairs)
+        unread += [pair.unread for pair in pairs]
     log_probs = concatenated(values, np.float32)
     return replace(
         cell,
@@ -147,7 +147,7 @@ def add_embeddings(
     sources = [row["source"] for row in rows]
     references = [row["references"][0] for row in rows]
     texts = chain([sources, references], (cell.texts for cell in cells.values()))
-    for portion in portions((few for own in texts for few in cut(own)), embeddings.absent):
+    for portion in portions((piece for of_cell in texts for piece in cut(of_cell)), embeddings.absent):
         embeddings.compute(portion)
     source_vectors, reference_vectors = embeddings.read(sources), embeddings.read(references)  # (E, D)
 

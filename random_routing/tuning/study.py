@@ -70,8 +70,8 @@ def search(
         if number and not go_on():
             return f"{tune.minutes:g} minutes are over"
         study.sampler = sampler(tune, seed_of(seed, study.study_name, number))
-        asked = _ask(study, number, size, suggest)
-        _run_batch(study, tune, asked, sizes, scored, on_trial)
+        batch = _ask(study, number, size, suggest)
+        _run_batch(study, tune, batch, sizes, scored, on_trial)
     return f"all {tune.trials} trials"
 
 
@@ -90,12 +90,12 @@ def _ask(
 ) -> dict[optuna.Trial, Cell]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        asked = {}
+        batch = {}
         for _ in range(size):
             trial = study.ask()
             trial.set_user_attr(BATCH, number)
-            asked[trial] = suggest(trial, f"trial-{trial.number}")
-        return asked
+            batch[trial] = suggest(trial, f"trial-{trial.number}")
+        return batch
 
 
 def _run_batch(

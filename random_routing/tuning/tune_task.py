@@ -52,7 +52,7 @@ def tune_task(scorer: Scorer, examples: Examples, on_trial: OnTrial) -> Tuned:
     searched = {family: _search(family, scorer, examples, on_trial) for family in families(settings)}
     cells = [cell for cell, *_ in searched.values()]
     at_tune, at_test = scorer.scores(cells, examples.tune), scorer.scores(cells, examples.test)
-    found = {
+    records = {
         family: Family(
             ended=why,
             trials=trials,
@@ -71,8 +71,8 @@ def tune_task(scorer: Scorer, examples: Examples, on_trial: OnTrial) -> Tuned:
         split=Split([rows[i]["id"] for i in examples.tune], [rows[i]["id"] for i in examples.test]),
         quality=scorer.quality.name,
         diversity=scorer.diversity.name,
-        texts=sum(trial.examples for own in found.values() for trial in own.trials) * task.samples,
-        families=found,
+        texts=sum(trial.examples for record in records.values() for trial in record.trials) * task.samples,
+        families=records,
         differences=differences(
             {name: at_test[cell.name].reward for name, (cell, *_) in searched.items()}, settings
         ),
@@ -101,16 +101,16 @@ def _search(
     best = cell_of(optuna.trial.FixedTrial(winner(study).params), "winner")
     trials = []
     for trial in study.get_trials():
-        cell, told = cell_of(optuna.trial.FixedTrial(trial.params), str(trial.number)), trial.user_attrs
+        cell, kept = cell_of(optuna.trial.FixedTrial(trial.params), str(trial.number)), trial.user_attrs
         trials.append(
             Trial(
                 number=trial.number,
                 state=trial.state.name.lower(),
                 params=trial.params,
-                batch=told[BATCH],
+                batch=kept[BATCH],
                 **setting_of(cell, settings),
-                examples=told["examples"],
-                **{name: told[name] for name in NUMBERS},
+                examples=kept["examples"],
+                **{name: kept[name] for name in NUMBERS},
             )
         )
     return best, why, trials, importance(study, tune.objective)

@@ -39,9 +39,9 @@ def draw(
     return figure
 
 
-def _routes(there: Iterable[str]) -> list[Line2D]:
+def _routes(of_records: Iterable[str]) -> list[Line2D]:
     """The legend's entries of filled and hollow marks, for the routes that there are."""
-    routes = list(dict.fromkeys(there))
+    routes = list(dict.fromkeys(of_records))
     filled = ", or ".join(route_name(route) for route in routes if route != "λ")
     hollow = ", ".join(route_name(route) for route in routes if route == "λ")
     return [

@@ -84,10 +84,10 @@ def _rates(line: choose.Line) -> tuple[str, ...]:
 
 def legend(series: Sequence[Series], rows: Sequence[CellValues]) -> tuple[list[Line2D], int]:
     """Handles and the number of columns, so that the rows read as baselines, then routing."""
-    baselines = [_handle(one) for one in series if not one.routing]
+    baselines = [_handle(family) for family in series if not family.routing]
     if choose.human_in(rows) is not None:
         baselines.append(Line2D([], [], label=style.HUMAN.name, **{**STAR, "markersize": 10}))
-    groups = [baselines, [_handle(one) for one in series if one.routing]]
+    groups = [baselines, [_handle(family) for family in series if family.routing]]
     for columns in range(min(LEGEND_COLUMNS, max(map(len, groups))), 0, -1):
         handles = _down(groups, columns)
         if style.legend_columns([str(h.get_label()) for h in handles], columns) == columns:
@@ -106,10 +106,10 @@ def _down(groups: Sequence[Sequence[Line2D]], columns: int) -> list[Line2D]:
     return [line[column] for column in range(columns) for line in table]
 
 
-def _handle(one: Series) -> Line2D:
+def _handle(family: Series) -> Line2D:
     return Line2D(
-        [], [], color=one.look.colour, marker=one.look.marker, label=one.look.name,
-        markerfacecolor=one.look.colour if one.routing else "white",
-        linestyle=(one.line if len(one.rows) > 1 else "") or "none",
-        **({} if one.line else LOOSE),
+        [], [], color=family.look.colour, marker=family.look.marker, label=family.look.name,
+        markerfacecolor=family.look.colour if family.routing else "white",
+        linestyle=(family.line if len(family.rows) > 1 else "") or "none",
+        **({} if family.line else LOOSE),
     )  # fmt: skip

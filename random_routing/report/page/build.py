@@ -64,7 +64,7 @@ def page(
         data=embedded(data), library=library(),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         script=(HERE / "page.js").read_text(encoding="utf-8"),
-        tasks=[{"name": task, **one} for task, one in tasks.items()],
+        tasks=[{"name": task, **contents} for task, contents in tasks.items()],
         costs=costs, about=about, confidence=settings.confidence,
         exploit=settings.lambda_means == "exploit",
     )  # fmt: skip
@@ -108,7 +108,7 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
             if name in measured.metrics
         },
         "cells": _cells(rows, settings),
-        "variants": [_variant(name, own, settings) for name, own in choose.variants_in(rows).items()],
+        "variants": [_variant(name, cells, settings) for name, cells in choose.variants_in(rows).items()],
         "matched": _with_family(compared.matched, rows),
         "gates": _with_family(measured.gates, rows),
         "recovery": to_json(measured.recovery),
@@ -135,8 +135,8 @@ def _cells(rows: Sequence[CellValues], settings: Settings) -> list[dict[str, Any
     place: dict[str, tuple[str, float]] = {}
     for family, members in choose.baselines_in(rows).items():
         place |= {row.cell: (family if len(members) > 1 else "", row.setting) for row in members}
-    for name, own in choose.variants_in(rows).items():
-        for line in choose.lines(own, settings.variants[name], settings.lambda_means):
+    for name, members in choose.variants_in(rows).items():
+        for line in choose.lines(members, settings.variants[name], settings.lambda_means):
             if line.knob:
                 label = f"{name}, {line.knob}" if line.knob == "r" else f"{name}, {line.knob} alone"
                 place |= {row.cell: (label, row.r) for row in line.rows if row.cell not in place}
