@@ -51,8 +51,8 @@ def main(argv: list[str]) -> None:
         again = remade(settings, plan, spent.sample, generator_loader(settings, task, folder))
         checked = recheck(f"generate {task.name}", store, again)
         write_cells(plan, settings.variants, store, tokenizer, log)
-    made = Path("data/generations") / task.name
-    cost = write_cost("generate", task.name, spent.work, spent.seconds, settings.dtype, made, checked)
+    written = Path("data/generations") / task.name
+    cost = write_cost("generate", task.name, spent.work, spent.seconds, settings.dtype, written, checked)
     distinct, said = len(plan.jobs()), summary(cost, len(spent.decoders))
     say(
         "generate",

@@ -69,7 +69,7 @@ def figures(settings: Settings, results: dict[str, Results]) -> int:
 
 def whole_page(settings: Settings, results: dict[str, Results]) -> str:
     samples = {
-        task: texts_of(settings, settings.tasks[task], one.measured) for task, one in results.items()
+        task: texts_of(settings, settings.tasks[task], result.measured) for task, result in results.items()
     }
     costs = {task: [asdict(cost) for cost in read_costs(task)] for task in results}
     return page(settings, results, samples, costs, about(settings))

@@ -24,7 +24,7 @@ def first_fault(section: Any, raw: Any, error: ValidationError) -> SettingsError
     section: the class that `raw` was validated as.
     """
     places = [((*e["loc"], *e.get("ctx", {}).get("at", ())), e) for e in error.errors(include_url=False)]
-    place, first = min(places, key=lambda found: _order(raw, found[0]))
+    place, first = min(places, key=lambda fault: _order(raw, fault[0]))
     if first["type"] == "string_unicode" and isinstance(
         _at(raw, place), dict
     ):  # a key with half a character

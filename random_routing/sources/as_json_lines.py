@@ -43,8 +43,8 @@ def write_records(asset: Asset, rows: Iterable[tuple[str, Any]], target: Path) -
             records.append({ORIGIN: where, FAULT: row})
             continue
         names = names or sorted(map(str, row))
-        found = {column: pick(row, column) for column in wanted}
-        kept = {column: value for column, value in found.items() if value is not MISSING}
+        picked = {column: pick(row, column) for column in wanted}
+        kept = {column: value for column, value in picked.items() if value is not MISSING}
         values = {column: plain(value, asset, where, column) for column, value in kept.items()}
         records.append({ORIGIN: where, **values})
     check_columns(asset, records, names)
@@ -53,14 +53,14 @@ def write_records(asset: Asset, rows: Iterable[tuple[str, Any]], target: Path) -
 
 def check_columns(asset: Asset, records: list[dict[str, Any]], names: list[str]) -> None:
     """Raises `PipelineError` naming the columns that there are."""
-    there = {column for record in records for column in record}
+    columns = {column for record in records for column in record}
     shown = names[:20] + ["…"] * (len(names) > 20)
     for field, column in asset.fields.items():
-        if names and column not in there:
+        if names and column not in columns:
             raise PipelineError(
                 f"params.yaml: assets.{asset.name}.fields.{field} = {column!r}: no such column; there are {shown}"
             )
-    if not there & wanted_columns(asset):
+    if not columns & wanted_columns(asset):
         causes = {record[FAULT]: record[ORIGIN] for record in reversed(records) if FAULT in record}
         cause = "".join(f", but rows {fault} (first: {where})" for fault, where in causes.items())
         raise PipelineError(

@@ -62,12 +62,12 @@ def check_blob(name: str, path: Path) -> None:
     blob = path.resolve()
     if len(blob.name) != 64:  # a small file, named by git's SHA-1
         return
-    found = sha256_file(blob)
-    if found != blob.name:
+    digest = sha256_file(blob)
+    if digest != blob.name:
         blob.unlink()  # else the next run would find it again
         raise PipelineError(
             f"assets.{name}: hash mismatch of {path.name}: the hub names sha256 {blob.name}, the downloaded file "
-            f"has {found}; it is deleted, run again"
+            f"has {digest}; it is deleted, run again"
         )
 
 

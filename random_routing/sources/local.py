@@ -70,11 +70,11 @@ def _is_any(name: str, patterns: list[str]) -> bool:
 
 def data_files(asset: Asset, path: Path, files: list[Path]) -> list[DataFile]:
     """The files of `path` that hold rows, which must be of one kind."""
-    found = [DataFile(file, asset.encoding) for file in files]
-    known = [file for file in found if file.ending in FORMATS]
+    data = [DataFile(file, asset.encoding) for file in files]
+    known = [file for file in data if file.ending in FORMATS]
     kinds = {FORMATS[file.ending].kind for file in known}
     if len(kinds) != 1:
-        shown = ", ".join(sorted({file.ending or file.path.name for file in known or found})) or "nothing"
+        shown = ", ".join(sorted({file.ending or file.path.name for file in known or data})) or "nothing"
         raise PipelineError(
             f"assets.{asset.name}.source: {path} holds {shown}; must be a file, or files of one kind, "
             f"ending in {', '.join(sorted(FORMATS))}, or in one of these and .gz"

@@ -78,7 +78,7 @@ class Spelt:
         longest_first = sorted(self.tokens, key=len, reverse=True)
         return re.sub(
             "|".join(map(re.escape, longest_first)),
-            lambda found: f"{self.mark}{self.tokens.index(found[0])}{self.mark}",
+            lambda match: f"{self.mark}{self.tokens.index(match[0])}{self.mark}",
             text,
         )
 

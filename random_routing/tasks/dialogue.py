@@ -25,9 +25,9 @@ def build(
             f"data/assets/{generator.name}: its tokenizer has no chat template; "
             "tasks.dialogue.model must be an instruction model that has one"
         )
-    found = usable(records, {"context": list, "reply": str}, left)
+    usable_records = usable(records, {"context": list, "reply": str}, left)
     rows: list[dict[str, Any]] = []
-    for id_, record in in_stable_order(((content(record), record) for record in found), left):
+    for id_, record in in_stable_order(((content(record), record) for record in usable_records), left):
         if len(rows) == task.examples:
             break
         turns, reply, system = record["context"], record["reply"], record.get("system", "")

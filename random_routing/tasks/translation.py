@@ -93,5 +93,5 @@ def _length(pair: Record) -> int:
 def few_shot(task: Task, examples: list[tuple[str, str]], source: str) -> str:
     first = LANGUAGES.get(task.source_language, task.source_language)
     second = LANGUAGES.get(task.target_language, task.target_language)
-    shown = "".join(f"{first}: {one}\n{second}: {other}\n\n" for one, other in examples)
+    shown = "".join(f"{first}: {text}\n{second}: {translated}\n\n" for text, translated in examples)
     return f"{shown}{first}: {source}\n{second}:"
