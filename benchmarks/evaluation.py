@@ -34,13 +34,13 @@ def main() -> None:
     if len(sys.argv) > 1:  # one size in its own process, so that the peak of memory is its own
         write_json(sys.argv[2], run(int(sys.argv[1])))
         return
-    found = {}
+    sizes = {}
     for size in SIZES:
         path = f"data/evaluation-{size}.json"
         subprocess.run([sys.executable, "-m", "benchmarks.evaluation", str(size), path], check=True)
-        found[str(size)] = read_json(path)
-    write_json("reports/evaluation.json", {"cells": CELLS, "sizes": found}, indent=2)
-    print(table({"cells": CELLS, "sizes": found}))
+        sizes[str(size)] = read_json(path)
+    write_json("reports/evaluation.json", {"cells": CELLS, "sizes": sizes}, indent=2)
+    print(table({"cells": CELLS, "sizes": sizes}))
 
 
 def made_up(number: int, examples: int) -> CellTexts:
@@ -123,12 +123,12 @@ def table(result: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for size in sorted(result["sizes"], key=int):
-        found, texts = result["sizes"][size], int(size) * result["cells"]
-        dearest = sorted(found["metrics"].items(), key=lambda item: -item[1])[:3]
+        costs, texts = result["sizes"][size], int(size) * result["cells"]
+        dearest = sorted(costs["metrics"].items(), key=lambda item: -item[1])[:3]
         named = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in dearest)
         lines.append(
-            f"| {result['cells']} x {size} | {found['seconds']:.0f} s | {1000 * found['seconds'] / texts:.1f} | "
-            f"{found['bootstrap']:.0f} s | {found['comparison']:.0f} s | {named} | {found['peak_gib']:.1f} GiB |"
+            f"| {result['cells']} x {size} | {costs['seconds']:.0f} s | {1000 * costs['seconds'] / texts:.1f} | "
+            f"{costs['bootstrap']:.0f} s | {costs['comparison']:.0f} s | {named} | {costs['peak_gib']:.1f} GiB |"
         )
     return "\n".join(lines)
 

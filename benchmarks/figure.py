@@ -44,12 +44,12 @@ def _bars(axes: Any, runs: list[dict[str, Any]]) -> None:
 def _growth(axes: Any, points: list[dict[str, Any]]) -> None:
     place, ticks = 0.0, []
     for number, (axis, label) in enumerate(AXES.items()):
-        own = [point for point in points if point["axis"] == axis]
-        places = [place + i for i in range(len(own))]
-        heights = [point["rows"] / point["tokens"] for point in own]
+        of_axis = [point for point in points if point["axis"] == axis]
+        places = [place + i for i in range(len(of_axis))]
+        heights = [point["rows"] / point["tokens"] for point in of_axis]
         drawn = axes.bar(places, heights, 0.8, label=label, color=f"C{number + 4}")
         axes.bar_label(drawn, [f"{height:.2f}" for height in heights], fontsize=8, padding=1)
-        ticks += list(zip(places, [str(point["x"]) for point in own], strict=True))
+        ticks += list(zip(places, [str(point["x"]) for point in of_axis], strict=True))
         place = places[-1] + 1.8
     axes.axhline(1, linestyle=":", color="0.4", label="a loop")
     axes.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
