@@ -27,7 +27,7 @@ ITEM = {"float32": 4, "bfloat16": 2}  # bytes of a number
 TEXT, TOKEN = 1_740, 21  # bytes in the store: of a text without tokens, of a token
 TOKEN_IN_CELL = 18  # bytes in the cells' files
 SCORE, LOG_PROB = 1_700, 4  # bytes in the store: of a scored text and its vector, of a token's score
-UNSEEN = 64 * 2**20  # bytes of disk that are not worth a look ahead: what fits of them is kept anyway
+UNSEEN = 64 * 2**20  # bytes of disk that need no check: what fits is kept anyway
 
 
 def say_texts(stage: str, settings: Settings, task: Task, texts: int) -> None:

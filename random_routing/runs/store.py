@@ -82,9 +82,7 @@ class Store:
         return values
 
     def take(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The values of keys that were all there. Raises `PipelineError` where one is not, which its tree explains
-        if it is damaged.
-        """
+        """Values of keys that were all there. Raises `PipelineError` where one is missing or the file is damaged."""
         values = self.get(keys)
         lost = len(set(keys)) - len(values)
         if not lost:
