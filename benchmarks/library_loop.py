@@ -34,7 +34,7 @@ def load(folder: Path, dtype: str) -> torch.nn.Module:
 def tokens_per_second(
     network: torch.nn.Module, ids: Tensor, padding: Tensor, steps: int, stop: list[int], rate: float = 0.1
 ) -> float:
-    """Tokens up to each text's end, a second, for one cell on the prompts ids (B, P)."""
+    """Tokens per second, up to each text's end, for one cell on the prompts ids (B, P)."""
     torch.manual_seed(0)  # `generate` knows no other noise
     started = time.perf_counter()
     output = network.generate(  # type: ignore[operator]

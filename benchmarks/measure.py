@@ -96,7 +96,7 @@ def decode(
 
 @torch.inference_mode()
 def bare_step(model: LanguageModel, work: Workload) -> dict[str, Any]:
-    """Rows a second of the model alone at a full batch, in the middle of a text, and its arithmetic."""
+    """Rows per second of the model alone at a full batch, in the middle of a text, and its arithmetic."""
     plan = work.plan
     prompts = [plan.examples[i % len(plan.examples)].prompt for i in range(STEP_ROWS)]
     length, steps = max(len(prompt) for prompt in prompts), plan.task.max_new_tokens

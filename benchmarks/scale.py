@@ -34,7 +34,7 @@ from random_routing.scoring.cell_texts import read_texts, text_order
 from random_routing.scoring.statistics_file import write_stats
 from random_routing.settings import Base, Settings, load_settings
 
-STUDIES = ((10, 100_000), (1, 1_000_000))  # cells, texts a cell
+STUDIES = ((10, 100_000), (1, 1_000_000))  # cells, texts per cell
 RESAMPLES, GROUP = 1000, 10_000  # resamples of the bootstrap; texts of a row group
 VOCABULARY, SHORTEST, LONGEST = 50_000, 20, 48  # words; words of a text
 NAMES = ("length", "distinct_1", "distinct_2", "ead_2", "entropy_2", "bleu")

@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def executors(settings: Settings, work: Workload) -> list[dict[str, Any]]:
-    """Of each executor with one CPU a worker: seconds = set-up + blocks · cost / workers."""
+    """Of each executor with one CPU per worker: seconds = set-up + blocks · cost / workers."""
     ways: list[tuple[str, int, Executor]] = [
         ("local", 1, partial(in_processes, workers=1)),
         ("local", 2, partial(in_processes, workers=2)),
@@ -69,7 +69,7 @@ def executors(settings: Settings, work: Workload) -> list[dict[str, Any]]:
 
 
 def seconds(settings: Settings, work: Workload, blocks: int, execute: Executor) -> float:
-    """Of a run with a block an example."""
+    """Of a run with a block per example."""
     groups = list(grouped(work.texts))[:blocks]
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
@@ -139,7 +139,7 @@ PEAK, REACHED = (
 
 
 def estimate_table(result: dict[str, Any]) -> str:
-    """A run of a million prompts on a model of 7 billion weights; two FLOP a weight and row, attention left out."""
+    """A run of a million prompts on a model of 7 billion weights; two FLOP per weight and row, attention left out."""
     grid = result["grid"]
     texts = PROMPTS * grid["cells"]
     distinct = PROMPTS * grid["distinct_texts"] / grid["examples"]  # of equal laws one is made
@@ -153,11 +153,11 @@ def estimate_table(result: dict[str, Any]) -> str:
     lines = [
         ("texts, and those of distinct decoders", f"{texts:.3g}, {distinct:.3g}"),
         ("tokens of all cells", f"{tokens:.3g}"),
-        (f"model rows (measured: {grid['tokens_a_row']:.2f} tokens a row)", f"{rows:.3g}"),
+        (f"model rows (measured: {grid['tokens_a_row']:.2f} tokens per row)", f"{rows:.3g}"),
         ("GPU hours, sharing", f"{hours['here']:.0f}"),
-        ("GPU hours, a loop over cells at the same speed a row", f"{hours['loop']:.0f}"),
+        ("GPU hours, a loop over cells at the same speed per row", f"{hours['loop']:.0f}"),
         (
-            f"store (measured: {grid['bytes_a_text']:.0f} bytes a text)",
+            f"store (measured: {grid['bytes_a_text']:.0f} bytes per text)",
             f"{distinct * grid['bytes_a_text'] / 1e12:.2f} TB",
         ),
         (f"units of {load_settings().max_rows} texts", f"{units:.3g}"),
@@ -168,7 +168,7 @@ def estimate_table(result: dict[str, Any]) -> str:
 
 def executor_table(result: dict[str, Any]) -> str:
     lines = [
-        "| executor | workers | 4 blocks | 12 blocks | a block | set-up |",
+        "| executor | workers | 4 blocks | 12 blocks | per block | set-up |",
         "|---|---|---|---|---|---|",
     ]
     for way in result["executors"]:
@@ -180,7 +180,7 @@ def executor_table(result: dict[str, Any]) -> str:
 
 
 def piece_table(result: dict[str, Any]) -> str:
-    lines = ["| examples in a block | texts | ms a text | rows a text |", "|---|---|---|---|"]
+    lines = ["| examples in a block | texts | ms per text | rows per text |", "|---|---|---|---|"]
     for block in result["blocks"]:
         texts = block["texts"]
         lines.append(
