@@ -1,4 +1,4 @@
-"""Heat maps over q × λ: a row a variant; columns diversity, fluency, relevance or quality."""
+"""Heat maps over q × λ: a row per variant; columns diversity, fluency, relevance or quality."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def _map(ax: Axes, members: Sequence[CellValues], column: Column, width: float) 
     names = [f"{x:.3g}" for x in xs]
     _ticks(ax.xaxis, names, int(width / (0.07 * max(map(len, names)) + 0.08)))
     _ticks(ax.yaxis, [f"{y:.3g}" for y in ys], int(PANEL / 0.15))
-    if width / len(xs) >= 0.4 and PANEL / len(ys) >= 0.15:  # inches a number needs
+    if width / len(xs) >= 0.4 and PANEL / len(ys) >= 0.15:  # inches per number
         _numbers(ax, grid, column.norm, colours)
 
 

@@ -1,4 +1,4 @@
-"""What the quality-diversity plane shows: one series of points a decoder family, and their legend."""
+"""What the quality-diversity plane shows: one series of points per decoder family, and their legend."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STAR: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one decoder family. labels: one a row, empty where none is wanted."""
+    """Points of one decoder family. labels: one per row, empty where none is wanted."""
 
     look: Look
     rows: tuple[CellValues, ...]

@@ -158,7 +158,7 @@ def _cells(rows: Sequence[CellValues], settings: Settings) -> list[dict[str, Any
 
 
 def _variant(name: str, rows: Sequence[CellValues], settings: Settings) -> dict[str, Any]:
-    """steps: one cell a distinct decoder, in the order of r, along the variant's first line."""
+    """steps: one cell per distinct decoder, in the order of r, along the variant's first line."""
     qs, lambdas = (sorted({getattr(row, knob) for row in rows}) for knob in ("q", "lam"))
     variant, means = settings.variants[name], settings.lambda_means
     first = selection.lines(rows, variant, means)[0]
