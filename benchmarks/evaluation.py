@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.phases import Phases
-from random_routing.comparison.compare import Comparison
+from random_routing.comparison.task_comparison import Comparison
 from random_routing.files import read_json, write_json
 from random_routing.law.cells import Cell, Decoder, representatives
 from random_routing.metrics import METRICS, CellTexts, metrics_of

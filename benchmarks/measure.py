@@ -11,8 +11,8 @@ import torch
 
 from benchmarks import library_loop, machine
 from benchmarks.workload import Workload, routing_only, without_beam, workload
+from random_routing.decode.row_counts import Work
 from random_routing.decode.slots import Grow, apart, together
-from random_routing.decode.work import Work
 from random_routing.models.loading import load_model
 from random_routing.models.network import LanguageModel, pad
 from random_routing.runs.blocks import grouped, make_ready, run_block, units

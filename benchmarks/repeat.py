@@ -22,8 +22,8 @@ from random_routing.files import read_jsonl, write_json
 from random_routing.models.network import LanguageModel
 from random_routing.models.numerics import numerics
 from random_routing.runs.cost import machine
-from random_routing.runs.prompts import by_padded_length
-from random_routing.scoring.collect import Judge
+from random_routing.runs.tokenized import by_padded_length
+from random_routing.scoring.add_scores import Judge
 from random_routing.scoring.judge import Scored, score_unit
 from random_routing.settings import load_settings
 

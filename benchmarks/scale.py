@@ -25,9 +25,9 @@ from benchmarks.phases import Phases
 from random_routing.files import read_json, read_jsonl, write_json, write_jsonl
 from random_routing.law.cells import Cell, Decoder
 from random_routing.metrics import METRICS
-from random_routing.metrics.base import CellTexts
-from random_routing.metrics.portions import Lazy
-from random_routing.results.records import to_json
+from random_routing.metrics.helpers.portions import Lazy
+from random_routing.metrics.metric import CellTexts
+from random_routing.results.json_form import to_json
 from random_routing.runs.cell_files import write_cell
 from random_routing.scoring.cell_metrics import measure, task_resamples
 from random_routing.scoring.cell_texts import read_texts, text_order

@@ -21,10 +21,10 @@ from random_routing.runs.blocks import Ready, grouped, make_ready, run_block, un
 from random_routing.runs.cost import machine
 from random_routing.runs.executors import Executor
 from random_routing.runs.generation import run_units
+from random_routing.runs.packed_texts import pack
 from random_routing.runs.processes import in_processes
 from random_routing.runs.ray_workers import on_ray
 from random_routing.runs.store import Store
-from random_routing.runs.trajectories import pack
 from random_routing.settings import Cluster, Settings, load_settings
 
 TASK, STEPS, SIDE = "textgen", 16, 20

@@ -21,16 +21,16 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.workload import ASSETS, prepared
-from random_routing.comparison.differences import Point, matched_difference
+from random_routing.comparison.curves import Point, matched_difference
 from random_routing.files import write_json
 from random_routing.law.cells import Cell, Decoder
 from random_routing.metrics import METRICS, CellTexts
 from random_routing.resampling.intervals import Sampled, resampled
 from random_routing.resampling.weights import resample_weights
 from random_routing.runs.generation import compute, missing_texts
-from random_routing.runs.prepared import Prepared
+from random_routing.runs.make_plan import Prepared
+from random_routing.runs.packed_texts import unpack
 from random_routing.runs.store import Store
-from random_routing.runs.trajectories import unpack
 from random_routing.settings import Base, Route, load_settings
 
 TASK, POOL, STUDIES, RESAMPLES, CONFIDENCE = "textgen", 1000, 1000, 1000, 0.95

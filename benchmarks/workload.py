@@ -10,10 +10,10 @@ from typing import Any
 from pipeline.prepare import prepare
 from random_routing.law.cells import Cell, all_cells
 from random_routing.models.folder import load_tokenizer, read_shape
+from random_routing.runs.make_plan import Prepared
 from random_routing.runs.plan import Plan, Text
-from random_routing.runs.prepared import Prepared
 from random_routing.settings import Settings, load_settings
-from random_routing.tasks.examples import Generator
+from random_routing.tasks.example_ids import Generator
 
 ASSETS = Path("data/assets")
 MOST_EXAMPLES = 128

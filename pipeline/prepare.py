@@ -13,13 +13,13 @@ from random_routing.files import check_asset, sealed, write_jsonl
 from random_routing.models.folder import load_tokenizer, read_shape
 from random_routing.models.roles import check_roles
 from random_routing.progress import say
-from random_routing.runs.prompts import check_context, prompt_room, tokenize_prompts
+from random_routing.runs.tokenized import check_context, prompt_room, tokenize_prompts
 from random_routing.settings import Asset, Task, load_settings
 from random_routing.settings.checks import choice
 from random_routing.tasks import TASKS
-from random_routing.tasks.examples import Generator
-from random_routing.tasks.readers import READERS
-from random_routing.tasks.usable import LeftOut
+from random_routing.tasks.example_ids import Generator
+from random_routing.tasks.named_data_sets import READERS
+from random_routing.tasks.usable_records import LeftOut
 
 ASSETS = Path("data/assets")
 

@@ -128,6 +128,12 @@ def sha256_file(path: str | Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def asset_files(folder: Path) -> dict[str, str]:
+    """Hash of each file of an asset by its name, as fetch wrote them."""
+    files: dict[str, str] = read_json(folder / "asset.json")["files"]
+    return files
+
+
 @cache
 def _sha256_unchanged(path: Path, changed: int) -> str:
     return sha256_file(path)
@@ -142,7 +148,7 @@ def check_asset(folder: str | Path, weights: bool) -> None:
     folder = Path(folder).resolve()
     if not (folder / "asset.json").exists():
         return
-    for name, digest in read_json(folder / "asset.json")["files"].items():
+    for name, digest in asset_files(folder).items():
         path = folder / name
         if (path.suffix == ".safetensors") != weights:
             continue

@@ -50,13 +50,13 @@ class Tally:
 
     def __init__(self, show: Callable[[int], None]) -> None:
         self.show = show
-        self.told, self.done = 0, 0  # told: what is shown, units that are not done among it
+        self.shown, self.done = 0, 0  # shown: with steps of units that are not done
 
     def step(self, count: int) -> None:
-        self.told += count
-        self.show(self.told)
+        self.shown += count
+        self.show(self.shown)
 
     def finish(self, count: int) -> None:
         """A unit of so many steps is done, whatever was told of it."""
         self.done += count
-        self.step(max(0, self.done - self.told))
+        self.step(max(0, self.done - self.shown))

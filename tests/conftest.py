@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +15,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each process; before torch
 
 from pipeline import generate
 from tests.helpers.workspace import inside, make_workspace
+
+# A shell's background job ignores Ctrl-C, and so would every stage that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No generated test fails, nor is cut short, because the machine is busy.
 hypothesis.settings.register_profile(

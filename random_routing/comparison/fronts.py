@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from random_routing.comparison.differences import Point
+from random_routing.comparison.curves import Point
 from random_routing.resampling.intervals import Sampled
 
 

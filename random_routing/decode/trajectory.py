@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from random_routing.decode.call import Call
-from random_routing.law.distribution import Distribution
+from random_routing.decode.model_call import Call
+from random_routing.law.base_decoders import Distribution
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ from random_routing.metrics import (
     fluency,
     mauve,
     ngrams,
+    per_text,
     relevance,
-    samples,
     selfbleu,
-    texts,
     translation,
     vendi,
+    within_prompt,
     zipf,
 )
-from random_routing.metrics.base import CellTexts, Metric
+from random_routing.metrics.metric import CellTexts, Metric
 
 __all__ = ["METRICS", "CellTexts", "Metric", "metrics_of"]
 
@@ -30,12 +30,12 @@ MODULES = (
     selfbleu,
     compression,
     vendi,
-    samples,
+    within_prompt,
     mauve,
     fluency,
     relevance,
     translation,
-    texts,
+    per_text,
 )
 METRICS = {metric.name: metric for module in MODULES for metric in module.METRICS}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from random_routing.metrics.base import CellTexts, Metric, columns, ratio
+from random_routing.metrics.metric import CellTexts, Metric, columns, ratio
 
 # Context and text are tokenized apart, and no token ends the text.
 JUDGE = (

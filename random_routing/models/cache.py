@@ -23,7 +23,7 @@ class SlotLayer(CacheLayerMixin):
     is_sliding = False  # keeps all positions; a sliding window is applied by the model's mask
 
     def __init__(self, slots: int, max_length: int, static: bool = False) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.slots, self.max_length, self.static = slots, max_length, static
         self.window = slice(0, slots)
         self.length = 0  # positions filled before the current model call

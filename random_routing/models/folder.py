@@ -12,8 +12,8 @@ from transformers import AutoConfig, AutoTokenizer
 from random_routing.errors import PipelineError
 from random_routing.files import check_asset
 from random_routing.models.generation_config import barred, own_generation, switched_off
-from random_routing.models.kinds import Kind, check_width, kind_of
 from random_routing.models.shape import Shape, experts_of, heads_of, window_of
+from random_routing.models.supported import Kind, check_width, kind_of
 
 
 def read_config(folder: str | Path) -> Any:

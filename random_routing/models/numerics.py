@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 import torch
 
@@ -27,6 +28,11 @@ def numerics(device: str) -> dict[str, str]:
     return {**{name: version(name) for name in LIBRARIES}, "processor": _processor(device)}
 
 
+def arithmetic(dtype: str, device: str) -> dict[str, Any]:
+    """What a model's numbers depend on beside its files, as it stands in content keys."""
+    return {"dtype": dtype, "device": device, "numerics": numerics(device)}
+
+
 def _processor(device: str) -> str:
     if device == "cuda":
         # Without one no model is loaded; that is said where it is tried.
@@ -37,9 +43,9 @@ def _processor(device: str) -> str:
 
 def check_numerics(wanted: dict[str, str], device: str) -> None:
     """On a worker: raises `PipelineError` where its texts would not be those of the machine that asks for them."""
-    here = numerics(device)
+    used = numerics(device)
     other = [
-        f"{name} {here[name]} in place of {value}" for name, value in wanted.items() if here[name] != value
+        f"{name} {used[name]} in place of {value}" for name, value in wanted.items() if used[name] != value
     ]
     if other:
         raise PipelineError(

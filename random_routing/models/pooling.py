@@ -86,13 +86,13 @@ def read_embedding(folder: Path) -> Embedding:
     prompt, pooling = _prompt(folder), Embedding.pooling
     if (folder / "modules.json").exists():
         pooling = _pooling(folder, prompt)
-    own = _read(folder / "sentence_bert_config.json")
-    longest = own.get("max_seq_length") or 0
+    config = _read(folder / "sentence_bert_config.json")
+    longest = config.get("max_seq_length") or 0
     if not isinstance(longest, int) or longest < 0:
         raise PipelineError(
             f"{folder}/sentence_bert_config.json: max_seq_length = {longest!r}: must be a whole number of tokens"
         )
-    return Embedding(pooling, longest, bool(own.get("do_lower_case")), prompt)
+    return Embedding(pooling, longest, bool(config.get("do_lower_case")), prompt)
 
 
 def _pooling(folder: Path, prompt: str) -> str:
@@ -101,17 +101,17 @@ def _pooling(folder: Path, prompt: str) -> str:
         kinds = [(str(module["type"]).rpartition(".")[2], str(module["path"])) for module in modules]
     except (TypeError, KeyError):
         raise PipelineError(f"{where}: is no list of modules with type and path") from None
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for kind, path in kinds:
-        if kind not in MODULES or kind in found or (kind == "Transformer" and path not in ("", ".")):
+        if kind not in MODULES or kind in paths or (kind == "Transformer" and path not in ("", ".")):
             raise PipelineError(
                 f"{where}: type = {kind}, path = {path!r}: must be one Transformer in the folder itself, one Pooling "
                 "and perhaps one Normalize; other embedders cannot be used here"
             )
-        found[kind] = path
-    if list(found)[:2] != ["Transformer", "Pooling"]:
-        raise PipelineError(f"{where}: types {list(found)}: must begin with Transformer and Pooling")
-    config = folder / found["Pooling"] / "config.json"
+        paths[kind] = path
+    if list(paths)[:2] != ["Transformer", "Pooling"]:
+        raise PipelineError(f"{where}: types {list(paths)}: must begin with Transformer and Pooling")
+    config = folder / paths["Pooling"] / "config.json"
     values = read_json(config)
     named = [key for key, on in values.items() if key.startswith("pooling_mode_") and on is True]
     modes = values.get("pooling_mode")

@@ -10,10 +10,10 @@ from typing import Any
 from transformers import AutoModel
 
 from random_routing.errors import PipelineError
-from random_routing.files import read_json, sha256_file
+from random_routing.files import asset_files, sha256_file
 from random_routing.models.folder import check_model, load_tokenizer, read_config
-from random_routing.models.kinds import class_of
 from random_routing.models.pooling import read_embedding
+from random_routing.models.supported import class_of
 from random_routing.settings import Settings, Task
 
 ASSETS = Path("data/assets")
@@ -62,5 +62,5 @@ def _weights(name: str) -> list[str]:
     folder = ASSETS / name
     if not (folder / "asset.json").exists():
         return sorted(sha256_file(file) for file in folder.glob("*.safetensors"))
-    files = read_json(folder / "asset.json")["files"]
+    files = asset_files(folder)
     return sorted(digest for file, digest in files.items() if file.endswith(".safetensors"))

@@ -66,7 +66,7 @@ def continuation(tokenizer: Any, prompt_ids: Sequence[int], ids: Sequence[int]) 
         tail = list(prompt_ids)
         before = decode_text(tokenizer, tail)
     whole = decode_text(tokenizer, [*tail, *ids])
-    differ = (i for i, (one, other) in enumerate(zip(before, whole, strict=False)) if one != other)
+    differ = (i for i, (old, new) in enumerate(zip(before, whole, strict=False)) if old != new)
     known = next(differ, min(len(before), len(whole)))
     if known < len(before.rstrip(BROKEN)):  # byte fallback: a wrong byte breaks the character before it too
         return decode_text(tokenizer, ids)

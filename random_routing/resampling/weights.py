@@ -80,8 +80,8 @@ def weights_of(examples: int, resamples: int, seed: int) -> Weights:
 def resampled_sums(weights: Weights, stats: Sequence[np.ndarray]) -> list[np.ndarray]:
     """weights (B, E) @ each of the statistics (E, k); those that are drawn anew are so once for all."""
     if isinstance(weights, np.ndarray):
-        return [weights @ one for one in stats]
+        return [weights @ array for array in stats]
     if not stats:
         return []
-    edges = np.cumsum([one.shape[1] for one in stats])[:-1]
+    edges = np.cumsum([array.shape[1] for array in stats])[:-1]
     return np.split(weights @ np.concatenate(stats, axis=1), edges, axis=1)

@@ -71,24 +71,24 @@ class Store:
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The values that are there; one with a wrong checksum counts as missing."""
-        found = {}
+        values = {}
         try:
             for key in keys:
                 row = self.database.execute("SELECT crc, value FROM items WHERE key = ?", (key,)).fetchone()
                 if row and isinstance(row[1], bytes) and zlib.crc32(row[1]) == row[0]:
-                    found[key] = row[1]
+                    values[key] = row[1]
         except ERRORS as error:
             raise self._refused(error) from None
-        return found
+        return values
 
     def take(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The values of keys that were all there. Raises `PipelineError` where one is not, which its tree explains
         if it is damaged.
         """
-        found = self.get(keys)
-        lost = len(set(keys)) - len(found)
+        values = self.get(keys)
+        lost = len(set(keys)) - len(values)
         if not lost:
-            return found
+            return values
         try:
             (tree,) = self.database.execute("PRAGMA integrity_check(1)").fetchone()
         except ERRORS as error:
@@ -108,8 +108,8 @@ class Store:
     def absent(self, items: Iterable[tuple[Item, bytes]]) -> list[Item]:
         """items: with their keys. Those whose key has no sound value."""
         pairs = list(items)
-        there = self.present([key for _, key in pairs])
-        return [item for item, key in pairs if key not in there]
+        present = self.present([key for _, key in pairs])
+        return [item for item, key in pairs if key not in present]
 
     def put(self, items: dict[bytes, bytes]) -> None:
         """All of the items or none."""

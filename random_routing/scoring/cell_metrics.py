@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from random_routing.law.cells import Cell, representatives
-from random_routing.metrics.base import CellTexts, Metric
-from random_routing.metrics.languages import language_of
+from random_routing.metrics.helpers.languages import language_of
+from random_routing.metrics.metric import CellTexts, Metric
 from random_routing.metrics.translation import signatures
 from random_routing.resampling.intervals import by_example, sampled
 from random_routing.resampling.weights import Weights, resampled_sums, weights_of
@@ -85,11 +85,11 @@ def _values(
 ) -> tuple[dict[str, Value], dict[str, np.ndarray]]:
     """Every metric's value, and the statistics (E, k) of those that have one. samples: texts an example."""
     why = {m.name: _missing(m, texts.examples, samples, task.samples) for m in metrics}
-    made = [m for m in metrics if why[m.name] is None]
-    stats = {m.name: by_example(m.stats(texts), texts.example, texts.examples) for m in made}
+    enough = [m for m in metrics if why[m.name] is None]
+    stats = {m.name: by_example(m.stats(texts), texts.example, texts.examples) for m in enough}
     sums = resampled_sums(weights, list(stats.values()))
     values = {m.name: Value(NAN, NAN, NAN, why[m.name] or "") for m in metrics}
-    for metric, of_metric in zip(made, sums, strict=True):
+    for metric, of_metric in zip(enough, sums, strict=True):
         values[metric.name] = _value(metric, texts, stats[metric.name], of_metric, settings.confidence)
     return values, stats
 

@@ -14,7 +14,7 @@ from transformers import AutoModel
 
 from random_routing.decode.loop import spans
 from random_routing.errors import PipelineError, short
-from random_routing.files import read_json
+from random_routing.files import asset_files
 from random_routing.models.attention import NAME as ATTENTION
 from random_routing.models.folder import load_tokenizer
 from random_routing.models.invariant import make_invariant
@@ -39,13 +39,13 @@ class Embedder:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.name, self.own = str(folder), read_embedding(folder)
+        self.name, self.rules = str(folder), read_embedding(folder)
         self.network = load_weights(
             AutoModel, folder, "embedder", dtype=torch.float32, attn_implementation=ATTENTION
         ).eval()
         self.tokenizer = load_tokenizer(folder)
         positions = getattr(self.network.config, "max_position_embeddings", UNSAID)
-        self.longest = self.own.longest or int(min(UNSAID, positions, self.tokenizer.model_max_length))
+        self.longest = self.rules.longest or int(min(UNSAID, positions, self.tokenizer.model_max_length))
         make_invariant(self.network)
         self._probe()
 
@@ -73,8 +73,8 @@ class Embedder:
         self, texts: Sequence[str], on_texts: Callable[[int], None] = lambda done: None
     ) -> np.ndarray:
         """(texts, D) float32 unit vectors; on_texts is told how many are done."""
-        given = [self.own.prompt + (text.lower() if self.own.lower else text) for text in texts]
-        read = encode_as_text(self.tokenizer, given, truncation=True, max_length=self.longest)["input_ids"]
+        inputs = [self.rules.prompt + (text.lower() if self.rules.lower else text) for text in texts]
+        read = encode_as_text(self.tokenizer, inputs, truncation=True, max_length=self.longest)["input_ids"]
         ids = [row or [self.tokenizer.eos_token_id or 0] for row in read]  # an empty text has a vector too
         padded = np.array([self._padded(len(row)) for row in ids])
         vectors: dict[int, np.ndarray] = {}
@@ -82,8 +82,8 @@ class Embedder:
             group = np.flatnonzero(padded == length)
             for start, stop in spans(len(group), max(2, min(BATCH, PLACES // int(length)))):
                 rows = group[start:stop]
-                found = self._embed([ids[i] for i in rows], int(length)).numpy()
-                vectors.update(zip(rows.tolist(), found, strict=True))
+                unit = self._embed([ids[i] for i in rows], int(length)).numpy()
+                vectors.update(zip(rows.tolist(), unit, strict=True))
                 on_texts(len(vectors))
         return np.stack([vectors[i] for i in range(len(texts))])
 
@@ -97,7 +97,7 @@ class Embedder:
             tokens[i, : len(row)] = torch.tensor(row)
             mask[i, : len(row)] = 1
         states = self.network(input_ids=tokens, attention_mask=mask).last_hidden_state  # (B, T, D)
-        vectors = torch.nn.functional.normalize(self.own.pool(states, mask), dim=1)  # (B, D)
+        vectors = torch.nn.functional.normalize(self.rules.pool(states, mask), dim=1)  # (B, D)
         if not vectors.isfinite().all():
             raise PipelineError(f"{self.name}: gives vectors that are not finite (NaN or infinite)")
         return vectors[: len(ids)]
@@ -123,8 +123,7 @@ class Embeddings:
 
     @cached_property
     def address(self) -> dict[str, Any]:
-        files = read_json(self.folder / "asset.json")["files"]
-        return {"embedder": files, "code": CODE_VERSION, "numerics": numerics("cpu")}
+        return {"embedder": asset_files(self.folder), "code": CODE_VERSION, "numerics": numerics("cpu")}
 
     def keys(self, texts: Iterable[str]) -> dict[str, bytes]:
         """Distinct text → its key in the store."""
@@ -153,5 +152,5 @@ class Embeddings:
     def read(self, texts: Sequence[str]) -> np.ndarray:
         """(texts, D) float32, of texts of which none is absent."""
         keys = self.keys(texts)
-        there = self.store.take(list(keys.values()))
-        return np.stack([np.frombuffer(there[keys[text]], dtype=np.float32) for text in texts])
+        stored = self.store.take(list(keys.values()))
+        return np.stack([np.frombuffer(stored[keys[text]], dtype=np.float32) for text in texts])

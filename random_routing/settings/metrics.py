@@ -8,7 +8,7 @@ from typing import Protocol
 
 from random_routing.errors import fail
 from random_routing.settings.checks import choice
-from random_routing.settings.faults import missing
+from random_routing.settings.pydantic_lines import missing
 from random_routing.settings.schema import Comparison
 
 

@@ -22,7 +22,7 @@ from random_routing.runs.generation import run_units
 from random_routing.runs.processes import in_processes
 from random_routing.runs.ray_workers import on_ray
 from random_routing.runs.store import Store
-from random_routing.scoring import collect
+from random_routing.scoring import add_scores as collect
 from random_routing.settings import Cluster, parse_settings
 from tests.helpers import ROOT
 from tests.helpers.faulty_models import judged, load_poisoned

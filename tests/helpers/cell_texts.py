@@ -8,7 +8,7 @@ import numpy as np
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from random_routing.metrics import METRICS, CellTexts
-from random_routing.metrics.words import words
+from random_routing.metrics.helpers.words import words
 
 
 def cell(texts: list[str], **given: Any) -> CellTexts:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from random_routing.report.input import Results
 from random_routing.report.page.build import page
 from random_routing.report.page.samples import cut
-from random_routing.report.results import Results
 from random_routing.results.measured import CellValues
 from random_routing.settings import Settings, parse_settings
 from tests.helpers import synthetic

@@ -8,7 +8,7 @@ from random_routing.law.cells import routing_cells
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.models.shape import Shape
 from random_routing.runs.plan import Plan, make_plan
-from random_routing.runs.prompts import Example
+from random_routing.runs.tokenized import Example
 from random_routing.settings import Settings, parse_settings
 from tests.helpers.workspace import params
 

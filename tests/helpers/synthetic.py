@@ -11,9 +11,9 @@ import yaml
 
 from random_routing.files import write_json
 from random_routing.law.cells import Cell, all_cells, representatives
-from random_routing.report.results import Results
+from random_routing.report.input import Results
+from random_routing.results.json_form import from_json
 from random_routing.results.measured import Measured
-from random_routing.results.records import from_json
 from random_routing.results.tuned import Tuned
 from random_routing.settings import BY_R, Base, Settings, parse_settings
 from tests.helpers import ROOT
@@ -125,7 +125,7 @@ def measured(task: str, settings: Settings) -> dict[str, Any]:
 
 
 def comparison(settings: Settings, task: str, cells: list[Cell]) -> dict[str, Any]:
-    """As `random_routing.comparison.compare` writes it; every second decoder lies outside the curves."""
+    """As `random_routing.comparison.task_comparison` writes it; every second decoder lies outside the curves."""
     first = {c.decoder: c for c in reversed(cells) if c.decoder.q or c.decoder.lam}
     matched: list[dict[str, Any]] = []
     for curve in ("temperature", "top_p"):
@@ -204,8 +204,8 @@ def tuned(task: str, settings: Settings) -> dict[str, Any]:
 
     def trial(number: int, family: str) -> dict[str, Any]:
         rate = 0.003 * 1.5**number
-        about = {"variant": "uniform", "q": rate, "lambda": 0.0, "r": rate, "setting": None}
-        rival = {"variant": "", "q": None, "lambda": None, "r": None, "setting": 0.5 + 0.05 * number}
+        about = {"variant": "uniform", "q": rate, "weight": 0.0, "r": rate, "setting": None}
+        rival = {"variant": "", "q": None, "weight": None, "r": None, "setting": 0.5 + 0.05 * number}
         numbers = {
             "reward": -abs(number - 7) / 5,
             "quality": 1 - number / 20,
@@ -218,20 +218,21 @@ def tuned(task: str, settings: Settings) -> dict[str, Any]:
             **(about if family == "routing" else rival), **numbers,
         }  # fmt: skip
 
-    families = {}
+    families: dict[str, Any] = {}
     for family in ("routing", "temperature", "top_p"):
         score = {"quality": 0.4, "diversity": 0.9, "reward": 0.3, "lo": 0.2, "hi": 0.4}
         routing = family == "routing"
-        cell = {"variant": "uniform" if routing else "", "q": 0.1 if routing else None, "lam": 0.0 if routing else None,
-                "setting": None if routing else 0.8}  # fmt: skip
+        about: dict[str, Any] = {"variant": "uniform" if routing else "", "q": 0.1 if routing else None,
+                 "weight": 0.0 if routing else None, "r": 0.1 if routing else None,
+                 "setting": None if routing else 0.8, "decoder": {}}  # fmt: skip
         families[family] = {
             "ended": "all 12 trials", "trials": [trial(i, family) for i in range(12)],
             "importance": {"q is 0": 0.7, "λ is 0": 0.3} if routing else {},
-            "winner": {"cell": cell, "tune": score, "test": score},
+            "winner": {**about, "tune": score, "test": score},
         }  # fmt: skip
     grid = [
-        {"cell": f"g{i}", "family": "routing", "variant": "uniform", "q": q, "lambda": lam, "reward": -q - lam,
-         "quality": 0.5, "diversity": 0.5, "lo": -1.0, "hi": 1.0}
+        {"cell": f"g{i}", "family": "routing", "variant": "uniform", "q": q, "weight": lam, "r": q + lam,
+         "setting": None, "reward": -q - lam, "quality": 0.5, "diversity": 0.5, "lo": -1.0, "hi": 1.0}
         for i, (q, lam) in enumerate((q, lam) for q in (0.0, 0.1, 0.3) for lam in (0.0, 0.1))
     ]  # fmt: skip
     difference = {

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from random_routing.settings import Asset, Task, load_settings
-from random_routing.tasks.examples import Generator
-from random_routing.tasks.readers import READERS
+from random_routing.tasks.example_ids import Generator
+from random_routing.tasks.named_data_sets import READERS
 from tests.helpers import ROOT
 from tests.helpers.tiny import byte_tokenizer
 

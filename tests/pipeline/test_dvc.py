@@ -69,7 +69,7 @@ def test_deps_cover_imports(name: str) -> None:
     [
         ("runs/ray_workers.py", {"generate", "evaluate", "tune"}),
         ("models/attention.py", {"generate", "evaluate", "tune"}),
-        ("models/products.py", {"generate", "evaluate", "tune"}),
+        ("models/fixed_products.py", {"generate", "evaluate", "tune"}),
         ("decode/loop.py", {"generate", "evaluate", "tune"}),
     ],
 )

@@ -13,10 +13,10 @@ from pipeline import prepare
 from random_routing.errors import PipelineError
 from random_routing.files import SEAL
 from random_routing.models.shape import Shape
-from random_routing.runs.prompts import check_context, tokenize_prompts
+from random_routing.runs.tokenized import check_context, tokenize_prompts
 from random_routing.settings import Asset, load_settings
 from random_routing.tasks import TASKS, dialogue, textgen, translation
-from random_routing.tasks.examples import Generator, in_stable_order
+from random_routing.tasks.example_ids import Generator, in_stable_order
 from tests.helpers import ROOT
 from tests.helpers.tasks import GENERATOR, task
 from tests.helpers.tiny import byte_tokenizer, tiny_embedder_folder, tiny_model_folder

@@ -17,7 +17,7 @@ from random_routing.law.cells import Decoder
 from random_routing.runs.blocks import grouped, units
 from random_routing.runs.cell_files import read_cell
 from random_routing.runs.plan import Job, Text
-from random_routing.runs.prompts import Example
+from random_routing.runs.tokenized import Example
 from random_routing.settings import Base
 from tests.helpers.attempts import Killed, attempt
 from tests.helpers.tensorboard import scalars

@@ -13,6 +13,7 @@ from pipeline import generate, tune
 from random_routing.files import read_json
 from random_routing.law.cells import all_cells
 from random_routing.settings import parse_settings
+from random_routing.tuning.tune_task import setting_of
 from tests.helpers.attempts import Killed, Listed, attempt
 from tests.helpers.tensorboard import scalars
 from tests.helpers.workspace import inside, params, write_params
@@ -159,4 +160,4 @@ def test_lambda_of_the_grid_is_the_random_route_s() -> None:
     values = params() | {"lambda_means": "exploit"}
     settings = parse_settings(values)
     cells = [cell for cell in all_cells(settings, settings.tasks[TASK]) if cell.variant == "uniform"]
-    assert {(cell.lam, tune.weight_of(cell, settings)) for cell in cells} == {(0.0, 1.0), (0.1, 0.9)}
+    assert {(cell.lam, setting_of(cell, settings)["weight"]) for cell in cells} == {(0.0, 1.0), (0.1, 0.9)}

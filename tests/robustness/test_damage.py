@@ -22,7 +22,7 @@ from random_routing.law.cells import all_cells
 from random_routing.models.folder import load_tokenizer
 from random_routing.models.loading import load_model
 from random_routing.runs.cell_files import read_cell
-from random_routing.runs.prepared import plan_task
+from random_routing.runs.make_plan import plan_task
 from random_routing.runs.store import Store
 from random_routing.scoring.embedding import Embedder
 from random_routing.scoring.statistics_file import read_stats

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from pipeline import prepare
 from random_routing.errors import PipelineError
-from random_routing.runs.prompts import tokenize_prompts
+from random_routing.runs.tokenized import tokenize_prompts
 from random_routing.settings import Asset, Task, load_settings
 from random_routing.tasks import TASKS
-from random_routing.tasks.examples import Generator
-from random_routing.tasks.readers import READERS
+from random_routing.tasks.example_ids import Generator
+from random_routing.tasks.named_data_sets import READERS
 from tests.helpers import ROOT
 from tests.helpers.errors import one_line
 from tests.helpers.generated import JSON, TEXT, cases

@@ -16,12 +16,13 @@ from transformers import PreTrainedTokenizerFast
 from pipeline import fetch, generate, prepare, stage
 from random_routing.errors import PipelineError
 from random_routing.files import read_jsonl
-from random_routing.runs.prompts import tokenize_prompts
+from random_routing.runs.tokenized import tokenize_prompts
 from random_routing.scoring import judge
 from random_routing.scoring.opening import opening_of
-from random_routing.tasks import TASKS, dialogue, template, translation
-from random_routing.tasks.examples import Generator
-from random_routing.tasks.usable import LeftOut
+from random_routing.tasks import TASKS, dialogue, translation
+from random_routing.tasks import chat_template as template
+from random_routing.tasks.example_ids import Generator
+from random_routing.tasks.usable_records import LeftOut
 from tests.helpers.tasks import GENERATOR, task
 from tests.helpers.tiny import byte_tokenizer
 from tests.helpers.waiting import until

@@ -31,7 +31,7 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel: Path) -> None:
     files = {
         str(path.relative_to(ROOT))
         for path in library.rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        if path.is_file() and path.parent.name != "__pycache__"
     }
     with ZipFile(wheel) as packed:
         assert {name for name in packed.namelist() if ".dist-info/" not in name} == files

@@ -14,7 +14,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from random_routing.metrics import METRICS
-from random_routing.report import choose, names
+from random_routing.report import names
+from random_routing.report import selection as choose
 from random_routing.report.figures import style
 from random_routing.report.figures.style import Look
 from random_routing.results.measured import CellValues, Measured

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from random_routing.metrics import METRICS
-from random_routing.report import choose
+from random_routing.report import selection as choose
 from random_routing.report.figures.style import SMALL, WIDTH, plain_log_ticks
 from random_routing.report.names import axis_label, short
 from random_routing.results.measured import CellValues, Measured

@@ -41,9 +41,9 @@ def revision() -> tuple[str, str]:
 
 
 def about(settings: Settings) -> dict[str, Any]:
-    found, remark = revision()
+    commit, remark = revision()
     return {
-        "revision": found,
+        "revision": commit,
         "remark": remark,
         "machine": f"{machine()}, {platform.system()}, Python {platform.python_version()}",
         "versions": [(name, version(name)) for name in PACKAGES],

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 
 from random_routing.metrics import METRICS
-from random_routing.report import choose
+from random_routing.report import selection as choose
 from random_routing.results.compared import Compared
 from random_routing.results.measured import CellValues
 from random_routing.settings import Base, Variant

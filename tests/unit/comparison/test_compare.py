@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from random_routing.comparison.compare import Comparison
-from random_routing.comparison.differences import Point, adjusted, interpolated, matched_difference
+from random_routing.comparison.corrected_p_values import adjusted
+from random_routing.comparison.curves import Point, interpolated, matched_difference
 from random_routing.comparison.fronts import family_volume, front, hypervolume
+from random_routing.comparison.task_comparison import Comparison
 from random_routing.law.cells import Cell, all_cells, representatives
 from random_routing.metrics import METRICS
 from random_routing.resampling.intervals import Sampled

@@ -16,8 +16,8 @@ from random_routing.law.cells import all_cells
 from random_routing.models.loading import has_bfloat16, load_model
 from random_routing.models.network import LanguageModel
 from random_routing.runs.blocks import Ready, grouped, make_ready, run_beam, run_block, units
+from random_routing.runs.make_plan import plan_task
 from random_routing.runs.plan import Plan, Text
-from random_routing.runs.prepared import plan_task
 from random_routing.settings import Task, load_settings
 
 pytestmark = pytest.mark.real

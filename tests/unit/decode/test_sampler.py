@@ -9,11 +9,11 @@ import pytest
 import torch
 from scipy import stats
 
-from random_routing.decode.call import Call
+from random_routing.decode.model_call import Call
 from random_routing.decode.sampler import Sampler
 from random_routing.decode.trajectory import Trajectories
+from random_routing.law.base_decoders import probabilities
 from random_routing.law.cells import NO_ROUTE, Decoder
-from random_routing.law.distribution import probabilities
 from random_routing.law.mixing import routed
 from random_routing.law.noise import Source
 from random_routing.law.origin import Origin

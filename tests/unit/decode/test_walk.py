@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from random_routing.decode import walk as walking
+from random_routing.decode import along_path as walking
 from random_routing.decode.loop import decode
 from random_routing.decode.prompts import Prompts
 from random_routing.decode.sampler import Sampler
@@ -19,7 +19,7 @@ from random_routing.law.noise import Source
 from random_routing.law.origin import Origin
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.models.loading import load_model
-from random_routing.models.paths import along, choices, parts_of
+from random_routing.models.random_paths import along, choices, parts_of
 from random_routing.settings import Base, Route
 from tests.helpers.tiny import tiny_model_folder
 

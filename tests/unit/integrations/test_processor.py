@@ -16,9 +16,9 @@ from scipy import stats
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from random_routing.integrations import processor
-from random_routing.integrations import structural as context
+from random_routing.integrations import structural_routes as context
 from random_routing.integrations.processor import RandomRoutingLogitsProcessor, vocabulary_of
-from random_routing.integrations.structural import random_routing
+from random_routing.integrations.structural_routes import random_routing
 from random_routing.law.noise import Source
 from random_routing.law.routes import frozen
 from random_routing.law.vocabulary import Vocabulary

@@ -10,9 +10,9 @@ import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
 from random_routing.errors import PipelineError
-from random_routing.integrations.structural import random_routing
+from random_routing.integrations.structural_routes import random_routing
 from random_routing.law.noise import Source
-from random_routing.models.paths import along, choices, parts_of
+from random_routing.models.random_paths import along, choices, parts_of
 from random_routing.settings import Route
 from tests.helpers.tiny import tiny_model_folder
 

@@ -17,7 +17,7 @@ from transformers import (
     TypicalLogitsWarper,
 )
 
-from random_routing.law.distribution import distribution, likeliest, probabilities
+from random_routing.law.base_decoders import distribution, likeliest, probabilities
 from random_routing.settings import Base
 
 P = torch.tensor([[0.5, 0.25, 0.15, 0.07, 0.03]])

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from random_routing.metrics import ngrams as counting
-from random_routing.metrics.base import CellTexts
-from random_routing.metrics.grams import numbered
-from random_routing.metrics.jackknife import centred, counted, pseudo_values
+from random_routing.metrics.helpers.gram_arrays import numbered
+from random_routing.metrics.helpers.jackknife import centred, counted, pseudo_values
+from random_routing.metrics.helpers.portions import Lazy, portions
+from random_routing.metrics.helpers.ragged import Ragged, as_ragged, concatenated, equal
+from random_routing.metrics.helpers.words import words
+from random_routing.metrics.metric import CellTexts
 from random_routing.metrics.ngrams import distinct_stats, entropy_stats, ngrams, seq_rep_stats
-from random_routing.metrics.portions import Lazy, portions
-from random_routing.metrics.ragged import Ragged, as_ragged, concatenated, equal
-from random_routing.metrics.words import words
 from random_routing.resampling.weights import Drawn, resampled_sums
 from tests.helpers.cell_texts import cell
 

@@ -15,9 +15,9 @@ from scipy.stats import linregress
 
 from random_routing.metrics import METRICS
 from random_routing.metrics.compression import compression_stats
+from random_routing.metrics.helpers.words import words
 from random_routing.metrics.ngrams import distinct_stats, entropy_stats, seq_rep_stats
 from random_routing.metrics.selfbleu import self_bleu_stats
-from random_routing.metrics.words import words
 from random_routing.metrics.zipf import zipf_stats
 from tests.helpers.cell_texts import cell, nltk_self_bleu, value
 

@@ -13,9 +13,9 @@ from sacrebleu.metrics import BLEU, TER
 
 from random_routing.errors import SettingsError
 from random_routing.metrics import METRICS
-from random_routing.metrics.languages import LANGUAGES, UNKNOWN, WITH_SPACES, Language, language_of
+from random_routing.metrics.helpers.languages import LANGUAGES, UNKNOWN, WITH_SPACES, Language, language_of
+from random_routing.metrics.helpers.words import spaced, word_ids, words
 from random_routing.metrics.translation import signatures
-from random_routing.metrics.words import spaced, word_ids, words
 from random_routing.settings import parse_settings
 from random_routing.settings import tasks as task_settings
 from tests.helpers.cell_texts import cell, value

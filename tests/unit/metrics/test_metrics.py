@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from random_routing.metrics import METRICS, MODULES, Metric
-from random_routing.metrics.base import ratio
-from random_routing.metrics.languages import WITH_SPACES
+from random_routing.metrics.helpers.languages import WITH_SPACES
+from random_routing.metrics.helpers.words import words
+from random_routing.metrics.metric import ratio
 from random_routing.metrics.selfbleu import self_bleu_stats
 from random_routing.metrics.translation import signatures
-from random_routing.metrics.words import words
-from random_routing.report import choose
+from random_routing.report import selection as choose
 from tests.helpers.cell_texts import cell, nltk_self_bleu, value
 
 TEXTS = [

@@ -9,7 +9,7 @@ import pytest
 import sacrebleu
 
 from random_routing.metrics import METRICS, CellTexts
-from random_routing.metrics.samples import best, groups
+from random_routing.metrics.within_prompt import best, groups
 from tests.helpers.cell_texts import cell, value
 
 TEXTS = [

@@ -12,7 +12,7 @@ import sacrebleu
 from sacrebleu.metrics import BLEU, CHRF, TER
 
 from random_routing.metrics import METRICS
-from random_routing.metrics.languages import WITH_SPACES
+from random_routing.metrics.helpers.languages import WITH_SPACES
 from random_routing.metrics.translation import signatures
 from tests.helpers.cell_texts import cell, value
 

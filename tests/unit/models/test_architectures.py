@@ -83,8 +83,8 @@ def run(
     noise = np.stack([source.steps(STEPS) for source in sources])
     prompt_of, decoder_of = np.array(texts).T
     sampler = Sampler(
-        DECODERS, decoder_of, prompt_of, noise, Vocabulary(SIZE, np.arange(3, SIZE), frozenset({2})),
-        sources=sources,
+        DECODERS[: decoder_of.max() + 1], decoder_of, prompt_of, noise,
+        Vocabulary(SIZE, np.arange(3, SIZE), frozenset({2})), sources=sources,
     )  # fmt: skip
     prompts = Prompts(PROMPTS, prompt_of, len(PREFIX) + LENGTH)
     if prefix:

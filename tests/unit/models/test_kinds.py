@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from random_routing.errors import PipelineError
-from random_routing.models import probe
+from random_routing.models import decode_check as probe
 from random_routing.models.folder import check_model, load_tokenizer
 from random_routing.models.loading import ATTENTIONS, load_model
 from random_routing.models.network import CausalModel

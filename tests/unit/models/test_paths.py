@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, DynamicCac
 
 from random_routing.errors import PipelineError
 from random_routing.models.folder import read_shape
-from random_routing.models.paths import along, check_parts, choices, parts_of
+from random_routing.models.random_paths import along, check_parts, choices, parts_of
 from random_routing.models.shape import experts_of, heads_of
 from random_routing.settings import Route
 from tests.helpers.tiny import tiny_model_folder

@@ -17,11 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from random_routing.decode.forcing import score
 from random_routing.decode.prompts import Prompts
 from random_routing.errors import PipelineError
-from random_routing.models import products
+from random_routing.models import fixed_products as products
+from random_routing.models.fixed_products import dots, sums
 from random_routing.models.invariant import ACTIVATIONS, whole_vectors
 from random_routing.models.loading import load_model
 from random_routing.models.numerics import check_numerics, numerics
-from random_routing.models.products import dots, sums
 from random_routing.scoring.embedding import Embedder
 from tests.helpers.tiny import tiny_embedder_folder, tiny_model_folder
 

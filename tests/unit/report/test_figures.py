@@ -16,11 +16,14 @@ import pytest
 from pipeline import plot, summarize
 from random_routing.errors import PipelineError
 from random_routing.files import write_json
-from random_routing.report import choose, names
-from random_routing.report.figures import heatmap, labels, routes, style, tuning
-from random_routing.report.results import read_results
+from random_routing.report import names
+from random_routing.report import selection as choose
+from random_routing.report.figures import gates_and_recovery as routes
+from random_routing.report.figures import heatmap, style, tuning
+from random_routing.report.figures import label_places as labels
+from random_routing.report.input import read_results
+from random_routing.results.json_form import from_json
 from random_routing.results.measured import CellValues, GateRate
-from random_routing.results.records import from_json
 from random_routing.results.tuned import Tuned
 from random_routing.settings import Base, Route, Variant, load_settings
 from tests.helpers import synthetic

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import summarize
 from random_routing.errors import PipelineError
-from random_routing.report.tables.cells import to_csv
+from random_routing.report.tables.cells_csv import to_csv
 from random_routing.report.tables.summary import summarize_task
 from random_routing.results.compared import Best, Compared, Hypervolume
 from random_routing.results.measured import NAN, CellValues, Measured, Value

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from random_routing.metrics.base import ratio
+from random_routing.metrics.metric import ratio
 from random_routing.resampling.intervals import (
     Sampled,
     by_example,

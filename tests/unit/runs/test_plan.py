@@ -18,8 +18,8 @@ from random_routing.models.shape import Shape
 from random_routing.runs.blocks import grouped, units
 from random_routing.runs.generation import run_units
 from random_routing.runs.processes import in_processes
-from random_routing.runs.prompts import Example, shared_prefix
 from random_routing.runs.store import Store
+from random_routing.runs.tokenized import Example, shared_prefix
 from random_routing.settings import Task
 from tests.helpers import LONG
 from tests.helpers.plans import SHAPE, examples, plan, plan_of, settings

@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 from pipeline import evaluate, generate, tune
 from random_routing.errors import PipelineError
 from random_routing.law.cells import Decoder
+from random_routing.runs import forecast as size
 from random_routing.runs import generation as compute
-from random_routing.runs import size
 from random_routing.runs.cost import machine
-from random_routing.runs.prompts import Example
 from random_routing.runs.store import Store
+from random_routing.runs.tokenized import Example
 from random_routing.settings import Base, Settings, load_settings
 from tests.helpers.tiny import tiny_model_folder
 from tests.helpers.workspace import inside, params, write_params
@@ -148,11 +148,14 @@ def test_evaluate_says_what_it_scores(work: Path, capsys: pytest.CaptureFixture[
         cells = len(list(Path("data/generations/textgen").glob("*.parquet")))
         capsys.readouterr()
         evaluate.main(["textgen"])
+        said = capsys.readouterr().out
+        evaluate.main(["textgen"])
+        assert "to score" not in capsys.readouterr().out, "all is there"
     texts = (cells + 1) * 4
     assert (
         f"evaluate: textgen: to score: up to {texts} texts, {texts * 8} tokens, "
         f"{size.amount(texts * (1_700 + 8 * 4))}; about {size.duration(texts * 4)} at the 2 tokens/s of the last run\n"
-    ) in capsys.readouterr().out
+    ) in said
 
 
 @pytest.mark.parametrize("change", [{"dtype": "bfloat16"}, {"machine": "another"}])
@@ -160,11 +163,11 @@ def test_the_speed_of_another_machine_tells_nothing(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any]
 ) -> None:
     with inside(tmp_path):
-        size.say_size("generate", settings, settings.tasks["textgen"], 5)
+        size.say_texts("generate", settings, settings.tasks["textgen"], 5)
         Path("data/cost").mkdir(parents=True)
         cost = {"tokens": 10, "seconds": 1.0, "dtype": "float32", "machine": machine(), **change}
         Path("data/cost/generate-textgen.json").write_text(json.dumps(cost))
-        size.say_size("generate", settings, settings.tasks["textgen"], 5)
+        size.say_texts("generate", settings, settings.tasks["textgen"], 5)
     assert re.findall("of the last run", capsys.readouterr().out) == []
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from random_routing.decode.trajectory import Trajectory
-from random_routing.runs.prompts import Example
-from random_routing.runs.trajectories import cell_row
+from random_routing.runs.packed_texts import cell_row
+from random_routing.runs.tokenized import Example
 from random_routing.scoring.cell_texts import human_texts
 from random_routing.settings import parse_settings
 from tests.helpers.tiny import byte_tokenizer, metaspace_tokenizer, wordpiece_tokenizer

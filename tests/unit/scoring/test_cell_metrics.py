@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from random_routing.comparison.compare import Comparison
+from random_routing.comparison.task_comparison import Comparison
 from random_routing.errors import PipelineError
 from random_routing.law.cells import all_cells
 from random_routing.metrics import METRICS, CellTexts, metrics_of
 from random_routing.resampling.intervals import interval
+from random_routing.results.json_form import from_json, to_json
 from random_routing.results.measured import Measured
-from random_routing.results.records import from_json, to_json
 from random_routing.scoring.cell_metrics import describe, measure, task_resamples
 from random_routing.scoring.statistics_file import Statistics, read_stats, write_stats
 from random_routing.settings import Settings, parse_settings

@@ -16,7 +16,7 @@ from random_routing.files import read_jsonl, write_json
 from random_routing.metrics import METRICS
 from random_routing.models.loading import load_model
 from random_routing.runs.store import Store
-from random_routing.scoring.collect import Judge, add_judge
+from random_routing.scoring.add_scores import Judge, add_judge
 from random_routing.scoring.judge import Scored, score_unit, tokenize
 from random_routing.scoring.opening import NONE, Opening, opening_of
 from random_routing.scoring.recovery import Judged

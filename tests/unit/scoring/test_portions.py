@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from pipeline import evaluate
-from random_routing.decode.work import Work
-from random_routing.metrics import portions
+from random_routing.decode.row_counts import Work
+from random_routing.metrics.helpers import portions
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store
 from random_routing.scoring import judge

@@ -11,7 +11,7 @@ import pytest
 
 from random_routing.errors import PipelineError
 from random_routing.law.cells import Cell, routing_cells
-from random_routing.metrics.base import CellTexts
+from random_routing.metrics.metric import CellTexts
 from random_routing.resampling.weights import resample_weights
 from random_routing.results.measured import Identity
 from random_routing.scoring.gate_rates import gate_rates, identity

@@ -11,8 +11,8 @@ from transformers.utils import chat_template_utils
 from random_routing.errors import PipelineError, SettingsError
 from random_routing.settings import Task, parse_settings
 from random_routing.tasks import dialogue
-from random_routing.tasks.examples import Generator
-from random_routing.tasks.template import chat_prompt
+from random_routing.tasks.chat_template import chat_prompt
+from random_routing.tasks.example_ids import Generator
 from tests.helpers.tasks import task
 from tests.helpers.tiny import byte_tokenizer
 from tests.helpers.workspace import params

@@ -12,9 +12,9 @@ from pipeline import prepare
 from random_routing.errors import PipelineError
 from random_routing.settings import FAULT, ORIGIN, Asset, Task
 from random_routing.tasks import textgen, translation
-from random_routing.tasks.chat import exchange
-from random_routing.tasks.examples import Generator
-from random_routing.tasks.usable import LeftOut
+from random_routing.tasks.chat_records import exchange
+from random_routing.tasks.example_ids import Generator
+from random_routing.tasks.usable_records import LeftOut
 from tests.helpers.tasks import GENERATOR, task
 from tests.helpers.tiny import byte_tokenizer
 

@@ -10,14 +10,14 @@ import numpy as np
 import optuna
 import pytest
 
-from pipeline.tune import differences, split
 from random_routing.errors import SettingsError
 from random_routing.law.cells import Cell, Decoder
 from random_routing.resampling.intervals import Sampled
 from random_routing.settings import Base, Settings, parse_settings
-from random_routing.tuning.reward import Score
+from random_routing.tuning.reward import Scores
 from random_routing.tuning.space import families, plain, suggest
 from random_routing.tuning.study import batches, new_study, rungs, search, winner
+from random_routing.tuning.tune_task import Examples, differences
 from tests.helpers import synthetic
 
 EXAMPLES = 16
@@ -43,7 +43,7 @@ class Fake:
         self.noise = noise
         self.calls: list[tuple[list[float], int]] = []
 
-    def __call__(self, cells: Sequence[Cell], examples: int) -> dict[str, Score]:
+    def __call__(self, cells: Sequence[Cell], examples: int) -> dict[str, Scores]:
         self.calls.append(([truth(cell) for cell in cells], examples))
         found = {}
         for cell in cells:
@@ -52,7 +52,7 @@ class Fake:
             spread = Sampled(
                 value, value + max(self.noise, 0.01) * draw.normal(size=400) / math.sqrt(examples), examples
             )
-            found[cell.name] = Score(spread, Sampled(0.5, np.full(400, 0.5), examples), spread)
+            found[cell.name] = Scores(spread, Sampled(0.5, np.full(400, 0.5), examples), spread)
         return found
 
 
@@ -152,25 +152,21 @@ def test_spaces() -> None:
 
 def test_the_splits_share_no_example() -> None:
     rows = [{"id": f"{i * 7919 % 101:03}"} for i in range(32)]
-    tune, test = split(rows, 0.5)
+    examples = Examples.of(rows, 0.5)
+    tune, test = examples.tune, examples.test
     assert len(tune) == 16 and set(tune) | set(test) == set(range(32)) and not set(tune) & set(test)
     turned = [rows[i] for i in np.random.Generator(np.random.Philox(1)).permutation(32)]
-    assert {turned[i]["id"] for i in split(turned, 0.5)[0]} == {rows[i]["id"] for i in tune}
+    assert {turned[i]["id"] for i in Examples.of(turned, 0.5).tune} == {rows[i]["id"] for i in tune}
 
 
 def test_differences_are_paired() -> None:
     noise = np.random.Generator(np.random.Philox(2)).normal(size=1000)
-    scores = {}
+    rewards = {}
     for family, value in (("routing", 1.0), ("temperature", 0.9), ("top_p", 1.2)):
-        reward = Sampled(value, value + noise, 16)
-        scores[family] = Score(reward, reward, reward)
-    found = {record["rival"]: record for record in differences(scores, settings())}
-    assert (
-        found["temperature"]["difference"]
-        == pytest.approx(0.1)
-        == pytest.approx(found["temperature"]["lo"])
-    )
-    assert found["top_p"]["hi"] == pytest.approx(-0.2)
+        rewards[family] = Sampled(value, value + noise, 16)
+    found = {record.rival: record for record in differences(rewards, settings())}
+    assert found["temperature"].difference == pytest.approx(0.1) == pytest.approx(found["temperature"].lo)
+    assert found["top_p"].hi == pytest.approx(-0.2)
 
 
 WRONG = [
