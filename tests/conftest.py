@@ -27,13 +27,15 @@ hypothesis.settings.load_profile("busy")
 
 # These begin, in this order, so that no process is left alone with one at the end; the other file with Ray
 # comes later, when this one's clusters are gone.
-LONG = ["end_to_end", "real_models", "ray", "surroundings"]
+FIRST = [
+    "end_to_end", "real_models", "ray", "surroundings", "odd_settings", "stages", "chain", "interruptions", "losses",
+]  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> int:
         name = item.path.stem.removeprefix("test_")
-        return LONG.index(name) if name in LONG else len(LONG)
+        return FIRST.index(name) if name in FIRST else len(FIRST)
 
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=place)

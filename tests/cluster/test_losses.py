@@ -72,6 +72,7 @@ def test_a_killed_worker_and_a_stopped_node_lose_nothing(
     assert 0 < sum(steps) <= 4 * len(given) + 8  # told while units were at work
 
 
+@pytest.mark.long
 def test_a_unit_outlives_a_node_and_a_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its third worker is on the other node, where one that got no unit has made room."""
     with nodes_of(0, 1, 1) as nodes:
@@ -98,6 +99,7 @@ def one_node() -> Iterator[Any]:
         yield nodes
 
 
+@pytest.mark.long
 def test_workers_lost_now_and_then_while_they_load_do_not_end_the_run(
     tmp_path: Path, one_node: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

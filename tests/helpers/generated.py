@@ -10,11 +10,15 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from tests.helpers import LONG
 
-def cases(count: int) -> Callable[[Any], Any]:
-    """The same cases in every run."""
+
+def cases(few: int, many: int) -> Callable[[Any], Any]:
+    """The same cases in every run: few, or many in the long version."""
     silent = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much]
-    return settings(max_examples=count, derandomize=True, database=None, suppress_health_check=silent)
+    return settings(
+        max_examples=many if LONG else few, derandomize=True, database=None, suppress_health_check=silent
+    )
 
 
 # What a YAML or JSON file may hold where something else is wanted.

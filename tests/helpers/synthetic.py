@@ -33,6 +33,7 @@ LEVELS = {
     "dialogue": ((0.60, 6.0), (0.86, 22.0), (0.91, 48.0)),
     "translation": ((0.82, 30.0), (0.88, 62.0), (0.83, 36.0)),
 }
+FIGURES = ("heatmap", "plane", "rate", "routing", "matched", "likelihood", "tune")  # of a task that has all
 
 
 def raw_params() -> dict[str, Any]:

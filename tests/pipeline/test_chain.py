@@ -10,6 +10,7 @@ import pytest
 from benchmarks import example, run_tables
 from pipeline import evaluate, plot, summarize, tune
 from random_routing.files import read_json
+from tests.helpers.synthetic import FIGURES
 from tests.helpers.workspace import columns, inside
 
 OF_A_RUN = (
@@ -41,7 +42,8 @@ def test_the_rest_of_the_pipeline(work: Path, monkeypatch: pytest.MonkeyPatch) -
     summary = read_json(work / "reports/summary.json")
     assert set(summary) == {"textgen", "dialogue", "translation"}
     assert all(len(numbers) <= 5 for numbers in summary.values())
-    assert len(list((work / "reports/plots").glob("*.png"))) == 21
+    drawn = {path.stem for path in (work / "reports/plots").glob("*.png")}
+    assert drawn == {f"{task}-{kind}" for task in summary for kind in FIGURES}
     text = (work / "reports/index.html").read_text(encoding="utf-8")
     data = json.loads(text.split('id="data">')[1].split("</script>")[0])
     for task, found in data["tasks"].items():

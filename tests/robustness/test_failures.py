@@ -130,7 +130,7 @@ def test_the_run_ends_with_one_line_that_names_the_example(
     assert there == {text.key for text in texts if text.example.id != poisoned}
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_an_error_of_the_model_is_not_blamed_on_examples(case: Any, tmp_path: Path, workers: int) -> None:
     """It meets all examples alike; one line names the model, and nothing is stored."""
     folder, made, texts, _ = case

@@ -78,7 +78,7 @@ def mutate(raw: Any, path: tuple[Any, ...], how: str, value: Any) -> bool:
         max_size=3,
     )
 )
-@cases(6000)
+@cases(1000, 20_000)
 def test_parameters(changes: list[tuple[tuple[Any, ...], str, Any]]) -> None:
     """Settings whose cells have names of their own, or one line that names a section and its key."""
     raw = copy.deepcopy(RAW)
@@ -113,7 +113,7 @@ def test_parameters(changes: list[tuple[tuple[Any, ...], str, Any]]) -> None:
 
 
 @given(VALUES)
-@cases(200)
+@cases(100, 1000)
 def test_parameters_of_another_kind(value: Any) -> None:
     with pytest.raises(SettingsError) as error:
         parse_settings(value, METRICS)
@@ -137,7 +137,7 @@ LINES = (ROOT / "params.yaml").read_text().splitlines()
         min_size=1, max_size=2,
     )
 )  # fmt: skip
-@cases(100)
+@cases(50, 1000)
 def test_the_text_of_the_file(
     tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[int, str]]
 ) -> None:
@@ -159,7 +159,7 @@ def test_the_text_of_the_file(
     message=st.text(max_size=40),
     kind=st.sampled_from([PipelineError, SettingsError, OSError, partial(OSError, 28)]),
 )
-@cases(400)
+@cases(100, 2000)
 def test_a_stage_prints_one_line(
     capsys: pytest.CaptureFixture[str], message: str, kind: Callable[..., Exception]
 ) -> None:

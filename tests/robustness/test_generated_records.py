@@ -78,7 +78,7 @@ def check_rows(task: Task, rows: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("name", ["textgen", "dialogue", "translation"])
 @given(rows=ROWS, fields=FIELDS | st.just({}), shots=st.integers(0, 2))
-@cases(700)
+@cases(200, 4000)
 def test_records(
     tmp_path_factory: pytest.TempPathFactory, name: str, rows: list[Any], fields: dict[str, str], shots: int
 ) -> None:
@@ -95,7 +95,7 @@ def test_records(
 @given(
     lines=st.lists(st.binary(max_size=20) | JSON.map(lambda value: json.dumps(value).encode()), max_size=4)
 )
-@cases(300)
+@cases(100, 2000)
 def test_bytes_for_records(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]) -> None:
     folder = tmp_path_factory.getbasetemp()
     (folder / "records.jsonl").write_bytes(b"\n".join(lines))
@@ -124,7 +124,7 @@ HALF_A_FILE = st.integers(0, 60)
 
 
 @given(content=CHITCHAT, cut=HALF_A_FILE | st.none())
-@cases(500)
+@cases(150, 3000)
 def test_chitchat(tmp_path_factory: pytest.TempPathFactory, content: Any, cut: int | None) -> None:
     folder = tmp_path_factory.getbasetemp() / "chitchat"
     folder.mkdir(exist_ok=True)
@@ -132,14 +132,14 @@ def test_chitchat(tmp_path_factory: pytest.TempPathFactory, content: Any, cut: i
     read_with("chitchat", folder, small("dialogue"))
 
 
-LONG = TEXT.map(lambda text: f"one two three four five six seven {text}x")
+SENTENCE = TEXT.map(lambda text: f"one two three four five six seven {text}x")
 LEAVES = st.recursive(
-    LONG | JSON, lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=5
+    SENTENCE | JSON, lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=5
 )
 
 
 @given(de=LEAVES, en=LEAVES, cut=HALF_A_FILE | st.none())
-@cases(500)
+@cases(150, 3000)
 def test_homeassistant(tmp_path_factory: pytest.TempPathFactory, de: Any, en: Any, cut: int | None) -> None:
     folder = tmp_path_factory.getbasetemp() / "home"
     (folder / "translations").mkdir(parents=True, exist_ok=True)
@@ -151,7 +151,7 @@ def test_homeassistant(tmp_path_factory: pytest.TempPathFactory, de: Any, en: An
 @given(
     content=st.binary(max_size=40) | TEXT.map(lambda text: f"{text} word" * 130), tail=st.binary(max_size=4)
 )
-@cases(300)
+@cases(100, 2000)
 def test_sotu(tmp_path_factory: pytest.TempPathFactory, content: Any, tail: bytes) -> None:
     folder = tmp_path_factory.getbasetemp() / "sotu"
     folder.mkdir(exist_ok=True)

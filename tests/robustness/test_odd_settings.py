@@ -43,7 +43,6 @@ def gates_that_open_late(values: Values) -> None:
         ("sequence", {"span": 3}, "entropy"), values["variants"].values(), strict=True
     ):
         variant |= {"q_gate": gate, "lambda_gate": gate, "q_schedule": late, "lambda_schedule": late}
-    values["grid"] = {"q": [0, 0.1], "lambda": [0, 0.1]}
 
 
 def several_texts_independent_and_exploit(values: Values) -> None:
@@ -77,19 +76,26 @@ def nearly_sure(values: Values) -> None:
     values["bootstrap"] = {"resamples": 100, "confidence": 0.999}
 
 
-ODD = [
-    one_cell, noise_alone, two_examples, one_token, gates_that_open_late, one_token_under_a_schedule,
-    several_texts_independent_and_exploit, other_routes_mixed_before, too_few_for_the_comparison,
-    a_front_in_no_time, nearly_sure,
+SHORT: list[Callable[[Values], None]] = [
+    one_cell, gates_that_open_late, one_token_under_a_schedule, several_texts_independent_and_exploit,
+    other_routes_mixed_before, too_few_for_the_comparison, a_front_in_no_time,
 ]  # fmt: skip
+ODD = [*SHORT, noise_alone, two_examples, one_token, nearly_sure]
 
 
-@pytest.mark.parametrize("number", range(len(ODD)), ids=[change.__name__ for change in ODD])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(i, id=odd.__name__, marks=[] if odd in SHORT else pytest.mark.long)
+        for i, odd in enumerate(ODD)
+    ],
+)
 def test_the_whole_chain(work: Path, number: int) -> None:
     """Each with one of the tasks, in turn."""
-    change: Callable[[Values], None] = ODD[number]
+    change = ODD[number]
     task, values = ("translation", "textgen", "dialogue")[number % 3], params()
     values["tasks"] = {task: values["tasks"][task]}
+    values["grid"] = {"q": [0, 0.1], "lambda": [0, 0.1]}
     change(values)
     write_params(work, values)
     with inside(work):

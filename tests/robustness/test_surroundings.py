@@ -43,6 +43,8 @@ def small(folder: Path) -> Path:
     make_workspace(folder, fetched=False)
     values = params()
     values["tasks"] = {TASK: values["tasks"][TASK]}
+    values["grid"] = {"q": [0, 0.1], "lambda": [0, 0.1]}
+    values["variants"] = {name: values["variants"][name] for name in ("uniform", "plausible")}
     write_params(folder, values)
     rows = [{"text": f"{i} Straße, İstanbul ıI, naïve “quotes” — größer " * 4} for i in range(20)]
     write(folder / f"{TASK}.jsonl", jsonl(rows))
@@ -85,7 +87,7 @@ def plain(project: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     return made
 
 
-@pytest.mark.parametrize("case", ["ascii", "turkish"])
+@pytest.mark.parametrize("case", ["ascii", pytest.param("turkish", marks=pytest.mark.long)])
 def test_locale_and_time_zone(project: Path, plain: dict[str, bytes], tmp_path: Path, case: str) -> None:
     """All stages where Python takes text for ASCII, and where an upper-case i has a dot; another hash seed too."""
     work = Path(shutil.copytree(project, tmp_path / "work"))
@@ -111,7 +113,7 @@ def assert_same(found: dict[str, bytes], plain: dict[str, bytes]) -> None:
     assert [name for name in plain if found[name] != plain[name]] == []
 
 
-@pytest.mark.parametrize("clock", [0.0, 4.1e9])
+@pytest.mark.parametrize("clock", [4.1e9, pytest.param(0.0, marks=pytest.mark.long)])
 def test_clock(project: Path, plain: dict[str, bytes], tmp_path: Path, clock: float) -> None:
     """The clock stands at 1970, or after 2099."""
     work = Path(shutil.copytree(project, tmp_path / "work"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks import scale
 from random_routing.files import read_json
 
@@ -22,6 +24,7 @@ def test_what_is_measured_of_a_few_texts(tmp_path: Path) -> None:
     assert found["generations_mib"] > 0 and "bootstrap" in scale.table({"x": found})
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_number_of_cells(tmp_path: Path) -> None:
     """Of two metrics, whose statistics are 32 bytes a text: those of all cells are kept."""
     names = ("length", "distinct_2")

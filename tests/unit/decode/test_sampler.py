@@ -20,6 +20,7 @@ from random_routing.law.origin import Origin
 from random_routing.law.routes import frozen, unigram
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.settings import Base, Gate, Route, Schedule
+from tests.helpers import LONG
 
 UNIFORM, UNIGRAM, FROZEN = Route("uniform"), Route("unigram"), Route("frozen", concentration=1.0)
 ENTROPY = Gate("entropy", scale=0.6)
@@ -50,7 +51,8 @@ LAWS = [
     Decoder(Base(greedy=True), 0.2, 0.3, UNIFORM, UNIGRAM, mix="before"),
     Decoder(Base(top_k=6), 0.2, 0.3, UNIFORM, UNIGRAM, Gate("sequence"), ENTROPY, mix="before"),
 ]
-SIZE, DRAWS = 12, 200_000
+SIZE, MANY = 12, 200_000
+DRAWS = MANY if LONG else 40_000
 LOGITS = torch.linspace(2, -2, SIZE)[torch.tensor([3, 1, 0, 2, 5, 4, 7, 6, 9, 8, 11, 10])]
 VOCABULARY = Vocabulary(SIZE, np.array([0, 1, 2, 4, 5, 6, 7, 8, 9, 11]), frozenset())  # 3 and 10 left out
 TABLES = {UNIGRAM: unigram([[0, 0, 0, 0, 1, 1, 5, 9, 11, 3, 3]], VOCABULARY)}
@@ -68,14 +70,14 @@ def delta(route: Route) -> torch.Tensor:
     return mass
 
 
-def draw(decoder: Decoder, seed: int = 1) -> Trajectories:
-    noise = np.random.Generator(np.random.Philox(seed)).random((DRAWS, 5, 1))
-    every = np.arange(DRAWS)
-    sources = [Source(seed, "t", "", text) for text in range(DRAWS)] if "frozen" in kinds(decoder) else ()
+def draw(decoder: Decoder, seed: int = 1, draws: int = DRAWS) -> Trajectories:
+    noise = np.random.Generator(np.random.Philox(seed)).random((draws, 5, 1))
+    every = np.arange(draws)
+    sources = [Source(seed, "t", "", text) for text in range(draws)] if "frozen" in kinds(decoder) else ()
     sampler = Sampler(
-        [decoder], np.zeros(DRAWS, dtype=int), every, noise, VOCABULARY, sources=sources, tables=TABLES
+        [decoder], np.zeros(draws, dtype=int), every, noise, VOCABULARY, sources=sources, tables=TABLES
     )
-    sampler(Call(LOGITS[None], np.zeros(DRAWS, dtype=int), every, 0, None))
+    sampler(Call(LOGITS[None], np.zeros(draws, dtype=int), every, 0, None))
     return sampler.made
 
 
@@ -112,7 +114,8 @@ def closed_form(decoder: Decoder) -> tuple[np.ndarray, float, float]:
 
 @pytest.mark.parametrize("number", range(len(LAWS)))
 def test_tokens_follow_the_law(number: int) -> None:
-    """χ² over 200,000 draws; each of the 24 laws raises a false alarm with probability 1e-4."""
+    """χ² over 40,000 draws (200,000 in the long version); each of the 24 laws raises a false alarm with
+    probability 1e-4."""
     decoder = LAWS[number]
     law, q_share, lambda_share = closed_form(decoder)
     made = draw(decoder)
@@ -173,7 +176,9 @@ def test_cells_of_equal_rate_agree_under_independent_noise() -> None:
     by χ², false alarm 1e-4; r = 0.37 against 0.40 fails it."""
     cells = [(0.1, 0.3), (0.3, 0.1), (0.37, 0.0), (0.40, 0.0)]
     counts = [
-        np.bincount(draw(Decoder(Base(), q, lam, UNIFORM, UNIFORM), seed).token_ids[:, 0], minlength=SIZE)
+        np.bincount(
+            draw(Decoder(Base(), q, lam, UNIFORM, UNIFORM), seed, MANY).token_ids[:, 0], minlength=SIZE
+        )
         for seed, (q, lam) in enumerate(cells)
     ]
     table = np.stack(counts)
@@ -183,9 +188,11 @@ def test_cells_of_equal_rate_agree_under_independent_noise() -> None:
 
 def test_chi_square_sees_a_wrong_law() -> None:
     """The check above is able to fail: q = 0.30 against 0.31."""
-    counts = np.bincount(draw(Decoder(Base(), 0.31, 0.0, UNIFORM)).token_ids[:, 0], minlength=SIZE)
+    counts = np.bincount(
+        draw(Decoder(Base(), 0.31, 0.0, UNIFORM), draws=MANY).token_ids[:, 0], minlength=SIZE
+    )
     law = routed(probabilities(LOGITS[None], Base()), delta(UNIFORM), delta(UNIFORM), 0.30, 0.0)[0]
-    assert stats.chisquare(counts, law.double().numpy() / law.double().sum().item() * DRAWS).pvalue < 1e-4
+    assert stats.chisquare(counts, law.double().numpy() / law.double().sum().item() * MANY).pvalue < 1e-4
 
 
 def test_endpoints_are_exact() -> None:

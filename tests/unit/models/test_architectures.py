@@ -52,7 +52,17 @@ def texts_for(model: LanguageModel) -> list[tuple[int, int]]:
     return [text for text in TEXTS if text[1] < last]
 
 
-@pytest.fixture(scope="module", params=[*CAUSAL, *ENCODER_DECODER])
+# Each has a nearer relative among the others.
+RELATIVES = ("qwen3", "opt", "qwen2_moe", "olmoe", "mpt", "falcon_new", "gemma4", "marian")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(arch, marks=pytest.mark.long if arch in RELATIVES else [])
+        for arch in (*CAUSAL, *ENCODER_DECODER)
+    ],
+)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_model_folder(tmp_path_factory.mktemp("arch"), request.param)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,22 @@ def beams(folder: Path) -> list[list[int]]:
     return [trajectory.token_ids.tolist() for trajectory in found]
 
 
-@pytest.mark.parametrize("arch", ["llama", "m2m_100"])
+@pytest.fixture(scope="module", params=["llama", "m2m_100"])
+def neutral(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[list[int]]]:
+    """A model without such settings, and what its beams write."""
+    folder = tiny_model_folder(tmp_path_factory.mktemp("neutral"), request.param)
+    return folder, beams(folder)
+
+
 @pytest.mark.parametrize("name", [*OFF, "all"])
-def test_beams_write_the_same_with_any_of_them(tmp_path: Path, arch: str, name: str) -> None:
-    folder = tiny_model_folder(tmp_path, arch)
-    expected = beams(folder)
+def test_beams_write_the_same_with_any_of_them(
+    neutral: tuple[Path, list[list[int]]], tmp_path: Path, name: str
+) -> None:
+    folder = Path(shutil.copytree(neutral[0], tmp_path / "model"))
     settings = OFF if name == "all" else {name: OFF[name]}
-    assert beams(written(folder, **settings)) == expected
+    assert beams(written(folder, **settings)) == neutral[1]
     assert read_shape(folder).switched_off == dict(sorted(settings.items()))
 
 

@@ -21,6 +21,7 @@ from random_routing.runs.processes import in_processes
 from random_routing.runs.store import Store
 from random_routing.runs.tokenized import Example, shared_prefix
 from random_routing.settings import Task
+from tests.helpers import LONG
 from tests.helpers.plans import SHAPE, examples, plan, plan_of, settings
 from tests.helpers.tiny import tiny_model_folder
 
@@ -91,7 +92,11 @@ def test_memory_is_bounded_by_max_rows_not_by_the_grid(
         jobs = small.jobs()
         assert len(jobs) == side * side
         # a sample of the jobs of the large plan, all of its examples
-        texts = [text for job in jobs[:: max(1, len(jobs) // 40)] for text in small.texts_of(job)]
+        texts = [
+            text
+            for job in jobs[:: max(1, len(jobs) // (40 if LONG else 10))]
+            for text in small.texts_of(job)
+        ]
         store = Store(tmp_path / f"{side}.sqlite")
         run_units(
             lambda: load_model(folder), small, units(grouped(texts), 128), store, 64,

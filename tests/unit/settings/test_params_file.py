@@ -112,7 +112,7 @@ def test_what_dvc_itself_would_look_for(tmp_path: Path, text: str, said: str) ->
         load_settings(tmp_path / "params.yaml", METRICS)
 
 
-LONG = "v" * (LONGEST_NAME + 1)
+TOO_LONG = "v" * (LONGEST_NAME + 1)
 HINTS = [
     ("bootstrap/resamples", "1e4", "bootstrap.resamples = '1e4'", "(write 10000)"),
     ("bootstrap/resamples", 10000.0, "bootstrap.resamples = 10000.0", "(write 10000)"),
@@ -139,9 +139,9 @@ HINTS = [
     ("assets/gemma3/sha256", "1" * 64, "assets.gemma3.sha256 = '1111", "one hash for each of the 4 wheels"),
     ("assets/smollm2/sha256", None, "assets.smollm2.sha256 is missing", "a pypi source needs it"),
     ("assets/smollm2/member", None, "assets.smollm2.member is missing", "a pypi source needs it"),
-    (f"variants/{LONG}", {}, f"variants.{LONG} = '", "may have 128 bytes (it names files), not 129"),
+    (f"variants/{TOO_LONG}", {}, f"variants.{TOO_LONG} = '", "may have 128 bytes (it names files), not 129"),
     (f"variants/{'ü' * 65}", {}, "variants.ü", "may have 128 bytes (it names files), not 130"),
-    (f"assets/{LONG}", {}, f"assets.{LONG} = '", "may have 128 bytes"),
+    (f"assets/{TOO_LONG}", {}, f"assets.{TOO_LONG} = '", "may have 128 bytes"),
     ("grid/q", [0, -0.0], "grid.q[1] = -0.0", "stands in the list twice"),
     ("variants/uniform/grid", {"q": [-0.0, 0]}, "variants.uniform.grid.q[1] = 0", "twice"),
 ]  # fmt: skip
