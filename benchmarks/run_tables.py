@@ -71,7 +71,7 @@ def answer() -> str:
     seen = f"{examples} examples per task; only differences larger than the intervals show"
     if not compared:
         return f"**Not known.** No decoder with random routes can be compared with temperature ({seen})."
-    rest = f"{count['worse']} are worse and {count['neither']} show no difference"
+    rest = f"{are(count['worse'], 'worse')} and {count['neither']} show no difference"
     if not count["better"]:
         return (
             "**In this run, no.** No decoder with random routes is shown to be better than temperature at equal "
@@ -79,10 +79,21 @@ def answer() -> str:
         )
     named = [f"`{cell}` ({task})" for task, cells in tasks.items() for cell in cells["better"]]
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-    return (
-        f"**In this run, sometimes.** Of {compared} comparisons with temperature at equal diversity, {count['better']} "
-        f"are better, {rest} ({seen}). Better: {', '.join(named[:3])}{more}."
+    better = (
+        f"Of {compared} comparisons with temperature at equal diversity, {are(count['better'], 'better')}"
     )
+    counted = f"{better} ({', '.join(named[:3])}{more}), {rest} ({seen})."
+    summary = read_json(ROOT / "reports/summary.json")
+    if any(cells["better"] and summary[task].get("gain_lo", 0) > 0 for task, cells in tasks.items()):
+        return f"**In this run, for some.** {counted}"
+    again = (
+        "the decoder that does best on one half of the examples is not shown to be better on the other half"
+    )
+    return f"**In this run, not proved.** {counted} But {again}."
+
+
+def are(count: int, what: str) -> str:
+    return f"{count} {'is' if count == 1 else 'are'} {what}"
 
 
 def tasks_table() -> str:
@@ -187,7 +198,7 @@ def tune_table() -> str:
 def _setting(row: Record) -> str:
     if row["setting"]:
         return number(row["setting"])
-    return f"`{row['variant']}`, q = {number(row['q'])}, λ = {number(row['lambda'])}"
+    return f"`{row['variant']}`, q = {number(row['q'])}, λ-weight = {number(row['weight'])}"
 
 
 def repeat_table() -> str:

@@ -81,26 +81,31 @@ ANOTHER = "dialogue,routing-b,top_p,chrf,0.5,0.1,0.9,0.001,0.02,\n"
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "gain", "said"),
     [
-        (BETTER + WORSE + NEITHER + OUTSIDE + ANOTHER, "Of 3 comparisons with temperature at equal"),
-        (WORSE + NEITHER + OUTSIDE + ANOTHER, "**In this run, no.**"),
-        (OUTSIDE + ANOTHER, "**Not known.**"),
+        (BETTER + WORSE + NEITHER + OUTSIDE + ANOTHER, 0.1, "**In this run, for some.** Of 3 comparisons"),
+        (BETTER + WORSE + NEITHER + OUTSIDE + ANOTHER, -0.1, "**In this run, not proved.** Of 3 comparisons"),
+        (WORSE + NEITHER + OUTSIDE + ANOTHER, 0.1, "**In this run, no.**"),
+        (OUTSIDE + ANOTHER, 0.1, "**Not known.**"),
     ],
 )  # fmt: skip
 def test_the_answer_follows_the_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: str, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: str, gain: float, said: str
 ) -> None:
+    """Better alone is no proof: the best of many has to be better on examples that did not choose it."""
     reports = tmp_path / "reports"
     reports.mkdir()
     (tmp_path / "params.yaml").write_text(read("params.yaml"), encoding="utf-8")
     (reports / "matched.csv").write_text(HEADER + rows, encoding="utf-8")
     (reports / "cells.csv").write_text("task,cell,examples\ndialogue,greedy,40\n", encoding="utf-8")
+    write_json(reports / "summary.json", {"dialogue": {"gain_lo": gain}})
     monkeypatch.setattr(run_tables, "ROOT", tmp_path)
     answer = run_tables.answer()
-    assert said in answer and ("1 are better, 1 are worse" in answer) == (BETTER in rows)
+    assert said in answer and ("1 is better (`routing-a` (dialogue)), 1 is worse" in answer) == (
+        BETTER in rows
+    )
     assert "(40 examples per task" in answer
-    assert ("`routing-a` (dialogue)" in answer) == (BETTER in rows)
+    assert ("not shown to be better on the other half" in answer) == (BETTER in rows and gain < 0)
 
 
 def test_a_text_cannot_break_out_of_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
