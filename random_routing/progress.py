@@ -36,7 +36,7 @@ class Progress:
         if self.bar is None:
             interval = 1 if sys.stderr.isatty() else 15
             self.bar = tqdm(total=total, desc=self.description, unit=self.unit, mininterval=interval)
-        self.bar.total = total  # which may grow as work is found
+        self.bar.total = total  # may grow, as more work turns up
         self.bar.update(done - self.bar.n)
         self.seconds = time.perf_counter() - self.started
 

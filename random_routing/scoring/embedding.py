@@ -50,7 +50,7 @@ class Embedder:
         self._probe()
 
     def _probe(self) -> None:
-        """Raises `PipelineError` for what gives no vector, an encoder–decoder model or too long a `longest`."""
+        """Raises `PipelineError` for a model that gives no vector, or too large a `longest`."""
         word = self.tokenizer("a")["input_ids"] or [0]
         try:
             self._embed([(word * self.longest)[: self.longest]], self._padded(self.longest))

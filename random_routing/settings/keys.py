@@ -1,4 +1,4 @@
-"""The keys of a section of `params.yaml`: which there are, where they stand, and what is said of the others."""
+"""The keys of a section of `params.yaml`: which exist, where they stand, and what is said of unknown ones."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from random_routing.results.measured import GateRate, Recovery
 from random_routing.settings import Variant
 
 GREY = "#777777"
-FEWEST = 30  # events; of fewer the table alone speaks
+FEWEST = 30  # events; with fewer, only the table has them
 
 
 def draw(
