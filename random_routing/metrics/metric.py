@@ -42,9 +42,8 @@ class CellTexts:
     vocabulary: int = 0  # size of the generator's
     order: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,) noise: whom a subsample takes
     ended: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,) does the last token only end it?
-    judge_unread: np.ndarray = field(
-        default_factory=lambda: np.empty(0)
-    )  # (R,) bytes before what is judged
+    # (R,) bytes before what is judged
+    judge_unread: np.ndarray = field(default_factory=lambda: np.empty(0))
     language: Language = UNKNOWN  # of the texts
 
     @property

@@ -97,9 +97,8 @@ class Judged:
             self.judge_tokenizer, [whole], add_special_tokens=False, return_offsets_mapping=True
         )
         before, offsets = len(whole) - len(text), encoded["offset_mapping"][0]
-        skipped = len(offsets) - len(
-            log_probs
-        )  # 1 where the judge has no opening to score the first token after
+        # 1 where the judge has no opening to score the first token after
+        skipped = len(offsets) - len(log_probs)
         unread = offsets[skipped - 1][1] - before if skipped else 0
         characters = by_character(offsets[skipped:], log_probs, before, len(text))
         raw = continuation(self.tokenizer, before_ids, ids)

@@ -36,9 +36,8 @@ def _not_a_key(value: Any) -> Any:
 
 
 NotAKey = BeforeValidator(_not_a_key)  # a field that the program fills in
-OrNone = BeforeValidator(
-    lambda value: {} if value is None else value
-)  # a mapping, or a key without a value
+# A mapping, or a key without a value.
+OrNone = BeforeValidator(lambda value: {} if value is None else value)
 
 
 def at(key: str) -> Any:
