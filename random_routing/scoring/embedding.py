@@ -107,10 +107,7 @@ class Embeddings:
     """Unit vectors of texts, kept in the store. show(done, total) is told of texts as they are embedded."""
 
     def __init__(
-        self,
-        settings: Settings,
-        store: Store,
-        show: Callable[[int, int], None] = lambda done, total: None,
+        self, settings: Settings, store: Store, show: Callable[[int, int], None] = lambda done, total: None
     ) -> None:
         self.folder = Path("data/assets") / settings.embedder
         self.store, self.show, self.done = store, show, 0

@@ -74,12 +74,8 @@ class Judged:
     def __init__(
         self, tokenizer: Any, judge_tokenizer: Any, kind: TaskKind, before: Sequence[Sequence[int]]
     ) -> None:
-        self.tokenizer, self.judge_tokenizer, self.kind, self.before = (
-            tokenizer,
-            judge_tokenizer,
-            kind,
-            before,
-        )
+        self.tokenizer, self.judge_tokenizer = tokenizer, judge_tokenizer
+        self.kind, self.before = kind, before
         self.known: dict[tuple[int, tuple[int, ...]], np.ndarray] = {}
 
     def __call__(self, cell: CellTexts, row: int) -> np.ndarray:
@@ -136,9 +132,8 @@ def recovery(
             if not stats[:, 2].sum():
                 continue
             after, control = stats[:, [0, 2]], stats[:, [1, 2]]
-            mean_after, mean_control = (
-                interval(pair, weights, ratio, confidence)[0] for pair in (after, control)
-            )
+            mean_after = interval(after, weights, ratio, confidence)[0]
+            mean_control = interval(control, weights, ratio, confidence)[0]
             difference = paired_difference(after, control, weights, ratio, confidence)
             events = int(stats[:, 2].sum())
             records.append(Recovery(variant, lag, events, mean_after, mean_control, *difference))

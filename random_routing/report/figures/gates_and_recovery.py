@@ -45,19 +45,10 @@ def _routes(of_records: Iterable[str]) -> list[Line2D]:
     filled = ", or ".join(route_name(route) for route in routes if route != "λ")
     hollow = ", ".join(route_name(route) for route in routes if route == "λ")
     return [
-        Line2D(
-            [],
-            [],
-            color=GREY,
-            marker="o",
-            markersize=4,
-            linestyle="none",
-            markerfacecolor=face,
-            label=label,
-        )
+        Line2D([], [], color=GREY, marker="o", markersize=4, linestyle="none", markerfacecolor=face, label=label)
         for face, label in ((GREY, filled), ("white", hollow))
         if label
-    ]
+    ]  # fmt: skip
 
 
 def _gates(ax: Axes, records: Sequence[GateRate], looks: dict[str, style.Look]) -> None:
