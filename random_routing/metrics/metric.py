@@ -79,9 +79,8 @@ class Metric:
     axis: str  # the same in a few words with its unit, as figures name it
     unit: str
     role: str  # what it tells of: diversity, sameness, repetition, fluency, relevance, quality, length, failures
-    coordinate: Literal["diversity", "quality", ""] = (
-        ""  # which one of the comparison it can be; "": neither
-    )
+    # Which one of the comparison it can be; "": neither.
+    coordinate: Literal["diversity", "quality", ""] = ""
     tasks: tuple[str, ...] = TASK_KEYS  # that can have it
     better: Better
     source: str  # who defined it
