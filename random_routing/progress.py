@@ -15,7 +15,7 @@ def say(stage: str, message: str) -> None:
 
 
 class Progress:
-    """A bar that is told (done, total); nothing is drawn where there is nothing to do."""
+    """A bar that takes (done, total); nothing is drawn where there is nothing to do."""
 
     def __init__(self, description: str, unit: str) -> None:
         self.description, self.unit = description, unit

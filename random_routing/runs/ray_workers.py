@@ -25,7 +25,7 @@ LOADS, READY = "loads", "ready"
 
 
 class Worker:
-    """An actor. Its news are (its number, `LOADS` or `READY` or steps since it told them last)."""
+    """An actor. Its news are (its number, `LOADS` or `READY` or steps since its last report)."""
 
     def __init__(self, number: int, load: Callable[[], Any], news: Any, cpus: int) -> None:
         self.number, self.news, self.steps = number, news, 0

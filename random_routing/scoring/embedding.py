@@ -72,7 +72,7 @@ class Embedder:
     def __call__(
         self, texts: Sequence[str], on_texts: Callable[[int], None] = lambda done: None
     ) -> np.ndarray:
-        """(texts, D) float32 unit vectors; on_texts is told how many are done."""
+        """(texts, D) float32 unit vectors. on_texts: called with the number that are done."""
         inputs = [self.rules.prompt + (text.lower() if self.rules.lower else text) for text in texts]
         read = encode_as_text(self.tokenizer, inputs, truncation=True, max_length=self.longest)["input_ids"]
         ids = [row or [self.tokenizer.eos_token_id or 0] for row in read]  # an empty text has a vector too
@@ -104,7 +104,7 @@ class Embedder:
 
 
 class Embeddings:
-    """Unit vectors of texts, kept in the store. show(done, total) is told of texts as they are embedded."""
+    """Unit vectors of texts, kept in the store. show(done, total): called as texts are embedded."""
 
     def __init__(
         self, settings: Settings, store: Store, show: Callable[[int, int], None] = lambda done, total: None
