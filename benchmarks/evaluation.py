@@ -45,10 +45,7 @@ def main() -> None:
 
 def made_up(number: int, examples: int) -> CellTexts:
     """A cell of its own mix of words; embeddings near their example's reference."""
-    draw, shared = (
-        np.random.Generator(np.random.Philox(number)),
-        np.random.Generator(np.random.Philox(10**6)),
-    )
+    draw, shared = (np.random.Generator(np.random.Philox(seed)) for seed in (number, 10**6))
     law = 1 / np.arange(1, VOCABULARY + 1) ** (0.8 + number / 300)
     ids = draw.choice(VOCABULARY, (examples, WORDS), p=law / law.sum())
     lengths = draw.integers(WORDS // 2, WORDS + 1, examples)
@@ -70,18 +67,9 @@ def study() -> list[Cell]:
     """7 temperatures and 93 rates of uniform routing."""
     warm = [Cell(f"temperature-{t}", "temperature", Decoder(Base(temperature=t)), setting=t)
             for t in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)]  # fmt: skip
-    routed = [
-        Cell(
-            f"routing-{i}",
-            "routing",
-            Decoder(Base(), i / 100, 0.0, Route("uniform")),
-            "v",
-            i / 100,
-            0.0,
-            i / 100,
-        )
-        for i in range(1, CELLS - len(warm) + 1)
-    ]
+    rates = [i / 100 for i in range(1, CELLS - len(warm) + 1)]
+    routed = [Cell(f"routing-{i}", "routing", Decoder(Base(), rate, 0.0, Route("uniform")), "v", rate, 0.0, rate)
+              for i, rate in enumerate(rates, 1)]  # fmt: skip
     return warm + routed
 
 

@@ -128,14 +128,10 @@ def large_grid(settings: Settings) -> dict[str, Any]:
     }  # fmt: skip
 
 
-PROMPTS, WEIGHTS = (
-    1_000_000,
-    7e9,
-)  # of the run that is estimated, with the cells and text length of `large_grid`
-PEAK, REACHED = (
-    989e12,
-    0.4,
-)  # FLOP/s of an H100 in bf16 (its data sheet), and the share that decoding reaches
+# Of the run that is estimated, with the cells and text length of `large_grid`
+PROMPTS, WEIGHTS = 1_000_000, 7e9
+# FLOP/s of an H100 in bf16 (its data sheet), and the share that decoding reaches
+PEAK, REACHED = 989e12, 0.4
 
 
 def estimate_table(result: dict[str, Any]) -> str:

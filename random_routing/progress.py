@@ -15,7 +15,7 @@ def say(stage: str, message: str) -> None:
 
 
 class Progress:
-    """A bar that is told (done, total); nothing is drawn where there is nothing to do."""
+    """A bar that takes (done, total); nothing is drawn where there is nothing to do."""
 
     def __init__(self, description: str, unit: str) -> None:
         self.description, self.unit = description, unit
@@ -36,7 +36,7 @@ class Progress:
         if self.bar is None:
             interval = 1 if sys.stderr.isatty() else 15
             self.bar = tqdm(total=total, desc=self.description, unit=self.unit, mininterval=interval)
-        self.bar.total = total  # which may grow as work is found
+        self.bar.total = total  # may grow, as more work turns up
         self.bar.update(done - self.bar.n)
         self.seconds = time.perf_counter() - self.started
 

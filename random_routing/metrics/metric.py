@@ -42,9 +42,8 @@ class CellTexts:
     vocabulary: int = 0  # size of the generator's
     order: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,) noise: whom a subsample takes
     ended: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,) does the last token only end it?
-    judge_unread: np.ndarray = field(
-        default_factory=lambda: np.empty(0)
-    )  # (R,) bytes before what is judged
+    # (R,) bytes before what is judged
+    judge_unread: np.ndarray = field(default_factory=lambda: np.empty(0))
     language: Language = UNKNOWN  # of the texts
 
     @property
@@ -80,9 +79,8 @@ class Metric:
     axis: str  # the same in a few words with its unit, as figures name it
     unit: str
     role: str  # what it tells of: diversity, sameness, repetition, fluency, relevance, quality, length, failures
-    coordinate: Literal["diversity", "quality", ""] = (
-        ""  # which one of the comparison it can be; "": neither
-    )
+    # Which one of the comparison it can be; "": neither.
+    coordinate: Literal["diversity", "quality", ""] = ""
     tasks: tuple[str, ...] = TASK_KEYS  # that can have it
     better: Better
     source: str  # who defined it

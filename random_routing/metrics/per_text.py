@@ -1,4 +1,4 @@
-"""What can be told of each text by itself."""
+"""What can be said of each text by itself."""
 
 from __future__ import annotations
 

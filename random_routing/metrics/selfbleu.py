@@ -85,9 +85,8 @@ def _brevity(length: int, lengths: list[int]) -> float:
     lengths: of all texts, sorted; one of them is the text's own.
     """
     place = bisect_left(lengths, length)
-    others = (
-        lengths[max(0, place - 1) : place] + lengths[place + 1 : place + 2]
-    )  # its neighbours, equals among them
+    # Its neighbours, equal ones among them.
+    others = lengths[max(0, place - 1) : place] + lengths[place + 1 : place + 2]
     closest = min(others, key=lambda other: (abs(other - length), other))
     if length > closest:
         return 1.0

@@ -25,9 +25,8 @@ def zipf_stats(cell: CellTexts) -> np.ndarray:
     counts = Counter[Hashable]()
     for counter in counters:
         counts.update(counter)
-    types = np.bincount(
-        np.array(list(counts.values()), dtype=int), minlength=1
-    )  # types[c]: words seen c times
+    # types[c]: words seen c times
+    types = np.bincount(np.array(list(counts.values()), dtype=int), minlength=1)
     logs = np.log(np.arange(1, max(2, len(counts) + 1)))
     sums = np.concatenate([[0.0], np.cumsum(logs)])  # Σ log rank of the first k ranks
     squares = np.concatenate([[0.0], np.cumsum(logs**2)])

@@ -1,7 +1,7 @@
 """A loaded model decodes a few tokens as every run does, against one plain call of the library.
 
-What it keeps between steps, left padding, the fork of a row, the width of its logits: an error of any of these is
-the model's, whatever is asked of it, so it is found before the first example.
+An error in what it keeps between steps, in left padding, in the fork of a row or in the width of its logits does not
+depend on the texts, so it is found before the first example.
 """
 
 from __future__ import annotations

@@ -46,11 +46,8 @@ def load_weights(kind: Any, folder: str | Path, what: str, **options: Any) -> An
         )
     for name, values in network.named_parameters():
         # One pass over them, and NaN is the least and the largest of any.
-        if (
-            values.is_floating_point()
-            and values.numel()
-            and not torch.stack(values.aminmax()).isfinite().all()
-        ):
+        numbers = values.is_floating_point() and values.numel()
+        if numbers and not torch.stack(values.aminmax()).isfinite().all():
             raise PipelineError(f"{folder}: no usable {what} ({name} holds NaN or infinite weights)")
     return network
 

@@ -14,12 +14,8 @@ import torch
 
 from random_routing.errors import PipelineError
 
-LIBRARIES = (
-    "numba",
-    "tokenizers",
-    "torch",
-    "transformers",
-)  # whose new version may round or cut texts otherwise
+# A new version of these may round or cut texts in another way.
+LIBRARIES = ("numba", "tokenizers", "torch", "transformers")
 
 
 @cache

@@ -158,9 +158,8 @@ def _keep_heads(kept: Tensor, heads: int) -> Callable[..., Any]:
 def _skip(skipped: Tensor) -> Callable[..., Any]:
     def hook(module: nn.Module, args: Sequence[Any], kwargs: dict[str, Any], output: Any) -> Any:
         before = args[0] if args else kwargs["hidden_states"]
-        after = (
-            output[0] if isinstance(output, tuple) else output
-        )  # (…, B, T, hidden): Gemma 3n has four streams
+        # (…, B, T, hidden): Gemma 3n has four streams
+        after = output[0] if isinstance(output, tuple) else output
         states = after.clone()
         states[..., -1, :] = torch.where(
             skipped.to(after.device)[:, None], before[..., -1, :], after[..., -1, :]

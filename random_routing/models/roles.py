@@ -1,6 +1,4 @@
-"""The models of a task in their roles, seen before any work: each is what its role needs, and the judge is another
-model than the generator.
-"""
+"""Checks a task's models before any work: each fits its role, and the judge is not the generator."""
 
 from __future__ import annotations
 

@@ -71,16 +71,12 @@ def _check_cache(where: str, config: Any, kind: Any) -> None:
     text = config.get_text_config(decoder=True)
     try:
         layers = DynamicCache(config=config).layers
-    except (
-        Exception
-    ) as error:  # layer types that the library's cache does not know, of a model with one of its own
+    except Exception as error:  # a layer type that the library's cache does not know
         raise PipelineError(f"{where}: its cache is not supported ({short(error)})") from None
     odd = sorted({type(layer).__name__ for layer in layers if type(layer) not in KEPT})
-    attention_alone = {*(getattr(text, "layer_types", None) or ())} <= {
-        "full_attention",
-        "sliding_attention",
-    }
-    if not odd and kind._is_stateful and not (attention_alone and getattr(text, "layer_types", None)):
+    types = {*(getattr(text, "layer_types", None) or ())}
+    attention_alone = types and types <= {"full_attention", "sliding_attention"}
+    if not odd and kind._is_stateful and not attention_alone:
         odd = ["recurrent states"]
     if odd:
         raise PipelineError(

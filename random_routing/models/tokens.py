@@ -80,9 +80,8 @@ def token_ends(tokenizer: Any, prompt_ids: Sequence[int], ids: Sequence[int]) ->
     """
     text = continuation(tokenizer, prompt_ids, ids)
     lengths, broken = _lengths(tokenizer, [*prompt_ids[-SEEN:], *ids], len(ids))
-    lengths += (
-        len(text) - lengths[-1] if len(ids) else 0
-    )  # the first token may complete the prompt's last character
+    # The first token may complete the prompt's last character.
+    lengths += len(text) - lengths[-1] if len(ids) else 0
     part = [b and text[n - 1 : n] != BROKEN for n, b in zip(lengths, broken, strict=True)]  # of a character
     return np.maximum.accumulate(np.clip(np.where(part, 0, lengths), 0, len(text)))
 

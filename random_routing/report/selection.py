@@ -17,7 +17,7 @@ RELEVANCE = {
     "dialogue": ("reference_similarity", "context_similarity"),
     "translation": ("bleu", "chrf", "ter"),
 }
-# What the quality-diversity question is asked of. Open-ended text has no reference.
+# What the plane shows as quality. Open-ended text has no reference.
 QUALITY = {
     "textgen": (*FLUENCY, "context_similarity"),
     "dialogue": (*RELEVANCE["dialogue"], *FLUENCY),

@@ -85,10 +85,7 @@ def missing(examples: int, resamples: int) -> Sampled:
 
 
 def interval(
-    stats: np.ndarray,
-    weights: Weights,
-    aggregate: Callable[[np.ndarray], np.ndarray],
-    confidence: float,
+    stats: np.ndarray, weights: Weights, aggregate: Callable[[np.ndarray], np.ndarray], confidence: float
 ) -> tuple[float, float, float]:
     """(value, low, high): the percentile interval of aggregate(sum of stats (E, k)).
 

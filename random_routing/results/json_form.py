@@ -34,11 +34,8 @@ def from_json(kind: Any, value: Any) -> Any:
     """The record of a dataclass that `to_json` wrote. Raises Python's own errors where the JSON has another form."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is UnionType:  # X | None
-        return (
-            None
-            if value is None
-            else from_json(next(part for part in parts if part is not NoneType), value)
-        )
+        kinds = [part for part in parts if part is not NoneType]
+        return None if value is None else from_json(kinds[0], value)
     if origin is dict:
         return {key: from_json(parts[1], item) for key, item in value.items()}
     if origin in (list, tuple):

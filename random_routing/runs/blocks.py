@@ -81,11 +81,7 @@ def make_ready(
 
 
 def run_unit(
-    ready: Ready,
-    texts: list[Text],
-    on_step: Callable[[int], None],
-    plan: Plan,
-    batch_size: int,
+    ready: Ready, texts: list[Text], on_step: Callable[[int], None], plan: Plan, batch_size: int
 ) -> tuple[dict[bytes, Trajectory], Work]:
     """Trajectories of one unit by key, with the work that they took."""
     if texts[0].job.decoder.beams:

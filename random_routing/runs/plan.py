@@ -125,7 +125,7 @@ def make_plan(
     tables: dict[Route, np.ndarray] | None = None,
 ) -> Plan:
     """Raises `PipelineError` when a prompt and its text do not fit into the model's context, or the model
-    has not what a route asks for.
+    lacks what a route needs.
     """
     for cell in cells:
         check_law(cell, task.model, shape, vocabulary)

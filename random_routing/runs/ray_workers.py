@@ -25,7 +25,7 @@ LOADS, READY = "loads", "ready"
 
 
 class Worker:
-    """An actor. Its news are (its number, `LOADS` or `READY` or steps since it told them last)."""
+    """An actor. Its news are (its number, `LOADS` or `READY` or steps since its last report)."""
 
     def __init__(self, number: int, load: Callable[[], Any], news: Any, cpus: int) -> None:
         self.number, self.news, self.steps = number, news, 0
@@ -134,10 +134,8 @@ class Signs:
         this_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self.queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": this_node})
         self.on_step = on_step
-        self.loading, self.ready = (
-            set[int](),
-            set[int](),
-        )  # ready: also one that is lost, and has a unit again then
+        # ready: also a worker that is lost and gets its unit again
+        self.loading, self.ready = set[int](), set[int]()
         self.deaths: dict[int, int] = {}  # worker → how often it was lost at the unit that it has
         self.never_ready = 0  # workers in a row that were lost while they loaded
         self.heard = time.monotonic()  # of any worker

@@ -50,7 +50,7 @@ class Embedder:
         self._probe()
 
     def _probe(self) -> None:
-        """Raises `PipelineError` for what gives no vector, an encoder–decoder model or too long a `longest`."""
+        """Raises `PipelineError` for a model that gives no vector, or too large a `longest`."""
         word = self.tokenizer("a")["input_ids"] or [0]
         try:
             self._embed([(word * self.longest)[: self.longest]], self._padded(self.longest))
@@ -72,7 +72,7 @@ class Embedder:
     def __call__(
         self, texts: Sequence[str], on_texts: Callable[[int], None] = lambda done: None
     ) -> np.ndarray:
-        """(texts, D) float32 unit vectors; on_texts is told how many are done."""
+        """(texts, D) float32 unit vectors. on_texts: called with the number that are done."""
         inputs = [self.rules.prompt + (text.lower() if self.rules.lower else text) for text in texts]
         read = encode_as_text(self.tokenizer, inputs, truncation=True, max_length=self.longest)["input_ids"]
         ids = [row or [self.tokenizer.eos_token_id or 0] for row in read]  # an empty text has a vector too
@@ -104,13 +104,10 @@ class Embedder:
 
 
 class Embeddings:
-    """Unit vectors of texts, kept in the store. show(done, total) is told of texts as they are embedded."""
+    """Unit vectors of texts, kept in the store. show(done, total): called as texts are embedded."""
 
     def __init__(
-        self,
-        settings: Settings,
-        store: Store,
-        show: Callable[[int, int], None] = lambda done, total: None,
+        self, settings: Settings, store: Store, show: Callable[[int, int], None] = lambda done, total: None
     ) -> None:
         self.folder = Path("data/assets") / settings.embedder
         self.store, self.show, self.done = store, show, 0

@@ -42,12 +42,7 @@ class Scored:
 
 
 def tokenize(
-    tokenizer: Any,
-    opening: Opening,
-    contexts: Sequence[str],
-    texts: Sequence[str],
-    context: int,
-    name: str,
+    tokenizer: Any, opening: Opening, contexts: Sequence[str], texts: Sequence[str], context: int, name: str
 ) -> list[Scored]:
     """Each context begins a document, and its text is tokenized apart from it. Control tokens that either spells are
     text. Where nothing stands before a text, its first token does, and is not scored.
@@ -182,10 +177,7 @@ class Scores:
 
 
 def run_scored(
-    ready: Ready,
-    unit: Sequence[Scored],
-    on_step: Callable[[int], None],
-    batch_size: int,
+    ready: Ready, unit: Sequence[Scored], on_step: Callable[[int], None], batch_size: int
 ) -> tuple[dict[Scored, np.ndarray], Work, int]:
     """As `score_unit`, with as many rows per model call as memory allows, and their number."""
     scores, work, smallest = dict[Scored, np.ndarray](), Work(), batch_size
@@ -201,10 +193,7 @@ def run_scored(
 
 
 def score_unit(
-    model: LanguageModel,
-    unit: Sequence[Scored],
-    on_step: Callable[[int], None],
-    batch_size: int,
+    model: LanguageModel, unit: Sequence[Scored], on_step: Callable[[int], None], batch_size: int
 ) -> tuple[dict[Scored, np.ndarray], Work]:
     """Pair → (T,) float32. Equal contexts, side by side, share rows; all have one padded length."""
     prompts = Prompts.of([pair.context for pair in unit], padded_length(len(unit[0].context)))

@@ -173,9 +173,8 @@ def likelihood_curve(
     """
     real = np.arange(p.shape[1]) < lengths[:, None]
     with np.errstate(divide="ignore"):
-        sums = np.stack(
-            [np.where(real, np.log(r * mass + (1 - r) * p), 0.0).sum(1) for r in RATES], axis=1
-        )  # (texts, rates)
+        # (texts, rates)
+        sums = np.stack([np.where(real, np.log(r * mass + (1 - r) * p), 0.0).sum(1) for r in RATES], axis=1)
     known = np.flatnonzero(np.isfinite(sums).all(0))
     stats = [np.stack([sums[:, i], lengths], axis=1) for i in known]
     curve = []

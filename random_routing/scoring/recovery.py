@@ -74,12 +74,8 @@ class Judged:
     def __init__(
         self, tokenizer: Any, judge_tokenizer: Any, kind: TaskKind, before: Sequence[Sequence[int]]
     ) -> None:
-        self.tokenizer, self.judge_tokenizer, self.kind, self.before = (
-            tokenizer,
-            judge_tokenizer,
-            kind,
-            before,
-        )
+        self.tokenizer, self.judge_tokenizer = tokenizer, judge_tokenizer
+        self.kind, self.before = kind, before
         self.known: dict[tuple[int, tuple[int, ...]], np.ndarray] = {}
 
     def __call__(self, cell: CellTexts, row: int) -> np.ndarray:
@@ -97,9 +93,8 @@ class Judged:
             self.judge_tokenizer, [whole], add_special_tokens=False, return_offsets_mapping=True
         )
         before, offsets = len(whole) - len(text), encoded["offset_mapping"][0]
-        skipped = len(offsets) - len(
-            log_probs
-        )  # 1 where the judge has no opening to score the first token after
+        # 1 where the judge has no opening to score the first token after
+        skipped = len(offsets) - len(log_probs)
         unread = offsets[skipped - 1][1] - before if skipped else 0
         characters = by_character(offsets[skipped:], log_probs, before, len(text))
         raw = continuation(self.tokenizer, before_ids, ids)
@@ -137,9 +132,8 @@ def recovery(
             if not stats[:, 2].sum():
                 continue
             after, control = stats[:, [0, 2]], stats[:, [1, 2]]
-            mean_after, mean_control = (
-                interval(pair, weights, ratio, confidence)[0] for pair in (after, control)
-            )
+            mean_after = interval(after, weights, ratio, confidence)[0]
+            mean_control = interval(control, weights, ratio, confidence)[0]
             difference = paired_difference(after, control, weights, ratio, confidence)
             events = int(stats[:, 2].sum())
             records.append(Recovery(variant, lag, events, mean_after, mean_control, *difference))

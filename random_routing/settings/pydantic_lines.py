@@ -25,9 +25,8 @@ def first_fault(section: Any, raw: Any, error: ValidationError) -> SettingsError
     """
     places = [((*e["loc"], *e.get("ctx", {}).get("at", ())), e) for e in error.errors(include_url=False)]
     place, first = min(places, key=lambda fault: _order(raw, fault[0]))
-    if first["type"] == "string_unicode" and isinstance(
-        _at(raw, place), dict
-    ):  # a key with half a character
+    # A key with half a character.
+    if first["type"] == "string_unicode" and isinstance(_at(raw, place), dict):
         place, first = (*place, first["input"]), {**first, "type": "unexpected_keyword_argument"}
     if first["type"] in ("invalid_key", "string_type"):
         return fail(_written([step for step in place if step != KEY][:-1]) or "a key", first["input"], KEYS)
@@ -40,9 +39,8 @@ def first_fault(section: Any, raw: Any, error: ValidationError) -> SettingsError
     for i, step in enumerate(place):
         if isinstance(value, dict) and isinstance(step, str) and step not in value:
             return missing(_written(place[: i + 1]), allowed)
-        if not isinstance(
-            value, list if isinstance(step, int) else dict
-        ):  # a short form: a word for a mapping
+        # A short form: a word for a mapping.
+        if not isinstance(value, list if isinstance(step, int) else dict):
             return fail(_written(place[:i]), value, allowed)
         value = value[step]
     return fail(_written(place), value, allowed)

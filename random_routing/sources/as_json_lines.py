@@ -21,7 +21,7 @@ def wanted_columns(asset: Asset) -> set[str]:
 
 
 def pick(row: Any, column: str) -> Any:
-    """The value of `column`: of that very name, else nested, as `translation.de`; or MISSING."""
+    """The value of `column`: under that exact name, else nested, as `translation.de`; else MISSING."""
     if not isinstance(row, dict):
         return MISSING
     if column in row:

@@ -50,9 +50,8 @@ def _fetch_model(asset: Asset, repository: str, revision: str, target: Path) -> 
 
 def patterns(asset: Asset) -> tuple[list[str], list[str]]:
     """Of the files of a model that are fetched, and of those among them that are not."""
-    others = (
-        "[!0-9]*/*" if asset.kind == "embedder" else "*/*"
-    )  # an embedder's modules lie in 1_Pooling and the like
+    # An embedder's modules lie in 1_Pooling and the like
+    others = "[!0-9]*/*" if asset.kind == "embedder" else "*/*"
     subfolders = [] if any("/" in member for member in asset.members) else [others]
     return [*WANTED, *(asset.members or WEIGHTS)], [*RUNS_CODE, ".git*", *subfolders]
 

@@ -22,7 +22,7 @@ from random_routing.tasks.example_ids import Generator
 
 DATE = "%d %b %Y"  # of `date_string`, as Llama 3's template writes it by itself
 LONGEST = 5.0  # seconds of computing for one prompt, which takes a millisecond
-# Whatever a template fails with is its fault.
+# Any of these errors is the fault of the template.
 ERRORS = (
     TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TimeoutError, TypeError,
     ValueError,
@@ -33,8 +33,8 @@ def chat_prompt(
     generator: Generator, messages: list[dict[str, str]], task: Task | None = None
 ) -> tuple[str, list[tuple[int, int]]]:
     """The conversation as the model wants it, up to where it answers, and the (start, end) of what the messages spell
-    of control tokens: that must be read as text. For the main thread. The task has the date that the template is told
-    and what else it is given; without one that is the default date alone.
+    of control tokens: that must be read as text. For the main thread. task: has the date and the other variables that
+    the template gets; None: the default date alone.
 
     Raises `PipelineError` when the template refuses, as some do an opening by the assistant.
     """
@@ -57,8 +57,8 @@ def chat_prompt(
 
 
 def _stop_clock(tokenizer: Any, today: datetime) -> None:
-    """Templates ask `strftime_now` for the date. Variables that are given to them are data alone, so the function is
-    set where the compiled template, which the library keeps, has its globals.
+    """Templates ask `strftime_now` for the date. The variables that they get can only be data, so the function goes
+    into the globals of the compiled template, which the library keeps.
     """
     _compile_jinja_template(tokenizer.get_chat_template()).globals["strftime_now"] = today.strftime
 

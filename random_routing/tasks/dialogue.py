@@ -55,7 +55,7 @@ def build(
 
 
 def content(record: Record) -> list[Any]:
-    """What makes a record another one than those of the same turns."""
+    """What tells a record from others: its turns, and instructions where it has them."""
     return [*filter(None, [record.get("system")]), record["context"], record["reply"]]
 
 

@@ -21,9 +21,8 @@ class Generator:
     name: str
     tokenizer: Any
     is_encoder_decoder: bool = False
-    room: int | None = (
-        None  # tokens of a prompt that its context holds beside the new ones; None: no matter how many
-    )
+    # Tokens of a prompt that its context holds beside the new ones; None: no matter how many.
+    room: int | None = None
 
     @cached_property
     def control_tokens(self) -> list[str]:
@@ -56,9 +55,8 @@ class Generator:
         return f"with a prompt of more than {self.room} tokens, what the context of {self.name} holds{new}"
 
 
-CONTROL = (
-    "with control tokens that the model's tokenizer cannot read as text"  # after "3 records left out: 2 …"
-)
+# After "3 records left out: 2 …".
+CONTROL = "with control tokens that the model's tokenizer cannot read as text"
 
 
 def content_id(content: Any) -> str:

@@ -1,4 +1,4 @@
-"""What sacrebleu must be told of a language to find its words."""
+"""What sacrebleu needs to know of a language to find its words."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ GREY = "#777777"
 
 
 def draw(measured: Measured, settings: Settings) -> Figure | None:
-    """None where no metric or no routing cell is there to be shown."""
+    """None where there is no metric or no routing cell to show."""
     rows = measured.cells
     routed = [row for row in rows if row.family == "routing"]
     roles = (selection.DIVERSITY, selection.FLUENCY, selection.RELEVANCE[measured.task])

@@ -14,7 +14,7 @@ from random_routing.results.measured import GateRate, Recovery
 from random_routing.settings import Variant
 
 GREY = "#777777"
-FEWEST = 30  # events; of fewer the table alone speaks
+FEWEST = 30  # events; with fewer, only the table has them
 
 
 def draw(
@@ -45,19 +45,10 @@ def _routes(of_records: Iterable[str]) -> list[Line2D]:
     filled = ", or ".join(route_name(route) for route in routes if route != "λ")
     hollow = ", ".join(route_name(route) for route in routes if route == "λ")
     return [
-        Line2D(
-            [],
-            [],
-            color=GREY,
-            marker="o",
-            markersize=4,
-            linestyle="none",
-            markerfacecolor=face,
-            label=label,
-        )
+        Line2D([], [], color=GREY, marker="o", markersize=4, linestyle="none", markerfacecolor=face, label=label)
         for face, label in ((GREY, filled), ("white", hollow))
         if label
-    ]
+    ]  # fmt: skip
 
 
 def _gates(ax: Axes, records: Sequence[GateRate], looks: dict[str, style.Look]) -> None:

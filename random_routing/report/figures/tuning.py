@@ -65,10 +65,7 @@ def _rewards(ax: Axes, trials: dict[str, list[Trial]], grid: Grid) -> None:
             )
     if math.isfinite(best):
         ax.axhline(
-            best,
-            color="#888888",
-            linestyle=(0, (1, 2)),
-            label=f"best of the grid ({grid.texts} texts)",
+            best, color="#888888", linestyle=(0, (1, 2)), label=f"best of the grid ({grid.texts} texts)"
         )
         floor = np.percentile([t.reward for of_family in trials.values() for t in of_family], 10)
         ax.set_ylim(bottom=min(floor, best) - 0.05 * abs(best - floor))

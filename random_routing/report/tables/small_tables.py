@@ -118,10 +118,7 @@ def winners(tuned: Tuned | None) -> list[dict[str, Any]]:
             "family": name, "trials": len(family.trials), "ended": family.ended, "variant": best.variant,
             "q": best.q, "weight": best.weight, "setting": best.setting,
         }  # fmt: skip
-        splits = (
-            ("tune", tuned.split.tune, best.tune),
-            ("test", tuned.split.test, best.test),
-        )
+        splits = (("tune", tuned.split.tune, best.tune), ("test", tuned.split.test, best.test))
         for split, examples, score in splits:
             records.append({**about, "split": split, "examples": len(examples), **to_json(score)})
     return records
