@@ -47,7 +47,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 
 def filled(text: str) -> str:
     """The text with every generated block as it is now. Raises KeyError for a block that has no such name."""
-    return MARKED.sub(lambda found: f"{found[1]}\n{BLOCKS[found[2]]().strip()}\n\n{found[3]}", text)
+    return MARKED.sub(lambda match: f"{match[1]}\n{BLOCKS[match[2]]().strip()}\n\n{match[3]}", text)
 
 
 def main() -> None:

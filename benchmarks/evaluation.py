@@ -1,7 +1,7 @@
 """What evaluation costs as a study grows: `python -m benchmarks.evaluation` writes `reports/evaluation.json`.
 
 100 cells of made-up texts (words by Zipf's law, so that counts of n-grams behave as in real text) go through
-every metric, the bootstrap and the comparison, for three numbers of texts a cell. The judge and the embedder
+every metric, the bootstrap and the comparison, for three numbers of texts per cell. The judge and the embedder
 are left out: they score each distinct text once, at a speed that the stage shows.
 """
 
@@ -34,13 +34,13 @@ def main() -> None:
     if len(sys.argv) > 1:  # one size in its own process, so that the peak of memory is its own
         write_json(sys.argv[2], run(int(sys.argv[1])))
         return
-    found = {}
+    sizes = {}
     for size in SIZES:
         path = f"data/evaluation-{size}.json"
         subprocess.run([sys.executable, "-m", "benchmarks.evaluation", str(size), path], check=True)
-        found[str(size)] = read_json(path)
-    write_json("reports/evaluation.json", {"cells": CELLS, "sizes": found}, indent=2)
-    print(table({"cells": CELLS, "sizes": found}))
+        sizes[str(size)] = read_json(path)
+    write_json("reports/evaluation.json", {"cells": CELLS, "sizes": sizes}, indent=2)
+    print(table({"cells": CELLS, "sizes": sizes}))
 
 
 def made_up(number: int, examples: int) -> CellTexts:
@@ -102,7 +102,7 @@ def run(examples: int) -> dict[str, Any]:
     ]
     started = time.perf_counter()
     weights = task_resamples(settings, task, ids)
-    with tqdm(total=CELLS, desc=f"{examples} texts a cell", unit="cell", mininterval=5) as bar:
+    with tqdm(total=CELLS, desc=f"{examples} texts per cell", unit="cell", mininterval=5) as bar:
         _, stats = measure(settings, task, cells, texts, metrics, weights, bar.update)
     measured = time.perf_counter() - started
     compared = Comparison(settings, task, ids, cells, stats, METRICS)
@@ -119,16 +119,16 @@ def run(examples: int) -> dict[str, Any]:
 def table(result: dict[str, Any]) -> str:
     """Markdown."""
     lines = [
-        "| texts | all | ms a text | bootstrap | comparison | dearest metrics | peak memory |",
+        "| texts | all | ms per text | bootstrap | comparison | slowest metrics | peak memory |",
         "|---|---|---|---|---|---|---|",
     ]
     for size in sorted(result["sizes"], key=int):
-        found, texts = result["sizes"][size], int(size) * result["cells"]
-        dearest = sorted(found["metrics"].items(), key=lambda item: -item[1])[:3]
-        named = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in dearest)
+        costs, texts = result["sizes"][size], int(size) * result["cells"]
+        slowest = sorted(costs["metrics"].items(), key=lambda item: -item[1])[:3]
+        named = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in slowest)
         lines.append(
-            f"| {result['cells']} x {size} | {found['seconds']:.0f} s | {1000 * found['seconds'] / texts:.1f} | "
-            f"{found['bootstrap']:.0f} s | {found['comparison']:.0f} s | {named} | {found['peak_gib']:.1f} GiB |"
+            f"| {result['cells']} x {size} | {costs['seconds']:.0f} s | {1000 * costs['seconds'] / texts:.1f} | "
+            f"{costs['bootstrap']:.0f} s | {costs['comparison']:.0f} s | {named} | {costs['peak_gib']:.1f} GiB |"
         )
     return "\n".join(lines)
 

@@ -50,7 +50,7 @@ def main() -> None:
     Path("data/large.html").write_text(html, encoding="utf-8")
     print(
         f"{len(cells)} cells x {EXAMPLES} examples, texts of {count} on the page: "
-        f"{seconds:.0f} s, {len(html.encode()) / 2**20:.1f} MiB a task, in data/large.html"
+        f"{seconds:.0f} s, {len(html.encode()) / 2**20:.1f} MiB, in data/large.html"
     )
 
 

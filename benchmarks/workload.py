@@ -50,8 +50,8 @@ def workload(
     tokenizer, rows = prepared(task_name)
     plan = Prepared(settings, task, rows[:examples], folder, tokenizer).plan(cells)
     texts = [text for job in plan.jobs() for text in plan.texts_of(job) if not job.decoder.beams]
-    asked = [plan.job_of(cell) for cell in plan.cells]
-    weight = {text: asked.count(text.job) for text in texts}
+    jobs = [plan.job_of(cell) for cell in plan.cells]
+    weight = {text: jobs.count(text.job) for text in texts}
     return Workload(folder, plan, texts, weight, len(cells))
 
 

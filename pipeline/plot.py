@@ -16,8 +16,16 @@ from random_routing.files import read_jsonl, write_text
 from random_routing.metrics import METRICS
 from random_routing.models.folder import load_tokenizer
 from random_routing.progress import say
-from random_routing.report.figures import curves, heatmap, likelihood, matched, plane, style, tuning
-from random_routing.report.figures import gates_and_recovery as routes
+from random_routing.report.figures import (
+    curves,
+    gates_and_recovery,
+    heatmap,
+    likelihood,
+    matched,
+    plane,
+    style,
+    tuning,
+)
 from random_routing.report.input import Results, read_results
 from random_routing.report.page.about import about
 from random_routing.report.page.build import page
@@ -55,7 +63,7 @@ def figures(settings: Settings, results: dict[str, Results]) -> int:
             for name in (name for name, figure in drawn.items() if figure is None):
                 say("plot", f"{task}-{name} left out: the table lacks the metrics it shows")
             drawn |= {
-                "routing": routes.draw(measured.gates, measured.recovery, settings.variants),
+                "routing": gates_and_recovery.draw(measured.gates, measured.recovery, settings.variants),
                 "matched": matched.draw(measured, settings),
                 "likelihood": likelihood.draw(measured, settings),
                 "tune": tuning.draw(of_task.tuned),

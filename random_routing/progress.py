@@ -46,7 +46,7 @@ class Progress:
 
 
 class Tally:
-    """How much is done, of workers that tell their steps while they are at a unit, and give it when it is done."""
+    """How much is done, by workers that report steps during a unit, and the unit when it is done."""
 
     def __init__(self, show: Callable[[int], None]) -> None:
         self.show = show
@@ -57,6 +57,6 @@ class Tally:
         self.show(self.shown)
 
     def finish(self, count: int) -> None:
-        """A unit of so many steps is done, whatever was told of it."""
+        """A unit of `count` steps is done, whatever was shown of it."""
         self.done += count
         self.step(max(0, self.done - self.shown))

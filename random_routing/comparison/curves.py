@@ -1,7 +1,7 @@
 """The curve of a family, and how far a decoder is above it at its own diversity.
 
 A decoder is a point (diversity, quality), both oriented so that more is better, with a cloud of
-bootstrap resamples. All decoders are resampled alike, so that differences are paired.
+bootstrap resamples. All decoders share their resamples, so that differences are paired.
 """
 
 from __future__ import annotations

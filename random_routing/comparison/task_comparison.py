@@ -26,7 +26,7 @@ Tested = TypeVar("Tested", Matched, AgainstBase)
 
 
 class Comparison:
-    """All decoders of a task as points. stats: decoder → metric → (E, k) statistics an example.
+    """All decoders of a task as points. stats: decoder → metric → (E, k), statistics per example.
 
     ids: of the examples; halves and resamples follow them, not the order of the file. cells: of distinct
     decoders, whose names are the decoders'.

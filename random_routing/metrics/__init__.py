@@ -1,6 +1,6 @@
 """The metrics. To add one, write it as a `Metric` in a file and add the file, if it is new, to `MODULES`.
 
-All else reads them here: the settings what there is to choose from, figures, findings and README how they are called.
+Everything else reads them here: settings what can be chosen, figures, findings and documents the names.
 """
 
 from __future__ import annotations

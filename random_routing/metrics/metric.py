@@ -1,4 +1,4 @@
-"""What a metric is: sufficient statistics a text, and one pure function of their sum."""
+"""What a metric is: sufficient statistics per text, and one pure function of their sum."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from random_routing.settings.tasks import TASK_KEYS
 
 @dataclass(frozen=True)
 class CellTexts:
-    """What the metrics of one cell need, a row a text (R rows; several samples an example are allowed).
+    """What the metrics of one cell need, a row per text: R rows, of which an example may have several.
 
     Rows of numbers are `Ragged` where they come from a file: a cell may have a million.
     """
@@ -72,7 +72,7 @@ class Metric:
     stats(texts): (R, k) float64 sufficient statistics; aggregate: sums (..., k) → values (...).
     An undefined value is NaN, never 0. Because a value depends on the sums alone, a bootstrap over
     examples is a re-sum. A metric that is itself random (MAUVE's clusters) aggregates to (..., S), a value
-    a seed; see `random_routing.resampling.intervals.resampled`.
+    per seed; see `random_routing.resampling.intervals.resampled`.
     """
 
     name: str  # in params.yaml and in all tables
@@ -90,7 +90,7 @@ class Metric:
     stats: Callable[[CellTexts], np.ndarray]
     aggregate: Callable[[np.ndarray], np.ndarray]
     minimum_examples: int = 1  # with fewer, the metric is missing
-    minimum_samples: int = 1  # texts an example
+    minimum_samples: int = 1  # texts per example
     undefined: str = "undefined for these texts"  # why a value can be NaN
     over_all: bool = False  # depends on the number of texts, so that only equal numbers can be compared
     against_human: bool = False  # measures nearness to the human text, whose own value says nothing

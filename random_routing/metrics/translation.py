@@ -1,6 +1,6 @@
-"""Nearness to references in words: sacrebleu's statistics a sentence, its formulas over any number of resamples.
+"""Nearness to references in words: sacrebleu's statistics per sentence, its formulas over any number of resamples.
 
-sacrebleu scores one corpus at a time; a bootstrap scores a thousand a cell, so the last step, from
+sacrebleu scores one corpus at a time; a bootstrap scores a thousand per cell, so the last step, from
 summed statistics to the score, is written for arrays. Tests hold it to sacrebleu's own.
 """
 

@@ -74,7 +74,7 @@ def _decoded(model: LanguageModel) -> Tensor:
 
 
 def _plain(model: LanguageModel) -> Tensor:
-    """The same by the library alone: a call a row, no cache, no padding."""
+    """The same by the library alone: a call per row, no cache, no padding."""
     prompts = _prompts(model)
     rows = []
     for prompt, place in zip([prompts[0], prompts[1], prompts[0]], NEXT, strict=True):

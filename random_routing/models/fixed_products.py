@@ -1,7 +1,7 @@
 """Batched fp32 matrix products whose every sum is added up in one order, fixed by its length alone.
 
 torch's fp32 batched product is MKL's, whose order may follow alignment, thread count and batch; attention needs
-it once a row and head. Here each number of a result is one loop of a compiled function, so that neither the
+it once per row and head. Here each number of a result is one loop of a compiled function, so that neither the
 rows beside it nor the machine's load can change its rounding. A decode step reads the cache once, as fast as
 memory allows; only a prefill is slower than MKL's (3 to 4 times).
 """

@@ -1,8 +1,8 @@
 """How an embedder's folder says that a text becomes one vector, in the files of sentence-transformers.
 
 Reimers & Gurevych 2019. A folder without `modules.json` gets the mean over its tokens, as that library gives it.
-All vectors are scaled to unit length in the end, since they are compared by cosines: so a Normalize module says
-what is done anyway, and a sum over tokens is divided by their number or its root alike.
+All vectors are scaled to unit length in the end, since they are compared by cosines. So a Normalize module
+changes nothing, and a sum over tokens may be divided by their number or by its root.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ NAMES = {  # as newer versions write them, in `pooling_mode`
     "cls": "pooling_mode_cls_token", "max": "pooling_mode_max_tokens", "lasttoken": "pooling_mode_lasttoken",
     "weightedmean": "pooling_mode_weightedmean_tokens",
 }  # fmt: skip
-UNSAID = 256  # tokens of a text that are read at most where the folder names no number
+UNSAID = 256  # tokens of a text that are read at most, where the folder names no number
 MODULES = ("Transformer", "Pooling", "Normalize")
 
 

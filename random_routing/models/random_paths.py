@@ -6,7 +6,7 @@
              they get the weights that its own choices would have had
 
 What came before keeps its keys and values from the model's own path; only the last position is run
-anew. All works through public hooks on Hugging Face modules: no model code is copied or changed.
+again. All works through public hooks on Hugging Face modules: no model code is copied or changed.
 Nothing is rescaled for what is left out.
 """
 

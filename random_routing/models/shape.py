@@ -29,18 +29,20 @@ class Shape:
         return {"decoder_start": list(self.decoder_start), "eos": self.eos, "suppressed": list(self.barred)}
 
 
+def size_of(config: Any, *names: str) -> int:
+    """The first size of a decoder that its configuration has under one of the names; 0 where there is none."""
+    text = config if config.is_encoder_decoder else config.get_text_config()
+    return next((int(size) for name in names if (size := getattr(text, name, None))), 0)
+
+
 def heads_of(config: Any) -> int:
     """Self-attention heads of each layer of the decoder; 0 where the configuration names none."""
-    text = config if config.is_encoder_decoder else config.get_text_config()
-    names = ("decoder_attention_heads", "num_attention_heads", "n_head", "num_heads")
-    return next((int(getattr(text, name)) for name in names if getattr(text, name, None)), 0)
+    return size_of(config, "decoder_attention_heads", "num_attention_heads", "n_head", "num_heads")
 
 
 def experts_of(config: Any) -> int:
     """Experts of a mixture-of-experts model's layers; 0 for a dense model."""
-    text = config if config.is_encoder_decoder else config.get_text_config()
-    names = ("num_local_experts", "num_experts", "n_routed_experts")
-    return next((int(getattr(text, name)) for name in names if getattr(text, name, None)), 0)
+    return size_of(config, "num_local_experts", "num_experts", "n_routed_experts")
 
 
 def window_of(text: Any) -> int:

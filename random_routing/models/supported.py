@@ -18,7 +18,7 @@ from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWin
 
 from random_routing.errors import PipelineError, short
 
-# Layers whose whole state is a key and a value a position, or that read those of another layer.
+# Layers whose whole state is a key and a value per position, or that read those of another layer.
 KEPT = (DynamicLayer, DynamicSlidingWindowLayer, DummyLayer)
 
 
@@ -67,7 +67,7 @@ def class_of(auto: Any, config: Any) -> Any:
 
 
 def _check_cache(where: str, config: Any, kind: Any) -> None:
-    """Recurrent states, convolutions and compressed caches cannot be kept a position, or forked by `SlotCache`."""
+    """Recurrent states, convolutions and compressed caches cannot be kept by position, or forked by `SlotCache`."""
     text = config.get_text_config(decoder=True)
     try:
         layers = DynamicCache(config=config).layers

@@ -1,4 +1,4 @@
-"""What the comparison says, in a sentence or two a task: never more than its intervals allow."""
+"""What the comparison says, in a sentence or two per task: never more than its intervals allow."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def sentences(results: Results, settings: Settings) -> list[str]:
 
 
 def _tuned(tuned: Tuned | None) -> list[str]:
-    """Families tuned alike, on the examples that the search never saw."""
+    """Families tuned with one budget, on the examples that the search never saw."""
     if tuned is None:
         return []
     lines = [
@@ -98,7 +98,7 @@ def _setting(family: str, tuned: Tuned) -> str:
 
 
 def _passed_over(preferred: Sequence[str], measured: Measured) -> str:
-    """Why a metric that is asked for first is not the quality."""
+    """Why a metric that comes first in the settings is not the quality."""
     first = measured.cells[0]
     skipped = preferred[: preferred.index(measured.comparison.quality)]
     return "".join(f"{METRICS[name].axis} {first.get(name).missing}.\n" for name in skipped)

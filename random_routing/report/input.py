@@ -1,4 +1,4 @@
-"""What the report is made of: all that was found of a task."""
+"""What the report is made of: all results of a task."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ class Results:
 
 
 def read_results(tasks: Iterable[str]) -> dict[str, Results]:
-    """Task → results. Raises `PipelineError` naming a file that is missing or another's."""
+    """Task → results. Raises `PipelineError` naming a file that is missing or of another form."""
     return {task: Results(read_measured(task), read_tuned(task)) for task in tasks}

@@ -17,7 +17,7 @@ RELEVANCE = {
     "dialogue": ("reference_similarity", "context_similarity"),
     "translation": ("bleu", "chrf", "ter"),
 }
-# What the quality-diversity question is asked of. Open-ended text has no reference to be near to.
+# What the quality-diversity question is asked of. Open-ended text has no reference.
 QUALITY = {
     "textgen": (*FLUENCY, "context_similarity"),
     "dialogue": (*RELEVANCE["dialogue"], *FLUENCY),
@@ -56,7 +56,7 @@ def human_in(rows: Sequence[CellValues]) -> CellValues | None:
 
 
 def distinct(rows: Sequence[CellValues]) -> list[CellValues]:
-    """One row a distinct decoder, in the order of r."""
+    """One row per distinct decoder, in the order of r."""
     first: dict[str, CellValues] = {}
     for row in rows:
         first.setdefault(row.decoder, row)

@@ -31,7 +31,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(kind: Any, value: Any) -> Any:
-    """The record of a dataclass that `to_json` wrote. Raises what Python does where it is another's."""
+    """The record of a dataclass that `to_json` wrote. Raises Python's own errors where the JSON has another form."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is UnionType:  # X | None
         return (

@@ -24,7 +24,7 @@ from random_routing.runs.tokenized import Example, padded_length
 
 
 def grouped(texts: Iterable[Text]) -> Iterator[list[Text]]:
-    """The texts of an example each."""
+    """The texts, example by example."""
     by_example: dict[Example, list[Text]] = {}
     for text in texts:
         by_example.setdefault(text.example, []).append(text)
@@ -72,7 +72,7 @@ class Ready:
 def make_ready(
     load: Callable[[], LanguageModel], prefix: tuple[int, ...] = (), wanted: dict[str, str] | None = None
 ) -> Ready:
-    """wanted: `numerics` of the machine that asks for the work."""
+    """wanted: `numerics` of the machine that gives out the work."""
     model = load()
     if wanted:
         check_numerics(wanted, model.device)
@@ -103,7 +103,7 @@ def run_block(
     grow: Grow = together,
     on_step: Callable[[int], None] = lambda delivered: None,
 ) -> tuple[dict[bytes, Trajectory], Work]:
-    """Texts of equal prompt share the prefill and all that follows alike. All prompts have one padded length."""
+    """Texts of one prompt share the prefill, and rows until they part. All prompts have one padded length."""
     prefix = plan.prefix_of(texts[0].example)
     prompts = Prompts.of(
         [text.example.prompt[len(prefix) :] for text in texts],

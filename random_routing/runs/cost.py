@@ -58,7 +58,7 @@ def read_costs(task: str) -> list[Cost]:
 
 
 def last_speed(stage: str, task: str, dtype: str) -> float:
-    """Tokens a second of the last run in this dtype on this machine; 0 where none is known."""
+    """Tokens per second of the last run in this dtype on this machine; 0 where none is known."""
     place = path(stage, task)
     record = read_json(place) if place.exists() else None
     if record is None or (record["dtype"], record["machine"]) != (dtype, machine()):

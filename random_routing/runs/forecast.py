@@ -9,6 +9,7 @@ import math
 import os
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -16,7 +17,7 @@ from transformers import AutoConfig
 
 from random_routing.errors import PipelineError
 from random_routing.models.memory import SMALLEST
-from random_routing.models.shape import heads_of
+from random_routing.models.shape import heads_of, size_of
 from random_routing.progress import say
 from random_routing.runs.cost import last_speed
 from random_routing.runs.store import Store
@@ -27,7 +28,7 @@ ITEM = {"float32": 4, "bfloat16": 2}  # bytes of a number
 TEXT, TOKEN = 1_740, 21  # bytes in the store: of a text without tokens, of a token
 TOKEN_IN_CELL = 18  # bytes in the cells' files
 SCORE, LOG_PROB = 1_700, 4  # bytes in the store: of a scored text and its vector, of a token's score
-UNSEEN = 64 * 2**20  # bytes of disk that are not worth a look ahead: what fits of them is kept anyway
+UNSEEN = 64 * 2**20  # bytes of disk that need no check: what fits is kept anyway
 
 
 def say_texts(stage: str, settings: Settings, task: Task, texts: int) -> None:
@@ -114,12 +115,7 @@ def weight_count(folder: Path) -> int:
 def row_bytes(folder: Path, tokens: int, item: int) -> int:
     """Keys and values of a row; 0 where the configuration does not name their sizes."""
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    text = config if config.is_encoder_decoder else config.get_text_config()
-
-    def named(*names: str) -> int:
-        return next((int(value) for name in names if (value := getattr(text, name, None))), 0)
-
-    heads = heads_of(config)
+    named, heads = partial(size_of, config), heads_of(config)
     size = named("head_dim", "d_kv") or named("hidden_size", "d_model", "n_embd") // max(1, heads)
     layers = named("decoder_layers", "num_decoder_layers", "num_hidden_layers", "n_layer", "num_layers")
     return 2 * layers * (named("num_key_value_heads") or heads) * size * tokens * item

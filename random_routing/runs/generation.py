@@ -135,7 +135,7 @@ def run_units(
     on_step: Callable[[int], None] = lambda count: None,
     on_unit: Callable[[int], None] = lambda count: None,
 ) -> Work:
-    """Put the texts of `units` into the store, unit by unit; an interruption loses one a worker.
+    """Put the texts of `units` into the store, unit by unit; an interruption loses one per worker.
 
     Raises `PipelineError` at the end that names the examples which could not be run; all others are kept.
     """

@@ -77,7 +77,7 @@ class Plan:
 
     @cached_property
     def _shared_digest(self) -> str:
-        return content_key(self.shared_key).hex()
+        return sha256_json(self.shared_key)
 
     @cached_property
     def _prompt_digests(self) -> dict[Example, bytes]:

@@ -1,6 +1,6 @@
 """A stage watches itself: at its end it makes a keyed 1 % of what it has computed again and compares the bits.
 
-Nothing here should ever differ. Where it does, a library or the machine does not round alike twice, and the
+Nothing here should ever differ. Where it does, a library or the machine does not round the same way twice, and the
 stage stops before anybody reads its numbers.
 """
 

@@ -6,8 +6,6 @@ deleting `data/` loses nothing. A value is there whole or not at all, also after
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +16,7 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from random_routing.errors import PipelineError
+from random_routing.files import sha256_json
 from random_routing.progress import say
 
 Item = TypeVar("Item")
@@ -27,7 +26,7 @@ DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}  # all others leave th
 
 def content_key(address: Any) -> bytes:
     """32 bytes: the SHA-256 of a JSON value, independent of the order of keys."""
-    return hashlib.sha256(json.dumps(address, sort_keys=True).encode()).digest()
+    return bytes.fromhex(sha256_json(address))
 
 
 def default_folder() -> Path:
@@ -82,9 +81,7 @@ class Store:
         return values
 
     def take(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The values of keys that were all there. Raises `PipelineError` where one is not, which its tree explains
-        if it is damaged.
-        """
+        """Values of keys that were all there. Raises `PipelineError` where one is missing or the file is damaged."""
         values = self.get(keys)
         lost = len(set(keys)) - len(values)
         if not lost:

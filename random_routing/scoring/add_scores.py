@@ -1,4 +1,4 @@
-"""What models tell of a task's texts, judge scores and embeddings; a cell at a time."""
+"""What models say of a task's texts, judge scores and embeddings; a cell at a time."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def add_judge(
         on_tokens,
         begin,
     )
-    human = _judged(judge, rows, cells["human"], scores)  # a text an example, in the order of the examples
+    human = _judged(judge, rows, cells["human"], scores)  # a text per example, in their order
 
     def judged(name: str) -> CellTexts:
         cell = _judged(judge, rows, cells[name], scores)

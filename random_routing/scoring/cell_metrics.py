@@ -83,7 +83,7 @@ def describe(
 def _values(
     settings: Settings, task: Task, texts: CellTexts, metrics: list[Metric], weights: Weights, samples: int
 ) -> tuple[dict[str, Value], dict[str, np.ndarray]]:
-    """Every metric's value, and the statistics (E, k) of those that have one. samples: texts an example."""
+    """Every metric's value, and the statistics (E, k) of those that have one. samples: texts per example."""
     why = {m.name: _missing(m, texts.examples, samples, task.samples) for m in metrics}
     enough = [m for m in metrics if why[m.name] is None]
     stats = {m.name: by_example(m.stats(texts), texts.example, texts.examples) for m in enough}
@@ -103,7 +103,7 @@ def _cell_values(
 
 
 def _missing(metric: Metric, examples: int, samples: int, others: int) -> str | None:
-    """Why a metric is missing. samples: texts an example; others: of the cells that it stands beside."""
+    """Why a metric is missing. samples: texts per example; others: of the cells that it stands beside."""
     if metric.over_all and samples != others:
         return f"depends on the number of texts: {samples} an example here, {others} in the cells"
     return metric.missing(examples, samples)

@@ -26,7 +26,7 @@ COLUMNS = ("example_id", "text", "finish", *LISTS)
 
 
 def text_order(settings: Settings, task: Task, rows: list[dict[str, Any]], samples: int) -> np.ndarray:
-    """(rows · samples,) a number a text, the same for all cells: subsamples take the smallest first."""
+    """(rows · samples,) a number per text, the same for all cells: subsamples take the smallest first."""
     return np.array([
         uniforms(settings.seed, task.name, row["id"], sample, SUBSAMPLE, 1)[0]
         for row in rows
@@ -85,7 +85,7 @@ def cell_texts(
 def human_texts(task: Task, rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray) -> CellTexts:
     """The first reference of every example, as if a decoder had written it.
 
-    tokenizer: the generator's, so that lengths are counted alike; order: `text_order` of one sample.
+    tokenizer: the generator's, so that lengths are counted the same way; order: `text_order` of one sample.
     """
     texts = [row["references"][0] for row in rows]
     if TASKS[task.name].goes_on:

@@ -111,15 +111,14 @@ class Embeddings:
         settings: Settings,
         store: Store,
         show: Callable[[int, int], None] = lambda done, total: None,
-        load: Callable[[Path], Embedder] = Embedder,
     ) -> None:
         self.folder = Path("data/assets") / settings.embedder
-        self.store, self.show, self.load, self.done = store, show, load, 0
+        self.store, self.show, self.done = store, show, 0
         self.sample = Sample[str]()  # of those that were computed
 
     @cached_property
     def embedder(self) -> Embedder:
-        return self.load(self.folder)
+        return Embedder(self.folder)
 
     @cached_property
     def address(self) -> dict[str, Any]:

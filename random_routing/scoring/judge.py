@@ -187,7 +187,7 @@ def run_scored(
     on_step: Callable[[int], None],
     batch_size: int,
 ) -> tuple[dict[Scored, np.ndarray], Work, int]:
-    """As `score_unit`, with as many rows a model call as memory allows, and their number."""
+    """As `score_unit`, with as many rows per model call as memory allows, and their number."""
     scores, work, smallest = dict[Scored, np.ndarray](), Work(), batch_size
 
     def attempt(pairs: list[Scored], rows: int) -> tuple[dict[Scored, np.ndarray], Work, int]:

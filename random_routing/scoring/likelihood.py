@@ -207,7 +207,7 @@ def human_likelihood(
 ) -> list[Likelihood]:
     """A record for each variant and route with a closed form: its curve over r and the best r.
 
-    human: a text an example of the plan, of which empty ones have no likelihood and are left out.
+    human: a text per example of the plan; empty ones have no likelihood and are left out.
     """
     nonempty = [i for i, ids in enumerate(human.token_ids) if ids]
     if not probabilities.laws or not nonempty:

@@ -1,4 +1,4 @@
-"""The statistics of each example in a file: intervals and comparisons can be made anew without the texts."""
+"""The statistics of each example in a file: other intervals and comparisons need no texts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCHEMA = pa.schema(
 
 
 def write_stats(path: str | Path, ids: Sequence[str], stats: Statistics) -> None:
-    """A row a decoder and metric, its (E, k) numbers example by example; ids: of the examples, in the metadata."""
+    """A row per decoder and metric, its (E, k) numbers example by example; ids: of the examples, in the metadata."""
     rows = [
         {"decoder": decoder, "metric": metric, "width": values.shape[1], "values": values.ravel()}
         for decoder, of_decoder in stats.items()

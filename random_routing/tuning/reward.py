@@ -75,7 +75,7 @@ class Scorer:
         self.tokenizer = load_tokenizer(self.folder, task.source_code)
         self.prepared = Prepared(settings, task, rows, self.folder, self.tokenizer)
         self.diversity = METRICS[settings.comparison.diversity]
-        # People wrote one text an example: numbers that depend on how many there are must be of one each.
+        # People wrote one text per example: what depends on the number of texts must be of one each.
         alone = self.diversity.over_all and settings.tune.target == "human"
         self.diversity_samples = 1 if alone else task.samples
         if lack := self.diversity.missing(fewest, self.diversity_samples):
@@ -147,7 +147,7 @@ class Scorer:
     def _texts(
         self, cells: Sequence[Cell], examples: np.ndarray, rows: list[dict[str, Any]], samples: int
     ) -> dict[str, CellTexts]:
-        """Cell, and "human" → its texts, so many an example, with what the metrics need."""
+        """Cell, and "human" → its texts, `samples` per example, with what the metrics need."""
         settings, task = self.settings, self.task
         plan = self.prepared.plan(list(cells))
         plan = calibrate(settings, plan, self.folder, self.store, lambda *event: None)[0]

@@ -106,7 +106,7 @@ def _run_batch(
     scored: Scored,
     on_trial: Callable[[float], None],
 ) -> None:
-    """Successive halving (Jamieson & Talwalkar 2016) inside the batch, then all are told in their order."""
+    """Successive halving (Jamieson & Talwalkar 2016) inside the batch, then Optuna is told of all in their order."""
     alive, scores = list(cells), dict[optuna.Trial, tuple[int, Scores]]()
     for examples in sizes:
         by_name = scored([cells[trial] for trial in alive], examples)

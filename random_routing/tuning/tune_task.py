@@ -47,7 +47,7 @@ class Examples:
 
 
 def tune_task(scorer: Scorer, examples: Examples, on_trial: OnTrial) -> Tuned:
-    """on_trial: told of every trial that has ended."""
+    """on_trial: called after every trial."""
     settings, task, rows = scorer.settings, scorer.task, scorer.rows
     searched = {family: _search(family, scorer, examples, on_trial) for family in families(settings)}
     cells = [cell for cell, *_ in searched.values()]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from random_routing.runs import ray_workers as cluster
+from random_routing.runs import ray_workers
 from random_routing.runs.ray_workers import on_ray
 from tests.helpers.ray_nodes import at, needs_ray, nodes_of
 from tests.helpers.ray_units import (
@@ -104,7 +104,7 @@ def test_workers_lost_now_and_then_while_they_load_do_not_end_the_run(
     tmp_path: Path, one_node: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As many as would end it, but never in a row."""
-    monkeypatch.setattr(cluster, "MOST_DEATHS", 2)
+    monkeypatch.setattr(ray_workers, "MOST_DEATHS", 2)
     load = partial(dies_before_it_is_ready, tmp_path)
     assert list(on_ray(load, dies_at_work_once, [7], lambda n: None, at(one_node, 1))) == [7]
     assert len(list(tmp_path.iterdir())) == 4
@@ -125,6 +125,6 @@ def test_a_worker_that_loads_for_long_is_not_called_missing(
             (tmp_path / "told").touch()
 
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 600 * answers, sleep=time.sleep)
-    monkeypatch.setattr(cluster, "time", clock)
+    monkeypatch.setattr(ray_workers, "time", clock)
     load, run = partial(slow_to_load, tmp_path), partial(waits, folder=tmp_path)
     assert list(on_ray(load, run, [7], on_step, at(one_node, 1))) == [7] and steps == 3

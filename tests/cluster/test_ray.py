@@ -15,14 +15,13 @@ import pytest
 
 from pipeline import evaluate, generate
 from random_routing.errors import PipelineError, SettingsError
-from random_routing.runs import executors as execute
-from random_routing.runs import ray_workers as executor
+from random_routing.runs import executors, ray_workers
 from random_routing.runs.blocks import grouped, units
 from random_routing.runs.generation import run_units
 from random_routing.runs.processes import in_processes
 from random_routing.runs.ray_workers import on_ray
 from random_routing.runs.store import Store
-from random_routing.scoring import add_scores as collect
+from random_routing.scoring import add_scores
 from random_routing.settings import Cluster, parse_settings
 from tests.helpers import ROOT
 from tests.helpers.faulty_models import judged, load_poisoned
@@ -70,7 +69,7 @@ def test_the_same_scores_on_two_nodes(work: Path, two_nodes: Any, monkeypatch: p
     values = params() | {"executor": "ray", "max_rows": 7, "batch_size": 3}
     values["ray"] |= {"address": two_nodes.address, "workers": 2}
     write_params(work, values)
-    for module in (collect, execute):  # nothing of it runs here
+    for module in (add_scores, executors):  # nothing of it runs here
         monkeypatch.setattr(module, "in_processes", None)
     with inside(work):
         evaluate.main(["textgen"])
@@ -82,9 +81,9 @@ def test_the_same_scores_on_two_nodes(work: Path, two_nodes: Any, monkeypatch: p
 def test_too_little_memory_for_the_judge(
     tmp_path: Path, two_nodes: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, execute = tiny_model_folder(tmp_path / "model"), partial(on_ray, cluster=at(two_nodes))
+    folder, executors = tiny_model_folder(tmp_path / "model"), partial(on_ray, cluster=at(two_nodes))
     whole = judged(folder, Store(tmp_path / "whole.sqlite"), 99, partial(in_processes, workers=1))
-    assert judged(folder, Store(tmp_path / "halves.sqlite"), 3, execute) == whole
+    assert judged(folder, Store(tmp_path / "halves.sqlite"), 3, executors) == whole
     assert "warning: not enough memory for batch_size 16; going on with" in capsys.readouterr().out
 
 
@@ -119,7 +118,7 @@ def test_workers_that_die_while_they_load_end_the_run(two_nodes: Any) -> None:
 
 @needs_ray
 def test_what_the_cluster_cannot_give(two_nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executor, "PATIENCE", 3.0)
+    monkeypatch.setattr(ray_workers, "PATIENCE", 3.0)
     large = Cluster(two_nodes.address, 1, 7, 0)
     with pytest.raises(
         PipelineError,

@@ -18,7 +18,7 @@ from random_routing.law.gates import entropy_weights
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.metrics import CellTexts
 from random_routing.models.folder import load_tokenizer
-from random_routing.runs import generation as compute
+from random_routing.runs import generation
 from random_routing.runs.calibration import with_frequencies
 from random_routing.scoring.cell_texts import read_texts, text_order
 from random_routing.scoring.gate_rates import gate_rates, identity
@@ -102,7 +102,7 @@ def test_more_examples_leave_earlier_texts_as_they_were(
     work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also under an entropy gate, once there are as many prompts as it is calibrated on."""
-    monkeypatch.setattr(compute, "CALIBRATION_PROMPTS", 4)
+    monkeypatch.setattr(generation, "CALIBRATION_PROMPTS", 4)
     some = {name: VARIANTS[name] for name in ("entropy", "span", "sequence", "heads")}
     first = run(work, values(some))
     write_params(work, values(some, examples=6))
@@ -135,7 +135,7 @@ def test_one_variant_alone_gives_the_same_bytes(work: Path) -> None:
 def test_what_a_model_has_not_is_refused_before_any_work(
     variant: dict[str, Any], message: str, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compute, "load_model", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(generation, "load_model", lambda *_: pytest.fail("a model was loaded"))
     (work / "empty.txt").touch()
     with pytest.raises(PipelineError, match=message):
         run(work, values({"odd": {"lambda_route": "uniform", **variant}}))

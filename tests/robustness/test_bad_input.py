@@ -13,7 +13,7 @@ import torch
 from pipeline import evaluate, generate
 from random_routing.errors import PipelineError
 from random_routing.files import read_jsonl, write_jsonl
-from random_routing.models import loading as model
+from random_routing.models import loading
 from tests.helpers import ROOT
 from tests.helpers.workspace import children_s_work, inside, params, write_params
 
@@ -47,7 +47,7 @@ def test_cuda_without_a_gpu(work: Path) -> None:
 
 
 def test_bfloat16_without_its_instructions(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model, "has_bfloat16", lambda: False)
+    monkeypatch.setattr(loading, "has_bfloat16", lambda: False)
     write_params(work, params() | {"dtype": "bfloat16"})
     with inside(work), pytest.raises(PipelineError, match="dtype = 'bfloat16': this processor has no bf16"):
         generate.main(["textgen"])

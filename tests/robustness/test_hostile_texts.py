@@ -19,8 +19,7 @@ from random_routing.files import read_jsonl
 from random_routing.runs.tokenized import tokenize_prompts
 from random_routing.scoring import judge
 from random_routing.scoring.opening import opening_of
-from random_routing.tasks import TASKS, dialogue, translation
-from random_routing.tasks import chat_template as template
+from random_routing.tasks import TASKS, chat_template, dialogue, translation
 from random_routing.tasks.example_ids import Generator
 from random_routing.tasks.usable_records import LeftOut
 from tests.helpers.tasks import GENERATOR, task
@@ -75,7 +74,7 @@ def test_a_hostile_template_is_one_line(template: str) -> None:
 @pytest.mark.parametrize("inner", ["", "x", "{{ i * j }}"])
 def test_a_template_that_runs_on_is_stopped(monkeypatch: pytest.MonkeyPatch, inner: str) -> None:
     """Each loop is short enough for the sandbox."""
-    monkeypatch.setattr(template, "LONGEST", 0.5)
+    monkeypatch.setattr(chat_template, "LONGEST", 0.5)
     loops = "{% for i in range(90000) %}{% for j in range(90000) %}" + inner + "{% endfor %}{% endfor %}"
     generator = Generator("hostile", byte_tokenizer())
     generator.tokenizer.chat_template = loops
@@ -88,13 +87,13 @@ def test_a_template_that_runs_on_is_stopped(monkeypatch: pytest.MonkeyPatch, inn
 
 def test_a_template_that_waits_for_the_processor_is_not_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other processes may take it away for long: only what it computes counts."""
-    monkeypatch.setattr(template, "LONGEST", 0.5)
+    monkeypatch.setattr(chat_template, "LONGEST", 0.5)
     generator = Generator("patient", byte_tokenizer())
     render = generator.tokenizer.apply_chat_template
 
     def late(*args: Any, **named: Any) -> Any:
         begun = time.monotonic()
-        until(lambda: time.monotonic() > begun + 2 * template.LONGEST)
+        until(lambda: time.monotonic() > begun + 2 * chat_template.LONGEST)
         return render(*args, **named)
 
     monkeypatch.setattr(generator.tokenizer, "apply_chat_template", late)

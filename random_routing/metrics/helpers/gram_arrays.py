@@ -1,6 +1,6 @@
 """n-grams as numbers in arrays, so that those of millions of texts are counted by sorting.
 
-Numbers take 8 bytes an n-gram, and at most four times as much again while they are counted: about 1.3 GiB for
+Numbers take 8 bytes per n-gram, and at most four times as much again while they are counted: about 1.3 GiB for
 the word pairs of a million texts of 34 words (`benchmarks.scale` measures the whole).
 """
 
@@ -33,7 +33,7 @@ def numbered(tokens: Ragged, n: int) -> tuple[np.ndarray, int, np.ndarray]:
 
 
 def ranked(numbers: np.ndarray) -> tuple[np.ndarray, int]:
-    """Each number's rank among the distinct ones, and how many those are."""
+    """Each number's rank among the distinct ones, and how many of these there are."""
     distinct, ranks = np.unique(numbers, return_inverse=True)
     return ranks, len(distinct)
 

@@ -16,7 +16,7 @@ from random_routing.metrics.helpers.gram_arrays import changes, pairs
 
 
 def unique(numbers: np.ndarray, bound: int, lengths: np.ndarray, example: np.ndarray) -> np.ndarray:
-    """Numbers a row, (R,), whose sum is how many distinct items all rows have.
+    """A number per row, (R,); their sum is how many distinct items all rows have.
 
     numbers: (T,) of the items, row after row, below `bound`, overwritten; lengths: (R,) of each row. Each example gets
     N/E + (e − mean e), with N all distinct items and e those that it alone has, N − N without it. It stands in

@@ -13,7 +13,7 @@ Element = TypeVar("Element")
 
 
 class Lazy(Mapping[str, CellTexts]):
-    """Cell → its texts, made anew whenever they are asked for and not kept: take one cell, use it, drop it."""
+    """Cell → its texts, read when they are asked for and not kept: take one cell, use it, drop it."""
 
     def __init__(self, names: Iterable[str], make: Callable[[str], CellTexts]) -> None:
         self.names, self.make = dict.fromkeys(names), make
@@ -41,9 +41,9 @@ def portions(
     absent: Callable[[Sequence[Item]], Iterable[Item]],
     size: int | None = None,
 ) -> Iterator[list[Item]]:
-    """What is absent of all batches, distinct items, as soon as `size` of them (a portion) are together.
+    """The absent items of all batches, distinct, in lists of `size` (a portion).
 
-    The caller sees to it that those of one portion are no longer absent when it takes the next.
+    The caller stores one list before it takes the next, so that its items are absent no longer.
     """
     portion: dict[Item, None] = {}
     for batch in batches:

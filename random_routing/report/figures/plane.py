@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from random_routing.metrics import METRICS
-from random_routing.report import names
-from random_routing.report import selection as choose
+from random_routing.report import names, selection
 from random_routing.report.figures import style
 from random_routing.report.figures.label_places import Label, place
 from random_routing.report.figures.plane_series import LOOSE, STAR, Series, all_series, legend
@@ -23,7 +22,7 @@ from random_routing.settings import Settings
 def draw(measured: Measured, settings: Settings) -> Figure | None:
     """None where diversity or quality is not among the metrics."""
     rows = measured.cells
-    diversity = choose.pick(choose.DIVERSITY, rows)
+    diversity = selection.pick(selection.DIVERSITY, rows)
     metrics = _panels(measured)
     if diversity is None or not metrics:
         return None
@@ -43,8 +42,8 @@ def draw(measured: Measured, settings: Settings) -> Figure | None:
 
 def _panels(measured: Measured) -> list[str]:
     """Quality, and beside it fluency where quality is something else."""
-    quality = choose.pick(choose.QUALITY[measured.task], measured.cells)
-    fluency = choose.pick(choose.FLUENCY, measured.cells)
+    quality = selection.pick(selection.QUALITY[measured.task], measured.cells)
+    fluency = selection.pick(selection.FLUENCY, measured.cells)
     return list(dict.fromkeys(m for m in (quality, fluency) if m is not None))
 
 
@@ -62,7 +61,7 @@ def _panel(
             markerfacecolor=colour if family.routing else "white", zorder=3 if family.routing else 4,
             **(LOOSE if not family.line else {"markersize": 5.0 / crowd**0.25} if family.routing else {}),
         )  # fmt: skip
-    human = choose.human_in(rows)
+    human = selection.human_in(rows)
     if human is not None and not METRICS[metric].against_human:
         level = human.get(metric).value
         ax.axhline(level, color="#888888", linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
@@ -93,7 +92,7 @@ def _label(
             for (x, y), text, seen in zip(points, family.labels, finite, strict=True)
             if seen and text
         ]
-    human = choose.human_in(rows)
+    human = selection.human_in(rows)
     if human is not None and not METRICS[metric].against_human:
         x, y = human.get(diversity).value, human.get(metric).value
         if math.isfinite(x + y):

@@ -1,4 +1,4 @@
-"""What the quality-diversity plane shows: one series of points a decoder family, and their legend."""
+"""What the quality-diversity plane shows: one series of points per decoder family, and their legend."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.lines import Line2D
 
-from random_routing.report import selection as choose
+from random_routing.report import selection
 from random_routing.report.figures import style
 from random_routing.report.figures.style import Look
 from random_routing.results.measured import CellValues
@@ -28,7 +28,7 @@ STAR: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one decoder family. labels: one a row, empty where none is wanted."""
+    """Points of one decoder family. labels: one per row, empty where none is wanted."""
 
     look: Look
     rows: tuple[CellValues, ...]
@@ -44,7 +44,7 @@ def all_series(rows: Sequence[CellValues], settings: Settings) -> list[Series]:
 
 def _baselines(rows: Sequence[CellValues]) -> list[Series]:
     series = []
-    for family, members in choose.baselines_in(rows).items():
+    for family, members in selection.baselines_in(rows).items():
         look = style.FAMILY_LOOKS[family]
         names = ["" if math.isnan(row.setting) else f"{row.setting:g}" for row in members]
         if len(members) == 1:
@@ -59,20 +59,20 @@ def _baselines(rows: Sequence[CellValues]) -> list[Series]:
 def _routing(rows: Sequence[CellValues], settings: Settings) -> list[Series]:
     """Per variant: its lines, and the cells off them as loose points."""
     series = []
-    for position, (name, members) in enumerate(choose.variants_in(rows).items()):
+    for position, (name, members) in enumerate(selection.variants_in(rows).items()):
         look = style.variant_look(name, position)
-        edges = choose.lines(members, settings.variants[name], settings.lambda_means)
+        edges = selection.lines(members, settings.variants[name], settings.lambda_means)
         for edge in edges:
             named = replace(look, name=name + LEGEND[edge.knob])
             series.append(Series(named, edge.rows, _rates(edge), STYLES[edge.knob], routing=True))
         known = {row.decoder for edge in edges for row in edge.rows}
-        if loose := tuple(row for row in choose.distinct(members) if row.decoder not in known):
+        if loose := tuple(row for row in selection.distinct(members) if row.decoder not in known):
             named = replace(look, name=f"{name}, both")
             series.append(Series(named, loose, ("",) * len(loose), "", routing=True))
     return series
 
 
-def _rates(line: choose.Line) -> tuple[str, ...]:
+def _rates(line: selection.Line) -> tuple[str, ...]:
     knob = {"r": "r", "q": "q", "λ": "λ", "": "r"}[line.knob]
     names = []
     for row in line.rows:
@@ -85,7 +85,7 @@ def _rates(line: choose.Line) -> tuple[str, ...]:
 def legend(series: Sequence[Series], rows: Sequence[CellValues]) -> tuple[list[Line2D], int]:
     """Handles and the number of columns, so that the rows read as baselines, then routing."""
     baselines = [_handle(family) for family in series if not family.routing]
-    if choose.human_in(rows) is not None:
+    if selection.human_in(rows) is not None:
         baselines.append(Line2D([], [], label=style.HUMAN.name, **{**STAR, "markersize": 10}))
     groups = [baselines, [_handle(family) for family in series if family.routing]]
     for columns in range(min(LEGEND_COLUMNS, max(map(len, groups))), 0, -1):

@@ -10,7 +10,7 @@ from typing import Any
 from random_routing.models.tokens import pieces as pieces_of
 from random_routing.runs.cell_files import read_batches
 
-MOST_TEXTS = 4000  # a task's, so that a page of many cells stays usable
+MOST_TEXTS = 4000  # per task, so that a page of many cells stays usable
 COLUMNS = ("example_id", "sample", "token_ids", "routes", "model_logprobs", "ranks", "entropies")
 MOST_SAMPLES = 2  # texts of one prompt
 LONGEST = 200  # characters of one token
@@ -38,7 +38,7 @@ def task_samples(
     entropies × 100]. An example's `given` is what the model read, with its control tokens.
     """
     before = {row["id"]: ids if follow else () for row, ids in zip(prepared, prompts, strict=True)}
-    pieces: dict[tuple[int, str], int] = {}  # two tokens may look alike, and still are where texts part
+    pieces: dict[tuple[int, str], int] = {}  # by token too: two that look the same may be where texts part
     texts: dict[tuple[Any, ...], int] = {}  # equal texts of one example: probabilities are its own
     listed: list[list[Any]] = []
     cells: dict[str, list[int]] = {}

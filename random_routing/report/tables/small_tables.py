@@ -1,4 +1,4 @@
-"""The smaller tables in `reports/`, a record a row."""
+"""The smaller tables in `reports/`, a row per record."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from random_routing.decode import along_path as walking
+from random_routing.decode import along_path
 from random_routing.decode.loop import decode
 from random_routing.decode.prompts import Prompts
 from random_routing.decode.sampler import Sampler
@@ -36,7 +36,7 @@ def test_the_decoder_walks_the_same_paths(arch: str, kind: str, tmp_path: Path, 
         pytest.skip("a dense model")
     model = load_model(tiny_model_folder(tmp_path, arch))
     seen: list[tuple[int, np.ndarray, Tensor]] = []
-    call = walking.Walk.__call__
+    call = along_path.Walk.__call__
 
     def record(self: Any, row: np.ndarray, route: Route, u: np.ndarray) -> Tensor:
         layers = slots(self.slots.cache)
@@ -48,7 +48,7 @@ def test_the_decoder_walks_the_same_paths(arch: str, kind: str, tmp_path: Path, 
         seen.append((self.step, choices(self.parts, route, u), logits.clone()))
         return logits
 
-    monkeypatch.setattr(walking.Walk, "__call__", record)
+    monkeypatch.setattr(along_path.Walk, "__call__", record)
     route, steps, prompt = Route(kind, drop=0.4 if kind != "experts" else 0.0), 6, (5, 9, 33, 120)
     source, allowed = Source(1, "t", "a", 0), np.arange(10, 300)
     sampler = Sampler(

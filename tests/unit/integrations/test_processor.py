@@ -15,8 +15,7 @@ import torch
 from scipy import stats
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-from random_routing.integrations import processor
-from random_routing.integrations import structural_routes as context
+from random_routing.integrations import processor, structural_routes
 from random_routing.integrations.processor import RandomRoutingLogitsProcessor, vocabulary_of
 from random_routing.integrations.structural_routes import random_routing
 from random_routing.law.noise import Source
@@ -218,7 +217,7 @@ def test_the_lines_of_the_documents(model: Any, file: str, count: int) -> None:
         assert names["output"].shape[0] == 2 and names["output"].shape[1] > 4
 
 
-@pytest.mark.parametrize("module", [processor, context])
+@pytest.mark.parametrize("module", [processor, structural_routes])
 def test_examples_of_the_documentation(module: ModuleType) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 5 and result.failed == 0

@@ -16,8 +16,7 @@ from random_routing.metrics import METRICS
 from random_routing.metrics.helpers.languages import LANGUAGES, UNKNOWN, WITH_SPACES, Language, language_of
 from random_routing.metrics.helpers.words import spaced, word_ids, words
 from random_routing.metrics.translation import signatures
-from random_routing.settings import parse_settings
-from random_routing.settings import tasks as task_settings
+from random_routing.settings import parse_settings, tasks
 from tests.helpers.cell_texts import cell, value
 from tests.helpers.synthetic import raw_params
 from tests.helpers.tasks import task
@@ -188,14 +187,14 @@ def with_tokenizer(name: str) -> dict[str, Any]:
 def test_another_tokenizer_may_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = parse_settings(with_tokenizer("intl")).tasks["translation"]
     assert language_of(chosen) == Language("intl", "asian")
-    monkeypatch.setattr(task_settings, "find_spec", lambda module: None)
+    monkeypatch.setattr(tasks, "find_spec", lambda module: None)
     with pytest.raises(SettingsError) as refused:
         parse_settings(with_tokenizer("ja-mecab"))
     assert str(refused.value) == (
         "params.yaml: tasks.translation.bleu_tokenizer = 'ja-mecab': needs MeCab and ipadic, not installed here: "
         "pip install 'sacrebleu[ja]'; or use char, which needs nothing"
     )
-    monkeypatch.setattr(task_settings, "find_spec", lambda module: module)  # any module will do
+    monkeypatch.setattr(tasks, "find_spec", lambda module: module)  # any module will do
     assert parse_settings(with_tokenizer("ja-mecab")).tasks["translation"].bleu_tokenizer == "ja-mecab"
     with pytest.raises(SettingsError, match="must be one of 13a, char, intl, ja-mecab, ko-mecab, zh"):
         parse_settings(with_tokenizer("mecab"))

@@ -17,7 +17,7 @@ from random_routing.metrics.helpers.words import words
 from random_routing.metrics.metric import ratio
 from random_routing.metrics.selfbleu import self_bleu_stats
 from random_routing.metrics.translation import signatures
-from random_routing.report import selection as choose
+from random_routing.report import selection
 from tests.helpers.cell_texts import cell, nltk_self_bleu, value
 
 TEXTS = [
@@ -34,8 +34,8 @@ def test_a_metric_is_defined_once() -> None:
 
 
 def test_the_report_chooses_among_metrics_that_the_task_has() -> None:
-    roles = [("textgen", choose.DIVERSITY), ("textgen", choose.FLUENCY)]
-    for task, names in [*roles, *choose.RELEVANCE.items(), *choose.QUALITY.items()]:
+    roles = [("textgen", selection.DIVERSITY), ("textgen", selection.FLUENCY)]
+    for task, names in [*roles, *selection.RELEVANCE.items(), *selection.QUALITY.items()]:
         assert all(task in METRICS[name].tasks for name in names)
 
 

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from random_routing.decode.forcing import score
 from random_routing.decode.prompts import Prompts
 from random_routing.errors import PipelineError
-from random_routing.models import fixed_products as products
+from random_routing.models import fixed_products
 from random_routing.models.fixed_products import dots, sums
 from random_routing.models.invariant import ACTIVATIONS, whole_vectors
 from random_routing.models.loading import load_model
@@ -133,15 +133,15 @@ def test_no_product_of_an_embedder_is_left_to_the_default_library(tmp_path: Path
 
 
 def test_products_without_a_place_for_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = products.numba.njit
+    real = fixed_products.numba.njit
 
     def njit(**options: Any) -> Any:
         if options.pop("cache", False):
             raise RuntimeError("cannot cache function: no locator available")
         return real(**options)
 
-    monkeypatch.setattr(products.numba, "njit", njit)
-    assert products._compiled()(lambda x: x + 1)(2) == 3
+    monkeypatch.setattr(fixed_products.numba, "njit", njit)
+    assert fixed_products._compiled()(lambda x: x + 1)(2) == 3
 
 
 def test_versions_and_processor_are_part_of_what_decides_the_bits() -> None:

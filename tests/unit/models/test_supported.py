@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from random_routing.errors import PipelineError
-from random_routing.models import decode_check as probe
+from random_routing.models import decode_check
 from random_routing.models.folder import check_model, load_tokenizer
 from random_routing.models.loading import ATTENTIONS, load_model
 from random_routing.models.network import CausalModel
@@ -137,12 +137,12 @@ class Forgetful(CausalModel):
 
 def test_the_probe_sees_a_step_that_is_none(tmp_path: Path) -> None:
     model = load_model(tiny_model_folder(tmp_path))
-    probe.check_decodes(model)
+    decode_check.check_decodes(model)
     forgetful = Forgetful(**{name: getattr(model, name) for name in model.__dataclass_fields__})
     with pytest.raises(
         PipelineError, match=r"LlamaForCausalLM cannot be decoded \(a step with the key/value cache"
     ):
-        probe.check_decodes(forgetful)
+        decode_check.check_decodes(forgetful)
 
 
 def test_the_probe_names_the_model_of_any_error(tmp_path: Path) -> None:
@@ -155,4 +155,4 @@ def test_the_probe_names_the_model_of_any_error(tmp_path: Path) -> None:
     with pytest.raises(
         PipelineError, match=r"mine: LlamaForCausalLM cannot be decoded \(IndexError: out of range\)"
     ):
-        probe.check_decodes(model)
+        decode_check.check_decodes(model)

@@ -16,11 +16,8 @@ import pytest
 from pipeline import plot, summarize
 from random_routing.errors import PipelineError
 from random_routing.files import write_json
-from random_routing.report import names
-from random_routing.report import selection as choose
-from random_routing.report.figures import gates_and_recovery as routes
-from random_routing.report.figures import heatmap, style, tuning
-from random_routing.report.figures import label_places as labels
+from random_routing.report import names, selection
+from random_routing.report.figures import gates_and_recovery, heatmap, label_places, style, tuning
 from random_routing.report.input import read_results
 from random_routing.results.json_form import from_json
 from random_routing.results.measured import CellValues, GateRate
@@ -143,13 +140,13 @@ def cells(pairs: list[tuple[float, float]], decoders: list[str]) -> list[CellVal
 
 def test_lines_of_a_variant() -> None:
     rows = cells([(0, 0), (0, 0.5), (0.5, 0), (0.5, 0.5)], ["a", "b", "b", "d"])
-    (line,) = choose.lines(rows, ONE_KNOB, "explore")
+    (line,) = selection.lines(rows, ONE_KNOB, "explore")
     assert [row.r for row in line.rows] == [0, 0.5, 0.75]  # (0, ½) and (½, 0) are one decoder
     rows = cells([(0, 0), (0, 0.5), (0.5, 0), (0.5, 0.5)], ["a", "b", "c", "d"])
-    q_alone, lambda_alone = choose.lines(rows, TWO_KNOBS, "explore")
+    q_alone, lambda_alone = selection.lines(rows, TWO_KNOBS, "explore")
     assert [(q_alone.knob, row.decoder) for row in q_alone.rows] == [("q", "a"), ("q", "c")]
     assert [(lambda_alone.knob, row.decoder) for row in lambda_alone.rows] == [("λ", "a"), ("λ", "b")]
-    (loose,) = choose.lines(rows[3:], TWO_KNOBS, "explore")  # no zero in the grid: nothing to connect
+    (loose,) = selection.lines(rows[3:], TWO_KNOBS, "explore")  # no zero in the grid: nothing to connect
     assert loose.knob == ""
 
 
@@ -174,8 +171,8 @@ def test_labels_do_not_overlap() -> None:
 
     ax = Figure().subplots()
     ax.set(xlim=(0, 1), ylim=(0, 1))
-    wanted = [labels.Label(0.5 + 0.01 * i, 0.5, f"label {i}", "black") for i in range(40)]
-    labels.place(ax, wanted, np.array([[w.x, w.y] for w in wanted]), np.empty((0, 2)))
+    wanted = [label_places.Label(0.5 + 0.01 * i, 0.5, f"label {i}", "black") for i in range(40)]
+    label_places.place(ax, wanted, np.array([[w.x, w.y] for w in wanted]), np.empty((0, 2)))
     boxes = [text.get_window_extent() for text in ax.texts if isinstance(text, Text)]
     assert 3 < len(boxes) < 40  # some found room, the others were left out
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
@@ -192,7 +189,7 @@ def test_a_law_that_gives_no_random_step() -> None:
     gates = [
         GateRate("c", "v", "q", "token", 10, 0, share, 0.0, 0.0, 0.1) for share in (0.0, math.nan, 0.2)
     ]
-    figure = routes.draw(gates, [], {"v": ONE_KNOB})
+    figure = gates_and_recovery.draw(gates, [], {"v": ONE_KNOB})
     assert figure is not None
     left = figure.axes[0]
     assert len(left.containers) == 1  # nothing can be said of nothing
@@ -208,7 +205,7 @@ def test_a_law_that_gives_no_random_step() -> None:
 )
 def test_the_legend_names_the_routes_that_there_are(there: list[str], marks: list[str]) -> None:
     gates = [GateRate("c", "v", route, "token", 10, 1, 0.1, 0.1, 0.0, 0.2) for route in there]
-    figure = routes.draw(gates, [], {"v": ONE_KNOB})
+    figure = gates_and_recovery.draw(gates, [], {"v": ONE_KNOB})
     assert figure is not None
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["v", *marks]
     points: list[Any] = list(figure.axes[0].containers)

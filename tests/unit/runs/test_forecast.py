@@ -16,8 +16,7 @@ from safetensors.torch import load_file
 from pipeline import evaluate, generate, tune
 from random_routing.errors import PipelineError
 from random_routing.law.cells import Decoder
-from random_routing.runs import forecast as size
-from random_routing.runs import generation as compute
+from random_routing.runs import forecast, generation
 from random_routing.runs.cost import machine
 from random_routing.runs.store import Store
 from random_routing.runs.tokenized import Example
@@ -38,7 +37,7 @@ def settings(tmp_path: Path) -> Settings:
      (3e15, "3,000.0 TB")],
 )  # fmt: skip
 def test_amounts(bytes_: float, said: str) -> None:
-    assert size.amount(bytes_) == said
+    assert forecast.amount(bytes_) == said
 
 
 @pytest.mark.parametrize(
@@ -46,7 +45,7 @@ def test_amounts(bytes_: float, said: str) -> None:
     [(5, "5 s"), (119, "119 s"), (120, "2 min"), (7200, "2 hours"), (86_400 * 30, "30 days")],
 )
 def test_durations(seconds: float, said: str) -> None:
-    assert size.duration(seconds) == said
+    assert forecast.duration(seconds) == said
 
 
 # Two arrays of each layer and row: key/value heads × head size × tokens × bytes of a number.
@@ -64,10 +63,10 @@ ROWS = {
 def test_memory_of_a_model(tmp_path: Path, arch: str) -> None:
     folder = tiny_model_folder(tmp_path, arch)
     stored = load_file(folder / "model.safetensors")
-    assert size.weight_count(folder) == sum(tensor.numel() for tensor in stored.values())
-    assert size.row_bytes(folder, 100, 4) == ROWS[arch]
+    assert forecast.weight_count(folder) == sum(tensor.numel() for tensor in stored.values())
+    assert forecast.row_bytes(folder, 100, 4) == ROWS[arch]
     (folder / "model.safetensors").write_bytes(b"damaged" * 100)
-    assert size.weight_count(folder) == 0, "loading it names it"
+    assert forecast.weight_count(folder) == 0, "loading it names it"
 
 
 def test_a_disk_that_is_too_small(
@@ -77,12 +76,12 @@ def test_a_disk_that_is_too_small(
     store, task = Store(tmp_path / "rows.sqlite"), settings.tasks["textgen"]
     there = (tmp_path / "rows.sqlite").stat().st_size
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1_761 * 10**9 - there))
-    size.check_disk(task, 10**9, store)
+    forecast.check_disk(task, 10**9, store)
     line = rf"^params\.yaml: tasks\.textgen: 1,000,000,001 texts need 1\.8 TB of disk or more, {tmp_path} has 1\.8 TB"
     with pytest.raises(PipelineError, match=line):
-        size.check_disk(task, 10**9 + 1, store)
+        forecast.check_disk(task, 10**9 + 1, store)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
-    size.check_disk(task, 1_000, store)  # so few are made until the disk is full, and kept
+    forecast.check_disk(task, 1_000, store)  # so few are made until the disk is full, and kept
 
 
 def test_a_memory_that_is_too_small(
@@ -90,30 +89,30 @@ def test_a_memory_that_is_too_small(
 ) -> None:
     """Two rows of 384 bytes a token are the least; more of them are a warning, as fewer are tried then."""
     folder = tiny_model_folder(tmp_path)
-    weights, task = 4 * size.weight_count(folder), settings.tasks["textgen"]  # 8 new tokens
+    weights, task = 4 * forecast.weight_count(folder), settings.tasks["textgen"]  # 8 new tokens
     row = 384 * (92 + 8)
-    monkeypatch.setattr(size, "free_memory", lambda: weights + 10 * row)
-    size.check_memory(settings, task, 92, folder, 10)
+    monkeypatch.setattr(forecast, "free_memory", lambda: weights + 10 * row)
+    forecast.check_memory(settings, task, 92, folder, 10)
     assert capsys.readouterr().out == ""
-    size.check_memory(settings, task, 92, folder, 11)
+    forecast.check_memory(settings, task, 92, folder, 11)
     said = capsys.readouterr().out
     assert said.startswith("model: warning: max_rows 1024 may take ") and said.endswith(
         "; 10 rows fit for sure\n"
     )
-    monkeypatch.setattr(size, "free_memory", lambda: weights + 2 * row - 1)
+    monkeypatch.setattr(forecast, "free_memory", lambda: weights + 2 * row - 1)
     line = r"^params\.yaml: tasks\.textgen: model one with 1 worker\(s\) and texts of 8 tokens needs .* are free$"
     with pytest.raises(PipelineError, match=line):
-        size.check_memory(settings, task, 92, folder, 2)
+        forecast.check_memory(settings, task, 92, folder, 2)
     with pytest.raises(PipelineError, match="2 worker"):
-        size.check_memory(replace(settings, workers=2), task, 92, folder, 2)
+        forecast.check_memory(replace(settings, workers=2), task, 92, folder, 2)
     examples = [Example("a", (1,) * 92)]
     store = Store(tmp_path / "rows.sqlite")
     for elsewhere in ({"device": "cuda"}, {"executor": "ray"}):
-        size.check_room(replace(settings, **elsewhere), task, examples, folder, 2, store)  # type: ignore[arg-type]
+        forecast.check_room(replace(settings, **elsewhere), task, examples, folder, 2, store)  # type: ignore[arg-type]
 
 
 def test_free_memory_is_not_more_than_the_machine_has() -> None:
-    assert 0 < size.free_memory() < 2**50
+    assert 0 < forecast.free_memory() < 2**50
 
 
 @pytest.mark.parametrize("stage", ["generate", "tune"])
@@ -132,7 +131,7 @@ def test_a_stage_says_it_before_work(work: Path, capsys: pytest.CaptureFixture[s
         disk = texts * (1_740 + 8 * 39) / 1000
         assert (
             f"{stage}: textgen: to make: up to {texts} texts, {texts * 8} tokens, {disk:.0f} kB; "
-            f"about {size.duration(texts * 4)} at the 2 tokens/s of the last run\n"
+            f"about {forecast.duration(texts * 4)} at the 2 tokens/s of the last run\n"
         ) in said
         if stage == "generate":
             main(["textgen"])
@@ -154,7 +153,8 @@ def test_evaluate_says_what_it_scores(work: Path, capsys: pytest.CaptureFixture[
     texts = (cells + 1) * 4
     assert (
         f"evaluate: textgen: to score: up to {texts} texts, {texts * 8} tokens, "
-        f"{size.amount(texts * (1_700 + 8 * 4))}; about {size.duration(texts * 4)} at the 2 tokens/s of the last run\n"
+        f"{forecast.amount(texts * (1_700 + 8 * 4))}; "
+        f"about {forecast.duration(texts * 4)} at the 2 tokens/s of the last run\n"
     ) in said
 
 
@@ -163,11 +163,11 @@ def test_the_speed_of_another_machine_tells_nothing(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any]
 ) -> None:
     with inside(tmp_path):
-        size.say_texts("generate", settings, settings.tasks["textgen"], 5)
+        forecast.say_texts("generate", settings, settings.tasks["textgen"], 5)
         Path("data/cost").mkdir(parents=True)
         cost = {"tokens": 10, "seconds": 1.0, "dtype": "float32", "machine": machine(), **change}
         Path("data/cost/generate-textgen.json").write_text(json.dumps(cost))
-        size.say_texts("generate", settings, settings.tasks["textgen"], 5)
+        forecast.say_texts("generate", settings, settings.tasks["textgen"], 5)
     assert re.findall("of the last run", capsys.readouterr().out) == []
 
 
@@ -187,5 +187,5 @@ def test_the_texts_that_are_looked_up_at_once_are_bounded() -> None:
             jobs=lambda: jobs, examples=examples * 20, texts=texts, task=SimpleNamespace(samples=samples)
         )
         store = SimpleNamespace(absent=lambda pairs: list(pairs))
-        assert list(compute.missing_texts(plan, store)) == []  # type: ignore[arg-type]
+        assert list(generation.missing_texts(plan, store)) == []  # type: ignore[arg-type]
         assert max(asked) == together

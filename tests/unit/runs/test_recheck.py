@@ -12,8 +12,7 @@ import pytest
 from pipeline import evaluate, generate, tune
 from random_routing.errors import PipelineError
 from random_routing.files import read_json
-from random_routing.runs import blocks as runner
-from random_routing.runs import recheck as module
+from random_routing.runs import blocks
 from random_routing.runs.cost import path
 from random_routing.runs.recheck import Sample, recheck
 from random_routing.runs.store import Store
@@ -41,7 +40,7 @@ def test_one_in_a_hundred(monkeypatch: pytest.MonkeyPatch) -> None:
     merged.add([(b"\xff\xff", -1)])
     merged.merge(sample)
     assert merged.seen == 2501 and merged.chosen() == list(range(25))
-    monkeypatch.setattr(module, "MOST", 5)
+    monkeypatch.setattr("random_routing.runs.recheck.MOST", 5)
     sample.add([])
     assert sample.chosen() == list(range(5)) and sample.seen == 2500
 
@@ -70,7 +69,7 @@ def test_stages_notice_a_model_that_does_not_compute_alike_twice(
 ) -> None:
     """The last digit of one log-probability, at the second call for a text."""
     folder, made = Path(shutil.copytree(fresh, tmp_path / "work")), set[Any]()
-    real_block, real_unit = runner.run_block, judge.score_unit
+    real_block, real_unit = blocks.run_block, judge.score_unit
 
     def block(ready: Any, plan: Any, texts: Any, *more: Any, **options: Any) -> Any:
         found, work = real_block(ready, plan, texts, *more, **options)
@@ -91,7 +90,7 @@ def test_stages_notice_a_model_that_does_not_compute_alike_twice(
 
     with inside(folder):
         with monkeypatch.context() as broken:
-            broken.setattr(runner, "run_block", block)
+            broken.setattr(blocks, "run_block", block)
             with pytest.raises(PipelineError, match=r"^generate textgen: 8 of 8 values had other bits"):
                 generate.main(["textgen"])
         generate.main(["textgen"])  # what was taken back is made, and looked at, once more
