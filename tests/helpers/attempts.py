@@ -90,17 +90,21 @@ def _run(folder: Path, module: str, argv: tuple[str, ...], first: tuple[Prepare,
 
 
 def events(on_event: Callable[[str], object]) -> None:
-    """Tell of every write of this process that could be cut off: a file opened to be written, moved, removed;
-    a folder made; a statement that changes the store. From now on, for good.
+    """Tell of every write in this folder that could be cut off: a file opened to be written, moved, removed; a folder
+    made; a statement that changes the store. From now on, for good. Python's own caches are elsewhere.
     """
+    here = os.getcwd()
 
     def heard(name: str, arguments: tuple[Any, ...]) -> None:
-        if name == "open":
-            path, _, flags = arguments
-            if isinstance(path, (str, Path)) and flags & (os.O_WRONLY | os.O_RDWR):
-                on_event("write")
-        elif name in FILES:
+        if name != "open" and name not in FILES:
+            return
+        path = arguments[0]
+        if not isinstance(path, (str, Path)) or (os.path.isabs(path) and not str(path).startswith(here)):
+            return
+        if name != "open":
             on_event(name)
+        elif arguments[2] & (os.O_WRONLY | os.O_RDWR):
+            on_event("write")
 
     made = Store.__init__
 

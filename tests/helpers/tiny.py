@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -211,6 +215,19 @@ def tiny_model_folder(
     path: Path, arch: str = "llama", context: int = 512, chat: bool = True, seed: int = 0
 ) -> Path:
     """A random model with a byte tokenizer, saved as safetensors in `path`; returns `path`."""
+    return Path(shutil.copytree(_made(arch, context, chat, seed), path, dirs_exist_ok=True))
+
+
+@cache
+def _made(arch: str, context: int, chat: bool, seed: int) -> Path:
+    """Once in a process; removed when it ends."""
+    folder = Path(tempfile.mkdtemp(prefix=f"tiny-{arch}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _save(folder, arch, context, chat, seed)
+    return folder
+
+
+def _save(path: Path, arch: str, context: int, chat: bool, seed: int) -> None:
     made = config(arch, context)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -224,7 +241,6 @@ def tiny_model_folder(
         model.generation_config.forced_bos_token_id = 77  # a target language
     model.save_pretrained(path)
     byte_tokenizer(chat).save_pretrained(path)
-    return path
 
 
 def tiny_embedder_folder(path: Path) -> Path:

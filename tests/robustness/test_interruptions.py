@@ -112,9 +112,21 @@ def test_the_moments_are_all_there_are(calm: dict[str, Path]) -> None:
     }
 
 
-@pytest.mark.parametrize("moment", [Killed("os.rename", 0), Killed("os.rename", 1), Killed("write", 5)])
-def test_killed_while_it_fetches(calm: dict[str, Path], tmp_path: Path, moment: Killed) -> None:
-    """Nothing half is taken for an asset, and nothing stays beside it."""
+@pytest.fixture(scope="module")
+def fetching(calm: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Counter[str]:
+    """How often a fetch writes in which way."""
+    work = Path(shutil.copytree(calm["end"], tmp_path_factory.mktemp("fetching") / "work"))
+    assert attempt(work, "fetch", "one", first=[Listed(work.parent / "kinds")]).status == 0
+    return keys(work.parent / "kinds")
+
+
+@pytest.mark.parametrize(("kind", "share"), [("os.rename", 0), ("os.rename", 1), ("write", 0.5)])
+def test_killed_while_it_fetches(
+    calm: dict[str, Path], fetching: Counter[str], tmp_path: Path, kind: str, share: float
+) -> None:
+    """Before the first file or folder is moved, before the last, and in the midst of its writes: nothing half is taken
+    for an asset, and nothing stays beside it."""
+    moment = Killed(kind, round(share * (fetching[kind] - 1)))
     work = Path(shutil.copytree(calm["end"], tmp_path / "work"))
     before = sorted(path.relative_to(work) for path in (work / "data/assets").rglob("*"))
     assert attempt(work, "fetch", "one", first=[moment]).status == -signal.SIGKILL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -14,14 +15,13 @@ from random_routing.models.roles import check_roles
 from random_routing.settings import load_settings
 from tests.helpers.errors import one_line
 from tests.helpers.tiny import OTHERS, saved, tiny_model_folder
-from tests.helpers.workspace import inside, make_workspace, params, write_params
+from tests.helpers.workspace import inside, params, write_params
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fetched; each test makes one of its models another."""
-    folder = tmp_path_factory.mktemp("project")
-    make_workspace(folder)
+    folder = Path(shutil.copytree(fresh, tmp_path_factory.mktemp("project") / "work"))
     tiny_model_folder(folder / "models/mamba", "mamba")
     saved(OTHERS["BertForMaskedLM"](), folder / "models/masked")
     values = params()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from random_routing.runs.cost import path
 from random_routing.runs.recheck import Sample, recheck
 from random_routing.runs.store import Store
 from random_routing.scoring import judge
-from tests.helpers.workspace import inside, make_workspace
+from tests.helpers.workspace import inside
 
 
 def keyed(*numbers: int) -> list[tuple[bytes, int]]:
@@ -64,10 +65,10 @@ def test_values_that_differ_are_taken_back(tmp_path: Path) -> None:
 
 
 def test_stages_notice_a_model_that_does_not_compute_alike_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last digit of one log-probability, at the second call for a text."""
-    folder, made = make_workspace(tmp_path), set[Any]()
+    folder, made = Path(shutil.copytree(fresh, tmp_path / "work")), set[Any]()
     real_block, real_unit = blocks.run_block, judge.score_unit
 
     def block(ready: Any, plan: Any, texts: Any, *more: Any, **options: Any) -> Any:
