@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from transformers.utils import logging
-
 from pipeline import stage
 from random_routing.errors import PipelineError
 from random_routing.files import check_asset, sealed, write_jsonl
@@ -33,7 +31,6 @@ def main(argv: list[str]) -> None:
     check_roles(settings, task)
     check_asset(ASSETS / task.data, weights=False)
     shape = read_shape(ASSETS / task.model, task.target_code)
-    logging.set_verbosity_error()  # of texts longer than the context, which are counted here
     tokenizer = load_tokenizer(ASSETS / task.model, task.source_code)
     generator = Generator(task.model, tokenizer, shape.is_encoder_decoder, prompt_room(task, shape))
     left = LeftOut(data.fields)

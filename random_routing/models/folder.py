@@ -45,8 +45,9 @@ def read_shape(folder: str | Path, target_code: str = "") -> Shape:
     generation = own_generation(Path(folder), config)
     forced = _language_id(folder, target_code) if target_code else generation.forced_bos_token_id
     start = (generation.decoder_start_token_id, forced)
-    # T5's relative positions have no end; tests of a length are left to the model.
-    context = getattr(text, "max_position_embeddings", None) or 2**31
+    # T5's and XLNet's relative positions have no end; tests of a length are left to the model.
+    positions = getattr(text, "max_position_embeddings", None) or 0
+    context = positions if positions > 0 else 2**31
     layers = getattr(text, "decoder_layers", None) or getattr(text, "num_decoder_layers", None)
     return Shape(
         context=context,

@@ -1,6 +1,7 @@
 """How an embedder's folder says that a text becomes one vector, in the files of sentence-transformers.
 
-Reimers & Gurevych 2019. A folder without `modules.json` gets the mean over its tokens, as that library gives it.
+Reimers & Gurevych 2019. A folder without `modules.json` and `1_Pooling` gets the mean over its tokens, as that library
+gives it.
 All vectors are scaled to unit length in the end, since they are compared by cosines. So a Normalize module
 changes nothing, and a sum over tokens may be divided by their number or by its root.
 """
@@ -83,9 +84,11 @@ class Embedding:
 
 def read_embedding(folder: Path) -> Embedding:
     """Raises `PipelineError` naming file and key for what is not done here."""
-    prompt, pooling = _prompt(folder), Embedding.pooling
+    prompt, pooling, alone = _prompt(folder), Embedding.pooling, folder / "1_Pooling/config.json"
     if (folder / "modules.json").exists():
-        pooling = _pooling(folder, prompt)
+        pooling = _pooling(_pooling_file(folder), prompt)
+    elif alone.exists():
+        pooling = _pooling(alone, prompt)
     config = _read(folder / "sentence_bert_config.json")
     longest = config.get("max_seq_length") or 0
     if not isinstance(longest, int) or longest < 0:
@@ -95,7 +98,8 @@ def read_embedding(folder: Path) -> Embedding:
     return Embedding(pooling, longest, bool(config.get("do_lower_case")), prompt)
 
 
-def _pooling(folder: Path, prompt: str) -> str:
+def _pooling_file(folder: Path) -> Path:
+    """Of the modules that the folder lists."""
     where, modules = folder / "modules.json", read_json(folder / "modules.json")
     try:
         kinds = [(str(module["type"]).rpartition(".")[2], str(module["path"])) for module in modules]
@@ -111,7 +115,10 @@ def _pooling(folder: Path, prompt: str) -> str:
         paths[kind] = path
     if list(paths)[:2] != ["Transformer", "Pooling"]:
         raise PipelineError(f"{where}: types {list(paths)}: must begin with Transformer and Pooling")
-    config = folder / paths["Pooling"] / "config.json"
+    return folder / paths["Pooling"] / "config.json"
+
+
+def _pooling(config: Path, prompt: str) -> str:
     values = read_json(config)
     named = [key for key, on in values.items() if key.startswith("pooling_mode_") and on is True]
     modes = values.get("pooling_mode")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ def check_roles(settings: Settings, task: Task) -> None:
 def check_embedder(folder: Path) -> None:
     """What can be seen without the weights. Raises `PipelineError`."""
     config = read_config(folder)
-    if class_of(AutoModel, config) is None or config.is_encoder_decoder:
+    kind = class_of(AutoModel, config)
+    if kind is None or "decoder_input_ids" in signature(kind.forward).parameters:  # encoder and decoder
         raise PipelineError(
             f"{folder}/config.json: model_type = {config.model_type!r}: must be an encoder, or a decoder alone"
         )

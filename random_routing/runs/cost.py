@@ -53,7 +53,7 @@ def write_cost(
 
 def read_costs(task: str) -> list[Cost]:
     """Of all stages that have computed something for a task."""
-    records = [read_json(path(stage, task)) for stage in ("generate", "evaluate")]
+    records = [read_json(path(stage, task)) for stage in ("generate", "evaluate", "tune")]
     return [Cost(**record) for record in records if record is not None]
 
 

@@ -9,7 +9,6 @@ import math
 import os
 import shutil
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -17,7 +16,7 @@ from transformers import AutoConfig
 
 from random_routing.errors import PipelineError
 from random_routing.models.memory import SMALLEST
-from random_routing.models.shape import heads_of, size_of
+from random_routing.models.shape import HEADS, layers_of, size_of
 from random_routing.progress import say
 from random_routing.runs.cost import last_speed
 from random_routing.runs.store import Store
@@ -115,10 +114,16 @@ def weight_count(folder: Path) -> int:
 def row_bytes(folder: Path, tokens: int, item: int) -> int:
     """Keys and values of a row; 0 where the configuration does not name their sizes."""
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    named, heads = partial(size_of, config), heads_of(config)
-    size = named("head_dim", "d_kv") or named("hidden_size", "d_model", "n_embd") // max(1, heads)
-    layers = named("decoder_layers", "num_decoder_layers", "num_hidden_layers", "n_layer", "num_layers")
-    return 2 * layers * (named("num_key_value_heads") or heads) * size * tokens * item
+    layers, numbers = layers_of(config), 0
+    for layer in layers[
+        : len(layers) - size_of(config, "num_kv_shared_layers")
+    ]:  # the last read those of lower ones
+        heads = size_of(layer, *HEADS)
+        size = size_of(layer, "head_dim", "d_kv") or size_of(
+            layer, "hidden_size", "d_model", "n_embd"
+        ) // max(1, heads)
+        numbers += 2 * (size_of(layer, "num_key_value_heads") or heads) * size  # a key and a value per head
+    return numbers * tokens * item
 
 
 def free_memory() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from safetensors.torch import load_file, save_file
 
 from pipeline.commandline import STAGES
+from random_routing.files import read_json, sealed, sha256_file, write_json
 from tests.helpers import ROOT
 from tests.helpers.waiting import LAST_RESORT
 from tests.helpers.workspace import params, write_params
@@ -205,3 +208,22 @@ def test_workers_end_without_a_word(tmp_path: Path) -> None:
 
 def cmdline(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def test_one_line_where_the_library_would_say_more(fresh: Path, tmp_path: Path) -> None:
+    """transformers reports weights that are missing, in a table of its own."""
+    folder = Path(shutil.copytree(fresh, tmp_path / "work"))
+    model = folder / "data/assets/one"
+    weights = load_file(model / "model.safetensors")
+    lost = next(name for name in weights if name.endswith("up_proj.weight"))
+    weights.pop(lost)
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+    asset = read_json(model / "asset.json")
+    asset["files"]["model.safetensors"] = sha256_file(model / "model.safetensors")
+    write_json(model / "asset.json", sealed(asset))
+    ended = stage(folder, "pipeline.generate", "textgen")
+    lines = [
+        line for line in ended.stderr.splitlines() if line and "tok/s]" not in line
+    ]  # the bar of what is to be done
+    assert ended.returncode == 2 and lines == [lines[0]]
+    assert lines[0].startswith("error: ") and f"1 weights are missing, {lost} among them" in lines[0]

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pipeline import generate, tune
 from random_routing.files import read_json
 from random_routing.law.cells import all_cells
 from random_routing.settings import parse_settings
 from random_routing.tuning.tune_task import setting_of
+from tests.helpers import ROOT
 from tests.helpers.attempts import Killed, Listed, attempt
 from tests.helpers.tensorboard import scalars
 from tests.helpers.workspace import inside, params, write_params
@@ -93,6 +95,9 @@ def test_switched_off(work: Path) -> None:
     values["tune"]["enabled"] = False
     write_params(work, values)
     assert run(work) is None and read_json(work / f"reports/tune/{TASK}.json") == {}
+    outs = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["tune"]["do"]["outs"]
+    names = [out if isinstance(out, str) else next(iter(out)) for out in outs]
+    assert len(names) == 2 and all((work / name.replace("${key}", TASK)).exists() for name in names)
 
 
 def test_three_examples_are_too_few_to_split(work: Path, capsys: pytest.CaptureFixture[str]) -> None:

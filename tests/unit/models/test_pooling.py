@@ -11,7 +11,7 @@ import pytest
 import torch
 from huggingface_hub.utils import filter_repo_objects
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel
+from transformers import AutoModel, T5EncoderModel
 
 from random_routing.errors import PipelineError
 from random_routing.models.pooling import POOLING, Embedding, read_embedding
@@ -90,6 +90,17 @@ def test_vectors_follow_the_folders_pooling(tmp_path: Path, pooling: Any, expect
     for text, vector in zip(texts, Embedder(folder)(texts), strict=True):
         own = expected(plain_states(folder, text))
         assert np.allclose(vector, own / np.linalg.norm(own), atol=1e-5)
+
+
+def test_pooling_counts_where_no_modules_are_listed(tmp_path: Path) -> None:
+    folder = embedder_folder(tmp_path, pooling={"pooling_mode_cls_token": True})
+    (folder / "modules.json").unlink()
+    assert read_embedding(folder).pooling == "pooling_mode_cls_token"
+    (folder / "1_Pooling/config.json").write_text('{"pooling_mode": "attention"}')
+    with pytest.raises(
+        PipelineError, match=r"1_Pooling/config\.json: pooling_mode = 'attention': must be one of"
+    ):
+        read_embedding(folder)
 
 
 def test_cut_lower_case_and_prompt(tmp_path: Path) -> None:
@@ -182,8 +193,10 @@ def test_more_tokens_than_it_can_read(tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_an_encoder_decoder_is_no_embedder(tmp_path: Path) -> None:
-    AutoModel.from_config(config("t5")).save_pretrained(tmp_path)
+@pytest.mark.parametrize("kind", [AutoModel.from_config, T5EncoderModel])
+def test_an_encoder_decoder_is_no_embedder(tmp_path: Path, kind: Any) -> None:
+    """Nor is the encoder of one: the library would make up the decoder."""
+    kind(config("t5")).save_pretrained(tmp_path)
     with pytest.raises(PipelineError, match="model_type = 't5': must be an encoder"):
         check_embedder(tmp_path)
 

@@ -56,6 +56,8 @@ ROWS = {
     "opt": 2 * 3 * 4 * 8 * 100 * 4,
     "t5": 2 * 3 * 4 * 8 * 100 * 4,
     "marian": 2 * 3 * 4 * 8 * 100 * 4,
+    "gemma3n": 2 * 3 * 2 * 8 * 100 * 4,  # of five layers two read the keys and values of others
+    "gemma4": 2 * (8 + 16 + 8) * 2 * 100 * 4,  # the same, and heads of 16 in layers that see all
 }
 
 
