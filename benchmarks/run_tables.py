@@ -68,13 +68,13 @@ def answer() -> str:
     }
     compared = sum(count.values())
     examples = " or ".join(sorted({row["examples"] for row in records("cells")}, key=int))
-    seen = f"{examples} examples per task; only differences larger than the intervals show"
+    seen = f"with {examples} examples per task only large differences can be seen"
     if not compared:
         return f"**Not known.** No decoder with random routes can be compared with temperature ({seen})."
     rest = f"{are(count['worse'], 'worse')} and {count['neither']} show no difference"
     if not count["better"]:
         return (
-            "**In this run, no.** No decoder with random routes is shown to be better than temperature at equal "
+            "**In this run, no.** No decoder with random routes was shown to be better than temperature at equal "
             f"diversity. Of {compared} comparisons, {rest} ({seen})."
         )
     named = [f"`{cell}` ({task})" for task, cells in tasks.items() for cell in cells["better"]]
@@ -85,11 +85,9 @@ def answer() -> str:
     counted = f"{better} ({', '.join(named[:3])}{more}), {rest} ({seen})."
     summary = read_json(ROOT / "reports/summary.json")
     if any(cells["better"] and summary[task].get("gain_lo", 0) > 0 for task, cells in tasks.items()):
-        return f"**In this run, for some.** {counted}"
-    again = (
-        "the decoder that does best on one half of the examples is not shown to be better on the other half"
-    )
-    return f"**In this run, not proved.** {counted} But {again}."
+        return f"**In this run, some random routing was better than temperature.** {counted}"
+    again = "the decoder that does best on one half of the examples is not shown to beat temperature on the other half"
+    return f"**In this run, random routing was not shown to beat temperature.** {counted} But {again}."
 
 
 def are(count: int, what: str) -> str:

@@ -69,7 +69,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (clone / ".dvc/cache/files").symlink_to(ROOT / ".dvc/cache/files")
     change(clone, grid__q=[0, 0.1], grid__lambda=[0, 0.1], bootstrap__resamples=100)
     change(clone, baselines={"greedy": True, "temperature": [0.7, 1.0], "top_k": [10], "top_p": [0.9]})
-    change(clone, tune__trials=2, tune__batch=2)  # of each family; the search itself is tested on tiny models
+    change(
+        clone, tune__trials=2, tune__batch=2
+    )  # of each family; the search itself is tested on tiny models
     for task in TASKS:
         change(clone, **{f"tasks__{task}__examples": 4, f"tasks__{task}__max_new_tokens": 8})
     run(clone, "dvc", "repro")
