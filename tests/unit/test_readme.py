@@ -79,13 +79,14 @@ WORSE = "dialogue,routing-b,temperature,chrf,-0.5,-0.9,-0.1,0.001,0.02,\n"
 NEITHER = "dialogue,routing-c,temperature,chrf,0.1,-0.9,0.9,0.5,1,\n"
 OUTSIDE = "dialogue,routing-d,temperature,chrf,,,,,,its diversity lies outside the curve\n"
 ANOTHER = "dialogue,routing-b,top_p,chrf,0.5,0.1,0.9,0.001,0.02,\n"
+EVERY = BETTER + WORSE + NEITHER + OUTSIDE + ANOTHER
 
 
 @pytest.mark.parametrize(
     ("rows", "gain", "said"),
     [
-        (BETTER + WORSE + NEITHER + OUTSIDE + ANOTHER, 0.1, "**In this run, some random routing was better than temperature.**"),
-        (BETTER + WORSE + NEITHER + OUTSIDE + ANOTHER, -0.1, "**In this run, random routing was not shown to beat temperature.**"),
+        (EVERY, 0.1, "**In this run, some random routing was better than temperature.**"),
+        (EVERY, -0.1, "**In this run, random routing was not shown to beat temperature.**"),
         (WORSE + NEITHER + OUTSIDE + ANOTHER, 0.1, "**In this run, no.**"),
         (OUTSIDE + ANOTHER, 0.1, "**Not known.**"),
     ],
