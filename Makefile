@@ -1,4 +1,5 @@
-# make repro: set up, then run the pipeline.  make test: set up, then all tests.  make check: those without downloads.
+# make repro: set up, then run the pipeline.  make test: set up, then the tests.  make check: those without downloads.
+# make test-long: all tests, with more draws, moments and generated cases.
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -9,20 +10,23 @@ export PIP_DEFAULT_TIMEOUT ?= 120
 JOBS ?= 2
 SPREAD := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: repro test check lint assets clean
+.PHONY: repro test test-long check lint assets clean
 
 repro: $(BIN)/ready
 	@python -m pipeline.check  # first, because DVC reads params.yaml before it runs anything
 	dvc repro
 
 test: lint assets
-	pytest $(SPREAD)
+	pytest $(SPREAD) -m "not long"
+
+test-long: lint assets
+	LONG_TESTS=1 pytest $(SPREAD)
 
 assets: $(BIN)/ready
 	dvc repro --glob "fetch@*" "prepare@*"
 
 check: lint
-	pytest $(SPREAD) -m "not real"
+	pytest $(SPREAD) -m "not real and not long"
 
 lint: $(BIN)/scale
 	ruff check

@@ -1,7 +1,7 @@
 """Fill what is generated in README.md and docs/: `python -m benchmarks.documents`.
 
 The text between `<!-- generated: name -->` and `<!-- end -->` comes from `reports/` and from the code, so that no
-result is typed. Run it after a run or a benchmark; `tests/test_readme.py` fails where a text is not up to date.
+result is typed. Run it after a run or a benchmark; `tests/unit/test_readme.py` fails where a text is not up to date.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 
 def filled(text: str) -> str:
     """The text with every generated block as it is now. Raises KeyError for a block that has no such name."""
-    return MARKED.sub(lambda found: f"{found[1]}\n{BLOCKS[found[2]]().strip()}\n\n{found[3]}", text)
+    return MARKED.sub(lambda match: f"{match[1]}\n{BLOCKS[match[2]]().strip()}\n\n{match[3]}", text)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """What evaluation costs as a study grows: `python -m benchmarks.evaluation` writes `reports/evaluation.json`.
 
 100 cells of made-up texts (words by Zipf's law, so that counts of n-grams behave as in real text) go through
-every metric, the bootstrap and the comparison, for three numbers of texts a cell. The judge and the embedder
+every metric, the bootstrap and the comparison, for three numbers of texts per cell. The judge and the embedder
 are left out: they score each distinct text once, at a speed that the stage shows.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.phases import Phases
-from random_routing.comparison.compare import Comparison
+from random_routing.comparison.task_comparison import Comparison
 from random_routing.files import read_json, write_json
 from random_routing.law.cells import Cell, Decoder, representatives
 from random_routing.metrics import METRICS, CellTexts, metrics_of
@@ -34,21 +34,18 @@ def main() -> None:
     if len(sys.argv) > 1:  # one size in its own process, so that the peak of memory is its own
         write_json(sys.argv[2], run(int(sys.argv[1])))
         return
-    found = {}
+    sizes = {}
     for size in SIZES:
         path = f"data/evaluation-{size}.json"
         subprocess.run([sys.executable, "-m", "benchmarks.evaluation", str(size), path], check=True)
-        found[str(size)] = read_json(path)
-    write_json("reports/evaluation.json", {"cells": CELLS, "sizes": found}, indent=2)
-    print(table({"cells": CELLS, "sizes": found}))
+        sizes[str(size)] = read_json(path)
+    write_json("reports/evaluation.json", {"cells": CELLS, "sizes": sizes}, indent=2)
+    print(table({"cells": CELLS, "sizes": sizes}))
 
 
 def made_up(number: int, examples: int) -> CellTexts:
     """A cell of its own mix of words; embeddings near their example's reference."""
-    draw, shared = (
-        np.random.Generator(np.random.Philox(number)),
-        np.random.Generator(np.random.Philox(10**6)),
-    )
+    draw, shared = (np.random.Generator(np.random.Philox(seed)) for seed in (number, 10**6))
     law = 1 / np.arange(1, VOCABULARY + 1) ** (0.8 + number / 300)
     ids = draw.choice(VOCABULARY, (examples, WORDS), p=law / law.sum())
     lengths = draw.integers(WORDS // 2, WORDS + 1, examples)
@@ -70,18 +67,9 @@ def study() -> list[Cell]:
     """7 temperatures and 93 rates of uniform routing."""
     warm = [Cell(f"temperature-{t}", "temperature", Decoder(Base(temperature=t)), setting=t)
             for t in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)]  # fmt: skip
-    routed = [
-        Cell(
-            f"routing-{i}",
-            "routing",
-            Decoder(Base(), i / 100, 0.0, Route("uniform")),
-            "v",
-            i / 100,
-            0.0,
-            i / 100,
-        )
-        for i in range(1, CELLS - len(warm) + 1)
-    ]
+    rates = [i / 100 for i in range(1, CELLS - len(warm) + 1)]
+    routed = [Cell(f"routing-{i}", "routing", Decoder(Base(), rate, 0.0, Route("uniform")), "v", rate, 0.0, rate)
+              for i, rate in enumerate(rates, 1)]  # fmt: skip
     return warm + routed
 
 
@@ -102,7 +90,7 @@ def run(examples: int) -> dict[str, Any]:
     ]
     started = time.perf_counter()
     weights = task_resamples(settings, task, ids)
-    with tqdm(total=CELLS, desc=f"{examples} texts a cell", unit="cell", mininterval=5) as bar:
+    with tqdm(total=CELLS, desc=f"{examples} texts per cell", unit="cell", mininterval=5) as bar:
         _, stats = measure(settings, task, cells, texts, metrics, weights, bar.update)
     measured = time.perf_counter() - started
     compared = Comparison(settings, task, ids, cells, stats, METRICS)
@@ -119,16 +107,16 @@ def run(examples: int) -> dict[str, Any]:
 def table(result: dict[str, Any]) -> str:
     """Markdown."""
     lines = [
-        "| texts | all | ms a text | bootstrap | comparison | dearest metrics | peak memory |",
+        "| texts | all | ms per text | bootstrap | comparison | slowest metrics | peak memory |",
         "|---|---|---|---|---|---|---|",
     ]
     for size in sorted(result["sizes"], key=int):
-        found, texts = result["sizes"][size], int(size) * result["cells"]
-        dearest = sorted(found["metrics"].items(), key=lambda item: -item[1])[:3]
-        named = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in dearest)
+        costs, texts = result["sizes"][size], int(size) * result["cells"]
+        slowest = sorted(costs["metrics"].items(), key=lambda item: -item[1])[:3]
+        named = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in slowest)
         lines.append(
-            f"| {result['cells']} x {size} | {found['seconds']:.0f} s | {1000 * found['seconds'] / texts:.1f} | "
-            f"{found['bootstrap']:.0f} s | {found['comparison']:.0f} s | {named} | {found['peak_gib']:.1f} GiB |"
+            f"| {result['cells']} x {size} | {costs['seconds']:.0f} s | {1000 * costs['seconds'] / texts:.1f} | "
+            f"{costs['bootstrap']:.0f} s | {costs['comparison']:.0f} s | {named} | {costs['peak_gib']:.1f} GiB |"
         )
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from random_routing.files import read_jsonl, write_json
 from random_routing.models.loading import load_tokenizer
 from random_routing.models.tokens import pieces
 from random_routing.report.page.samples import first_rows
-from random_routing.runs.prepared import Prepared
+from random_routing.runs.make_plan import Prepared
 from random_routing.settings import load_settings
 
 TASK = "textgen"  # its first example, whatever was written after it

@@ -24,9 +24,9 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from benchmarks import library_loop
 from benchmarks.workload import MOST_EXAMPLES, Workload, routing_only, without_beam, workload
+from random_routing.decode.row_counts import Work
 from random_routing.decode.slots import Grow, apart, together
 from random_routing.decode.trajectory import Trajectory
-from random_routing.decode.work import Work
 from random_routing.files import write_json
 from random_routing.models.attention import NAME
 from random_routing.models.folder import load_tokenizer

@@ -37,14 +37,14 @@ def texts(task: str, dtype: str) -> list[list[list[int]]]:
     ready = make_ready(lambda: model, work.plan.prefix)
     order = np.random.Generator(np.random.Philox(1)).permutation(len(work.texts))
     ways = []
-    for some, batch_size, grow in (
+    for portion, batch_size, grow in (
         (work.texts, 64, together),
         ([work.texts[i] for i in order][: len(order) // 2], 3, apart),
     ):
-        found: dict[bytes, Trajectory] = {}
-        for block in units(grouped(some), settings.max_rows):
-            found |= run_block(ready, work.plan, block, batch_size, grow)[0]
-        ways.append([found[t.key].token_ids.tolist() if t.key in found else [] for t in work.texts])
+        decoded: dict[bytes, Trajectory] = {}
+        for block in units(grouped(portion), settings.max_rows):
+            decoded |= run_block(ready, work.plan, block, batch_size, grow)[0]
+        ways.append([decoded[t.key].token_ids.tolist() if t.key in decoded else [] for t in work.texts])
     return ways
 
 
@@ -62,12 +62,12 @@ def compare(task: str, dtype: str) -> None:
     for name, variables in SETS.items():
         if dtype == "bfloat16" and name in WITHOUT_BF16:
             continue  # oneDNN has no bf16 products there; load_model refuses such processors
-        one, other = in_set(variables, task, dtype)
-        within = sum(a != b for a, b in zip(one, other, strict=True) if b)
-        again = sum(bool(b) for b in other)
-        reference = reference or one
-        changed = sum(a != b for a, b in zip(reference, one, strict=True))
-        print(f"| {task}, {dtype} | {name} | {within} of {again} | {changed} of {len(one)} |", flush=True)
+        ids, again = in_set(variables, task, dtype)
+        within = sum(a != b for a, b in zip(ids, again, strict=True) if b)
+        count = sum(bool(b) for b in again)
+        reference = reference or ids
+        changed = sum(a != b for a, b in zip(reference, ids, strict=True))
+        print(f"| {task}, {dtype} | {name} | {within} of {count} | {changed} of {len(ids)} |", flush=True)
 
 
 def main() -> None:

@@ -32,9 +32,9 @@ def load(folder: Path, dtype: str) -> torch.nn.Module:
 
 @torch.inference_mode()
 def tokens_per_second(
-    network: torch.nn.Module, ids: Tensor, padding: Tensor, steps: int, stop: list[int], rate: float = 0.1
+    network: torch.nn.Module, ids: Tensor, padding: Tensor, steps: int, stop: list[int]
 ) -> float:
-    """Tokens up to each text's end, a second, for one cell on the prompts ids (B, P)."""
+    """Tokens per second, up to each text's end, for one cell on the prompts ids (B, P)."""
     torch.manual_seed(0)  # `generate` knows no other noise
     started = time.perf_counter()
     output = network.generate(  # type: ignore[operator]
@@ -45,7 +45,7 @@ def tokens_per_second(
         top_k=0,
         top_p=1.0,
         temperature=1.0,
-        logits_processor=LogitsProcessorList([MixingProcessor(rate)]),
+        logits_processor=LogitsProcessorList([MixingProcessor(0.1)]),
         eos_token_id=stop,
         pad_token_id=0,
     )[:, ids.shape[1] :]

@@ -23,7 +23,7 @@ def multiply_peak(dtype: str, size: int = 2048, repeats: int = 8) -> float:
 
 
 def row_gflop(network: nn.Module) -> float:
-    """GFLOP of all products with weights for one token (2 a weight); attention's are left out."""
+    """GFLOP of all products with weights for one token (2 per weight); attention's are left out."""
     return (
         sum(2 * m.in_features * m.out_features for m in network.modules() if isinstance(m, InvariantLinear))
         / 1e9

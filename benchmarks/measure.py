@@ -11,8 +11,8 @@ import torch
 
 from benchmarks import library_loop, machine
 from benchmarks.workload import Workload, routing_only, settings_on_cpu, without_beam, workload
+from random_routing.decode.row_counts import Work
 from random_routing.decode.slots import Grow, apart, together
-from random_routing.decode.work import Work
 from random_routing.models.loading import load_model
 from random_routing.models.network import LanguageModel, pad
 from random_routing.runs.blocks import grouped, make_ready, run_block, units
@@ -53,13 +53,13 @@ def ours(task: str, dtype: str) -> dict[str, Any]:
     """(b) and (c): this decoder without and with sharing, and its bare model step at full batch."""
     settings = settings_on_cpu()
     routing = routing_only(settings, task)
-    few = workload(settings, task, routing[:: len(routing) // UNSHARED_CELLS][:UNSHARED_CELLS],
+    unshared = workload(settings, task, routing[:: len(routing) // UNSHARED_CELLS][:UNSHARED_CELLS],
                    UNSHARED_EXAMPLES)  # fmt: skip
-    model = load_model(few.folder, dtype)
-    step = bare_step(model, few)
+    model = load_model(unshared.folder, dtype)
+    step = bare_step(model, unshared)
     return {
         "model_step": step,
-        "no_sharing": decode(model, few, settings, grow=apart),
+        "no_sharing": decode(model, unshared, settings, grow=apart),
         "sharing_routing": decode(model, workload(settings, task, routing, SHARED_EXAMPLES), settings),
         "sharing_all": decode(
             model, workload(settings, task, without_beam(settings, task), SHARED_EXAMPLES), settings
@@ -75,9 +75,9 @@ def decode(
     total, tokens = Work(), 0
     started = time.perf_counter()
     for block in units(grouped(work.texts), settings.max_rows):
-        found, done = run_block(ready, work.plan, block, settings.batch_size, grow)
+        trajectories, done = run_block(ready, work.plan, block, settings.batch_size, grow)
         total += done
-        tokens += sum(work.weight[text] * len(found[text.key].token_ids) for text in block)
+        tokens += sum(work.weight[text] * len(trajectories[text.key].token_ids) for text in block)
     seconds = time.perf_counter() - started
     return {
         "cells": work.cells,
@@ -96,7 +96,7 @@ def decode(
 
 @torch.inference_mode()
 def bare_step(model: LanguageModel, work: Workload) -> dict[str, Any]:
-    """Rows a second of the model alone at a full batch, in the middle of a text, and its arithmetic."""
+    """Rows per second of the model alone at a full batch, in the middle of a text, and its arithmetic."""
     plan = work.plan
     prompts = [plan.examples[i % len(plan.examples)].prompt for i in range(STEP_ROWS)]
     length, steps = max(len(prompt) for prompt in prompts), plan.task.max_new_tokens

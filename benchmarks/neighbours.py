@@ -34,7 +34,7 @@ def main() -> None:
                 with busy() if kind == "busy" else quiet():
                     seconds[policy][kind].append(once(value))
                 print(policy, kind, f"{seconds[policy][kind][-1]:.1f} s", flush=True)
-    found = {
+    policies = {
         policy: {
             **{kind: median(times) for kind, times in kinds.items()},
             "slower": median(kinds["busy"]) / median(kinds["quiet"]),
@@ -43,7 +43,7 @@ def main() -> None:
         for policy, kinds in seconds.items()
     }
     write_json(
-        "reports/neighbours.json", {"machine": machine(), "cores": os.cpu_count(), **found}, indent=1
+        "reports/neighbours.json", {"machine": machine(), "cores": os.cpu_count(), **policies}, indent=1
     )
 
 

@@ -18,8 +18,8 @@ from random_routing.report.page.build import page
 from random_routing.report.page.samples import shown, task_samples
 from random_routing.runs.cell_files import write_cell
 from random_routing.settings import parse_settings
-from tests.pages import ABOUT, COSTS
-from tests.synthetic import whole
+from tests.helpers.pages import ABOUT, COSTS
+from tests.helpers.synthetic import whole
 
 RATES = [0.0, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3]
 EXAMPLES, STEPS = 1000, 48
@@ -50,7 +50,7 @@ def main() -> None:
     Path("data/large.html").write_text(html, encoding="utf-8")
     print(
         f"{len(cells)} cells x {EXAMPLES} examples, texts of {count} on the page: "
-        f"{seconds:.0f} s, {len(html.encode()) / 2**20:.1f} MiB a task, in data/large.html"
+        f"{seconds:.0f} s, {len(html.encode()) / 2**20:.1f} MiB, in data/large.html"
     )
 
 

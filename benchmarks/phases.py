@@ -13,9 +13,9 @@ class Phases(dict[str, float]):
         self.clock = clock
 
     def timed(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def inner(*given: Any) -> Any:
+        def inner(*args: Any) -> Any:
             started = self.clock()
-            result = call(*given)
+            result = call(*args)
             self[name] = self.get(name, 0.0) + self.clock() - started
             return result
 

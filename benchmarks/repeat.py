@@ -23,8 +23,8 @@ from random_routing.files import read_jsonl, write_json
 from random_routing.models.network import LanguageModel
 from random_routing.models.numerics import numerics
 from random_routing.runs.cost import machine
-from random_routing.runs.prompts import by_padded_length
-from random_routing.scoring.collect import Judge
+from random_routing.runs.tokenized import by_padded_length
+from random_routing.scoring.add_scores import Judge
 from random_routing.scoring.judge import Scored, score_unit
 
 TASK, TEXTS, TOKENS, BUSY = "dialogue", 260, 8, 2  # tokens of a text, at most
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> None:
     judge = Judge(settings, settings.tasks[TASK])
     model, pairs = judge.model, texts(judge)
     first = bits(model, pairs, settings.batch_size)
-    found: dict[str, Any] = {}
+    kinds: dict[str, Any] = {}
     for kind, count in SCORINGS.items():
         differing, seconds = 0, []
         with CONDITIONS[kind]():
@@ -49,18 +49,18 @@ def main(argv: list[str]) -> None:
                 differing += sum(
                     bin(a ^ b).count("1") for pair in pairs for a, b in both(first[pair], again[pair])
                 )
-        found[kind] = {
+        kinds[kind] = {
             "scorings": len(seconds),
             "differing_bits": differing,
             "seconds": float(np.median(seconds)),
         }
-        print(kind, found[kind], flush=True)
+        print(kind, kinds[kind], flush=True)
     write_json(
         "reports/repeat.json",
         {
             "judge": settings.tasks[TASK].judge, "task": TASK, "texts": len(pairs), "dtype": settings.dtype,
             "tokens": sum(len(pair.text) for pair in pairs), "machine": machine(),
-            "numerics": numerics(settings.device), "kinds": found,
+            "numerics": numerics(settings.device), "kinds": kinds,
         },
         indent=1,
     )  # fmt: skip
@@ -85,14 +85,14 @@ def shuffled(pairs: list[Scored], seed: int) -> list[Scored]:
 
 
 def bits(model: LanguageModel, pairs: list[Scored], rows: int) -> dict[Scored, np.ndarray]:
-    found: dict[Scored, np.ndarray] = {}
-    for alike in by_padded_length(pairs, lambda pair: len(pair.context)):
-        found |= score_unit(model, alike, lambda count: None, batch_size=rows)[0]
-    return found
+    scores: dict[Scored, np.ndarray] = {}
+    for group in by_padded_length(pairs, lambda pair: len(pair.context)):
+        scores |= score_unit(model, group, lambda count: None, batch_size=rows)[0]
+    return scores
 
 
-def both(one: np.ndarray, other: np.ndarray) -> Iterator[tuple[int, int]]:
-    return zip(one.view(np.uint32).tolist(), other.view(np.uint32).tolist(), strict=True)
+def both(first: np.ndarray, second: np.ndarray) -> Iterator[tuple[int, int]]:
+    return zip(first.view(np.uint32).tolist(), second.view(np.uint32).tolist(), strict=True)
 
 
 @contextmanager

@@ -68,21 +68,30 @@ def answer() -> str:
     }
     compared = sum(count.values())
     examples = " or ".join(sorted({row["examples"] for row in records("cells")}, key=int))
-    seen = f"{examples} examples per task; only differences larger than the intervals show"
+    seen = f"with {examples} examples per task only large differences can be seen"
     if not compared:
         return f"**Not known.** No decoder with random routes can be compared with temperature ({seen})."
-    rest = f"{count['worse']} are worse and {count['neither']} show no difference"
+    rest = f"{are(count['worse'], 'worse')} and {count['neither']} show no difference"
     if not count["better"]:
         return (
-            "**In this run, no.** No decoder with random routes is shown to be better than temperature at equal "
+            "**In this run, no.** No decoder with random routes was shown to be better than temperature at equal "
             f"diversity. Of {compared} comparisons, {rest} ({seen})."
         )
-    named = [f"`{cell}` ({task})" for task, found in tasks.items() for cell in found["better"]]
+    named = [f"`{cell}` ({task})" for task, cells in tasks.items() for cell in cells["better"]]
     more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-    return (
-        f"**In this run, sometimes.** Of {compared} comparisons with temperature at equal diversity, {count['better']} "
-        f"are better, {rest} ({seen}). Better: {', '.join(named[:3])}{more}."
+    better = (
+        f"Of {compared} comparisons with temperature at equal diversity, {are(count['better'], 'better')}"
     )
+    counted = f"{better} ({', '.join(named[:3])}{more}), {rest} ({seen})."
+    summary = read_json(ROOT / "reports/summary.json")
+    if any(cells["better"] and summary[task].get("gain_lo", 0) > 0 for task, cells in tasks.items()):
+        return f"**In this run, some random routing was better than temperature.** {counted}"
+    again = "the decoder that does best on one half of the examples is not shown to beat temperature on the other half"
+    return f"**In this run, random routing was not shown to beat temperature.** {counted} But {again}."
+
+
+def are(count: int, what: str) -> str:
+    return f"{count} {'is' if count == 1 else 'are'} {what}"
 
 
 def tasks_table() -> str:
@@ -95,10 +104,10 @@ def tasks_table() -> str:
     areas = {row["task"]: row for row in records("hypervolume") if row["family"] == "routing"}
     summary = read_json(ROOT / "reports/summary.json")
     lines = []
-    for task, found in verdicts().items():
+    for task, cells in verdicts().items():
         gain = {name: str(summary[task].get(name, "")) for name in ("gain", "gain_lo", "gain_hi")}
         lines.append([
-            task, labels[task, quality[task]], *(str(len(found[v])) for v in ("better", "worse", "neither")),
+            task, labels[task, quality[task]], *(str(len(cells[v])) for v in ("better", "worse", "neither")),
             interval(gain, "gain", "gain_lo", "gain_hi"),
             interval(areas[task], "ratio", "ratio_lo", "ratio_hi") if task in areas else "",
         ])  # fmt: skip
@@ -158,8 +167,8 @@ def recovery_table() -> str:
     for row in records("recovery"):
         if int(row["events"]) >= FEWEST:
             after[row["task"], row["variant"], row["events"]][row["lag"]] = interval(row, "difference")
-    lags = sorted({lag for found in after.values() for lag in found}, key=int)
-    lines = [[*who, *(found.get(lag, "") for lag in lags)] for who, found in after.items()]
+    lags = sorted({lag for by_lag in after.values() for lag in by_lag}, key=int)
+    lines = [[*who, *(by_lag.get(lag, "") for lag in lags)] for who, by_lag in after.items()]
     return table(" | ".join(["task", "variant", "random tokens", *(f"{lag} after" for lag in lags)]), lines)
 
 
@@ -187,16 +196,16 @@ def tune_table() -> str:
 def _setting(row: Record) -> str:
     if row["setting"]:
         return number(row["setting"])
-    return f"`{row['variant']}`, q = {number(row['q'])}, λ = {number(row['lambda'])}"
+    return f"`{row['variant']}`, q = {number(row['q'])}, λ-weight = {number(row['weight'])}"
 
 
 def repeat_table() -> str:
     """How often the same texts were scored again, and how many bits differed."""
     if not (ROOT / "reports/repeat.json").exists():
         return "Not measured for the committed reports yet: `python -m benchmarks.repeat`."
-    found = read_json(ROOT / "reports/repeat.json")
+    report = read_json(ROOT / "reports/repeat.json")
     lines = [
         [kind, str(kinds["scorings"]), str(kinds["differing_bits"]), f"{kinds['seconds']:.1f}"]
-        for kind, kinds in found["kinds"].items()
+        for kind, kinds in report["kinds"].items()
     ]
     return table("conditions | scorings | bits that differ | seconds per scoring", lines)

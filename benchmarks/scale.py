@@ -25,16 +25,16 @@ from benchmarks.phases import Phases
 from random_routing.files import read_json, read_jsonl, write_json, write_jsonl
 from random_routing.law.cells import Cell, Decoder
 from random_routing.metrics import METRICS
-from random_routing.metrics.base import CellTexts
-from random_routing.metrics.portions import Lazy
-from random_routing.results.records import to_json
+from random_routing.metrics.helpers.portions import Lazy
+from random_routing.metrics.metric import CellTexts
+from random_routing.results.json_form import to_json
 from random_routing.runs.cell_files import write_cell
 from random_routing.scoring.cell_metrics import measure, task_resamples
 from random_routing.scoring.cell_texts import read_texts, text_order
 from random_routing.scoring.statistics_file import write_stats
 from random_routing.settings import Base, Settings, load_settings
 
-STUDIES = ((10, 100_000), (1, 1_000_000))  # cells, texts a cell
+STUDIES = ((10, 100_000), (1, 1_000_000))  # cells, texts per cell
 RESAMPLES, GROUP = 1000, 10_000  # resamples of the bootstrap; texts of a row group
 VOCABULARY, SHORTEST, LONGEST = 50_000, 20, 48  # words; words of a text
 NAMES = ("length", "distinct_1", "distinct_2", "ead_2", "entropy_2", "bleu")
@@ -45,12 +45,12 @@ def main() -> None:
     if len(sys.argv) > 1:
         child(*sys.argv[1:])
         return
-    found = {}
+    costs = {}
     for cells, texts in STUDIES:
         with tempfile.TemporaryDirectory() as folder:
-            found[f"{cells} x {texts}"] = study(Path(folder), cells, texts, RESAMPLES)
-        print(table(found), flush=True)
-    write_json("reports/scale.json", {"resamples": RESAMPLES, "metrics": NAMES, "studies": found}, indent=2)
+            costs[f"{cells} x {texts}"] = study(Path(folder), cells, texts, RESAMPLES)
+        print(table(costs), flush=True)
+    write_json("reports/scale.json", {"resamples": RESAMPLES, "metrics": NAMES, "studies": costs}, indent=2)
 
 
 def study(
@@ -60,15 +60,15 @@ def study(
     folder.mkdir(parents=True, exist_ok=True)
     root, numbers = str(Path(__file__).parents[1]), map(str, (cells, texts, resamples))
     one_core = {**os.environ, "OMP_NUM_THREADS": "1"}
-    given = [str(folder), *numbers, ",".join(names)]
+    arguments = [str(folder), *numbers, ",".join(names)]
     for what in ("write", "evaluate"):
         subprocess.run(
-            [sys.executable, "-m", "benchmarks.scale", what, *given], check=True, cwd=root, env=one_core
+            [sys.executable, "-m", "benchmarks.scale", what, *arguments], check=True, cwd=root, env=one_core
         )
-    made = list((folder / "data/generations" / TASK).iterdir())
+    written = list((folder / "data/generations" / TASK).iterdir())
     return {
         "write": read_json(folder / "write.json"), "evaluate": read_json(folder / "evaluate.json"),
-        "generations_mib": sum(path.stat().st_size for path in made) / 2**20,
+        "generations_mib": sum(path.stat().st_size for path in written) / 2**20,
         "stats_mib": (folder / "stats.parquet").stat().st_size / 2**20,
     }  # fmt: skip
 
@@ -89,9 +89,9 @@ def child(
 
 def peak_gib() -> float:
     """Of this process alone: what `resource` tells may be that of the process which started it."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) / 2**20
+    match = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert match is not None
+    return int(match[1]) / 2**20
 
 
 def grid(cells: int) -> list[Cell]:
@@ -122,8 +122,8 @@ def group(number: int, start: int, count: int) -> list[np.ndarray]:
     lengths = shared.integers(SHORTEST, LONGEST + 1, count)
     ranks = drawn(shared, int(lengths.sum()))
     if number:
-        own = np.random.Generator(np.random.Philox(key=[number, start]))
-        ranks = np.where(own.random(len(ranks)) < 0.3, drawn(own, len(ranks)), ranks)
+        noise = np.random.Generator(np.random.Philox(key=[number, start]))
+        ranks = np.where(noise.random(len(ranks)) < 0.3, drawn(noise, len(ranks)), ranks)
     return np.split(ranks, np.cumsum(lengths)[:-1])
 
 
@@ -138,8 +138,8 @@ def row(example: int, ranks: np.ndarray) -> dict[str, Any]:
 
 def groups(number: int, texts: int) -> Iterator[list[dict[str, Any]]]:
     for start in range(0, texts, GROUP):
-        found = group(number, start, min(GROUP, texts - start))
-        yield [row(start + i, ranks) for i, ranks in enumerate(found)]
+        batch = group(number, start, min(GROUP, texts - start))
+        yield [row(start + i, ranks) for i, ranks in enumerate(batch)]
 
 
 def write(settings: Settings, cells: int, texts: int, names: Sequence[str]) -> dict[str, float]:
@@ -147,8 +147,8 @@ def write(settings: Settings, cells: int, texts: int, names: Sequence[str]) -> d
     folder = Path("data/generations") / TASK
     for number, name in enumerate([HUMAN, *(cell.name for cell in grid(cells))]):
         write_cell(folder / f"{name}.parquet", groups(number, texts), {"cell": name})
-    rows = (one for found in groups(0, texts) for one in found)
-    prepared = [{"id": one["example_id"], "references": [one["text"]]} for one in rows]
+    rows = (record for batch in groups(0, texts) for record in batch)
+    prepared = [{"id": record["example_id"], "references": [record["text"]]} for record in rows]
     write_jsonl(f"data/prepared/{TASK}.jsonl", prepared)
     return {}
 
@@ -166,13 +166,13 @@ def evaluate(settings: Settings, cells: int, texts: int, names: Sequence[str]) -
         timed("words", lambda: cell.word_ids)()  # counted once for all metrics of words
         return cell
 
-    made, ids = grid(cells), [one["id"] for one in rows]
-    lazy = Lazy([HUMAN, *(cell.name for cell in made)], timed("read", read))
+    of_grid, ids = grid(cells), [record["id"] for record in rows]
+    lazy = Lazy([HUMAN, *(cell.name for cell in of_grid)], timed("read", read))
     metrics = [replace(METRICS[name], stats=timed(name, METRICS[name].stats)) for name in names]
     weights = timed("weights", task_resamples)(settings, task, ids)
     started = time.process_time()
     before = sum(seconds.values())
-    values, stats = measure(settings, task, made, lazy, metrics, weights)
+    values, stats = measure(settings, task, of_grid, lazy, metrics, weights)
     words = seconds["words"]
     seconds["read"] -= words
     seconds["bootstrap"] = time.process_time() - started - (sum(seconds.values()) - before)
@@ -181,18 +181,18 @@ def evaluate(settings: Settings, cells: int, texts: int, names: Sequence[str]) -
     return seconds
 
 
-def table(found: dict[str, Any]) -> str:
+def table(studies: dict[str, Any]) -> str:
     """Markdown."""
     lines = [
         "| cells x texts | phase | seconds | of one core | peak memory | on disk |",
         "|---|---|---|---|---|---|",
     ]
-    for name, one in found.items():
-        spent = one["evaluate"]
+    for name, costs in studies.items():
+        spent = costs["evaluate"]
         phases = ", ".join(f"{phase} {seconds:.0f}" for phase, seconds in spent["phases"].items())
         for phase, part, disk in (
-            ("write", one["write"], one["generations_mib"]),
-            (f"evaluate ({phases})", spent, one["stats_mib"]),
+            ("write", costs["write"], costs["generations_mib"]),
+            (f"evaluate ({phases})", spent, costs["stats_mib"]),
         ):
             lines.append(
                 f"| {name} | {phase} | {part['seconds']:.0f} | {part['cpu_seconds']:.0f} | "

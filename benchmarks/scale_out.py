@@ -21,10 +21,10 @@ from random_routing.runs.blocks import Ready, grouped, make_ready, run_block, un
 from random_routing.runs.cost import machine
 from random_routing.runs.executors import Executor
 from random_routing.runs.generation import run_units
+from random_routing.runs.packed_texts import pack
 from random_routing.runs.processes import in_processes
 from random_routing.runs.ray_workers import on_ray
 from random_routing.runs.store import Store
-from random_routing.runs.trajectories import pack
 from random_routing.settings import Cluster, Settings
 
 TASK, STEPS, SIDE = "textgen", 16, 20
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def executors(settings: Settings, work: Workload) -> list[dict[str, Any]]:
-    """Of each executor with one CPU a worker: seconds = set-up + blocks · cost / workers."""
+    """Of each executor with one CPU per worker: seconds = set-up + blocks · cost / workers."""
     ways: list[tuple[str, int, Executor]] = [
         ("local", 1, partial(in_processes, workers=1)),
         ("local", 2, partial(in_processes, workers=2)),
@@ -56,20 +56,20 @@ def executors(settings: Settings, work: Workload) -> list[dict[str, Any]]:
     ]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # of the one local worker, which is this process
-    found = []
+    costs = []
     for name, workers, execute in ways:
         few, many = (seconds(settings, work, blocks, execute) for blocks in (FEW, MANY))
         slope = (many - few) / (MANY - FEW)
-        found.append({
+        costs.append({
             "executor": name, "workers": workers, "few": few, "many": many, "block": slope,
             "set_up": many - MANY * slope,
         })  # fmt: skip
     torch.set_num_threads(threads)
-    return found
+    return costs
 
 
 def seconds(settings: Settings, work: Workload, blocks: int, execute: Executor) -> float:
-    """Of a run with a block an example."""
+    """Of a run with a block per example."""
     groups = list(grouped(work.texts))[:blocks]
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
@@ -114,32 +114,28 @@ def large_grid(settings: Settings) -> dict[str, Any]:
     work = workload(large, TASK, routing_only(large, TASK), 4)
     ready = make_ready(lambda: load_model(work.folder, settings.dtype), work.plan.prefix)
     with tempfile.TemporaryDirectory() as folder:
-        store, found = Store(Path(folder) / "rows.sqlite"), {"rows": 0, "tokens": 0}
+        store, counts = Store(Path(folder) / "rows.sqlite"), {"rows": 0, "tokens": 0}
         for texts in grouped(work.texts):
             trajectories, done = run_block(ready, work.plan, texts, settings.batch_size)
             store.put({key: pack(trajectory) for key, trajectory in trajectories.items()})
-            found["rows"] += done.rows
-            found["tokens"] += sum(work.weight[t] * len(trajectories[t.key].token_ids) for t in texts)
+            counts["rows"] += done.rows
+            counts["tokens"] += sum(work.weight[t] * len(trajectories[t.key].token_ids) for t in texts)
         store.close()
         size = (Path(folder) / "rows.sqlite").stat().st_size
     return {
-        **found, "cells": work.cells, "examples": 4, "tokens_a_row": found["tokens"] / found["rows"],
+        **counts, "cells": work.cells, "examples": 4, "tokens_a_row": counts["tokens"] / counts["rows"],
         "distinct_texts": len(work.texts), "bytes_a_text": size / len(work.texts),
     }  # fmt: skip
 
 
-PROMPTS, WEIGHTS = (
-    1_000_000,
-    7e9,
-)  # of the run that is estimated, with the cells and text length of `large_grid`
-PEAK, REACHED = (
-    989e12,
-    0.4,
-)  # FLOP/s of an H100 in bf16 (its data sheet), and the share that decoding reaches
+# Of the run that is estimated, with the cells and text length of `large_grid`
+PROMPTS, WEIGHTS = 1_000_000, 7e9
+# FLOP/s of an H100 in bf16 (its data sheet), and the share that decoding reaches
+PEAK, REACHED = 989e12, 0.4
 
 
 def estimate_table(result: dict[str, Any]) -> str:
-    """A run of a million prompts on a model of 7 billion weights; two FLOP a weight and row, attention left out."""
+    """A run of a million prompts on a model of 7 billion weights; two FLOP per weight and row, attention left out."""
     grid = result["grid"]
     texts = PROMPTS * grid["cells"]
     distinct = PROMPTS * grid["distinct_texts"] / grid["examples"]  # of equal laws one is made
@@ -153,11 +149,11 @@ def estimate_table(result: dict[str, Any]) -> str:
     lines = [
         ("texts, and those of distinct decoders", f"{texts:.3g}, {distinct:.3g}"),
         ("tokens of all cells", f"{tokens:.3g}"),
-        (f"model rows (measured: {grid['tokens_a_row']:.2f} tokens a row)", f"{rows:.3g}"),
+        (f"model rows (measured: {grid['tokens_a_row']:.2f} tokens per row)", f"{rows:.3g}"),
         ("GPU hours, sharing", f"{hours['here']:.0f}"),
-        ("GPU hours, a loop over cells at the same speed a row", f"{hours['loop']:.0f}"),
+        ("GPU hours, a loop over cells at the same speed per row", f"{hours['loop']:.0f}"),
         (
-            f"store (measured: {grid['bytes_a_text']:.0f} bytes a text)",
+            f"store (measured: {grid['bytes_a_text']:.0f} bytes per text)",
             f"{distinct * grid['bytes_a_text'] / 1e12:.2f} TB",
         ),
         (f"units of {settings_on_cpu().max_rows} texts", f"{units:.3g}"),
@@ -168,29 +164,29 @@ def estimate_table(result: dict[str, Any]) -> str:
 
 def executor_table(result: dict[str, Any]) -> str:
     lines = [
-        "| executor | workers | 4 blocks | 12 blocks | a block | set-up |",
+        "| executor | workers | 4 blocks | 12 blocks | per block | set-up |",
         "|---|---|---|---|---|---|",
     ]
-    for one in result["executors"]:
+    for way in result["executors"]:
         lines.append(
-            f"| {one['executor']} | {one['workers']} | {one['few']:.1f} s | {one['many']:.1f} s | "
-            f"{one['block']:.2f} s | {one['set_up']:.1f} s |"
+            f"| {way['executor']} | {way['workers']} | {way['few']:.1f} s | {way['many']:.1f} s | "
+            f"{way['block']:.2f} s | {way['set_up']:.1f} s |"
         )
     return "\n".join(lines)
 
 
 def piece_table(result: dict[str, Any]) -> str:
-    lines = ["| examples in a block | texts | ms a text | rows a text |", "|---|---|---|---|"]
-    for one in result["blocks"]:
-        texts = one["texts"]
+    lines = ["| examples in a block | texts | ms per text | rows per text |", "|---|---|---|---|"]
+    for block in result["blocks"]:
+        texts = block["texts"]
         lines.append(
-            f"| {one['examples']} | {texts} | {1000 * one['seconds'] / texts:.1f} | {one['rows'] / texts:.2f} |"
+            f"| {block['examples']} | {texts} | {1000 * block['seconds'] / texts:.1f} | {block['rows'] / texts:.2f} |"
         )
     first = result["pieces"][0]
     lines += ["", "| units an example is cut into | rows | sharing lost | seconds |", "|---|---|---|---|"]
-    for one in result["pieces"]:
-        lost = one["rows"] / first["rows"] - 1
-        lines.append(f"| {one['parts']} | {one['rows']} | {lost:.0%} | {one['seconds']:.1f} |")
+    for piece in result["pieces"]:
+        lost = piece["rows"] / first["rows"] - 1
+        lines.append(f"| {piece['parts']} | {piece['rows']} | {lost:.0%} | {piece['seconds']:.1f} |")
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests import browser
+from tests.helpers import browser
 
 WIDTH, HEIGHT = 1280, 1720
 

@@ -21,16 +21,16 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.workload import ASSETS, prepared
-from random_routing.comparison.differences import Point, matched_difference
+from random_routing.comparison.curves import Point, matched_difference
 from random_routing.files import write_json
 from random_routing.law.cells import Cell, Decoder
 from random_routing.metrics import METRICS, CellTexts
 from random_routing.resampling.intervals import Sampled, resampled
 from random_routing.resampling.weights import resample_weights
 from random_routing.runs.generation import compute, missing_texts
-from random_routing.runs.prepared import Prepared
+from random_routing.runs.make_plan import Prepared
+from random_routing.runs.packed_texts import unpack
 from random_routing.runs.store import Store
-from random_routing.runs.trajectories import unpack
 from random_routing.settings import Base, Route, load_settings
 
 TASK, POOL, STUDIES, RESAMPLES, CONFIDENCE = "textgen", 1000, 1000, 1000, 0.95
@@ -65,12 +65,12 @@ def make_pool(seed: int, cells: tuple[Cell, ...], store: Store) -> dict[str, Cel
     folder = ASSETS / task.model
     plan = Prepared(settings, task, rows, folder, tokenizer).plan(list(cells))
     compute(settings, plan, lambda: missing_texts(plan, store), folder, store, lambda *event: None)
-    found = {}
+    pool = {}
     for cell in cells:
         of_cell = plan.texts_of(plan.job_of(cell))
         values = store.get([text.key for text in of_cell])
-        found[cell.name] = as_texts([unpack(values[text.key]) for text in of_cell], tokenizer)
-    return found
+        pool[cell.name] = as_texts([unpack(values[text.key]) for text in of_cell], tokenizer)
+    return pool
 
 
 def as_texts(trajectories: list[Any], tokenizer: Any) -> CellTexts:
@@ -90,9 +90,9 @@ def subset(cells: list[CellTexts], examples: np.ndarray) -> CellTexts:
     pairs = list(zip(cells, examples.tolist(), strict=True))
     return replace(
         cells[0],
-        texts=[one.texts[i] for one, i in pairs],
-        token_ids=[one.token_ids[i] for one, i in pairs],
-        model_logprobs=[one.model_logprobs[i] for one, i in pairs],
+        texts=[cell.texts[i] for cell, i in pairs],
+        token_ids=[cell.token_ids[i] for cell, i in pairs],
+        model_logprobs=[cell.model_logprobs[i] for cell, i in pairs],
         example=np.arange(len(pairs)),
         examples=len(pairs),
     )
@@ -110,17 +110,17 @@ def simulate(pool: dict[str, CellTexts], size: int) -> dict[str, Any]:
         cells = {name: subset([cell] * size, examples) for name, cell in pool.items()}
         cells["A"] = subset([pool[OTHER if s else PLAIN] for s in swap], examples)
         cells["B"] = subset([pool[PLAIN if s else OTHER] for s in swap], examples)
-        found = {
+        value = {
             (name, metric): resampled(METRICS[metric].stats(cell), weights, METRICS[metric].aggregate)
             for name, cell in cells.items()
             for metric in MEASURED
         }
         for metric, kinds in drawn.items():
-            kinds.setdefault("value", []).append(found[PLAIN, metric])
-            kinds.setdefault("difference", []).append(found[ROUTED, metric] - found[PLAIN, metric])
-            kinds.setdefault("unpaired", []).append(found[ROUTED, metric] - found[OTHER, metric])
-            kinds.setdefault("a_a", []).append(found["A", metric] - found["B", metric])
-        points = {name: Point(found[name, "ead_2"], -found[name, "generator_perplexity"]) for name in pool}
+            kinds.setdefault("value", []).append(value[PLAIN, metric])
+            kinds.setdefault("difference", []).append(value[ROUTED, metric] - value[PLAIN, metric])
+            kinds.setdefault("unpaired", []).append(value[ROUTED, metric] - value[OTHER, metric])
+            kinds.setdefault("a_a", []).append(value["A", metric] - value["B", metric])
+        points = {name: Point(value[name, "ead_2"], -value[name, "generator_perplexity"]) for name in pool}
         curve = [points["temperature-0.7"], points[PLAIN]]
         difference = matched_difference(points["temperature-0.85"], curve)
         matched += [difference] if difference else []
@@ -136,15 +136,15 @@ def simulate(pool: dict[str, CellTexts], size: int) -> dict[str, Any]:
     return {"metrics": metrics, "matched_covered": covered(matched), "matched_studies": len(matched)}
 
 
-def covered(found: list[Sampled]) -> float:
+def covered(estimates: list[Sampled]) -> float:
     """Share of the intervals that hold the mean over all studies."""
-    truth = float(np.mean([one.value for one in found]))
-    ends = [one.interval(CONFIDENCE) for one in found]
+    truth = float(np.mean([estimate.value for estimate in estimates]))
+    ends = [estimate.interval(CONFIDENCE) for estimate in estimates]
     return float(np.mean([low <= truth <= high for low, high in ends]))
 
 
-def widths(found: list[Sampled]) -> float:
-    ends = [one.interval(CONFIDENCE) for one in found]
+def widths(estimates: list[Sampled]) -> float:
+    ends = [estimate.interval(CONFIDENCE) for estimate in estimates]
     return float(np.median([high - low for low, high in ends]))
 
 
@@ -155,14 +155,14 @@ def table(result: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for size in sorted(result["sizes"], key=int):
-        found = result["sizes"][size]
+        of_size = result["sizes"][size]
         for name in MEASURED:
-            rates = found["metrics"][name]
+            rates = of_size["metrics"][name]
             lines.append(
                 f"| {size} | {name} | {rates['a_a_rejected']:.1%} | {rates['value_covered']:.1%} | "
                 f"{rates['difference_covered']:.1%} | {rates['common_noise_width']:.2f} |"
             )
-        lines.append(f"| {size} | matched difference | | | {found['matched_covered']:.1%} | |")
+        lines.append(f"| {size} | matched difference | | | {of_size['matched_covered']:.1%} | |")
     return "\n".join(lines)
 
 

@@ -11,10 +11,10 @@ from pipeline.prepare import prepare
 from random_routing.law.cells import Cell, all_cells
 from random_routing.models.folder import load_tokenizer, read_shape
 from random_routing.runs.machine import ON_CPU
+from random_routing.runs.make_plan import Prepared
 from random_routing.runs.plan import Plan, Text
-from random_routing.runs.prepared import Prepared
 from random_routing.settings import Settings, load_settings
-from random_routing.tasks.examples import Generator
+from random_routing.tasks.example_ids import Generator
 
 ASSETS = Path("data/assets")
 MOST_EXAMPLES = 128
@@ -58,8 +58,8 @@ def workload(
     tokenizer, rows = prepared(task_name, max(MOST_EXAMPLES, examples))
     plan = Prepared(settings, task, rows[:examples], folder, tokenizer).plan(cells)
     texts = [text for job in plan.jobs() for text in plan.texts_of(job) if not job.decoder.beams]
-    asked = [plan.job_of(cell) for cell in plan.cells]
-    weight = {text: asked.count(text.job) for text in texts}
+    jobs = [plan.job_of(cell) for cell in plan.cells]
+    weight = {text: jobs.count(text.job) for text in texts}
     return Workload(folder, plan, texts, weight, len(cells))
 
 

@@ -10,7 +10,7 @@ from random_routing.files import write_text
 from random_routing.law.cells import all_cells
 from random_routing.metrics import METRICS
 from random_routing.progress import say
-from random_routing.prune import prune
+from random_routing.removed_tasks import prune
 from random_routing.settings import load_settings
 from random_routing.settings.tasks import TASK_KEYS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,6 +76,10 @@ STAGES = {
 }
 
 
+# One line means one: transformers' own reports and bars, here and in processes that a stage starts.
+QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+
+
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise PipelineError(f"{self.prog}: {message}; {self.prog} --help says what it takes")
@@ -87,6 +92,8 @@ def begin() -> None:
     if package != "pipeline" or stage not in STAGES:
         return
     interrupt.listen()
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     try:
         parse(stage, sys.argv[1:])
     except PipelineError as error:

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pipeline import stage
-from random_routing.comparison.compare import Comparison
+from random_routing.comparison.task_comparison import Comparison
 from random_routing.errors import PipelineError
-from random_routing.files import read_json, read_jsonl
+from random_routing.files import asset_files, read_jsonl
 from random_routing.law.cells import Cell, all_cells
 from random_routing.metrics import METRICS, CellTexts, metrics_of
-from random_routing.metrics.portions import Lazy
+from random_routing.metrics.helpers.portions import Lazy
 from random_routing.models.folder import load_tokenizer
-from random_routing.models.numerics import numerics
+from random_routing.models.numerics import arithmetic
 from random_routing.models.pooling import read_embedding
 from random_routing.models.roles import check_roles
 from random_routing.progress import Progress, say
 from random_routing.results.measured import Measured, write_measured
 from random_routing.runs.cost import write_cost
 from random_routing.runs.executors import executor_of
+from random_routing.runs.forecast import say_scores
 from random_routing.runs.generation import generator_loader
 from random_routing.runs.machine import on_this_machine
+from random_routing.runs.make_plan import Prepared
 from random_routing.runs.plan import Plan
-from random_routing.runs.prepared import Prepared
 from random_routing.runs.recheck import recheck
-from random_routing.runs.size import say_size
 from random_routing.runs.store import Store, open_store
 from random_routing.runs.tensorboard import events
+from random_routing.scoring.add_scores import Judge, add_embeddings, add_judge
 from random_routing.scoring.cell_metrics import describe, measure, task_resamples
 from random_routing.scoring.cell_texts import human_texts, read_texts, text_order
-from random_routing.scoring.collect import Judge, add_embeddings, add_judge
 from random_routing.scoring.embedding import Embeddings
 from random_routing.scoring.gate_rates import gate_rates, identity
 from random_routing.scoring.likelihood import HumanProbabilities, human_likelihood, human_probabilities
@@ -58,10 +59,10 @@ def main(argv: list[str]) -> None:
     plan = Prepared(settings, task, rows, Path("data/assets") / task.model, tokenizer).plan(cells)
     metrics = metrics_of(task.name, settings.metrics)
     with open_store("evaluate") as store:
-        say_size("evaluate", settings, task, (len(cells) * task.samples + 1) * len(rows))
         judge, judged = Judge(settings, task), Progress(f"{task.name}, judge", "tok")
         with judged as show:
-            scored, work = add_judge(judge, rows, texts, store, show, execute=executor_of(settings))
+            begin = partial(say_scores, settings, task, (len(cells) * task.samples + 1) * len(rows))
+            scored, work = add_judge(judge, rows, texts, store, show, executor_of(settings), begin)
         people = probabilities(settings, task, plan, store)
         likelihood = human_likelihood(people, plan, texts["human"], weights, settings)
         with Progress(f"{task.name}, embeddings", "text") as show:
@@ -131,12 +132,7 @@ def task_texts(
 def probabilities(settings: Settings, task: Task, plan: Plan, store: Store) -> HumanProbabilities:
     """Of people's texts under the laws of the grid, by the generator."""
     folder = Path("data/assets") / task.model
-    address = {
-        "model": read_json(folder / "asset.json")["files"],
-        "dtype": settings.dtype,
-        "device": settings.device,
-        "numerics": numerics(settings.device),
-    }
+    address = {"model": asset_files(folder), **arithmetic(settings.dtype, settings.device)}
     return human_probabilities(generator_loader(settings, task, folder), address, plan, settings, store)
 
 

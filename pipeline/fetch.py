@@ -75,8 +75,8 @@ def missing_shards(folder: Path) -> list[str]:
     """What the model's index names that is no safetensors file here, such as after half a download."""
     index = folder / "model.safetensors.index.json"
     shards = read_json(index).get("weight_map", {}).values() if index.is_file() else ()
-    there = {path.name for path in folder.glob("*.safetensors")}
-    return sorted({str(shard) for shard in shards} - there)
+    present = {path.name for path in folder.glob("*.safetensors")}
+    return sorted({str(shard) for shard in shards} - present)
 
 
 def convert_weights(asset: Asset, folder: Path) -> None:

@@ -20,15 +20,15 @@ from random_routing.models.roles import check_generator
 from random_routing.progress import say
 from random_routing.runs.cell_files import write_cell
 from random_routing.runs.cost import Cost, write_cost
+from random_routing.runs.forecast import check_room, say_texts
 from random_routing.runs.generation import calibrate, compute, generator_loader, missing_texts, remade
 from random_routing.runs.machine import on_this_machine
+from random_routing.runs.make_plan import plan_task
+from random_routing.runs.packed_texts import cell_row, unpack
 from random_routing.runs.plan import Plan
-from random_routing.runs.prepared import plan_task
 from random_routing.runs.recheck import recheck
-from random_routing.runs.size import check_room, say_size
 from random_routing.runs.store import Store, open_store
 from random_routing.runs.tensorboard import Log, events
-from random_routing.runs.trajectories import cell_row, unpack
 from random_routing.settings import Variant, load_settings
 from random_routing.settings.checks import choice
 
@@ -48,13 +48,13 @@ def main(argv: list[str]) -> None:
         texts = len(plan.jobs()) * len(plan.examples) * task.samples
         check_room(settings, task, plan.examples, folder, texts, store)
         plan, spent = calibrate(settings, plan, folder, store, log)
-        announce = partial(say_size, "generate", settings, task)
+        announce = partial(say_texts, "generate", settings, task)
         spent += compute(settings, plan, lambda: missing_texts(plan, store), folder, store, log, announce)
         again = remade(settings, plan, spent.sample, generator_loader(settings, task, folder))
         checked = recheck(f"generate {task.name}", store, again)
         write_cells(plan, settings.variants, store, tokenizer, log)
-    made = Path("data/generations") / task.name
-    cost = write_cost("generate", task.name, spent.work, spent.seconds, settings.dtype, made, checked)
+    written = Path("data/generations") / task.name
+    cost = write_cost("generate", task.name, spent.work, spent.seconds, settings.dtype, written, checked)
     distinct, said = len(plan.jobs()), summary(cost, len(spent.decoders))
     say(
         "generate",

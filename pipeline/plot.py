@@ -16,14 +16,23 @@ from random_routing.files import read_jsonl, write_text
 from random_routing.metrics import METRICS
 from random_routing.models.folder import load_tokenizer
 from random_routing.progress import say
-from random_routing.report.figures import curves, heatmap, likelihood, matched, plane, routes, style, tuning
+from random_routing.report.figures import (
+    curves,
+    gates_and_recovery,
+    heatmap,
+    likelihood,
+    matched,
+    plane,
+    style,
+    tuning,
+)
+from random_routing.report.input import Results, read_results
 from random_routing.report.page.about import about
 from random_routing.report.page.build import page
 from random_routing.report.page.samples import shown, task_samples
-from random_routing.report.results import Results, read_results
 from random_routing.results.measured import Measured
 from random_routing.runs.cost import read_costs
-from random_routing.runs.prepared import Prepared
+from random_routing.runs.make_plan import Prepared
 from random_routing.settings import Settings, Task, load_settings
 
 FOLDER = Path("reports/plots")
@@ -54,7 +63,7 @@ def figures(settings: Settings, results: dict[str, Results]) -> int:
             for name in (name for name, figure in drawn.items() if figure is None):
                 say("plot", f"{task}-{name} left out: the table lacks the metrics it shows")
             drawn |= {
-                "routing": routes.draw(measured.gates, measured.recovery, settings.variants),
+                "routing": gates_and_recovery.draw(measured.gates, measured.recovery, settings.variants),
                 "matched": matched.draw(measured, settings),
                 "likelihood": likelihood.draw(measured, settings),
                 "tune": tuning.draw(of_task.tuned),
@@ -68,7 +77,7 @@ def figures(settings: Settings, results: dict[str, Results]) -> int:
 
 def whole_page(settings: Settings, results: dict[str, Results]) -> str:
     samples = {
-        task: texts_of(settings, settings.tasks[task], one.measured) for task, one in results.items()
+        task: texts_of(settings, settings.tasks[task], result.measured) for task, result in results.items()
     }
     costs = {task: [asdict(cost) for cost in read_costs(task)] for task in results}
     return page(settings, results, samples, costs, about(settings))

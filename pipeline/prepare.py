@@ -5,21 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from transformers.utils import logging
-
 from pipeline import stage
 from random_routing.errors import PipelineError
 from random_routing.files import check_asset, sealed, write_jsonl
 from random_routing.models.folder import load_tokenizer, read_shape
 from random_routing.models.roles import check_roles
 from random_routing.progress import say
-from random_routing.runs.prompts import check_context, prompt_room, tokenize_prompts
+from random_routing.runs.tokenized import check_context, prompt_room, tokenize_prompts
 from random_routing.settings import Asset, Task, load_settings
 from random_routing.settings.checks import choice
 from random_routing.tasks import TASKS
-from random_routing.tasks.examples import Generator
-from random_routing.tasks.readers import READERS
-from random_routing.tasks.usable import LeftOut
+from random_routing.tasks.example_ids import Generator
+from random_routing.tasks.named_data_sets import READERS
+from random_routing.tasks.usable_records import LeftOut
 
 ASSETS = Path("data/assets")
 
@@ -33,7 +31,6 @@ def main(argv: list[str]) -> None:
     check_roles(settings, task)
     check_asset(ASSETS / task.data, weights=False)
     shape = read_shape(ASSETS / task.model, task.target_code)
-    logging.set_verbosity_error()  # of texts longer than the context, which are counted here
     tokenizer = load_tokenizer(ASSETS / task.model, task.source_code)
     generator = Generator(task.model, tokenizer, shape.is_encoder_decoder, prompt_room(task, shape))
     left = LeftOut(data.fields)

@@ -7,9 +7,9 @@ from random_routing.files import write_json, write_text
 from random_routing.metrics import METRICS
 from random_routing.progress import say
 from random_routing.report.findings import findings
-from random_routing.report.results import read_results
-from random_routing.report.tables.cells import to_csv
-from random_routing.report.tables.records import TABLES, table_to_csv
+from random_routing.report.input import read_results
+from random_routing.report.tables.cells_csv import to_csv
+from random_routing.report.tables.small_tables import TABLES, table_to_csv
 from random_routing.report.tables.summary import summarize_task
 from random_routing.settings import load_settings
 
@@ -18,7 +18,7 @@ def main(argv: list[str]) -> None:
     settings = load_settings(metrics=METRICS)
     results = read_results(settings.tasks)
     measured = [of_task.measured for of_task in results.values()]
-    summary = {one.task: summarize_task(one.cells, one.comparison, settings.variants) for one in measured}
+    summary = {m.task: summarize_task(m.cells, m.comparison, settings.variants) for m in measured}
     write_text("reports/cells.csv", to_csv(measured, settings.metrics, settings.lambda_means))
     write_json("reports/summary.json", summary, indent=2)
     for name, table in TABLES.items():
@@ -26,7 +26,7 @@ def main(argv: list[str]) -> None:
     write_text("reports/findings.md", findings(settings, results))
     say(
         "summarize",
-        f"{sum(len(one.cells) for one in measured)} rows of {len(measured)} tasks in reports/cells.csv, "
+        f"{sum(len(m.cells) for m in measured)} rows of {len(measured)} tasks in reports/cells.csv, "
         f"{sum(map(len, summary.values()))} numbers in reports/summary.json",
     )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from random_routing.integrations.processor import RandomRoutingLogitsProcessor, vocabulary_of
-    from random_routing.integrations.structural import random_routing
+    from random_routing.integrations.structural_routes import random_routing
     from random_routing.law.mixing import effective_rate, mix
     from random_routing.law.vocabulary import Vocabulary
     from random_routing.settings import Base, Gate, Route
@@ -38,7 +38,7 @@ __all__ = [
 HOMES = {
     "RandomRoutingLogitsProcessor": "integrations.processor",
     "vocabulary_of": "integrations.processor",
-    "random_routing": "integrations.structural",
+    "random_routing": "integrations.structural_routes",
     "effective_rate": "law.mixing",
     "mix": "law.mixing",
     "Vocabulary": "law.vocabulary",

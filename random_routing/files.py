@@ -65,7 +65,7 @@ SEAL = "sha256 of the rest"  # the key under which an object holds the hash of i
 
 
 def sealed(value: dict[str, Any], inside: str = "") -> dict[str, Any]:
-    """`value` with its own hash: what reads it then sees a changed digit, which leaves JSON well formed.
+    """`value` with its own hash, which shows a changed digit in JSON that is still well formed.
 
     inside: the key of a mapping in `value` that takes the hash, where the keys of `value` itself are fixed.
     """
@@ -74,7 +74,7 @@ def sealed(value: dict[str, Any], inside: str = "") -> dict[str, Any]:
 
 
 def unsealed(where: str, value: Any, inside: str = "") -> Any:
-    """Without the hash, if there is one. Raises `PipelineError` naming `where` when it is another's."""
+    """Without the hash, if there is one. Raises `PipelineError` naming `where` when it does not fit."""
     holder = value.get(inside) if inside and isinstance(value, dict) else value
     if not isinstance(holder, dict) or SEAL not in holder:
         return value
@@ -100,7 +100,7 @@ def write_jsonl(path: str | Path, rows: list[dict[str, Any]]) -> None:
 
 
 def _json_line(row: dict[str, Any]) -> str:
-    """Plain to read, but where it holds half a character, which no UTF-8 file can."""
+    """Readable; with escapes where it holds half a character, which no UTF-8 file can."""
     line = json.dumps(row, ensure_ascii=False, sort_keys=True, allow_nan=False)
     try:
         line.encode()
@@ -128,6 +128,12 @@ def sha256_file(path: str | Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def asset_files(folder: Path) -> dict[str, str]:
+    """Hash of each file of an asset by its name, as fetch wrote them."""
+    files: dict[str, str] = read_json(folder / "asset.json")["files"]
+    return files
+
+
 @cache
 def _sha256_unchanged(path: Path, changed: int) -> str:
     return sha256_file(path)
@@ -136,13 +142,13 @@ def _sha256_unchanged(path: Path, changed: int) -> str:
 def check_asset(folder: str | Path, weights: bool) -> None:
     """Compare an asset's files with the hashes that fetch wrote: the weights, or all others.
 
-    Once a process and file: 1 GB takes about a second. Raises `PipelineError` naming the file. A folder
+    Once per process and file: 1 GB takes about a second. Raises `PipelineError` naming the file. A folder
     without `asset.json` was not fetched and is taken as it is.
     """
     folder = Path(folder).resolve()
     if not (folder / "asset.json").exists():
         return
-    for name, digest in read_json(folder / "asset.json")["files"].items():
+    for name, digest in asset_files(folder).items():
         path = folder / name
         if (path.suffix == ".safetensors") != weights:
             continue

@@ -15,7 +15,7 @@ def say(stage: str, message: str) -> None:
 
 
 class Progress:
-    """A bar that is told (done, total); nothing is drawn where there is nothing to do."""
+    """A bar that takes (done, total); nothing is drawn where there is nothing to do."""
 
     def __init__(self, description: str, unit: str) -> None:
         self.description, self.unit = description, unit
@@ -36,7 +36,7 @@ class Progress:
         if self.bar is None:
             interval = 1 if sys.stderr.isatty() else 15
             self.bar = tqdm(total=total, desc=self.description, unit=self.unit, mininterval=interval)
-        self.bar.total = total  # which may grow as work is found
+        self.bar.total = total  # may grow, as more work turns up
         self.bar.update(done - self.bar.n)
         self.seconds = time.perf_counter() - self.started
 
@@ -46,17 +46,17 @@ class Progress:
 
 
 class Tally:
-    """How much is done, of workers that tell their steps while they are at a unit, and give it when it is done."""
+    """How much is done, by workers that report steps during a unit, and the unit when it is done."""
 
     def __init__(self, show: Callable[[int], None]) -> None:
         self.show = show
-        self.told, self.done = 0, 0  # told: what is shown, units that are not done among it
+        self.shown, self.done = 0, 0  # shown: with steps of units that are not done
 
     def step(self, count: int) -> None:
-        self.told += count
-        self.show(self.told)
+        self.shown += count
+        self.show(self.shown)
 
     def finish(self, count: int) -> None:
-        """A unit of so many steps is done, whatever was told of it."""
+        """A unit of `count` steps is done, whatever was shown of it."""
         self.done += count
-        self.step(max(0, self.done - self.told))
+        self.step(max(0, self.done - self.shown))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -13,7 +14,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each process; before torch
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pipeline import generate
-from tests.workspace import inside, make_workspace
+from tests.helpers.workspace import inside, make_workspace
+
+# A shell's background job ignores Ctrl-C, and so would every stage that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No generated test fails, nor is cut short, because the machine is busy.
 hypothesis.settings.register_profile(
@@ -23,13 +27,15 @@ hypothesis.settings.load_profile("busy")
 
 # These begin, in this order, so that no process is left alone with one at the end; the other file with Ray
 # comes later, when this one's clusters are gone.
-LONG = ["end_to_end", "real_models", "ray", "surroundings"]
+FIRST = [
+    "end_to_end", "real_models", "ray", "surroundings", "odd_settings", "stages", "chain", "interruptions", "losses",
+]  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> int:
         name = item.path.stem.removeprefix("test_")
-        return LONG.index(name) if name in LONG else len(LONG)
+        return FIRST.index(name) if name in FIRST else len(FIRST)
 
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=place)

@@ -1,6 +1,4 @@
 """Is routing better than other decoders at equal diversity?"""
 
-CURVES = {
-    "temperature": "temperature",
-    "top_p": "top-p",
-}  # families of baselines that it is compared with: names
+# Families of baselines that routing is compared with, and their names.
+CURVES = {"temperature": "temperature", "top_p": "top-p"}

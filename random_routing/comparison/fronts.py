@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from random_routing.comparison.differences import Point
+from random_routing.comparison.curves import Point
 from random_routing.resampling.intervals import Sampled
 
 
@@ -36,9 +36,8 @@ def front_shares(points: Sequence[Point]) -> list[float]:
     outside = np.full((len(x), 1), -np.inf)
     highest = np.hstack([outside, np.maximum.accumulate(y, axis=1)[:, :-1]])  # of those before
     again = (x == np.hstack([outside, x[:, :-1]])) & (y == np.hstack([outside, y[:, :-1]]))
-    first = np.maximum.accumulate(
-        np.where(again, 0, np.arange(x.shape[1])), axis=1
-    )  # equal points share a fate
+    # Equal points share a fate.
+    first = np.maximum.accumulate(np.where(again, 0, np.arange(x.shape[1])), axis=1)
     on = np.zeros_like(known)
     np.put_along_axis(on, order, np.take_along_axis(y > highest, first, axis=1), axis=1)
     return (on & known).mean(0).tolist()

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from random_routing.decode.call import Call
 from random_routing.decode.loop import decode
+from random_routing.decode.model_call import Call
 from random_routing.decode.prompts import Prompts
+from random_routing.decode.row_counts import Work
 from random_routing.decode.trajectory import Trajectories
-from random_routing.decode.work import Work
-from random_routing.law.distribution import plain
+from random_routing.law.base_decoders import plain
 from random_routing.law.origin import Origin
 from random_routing.models.network import LanguageModel
 from random_routing.settings import Route

@@ -14,13 +14,13 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from random_routing.decode.call import Call, Choose
+from random_routing.decode.along_path import Walk
+from random_routing.decode.model_call import Call, Choose
 from random_routing.decode.prompts import Prompts
+from random_routing.decode.row_counts import Work
 from random_routing.decode.slots import Grow, Slots, together
-from random_routing.decode.walk import Walk
-from random_routing.decode.work import Work
 from random_routing.errors import PipelineError
-from random_routing.law.distribution import NotFinite
+from random_routing.law.base_decoders import NotFinite
 from random_routing.models.network import LanguageModel
 
 

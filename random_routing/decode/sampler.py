@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from random_routing.decode.call import Call
-from random_routing.decode.draws import Draws
-from random_routing.decode.gates import Gated, Gates
-from random_routing.decode.mixture import Mixture
+from random_routing.decode.mix_before import Mixture
+from random_routing.decode.model_call import Call
+from random_routing.decode.open_gates import Gated, Gates
 from random_routing.decode.prompts import numbered
+from random_routing.decode.route_tokens import Draws
 from random_routing.decode.trajectory import Trajectories
+from random_routing.law.base_decoders import Bases, Distribution, Plain, plain, under
 from random_routing.law.cells import NO_ROUTE, Decoder
-from random_routing.law.distribution import Bases, Distribution, Plain, plain, under
 from random_routing.law.noise import GATE, TOKEN, Source
 from random_routing.law.origin import Origin
 from random_routing.law.race import race

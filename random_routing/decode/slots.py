@@ -12,7 +12,7 @@ from torch import Tensor
 from random_routing.decode.prompts import Prompts
 from random_routing.models.cache import SlotCache
 from random_routing.models.network import LanguageModel
-from random_routing.models.paths import parts_of
+from random_routing.models.random_paths import parts_of
 from random_routing.models.shared import SharedCache, prefill_rows
 from random_routing.settings import Route
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from random_routing.decode.call import Call
-from random_routing.law.distribution import Plain
+from random_routing.decode.model_call import Call
+from random_routing.law.base_decoders import Plain
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from random_routing.law.distribution import plain, probabilities
+from random_routing.law.base_decoders import plain, probabilities
 from random_routing.law.gates import entropy_weights
 from random_routing.law.mixing import mix
 from random_routing.law.noise import FROZEN, Source
@@ -158,11 +158,11 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
 
 
 def _frequencies(frequencies: Any, vocabulary: Vocabulary) -> np.ndarray:
-    given = torch.as_tensor(frequencies, dtype=torch.float64).cpu().numpy()
-    if given.shape != (vocabulary.size,):
-        raise ValueError(f"`frequencies` has to be of shape ({vocabulary.size},), but is of {given.shape}")
+    values = torch.as_tensor(frequencies, dtype=torch.float64).cpu().numpy()
+    if values.shape != (vocabulary.size,):
+        raise ValueError(f"`frequencies` has to be of shape ({vocabulary.size},), but is of {values.shape}")
     kept = np.zeros(vocabulary.size)
-    kept[vocabulary.allowed] = given[vocabulary.allowed]
+    kept[vocabulary.allowed] = values[vocabulary.allowed]
     if not (kept >= 0).all() or not 0 < kept.sum() < np.inf:
         raise ValueError("`frequencies` has to be at least 0, and above 0 for some token that may be drawn")
     return kept / kept.sum()

@@ -1,6 +1,6 @@
 """The metrics. To add one, write it as a `Metric` in a file and add the file, if it is new, to `MODULES`.
 
-All else reads them here: the settings what there is to choose from, figures, findings and README how they are called.
+Everything else reads them here: settings what can be chosen, figures, findings and documents the names.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from random_routing.metrics import (
     fluency,
     mauve,
     ngrams,
+    per_text,
     relevance,
-    samples,
     selfbleu,
-    texts,
     translation,
     vendi,
+    within_prompt,
     zipf,
 )
-from random_routing.metrics.base import CellTexts, Metric
+from random_routing.metrics.metric import CellTexts, Metric
 
 __all__ = ["METRICS", "CellTexts", "Metric", "metrics_of"]
 
@@ -30,12 +30,12 @@ MODULES = (
     selfbleu,
     compression,
     vendi,
-    samples,
+    within_prompt,
     mauve,
     fluency,
     relevance,
     translation,
-    texts,
+    per_text,
 )
 METRICS = {metric.name: metric for module in MODULES for metric in module.METRICS}
 

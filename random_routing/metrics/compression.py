@@ -7,8 +7,8 @@ import zlib
 
 import numpy as np
 
-from random_routing.metrics.base import CellTexts, Metric, columns, ratio
-from random_routing.metrics.jackknife import centred
+from random_routing.metrics.helpers.jackknife import centred
+from random_routing.metrics.metric import CellTexts, Metric, columns, ratio
 
 LEVEL, WINDOW = 9, 32768
 
@@ -35,12 +35,12 @@ def compression_stats(cell: CellTexts) -> np.ndarray:
 
 def _near(position: int, place: list[int], encoded: list[bytes], number: np.ndarray) -> bytes:
     """Other examples' texts around one in sorted order, as many as a window of gzip holds."""
-    own = number[place[position]]
+    example = number[place[position]]
     near: list[bytes] = []
     for steps in (range(position - 1, -1, -1), range(position + 1, len(place))):
         room = WINDOW // 2
         for other in steps:
-            if number[place[other]] == own:
+            if number[place[other]] == example:
                 continue
             near.append(encoded[place[other]])
             room -= len(near[-1])

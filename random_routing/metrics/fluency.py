@@ -1,10 +1,10 @@
-"""Perplexity: exp of nats a token. Nearer to the human value is better, lower is not: loops are lowest."""
+"""Perplexity: exp of nats per token. Nearer to the human value is better, lower is not: loops are lowest."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from random_routing.metrics.base import CellTexts, Metric, columns, ratio
+from random_routing.metrics.metric import CellTexts, Metric, columns, ratio
 
 # Context and text are tokenized apart, and no token ends the text.
 JUDGE = (
@@ -36,7 +36,7 @@ def gap_stats(cell: CellTexts) -> np.ndarray:
 
 
 def gap(sums: np.ndarray) -> np.ndarray:
-    """|log perplexity − log perplexity of the human texts|, nats a token: 0 is like people's.
+    """|log perplexity − log perplexity of the human texts|, nats per token: 0 is as people write.
 
     Loops are too predictable and noise is too surprising; both are far from it.
     """

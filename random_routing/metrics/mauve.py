@@ -10,8 +10,8 @@ from importlib.metadata import version
 
 import numpy as np
 
-from random_routing.metrics.base import CellTexts, Metric
-from random_routing.metrics.jackknife import pseudo_values
+from random_routing.metrics.helpers.jackknife import pseudo_values
+from random_routing.metrics.metric import CellTexts, Metric
 from random_routing.metrics.relevance import COSINE
 
 EXAMPLES = 200  # below, the clusters' noise alone is as large as what is measured
@@ -29,7 +29,7 @@ def mauve_stats(cell: CellTexts) -> np.ndarray:
     Returns (R, 6): for each of 5 seeds of k-means the jackknife pseudo-value with the clusters as they are, and 1.
     Near 1 an example's influence is mostly noise, and intervals come out up to twice too wide.
     """
-    numbers, first, own = np.unique(cell.example, return_index=True, return_inverse=True)
+    numbers, first, index = np.unique(cell.example, return_index=True, return_inverse=True)
     human, count = cell.reference_embeddings[first], len(numbers)
     clusters = min(max(2, round(count / 10)), MOST_CLUSTERS)
     points, place = prepared(human, cell.text_embeddings)
@@ -38,7 +38,7 @@ def mauve_stats(cell: CellTexts) -> np.ndarray:
     for label in labels:
         people, texts = label[:count], label[count:]
         p, q = np.zeros((2, count, clusters))  # how often each example is in each cluster
-        np.add.at(p, (own, texts), 1)
+        np.add.at(p, (index, texts), 1)
         q[np.arange(count), people] = 1
         whole.append(mauve(p.sum(0)[None], q.sum(0)[None])[0])
         without.append(mauve(p.sum(0) - p, q.sum(0) - q))
@@ -98,16 +98,16 @@ def _areas(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         p, q = (counts / counts.sum(1, keepdims=True) for counts in (p, q))
     mixed = MIXTURES[:, None] * p[:, None] + (1 - MIXTURES[:, None]) * q[:, None]  # (N, mixtures, K)
-    x, y = (np.exp(-SCALING * _divergence(one[:, None], mixed)) for one in (q, p))
-    one, nothing = np.ones((len(p), 1)), np.zeros((len(p), 1))
-    x, y = np.hstack([one, x, nothing]), np.hstack([nothing, y, one])
+    x, y = (np.exp(-SCALING * _divergence(counts[:, None], mixed)) for counts in (q, p))
+    ones, zeros = np.ones((len(p), 1)), np.zeros((len(p), 1))
+    x, y = np.hstack([ones, x, zeros]), np.hstack([zeros, y, ones])
     return (_area(x, y) + _area(y, x)) / 2
 
 
 def _divergence(p: np.ndarray, m: np.ndarray) -> np.ndarray:
     """KL(p‖m) over the last axis, nats; m is above 0 where p is."""
-    there = p > 0
-    return np.where(there, p * np.log(np.where(there, p, 1) / np.where(there, m, 1)), 0).sum(-1)
+    present = p > 0
+    return np.where(present, p * np.log(np.where(present, p, 1) / np.where(present, m, 1)), 0).sum(-1)
 
 
 def _area(x: np.ndarray, y: np.ndarray) -> np.ndarray:

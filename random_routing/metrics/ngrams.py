@@ -6,21 +6,25 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
 
-from random_routing.metrics.base import CellTexts, Metric, columns, ratio
-from random_routing.metrics.grams import changes, first_places, numbered, pairs, ranked
-from random_routing.metrics.jackknife import pseudo_values, unique
-from random_routing.metrics.ragged import as_ragged
-from random_routing.metrics.words import WORDS
+from random_routing.metrics.helpers.gram_arrays import changes, first_places, numbered, pairs, ranked
+from random_routing.metrics.helpers.jackknife import pseudo_values, unique
+from random_routing.metrics.helpers.ragged import as_ragged
+from random_routing.metrics.helpers.words import WORDS
+from random_routing.metrics.metric import CellTexts, Metric, columns, ratio
 
 NO_WORDS = "no text has so many words"
 TOKENS = 2**20  # n-grams that are at work at once
 GRAMS = {1: "{}s", 2: "{} pairs", 3: "{} triples"}
 
 
-def ngrams(tokens: Sequence, n: int) -> list[tuple]:
+Gram = tuple[Any, ...]  # n tokens
+
+
+def ngrams(tokens: Sequence[Any], n: int) -> list[Gram]:
     return [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
 
 
@@ -39,8 +43,8 @@ def ead_stats(cell: CellTexts, n: int) -> np.ndarray:
     Returns (R, 4): part of the unique n-grams (`jackknife.unique`), n-grams, size of the vocabulary, 1.
     """
     numbers, bound, lengths = numbered(as_ragged(cell.written_ids), n)
-    one = np.ones(len(lengths))
-    return columns(unique(numbers, bound, lengths, cell.example), lengths, one * cell.vocabulary, one)
+    ones = np.ones(len(lengths))
+    return columns(unique(numbers, bound, lengths, cell.example), lengths, ones * cell.vocabulary, ones)
 
 
 def ead(sums: np.ndarray) -> np.ndarray:
@@ -49,10 +53,10 @@ def ead(sums: np.ndarray) -> np.ndarray:
     The unique n-grams over how many C draws from V equally likely ones would give, so that longer
     texts are not punished for their length alone (Liu et al. 2022, equation 3).
     """
-    found, total, size = sums[..., 0], sums[..., 1], ratio(sums[..., 2:4])
+    distinct, total, size = sums[..., 0], sums[..., 1], ratio(sums[..., 2:4])
     with np.errstate(divide="ignore", invalid="ignore"):
         expected = -size * np.expm1(total * np.log1p(-1 / size))
-    return ratio(np.stack([found, np.nan_to_num(expected)], axis=-1))
+    return ratio(np.stack([distinct, np.nan_to_num(expected)], axis=-1))
 
 
 def entropy_stats(cell: CellTexts, n: int) -> np.ndarray:
@@ -69,33 +73,33 @@ def entropy_stats(cell: CellTexts, n: int) -> np.ndarray:
     counts = np.bincount(grams, minlength=distinct)
     weighted = _weighted(counts)
     whole = _sum(weighted[grams[first_places(grams, distinct)]])
-    own = np.bincount(np.unique(cell.example[order], return_inverse=True)[1], weights=lengths).astype(int)
-    losses = _losses(grams, counts, weighted, own)
+    sizes = np.bincount(np.unique(cell.example[order], return_inverse=True)[1], weights=lengths).astype(int)
+    losses = _losses(grams, counts, weighted, sizes)
     without = [
-        _entropy(len(grams) - lost, whole - loss) for lost, loss in zip(own.tolist(), losses, strict=True)
+        _entropy(len(grams) - lost, whole - loss) for lost, loss in zip(sizes.tolist(), losses, strict=True)
     ]
     return pseudo_values(_entropy(len(grams), whole), np.array(without), cell.example)
 
 
 def _losses(
-    grams: np.ndarray, counts: np.ndarray, weighted: np.ndarray, own: np.ndarray
+    grams: np.ndarray, counts: np.ndarray, weighted: np.ndarray, sizes: np.ndarray
 ) -> Iterator[float]:
     """What leaving each example out takes from Σ c·log c, summed as its n-grams are first seen.
 
-    grams: (T,) ranks, example after example, own: (E,) of each; counts, weighted: c and c·log c of each rank.
+    grams: (T,) ranks, example after example; sizes: (E,) of each; counts, weighted: c and c·log c of each rank.
     """
-    edges = np.concatenate([[0], np.cumsum(own)])
+    edges = np.concatenate([[0], np.cumsum(sizes)])
     start = 0
-    while start < len(own):  # some examples at a time
+    while start < len(sizes):  # some examples at a time
         stop = max(start + 1, int(np.searchsorted(edges, edges[start] + TOKENS, "right")) - 1)
-        here = grams[edges[start] : edges[stop]]
-        owner = np.repeat(np.arange(stop - start), own[start:stop])
-        keys = owner * len(counts) + here
+        chunk = grams[edges[start] : edges[stop]]
+        owner = np.repeat(np.arange(stop - start), sizes[start:stop])
+        keys = owner * len(counts) + chunk
         order = np.argsort(keys, kind="stable")
         begins = np.flatnonzero(changes(keys[order]))  # of each pair of an example and an n-gram
         times = np.diff(begins, append=len(keys))
         places = order[begins]  # where each pair is first seen
-        gram = here[places]
+        gram = chunk[places]
         loss = weighted[gram] - _weighted(counts[gram] - times)
         turn = np.argsort(places)
         values, ends = loss[turn].tolist(), np.cumsum(np.bincount(owner[places], minlength=stop - start))
@@ -107,7 +111,7 @@ def _losses(
 def _sum(values: np.ndarray) -> float:
     """One after the other, as Python sums."""
     pieces = (values[start : start + TOKENS] for start in range(0, len(values), TOKENS))
-    return sum(chain.from_iterable(few.tolist() for few in pieces))
+    return sum(chain.from_iterable(piece.tolist() for piece in pieces))
 
 
 def _weighted(counts: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from random_routing.metrics.base import CellTexts, Metric, columns, ratio
+from random_routing.metrics.metric import CellTexts, Metric, columns, ratio
 
 COSINE = "cosine of unit vectors|embedder:{embedder}|{pooling}"
 COSINE_UNIT = "cosine, -1 to 1"
@@ -18,9 +18,9 @@ def cosine_stats(cell: CellTexts, others: np.ndarray) -> np.ndarray:
     """(R, 2): cosine with the other's unit vector, and 1; (0, 0) for an empty text, which has no
     meaning to compare: the metric `empty` shows their share.
     """
-    there = np.array([bool(text.strip()) for text in cell.texts], dtype=np.float64)
+    has_words = np.array([bool(text.strip()) for text in cell.texts], dtype=np.float64)
     cosine = (cell.text_embeddings.astype(np.float64) * others.astype(np.float64)).sum(1)
-    return columns(cosine * there, there)
+    return columns(cosine * has_words, has_words)
 
 
 def context_stats(cell: CellTexts) -> np.ndarray:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from random_routing.metrics.base import CellTexts, Metric, columns, ratio
-from random_routing.metrics.ngrams import ngrams
-from random_routing.metrics.words import WORDS, words
+from random_routing.metrics.helpers.words import WORDS, words
+from random_routing.metrics.metric import CellTexts, Metric, columns, ratio
+from random_routing.metrics.ngrams import Gram, ngrams
 
 MAX_N = 4
 MOST_TEXTS = 1000  # a text's score falls as others join, so cells are compared at equal numbers
@@ -26,11 +26,11 @@ def self_bleu_stats(cell: CellTexts, most: int = MOST_TEXTS) -> np.ndarray:
     """
     rows = len(cell.texts)
     chosen = np.argsort(cell.order, kind="stable")[:most] if rows > most else np.arange(rows)
-    found = np.zeros((rows, 2))
-    found[chosen] = columns(
+    stats = np.zeros((rows, 2))
+    stats[chosen] = columns(
         self_bleu([words(cell.texts[i]) for i in chosen.tolist()]), np.ones(len(chosen))
     )
-    return found
+    return stats
 
 
 def self_bleu(texts: Sequence[Sequence[str]]) -> list[float]:
@@ -43,11 +43,11 @@ def self_bleu(texts: Sequence[Sequence[str]]) -> list[float]:
     return [_bleu(i, len(row), counts, best, lengths) for i, row in enumerate(texts)]
 
 
-def _two_largest(counts: list[Counter]) -> dict[tuple, tuple[int, int, int]]:
+def _two_largest(counts: list[Counter[Gram]]) -> dict[Gram, tuple[int, int, int]]:
     """n-gram → (largest count, row that has it, second largest count): the maximum over all other
     rows is then one look-up.
     """
-    best: dict[tuple, tuple[int, int, int]] = {}
+    best: dict[Gram, tuple[int, int, int]] = {}
     for row, counter in enumerate(counts):
         for gram, count in counter.items():
             first, owner, second = best.get(gram, (0, -1, 0))
@@ -61,18 +61,18 @@ def _two_largest(counts: list[Counter]) -> dict[tuple, tuple[int, int, int]]:
 def _bleu(
     i: int,
     length: int,
-    counts: list[list[Counter]],
-    best: list[dict[tuple, tuple[int, int, int]]],
+    counts: list[list[Counter[Gram]]],
+    best: list[dict[Gram, tuple[int, int, int]]],
     lengths: list[int],
 ) -> float:
     logs = 0.0
     for n in range(MAX_N):
-        own = counts[n][i]
+        grams = counts[n][i]
         matched = 0
-        for gram, count in own.items():
+        for gram, count in grams.items():
             first, owner, second = best[n][gram]
             matched += min(count, second if owner == i else first)
-        total = max(1, sum(own.values()))
+        total = max(1, sum(grams.values()))
         if n == 0 and matched == 0:
             return 0.0  # nltk: no word in common
         logs += math.log((matched or 0.1) / total) / MAX_N  # method 1: 0.1 in place of 0 matches
@@ -84,10 +84,9 @@ def _brevity(length: int, lengths: list[int]) -> float:
 
     lengths: of all texts, sorted; one of them is the text's own.
     """
-    own = bisect_left(lengths, length)
-    others = (
-        lengths[max(0, own - 1) : own] + lengths[own + 1 : own + 2]
-    )  # its neighbours, equals among them
+    place = bisect_left(lengths, length)
+    # Its neighbours, equal ones among them.
+    others = lengths[max(0, place - 1) : place] + lengths[place + 1 : place + 2]
     closest = min(others, key=lambda other: (abs(other - length), other))
     if length > closest:
         return 1.0

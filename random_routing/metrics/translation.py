@@ -1,6 +1,6 @@
-"""Nearness to references in words: sacrebleu's statistics a sentence, its formulas over any number of resamples.
+"""Nearness to references in words: sacrebleu's statistics per sentence, its formulas over any number of resamples.
 
-sacrebleu scores one corpus at a time; a bootstrap scores a thousand a cell, so the last step, from
+sacrebleu scores one corpus at a time; a bootstrap scores a thousand per cell, so the last step, from
 summed statistics to the score, is written for arrays. Tests hold it to sacrebleu's own.
 """
 
@@ -15,10 +15,10 @@ from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric as SacrebleuMetric
 from sacrebleu.tokenizers.tokenizer_char import TokenizerChar
 
-from random_routing.metrics.base import CellTexts, Metric
-from random_routing.metrics.languages import Language
-from random_routing.metrics.portions import cut
-from random_routing.metrics.words import BY_SCRIPT, spaced
+from random_routing.metrics.helpers.languages import Language
+from random_routing.metrics.helpers.portions import cut
+from random_routing.metrics.helpers.words import BY_SCRIPT, spaced
+from random_routing.metrics.metric import CellTexts, Metric
 
 Reread = Callable[[str], str]  # a text as a metric that splits at spaces is to see it
 
@@ -37,10 +37,10 @@ def _statistics(
 ) -> np.ndarray:
     if reread:
         texts = [reread(text) for text in texts]
-        references = [[reread(text) for text in own] for own in references]
+        references = [[reread(text) for text in group] for group in references]
     most = max(map(len, references))
     streams: Any = [  # sacrebleu skips None, though its annotation says str
-        [own[i] if i < len(own) else None for own in references] for i in range(most)
+        [group[i] if i < len(group) else None for group in references] for i in range(most)
     ]
     return np.array(metric._extract_corpus_statistics(texts, streams), dtype=np.float64)
 

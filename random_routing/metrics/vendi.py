@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from random_routing.metrics.base import CellTexts, Metric, columns, ratio
+from random_routing.metrics.metric import CellTexts, Metric, columns, ratio
 from random_routing.metrics.relevance import COSINE
 
 EXAMPLES = 100  # it can reach the number of texts, so few texts say little

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Hashable
 
 import numpy as np
 
-from random_routing.metrics.base import CellTexts, Metric, ratio
-from random_routing.metrics.jackknife import counted, pseudo_values
-from random_routing.metrics.words import WORDS, words
+from random_routing.metrics.helpers.jackknife import counted, pseudo_values
+from random_routing.metrics.helpers.words import WORDS, words
+from random_routing.metrics.metric import CellTexts, Metric, ratio
 
 RANKS = 5000
 
@@ -20,19 +21,18 @@ def zipf_stats(cell: CellTexts) -> np.ndarray:
 
     Returns (R, 2): jackknife pseudo-values and 1. People's is about 1; repetition is steeper, noise flatter.
     """
-    own = counted(cell.example, [words(text) for text in cell.texts])
-    counts: Counter = Counter()
-    for found in own:
-        counts.update(found)
-    types = np.bincount(
-        np.array(list(counts.values()), dtype=int), minlength=1
-    )  # types[c]: words seen c times
+    counters = counted(cell.example, [words(text) for text in cell.texts])
+    counts = Counter[Hashable]()
+    for counter in counters:
+        counts.update(counter)
+    # types[c]: words seen c times
+    types = np.bincount(np.array(list(counts.values()), dtype=int), minlength=1)
     logs = np.log(np.arange(1, max(2, len(counts) + 1)))
     sums = np.concatenate([[0.0], np.cumsum(logs)])  # Σ log rank of the first k ranks
     squares = np.concatenate([[0.0], np.cumsum(logs**2)])
     without = []
-    for found in own:  # a text moves few words: the histogram of counts is changed and changed back
-        moved = [(counts[word], counts[word] - count) for word, count in found.items()]
+    for counter in counters:  # a text moves few words: the histogram of counts is changed and changed back
+        moved = [(counts[word], counts[word] - count) for word, count in counter.items()]
         for before, after in moved:
             types[before] -= 1
             types[after] += after > 0

@@ -2,7 +2,7 @@
 
 The library's `eager` attention repeats every key/value head for its group of query heads, which for
 a decode step moves more memory than all weights. Here the query heads of a group are the rows of one
-product with their shared head, in a fixed order of additions (`random_routing.models.products`). Registered
+product with their shared head, in a fixed order of additions (`random_routing.models.fixed_products`). Registered
 through transformers' public attention interface.
 """
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask, sdpa_mask
 
-from random_routing.models.products import dots, sums
+from random_routing.models.fixed_products import dots, sums
 from random_routing.models.shared import Pages
 
 NAME = "grouped_eager"

@@ -20,7 +20,7 @@ class SlotLayer(CacheLayerMixin):
     is_sliding = False  # keeps all positions; a sliding window is applied by the model's mask
 
     def __init__(self, slots: int, max_length: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.slots, self.max_length = slots, max_length
         self.window = slice(0, slots)
         self.length = 0  # positions filled before the current model call

@@ -12,8 +12,8 @@ from transformers import AutoConfig, AutoTokenizer
 from random_routing.errors import PipelineError
 from random_routing.files import check_asset
 from random_routing.models.generation_config import barred, own_generation, switched_off
-from random_routing.models.kinds import Kind, check_width, kind_of
 from random_routing.models.shape import Shape, experts_of, heads_of, window_of
+from random_routing.models.supported import Kind, check_width, kind_of
 
 
 def read_config(folder: str | Path) -> Any:
@@ -45,8 +45,9 @@ def read_shape(folder: str | Path, target_code: str = "") -> Shape:
     generation = own_generation(Path(folder), config)
     forced = _language_id(folder, target_code) if target_code else generation.forced_bos_token_id
     start = (generation.decoder_start_token_id, forced)
-    # T5's relative positions have no end; tests of a length are left to the model.
-    context = getattr(text, "max_position_embeddings", None) or 2**31
+    # T5's and XLNet's relative positions have no end; tests of a length are left to the model.
+    positions = getattr(text, "max_position_embeddings", None) or 0
+    context = positions if positions > 0 else 2**31
     layers = getattr(text, "decoder_layers", None) or getattr(text, "num_decoder_layers", None)
     return Shape(
         context=context,

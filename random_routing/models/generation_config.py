@@ -38,16 +38,16 @@ def own_generation(folder: Path, config: Any) -> GenerationConfig:
         return GenerationConfig.from_model_config(config)
 
 
-def barred(own: GenerationConfig) -> tuple[int, ...]:
+def barred(config: GenerationConfig) -> tuple[int, ...]:
     """Ids that are never written."""
-    words = [word[0] for word in own.bad_words_ids or [] if len(word) == 1]
-    return tuple(sorted({*words, *(own.suppress_tokens or [])}))
+    words = [word[0] for word in config.bad_words_ids or [] if len(word) == 1]
+    return tuple(sorted({*words, *(config.suppress_tokens or [])}))
 
 
-def switched_off(own: GenerationConfig) -> dict[str, Any]:
+def switched_off(config: GenerationConfig) -> dict[str, Any]:
     """Setting → its value in the folder, of those that no decoder obeys; bans of several tokens among them."""
-    off = {name: value for name, value in own.to_diff_dict().items() if name not in (*OBEYED, *NO_LAW)}
-    if words := [word for word in own.bad_words_ids or [] if len(word) > 1]:
+    off = {name: value for name, value in config.to_diff_dict().items() if name not in (*OBEYED, *NO_LAW)}
+    if words := [word for word in config.bad_words_ids or [] if len(word) > 1]:
         off["bad_words_ids"] = words
     return dict(sorted(off.items()))
 

@@ -28,7 +28,7 @@ from torch.overrides import TorchFunctionMode
 from transformers.models.falcon.modeling_falcon import FalconLinear
 from transformers.pytorch_utils import Conv1D
 
-from random_routing.models.products import dots, sums
+from random_routing.models.fixed_products import dots, sums
 
 # AMX tiles are filled differently for different batches, so bf16 rows would depend on the batch; AVX-512's
 # bf16 products do not. Read by oneDNN at its first product.
@@ -174,4 +174,4 @@ def _redirect(module: nn.Module) -> None:
         with _Redirected():
             return forward(owner(), *args, **kwargs)
 
-    module.forward = redirected  # type: ignore[method-assign]
+    module.forward = redirected

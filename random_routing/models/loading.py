@@ -13,11 +13,11 @@ from safetensors import SafetensorError
 from random_routing.errors import PipelineError, short
 from random_routing.files import check_asset
 from random_routing.models.attention import NAME
+from random_routing.models.decode_check import check_decodes
 from random_routing.models.folder import check_model, load_tokenizer, read_shape
 from random_routing.models.generation_config import neutral
 from random_routing.models.invariant import make_invariant
 from random_routing.models.network import CausalModel, EncoderDecoderModel, LanguageModel
-from random_routing.models.probe import check_decodes
 
 ATTENTIONS = (NAME, "eager")  # the best first; some models take the library's alone
 
@@ -46,11 +46,8 @@ def load_weights(kind: Any, folder: str | Path, what: str, **options: Any) -> An
         )
     for name, values in network.named_parameters():
         # One pass over them, and NaN is the least and the largest of any.
-        if (
-            values.is_floating_point()
-            and values.numel()
-            and not torch.stack(values.aminmax()).isfinite().all()
-        ):
+        numbers = values.is_floating_point() and values.numel()
+        if numbers and not torch.stack(values.aminmax()).isfinite().all():
             raise PipelineError(f"{folder}: no usable {what} ({name} holds NaN or infinite weights)")
     return network
 
@@ -108,7 +105,7 @@ def load_model(
     network.eval().requires_grad_(False).to(device)
     if invariant:
         make_invariant(network)
-    made = EncoderDecoderModel if shape.is_encoder_decoder else CausalModel
-    model = made(Path(folder).name, network, tokenizer, shape, device)
+    model_class = EncoderDecoderModel if shape.is_encoder_decoder else CausalModel
+    model = model_class(Path(folder).name, network, tokenizer, shape, device)
     check_decodes(model)
     return model

@@ -21,7 +21,7 @@ SMALLEST = 2  # rows of a model call; one alone would be rounded otherwise
 
 @dataclass
 class Memory:
-    """What a process has found out about its own, for the units that it is given later."""
+    """What a process has learnt about its memory, for later units."""
 
     most_rows: int | None = None  # of a model call, where it was too little for more
 

@@ -18,7 +18,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from random_routing.models.attention import NAME
 from random_routing.models.cache import CrossCache, RowStates, SlotCache
-from random_routing.models.paths import Path, along
+from random_routing.models.random_paths import Path, along
 from random_routing.models.shape import Shape
 from random_routing.models.shared import SharedCache, SharedCross
 

@@ -8,23 +8,25 @@ from __future__ import annotations
 import platform
 from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 import torch
 
 from random_routing.errors import PipelineError
 
-LIBRARIES = (
-    "numba",
-    "tokenizers",
-    "torch",
-    "transformers",
-)  # whose new version may round or cut texts otherwise
+# A new version of these may round or cut texts in another way.
+LIBRARIES = ("numba", "tokenizers", "torch", "transformers")
 
 
 @cache
 def numerics(device: str) -> dict[str, str]:
     """Library → version, and `processor`: the class of instruction sets, or the GPU's name."""
     return {**{name: version(name) for name in LIBRARIES}, "processor": _processor(device)}
+
+
+def arithmetic(dtype: str, device: str) -> dict[str, Any]:
+    """What a model's numbers depend on beside its files, as it stands in content keys."""
+    return {"dtype": dtype, "device": device, "numerics": numerics(device)}
 
 
 def _processor(device: str) -> str:
@@ -37,9 +39,9 @@ def _processor(device: str) -> str:
 
 def check_numerics(wanted: dict[str, str], device: str) -> None:
     """On a worker: raises `PipelineError` where its texts would not be those of the machine that asks for them."""
-    here = numerics(device)
+    used = numerics(device)
     other = [
-        f"{name} {here[name]} in place of {value}" for name, value in wanted.items() if here[name] != value
+        f"{name} {used[name]} in place of {value}" for name, value in wanted.items() if used[name] != value
     ]
     if other:
         raise PipelineError(

@@ -1,8 +1,9 @@
 """How an embedder's folder says that a text becomes one vector, in the files of sentence-transformers.
 
-Reimers & Gurevych 2019. A folder without `modules.json` gets the mean over its tokens, as that library gives it.
-All vectors are scaled to unit length in the end, since they are compared by cosines: so a Normalize module says
-what is done anyway, and a sum over tokens is divided by their number or its root alike.
+Reimers & Gurevych 2019. A folder without `modules.json` and `1_Pooling` gets the mean over its tokens, as that library
+gives it.
+All vectors are scaled to unit length in the end, since they are compared by cosines. So a Normalize module
+changes nothing, and a sum over tokens may be divided by their number or by its root.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ NAMES = {  # as newer versions write them, in `pooling_mode`
     "cls": "pooling_mode_cls_token", "max": "pooling_mode_max_tokens", "lasttoken": "pooling_mode_lasttoken",
     "weightedmean": "pooling_mode_weightedmean_tokens",
 }  # fmt: skip
-UNSAID = 256  # tokens of a text that are read at most where the folder names no number
+UNSAID = 256  # tokens of a text that are read at most, where the folder names no number
 MODULES = ("Transformer", "Pooling", "Normalize")
 
 
@@ -83,35 +84,41 @@ class Embedding:
 
 def read_embedding(folder: Path) -> Embedding:
     """Raises `PipelineError` naming file and key for what is not done here."""
-    prompt, pooling = _prompt(folder), Embedding.pooling
+    prompt, pooling, alone = _prompt(folder), Embedding.pooling, folder / "1_Pooling/config.json"
     if (folder / "modules.json").exists():
-        pooling = _pooling(folder, prompt)
-    own = _read(folder / "sentence_bert_config.json")
-    longest = own.get("max_seq_length") or 0
+        pooling = _pooling(_pooling_file(folder), prompt)
+    elif alone.exists():
+        pooling = _pooling(alone, prompt)
+    config = _read(folder / "sentence_bert_config.json")
+    longest = config.get("max_seq_length") or 0
     if not isinstance(longest, int) or longest < 0:
         raise PipelineError(
             f"{folder}/sentence_bert_config.json: max_seq_length = {longest!r}: must be a whole number of tokens"
         )
-    return Embedding(pooling, longest, bool(own.get("do_lower_case")), prompt)
+    return Embedding(pooling, longest, bool(config.get("do_lower_case")), prompt)
 
 
-def _pooling(folder: Path, prompt: str) -> str:
+def _pooling_file(folder: Path) -> Path:
+    """Of the modules that the folder lists."""
     where, modules = folder / "modules.json", read_json(folder / "modules.json")
     try:
         kinds = [(str(module["type"]).rpartition(".")[2], str(module["path"])) for module in modules]
     except (TypeError, KeyError):
         raise PipelineError(f"{where}: is no list of modules with type and path") from None
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for kind, path in kinds:
-        if kind not in MODULES or kind in found or (kind == "Transformer" and path not in ("", ".")):
+        if kind not in MODULES or kind in paths or (kind == "Transformer" and path not in ("", ".")):
             raise PipelineError(
                 f"{where}: type = {kind}, path = {path!r}: must be one Transformer in the folder itself, one Pooling "
                 "and perhaps one Normalize; other embedders cannot be used here"
             )
-        found[kind] = path
-    if list(found)[:2] != ["Transformer", "Pooling"]:
-        raise PipelineError(f"{where}: types {list(found)}: must begin with Transformer and Pooling")
-    config = folder / found["Pooling"] / "config.json"
+        paths[kind] = path
+    if list(paths)[:2] != ["Transformer", "Pooling"]:
+        raise PipelineError(f"{where}: types {list(paths)}: must begin with Transformer and Pooling")
+    return folder / paths["Pooling"] / "config.json"
+
+
+def _pooling(config: Path, prompt: str) -> str:
     values = read_json(config)
     named = [key for key, on in values.items() if key.startswith("pooling_mode_") and on is True]
     modes = values.get("pooling_mode")

@@ -1,19 +1,18 @@
-"""The models of a task in their roles, seen before any work: each is what its role needs, and the judge is another
-model than the generator.
-"""
+"""Checks a task's models before any work: each fits its role, and the judge is not the generator."""
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoModel
 
 from random_routing.errors import PipelineError
-from random_routing.files import read_json, sha256_file
+from random_routing.files import asset_files, sha256_file
 from random_routing.models.folder import check_model, load_tokenizer, read_config
-from random_routing.models.kinds import class_of
 from random_routing.models.pooling import read_embedding
+from random_routing.models.supported import class_of
 from random_routing.settings import Settings, Task
 
 ASSETS = Path("data/assets")
@@ -39,7 +38,8 @@ def check_roles(settings: Settings, task: Task) -> None:
 def check_embedder(folder: Path) -> None:
     """What can be seen without the weights. Raises `PipelineError`."""
     config = read_config(folder)
-    if class_of(AutoModel, config) is None or config.is_encoder_decoder:
+    kind = class_of(AutoModel, config)
+    if kind is None or "decoder_input_ids" in signature(kind.forward).parameters:  # encoder and decoder
         raise PipelineError(
             f"{folder}/config.json: model_type = {config.model_type!r}: must be an encoder, or a decoder alone"
         )
@@ -62,5 +62,5 @@ def _weights(name: str) -> list[str]:
     folder = ASSETS / name
     if not (folder / "asset.json").exists():
         return sorted(sha256_file(file) for file in folder.glob("*.safetensors"))
-    files = read_json(folder / "asset.json")["files"]
+    files = asset_files(folder)
     return sorted(digest for file, digest in files.items() if file.endswith(".safetensors"))

@@ -29,18 +29,32 @@ class Shape:
         return {"decoder_start": list(self.decoder_start), "eos": self.eos, "suppressed": list(self.barred)}
 
 
-def heads_of(config: Any) -> int:
-    """Self-attention heads of each layer of the decoder; 0 where the configuration names none."""
+HEADS = ("decoder_attention_heads", "num_attention_heads", "n_head", "num_heads")
+LAYERS = ("decoder_layers", "num_decoder_layers", "num_hidden_layers", "n_layer", "num_layers")
+
+
+def size_of(config: Any, *names: str) -> int:
+    """The first size of a decoder that its configuration has under one of the names; 0 where there is none."""
     text = config if config.is_encoder_decoder else config.get_text_config()
-    names = ("decoder_attention_heads", "num_attention_heads", "n_head", "num_heads")
-    return next((int(getattr(text, name)) for name in names if getattr(text, name, None)), 0)
+    return next((int(size) for name in names if (size := getattr(text, name, None))), 0)
+
+
+def layers_of(config: Any) -> list[Any]:
+    """The configuration of each layer of the decoder; they differ in models such as Gemma 4."""
+    text = config if config.is_encoder_decoder else config.get_text_config()
+    if getattr(text, "is_heterogeneous", False):
+        return list(text.per_layer_config)
+    return [config] * size_of(config, *LAYERS)
+
+
+def heads_of(config: Any) -> int:
+    """Self-attention heads of a layer of the decoder, of the one with most; 0 where the configuration names none."""
+    return max((size_of(layer, *HEADS) for layer in layers_of(config)), default=0)
 
 
 def experts_of(config: Any) -> int:
     """Experts of a mixture-of-experts model's layers; 0 for a dense model."""
-    text = config if config.is_encoder_decoder else config.get_text_config()
-    names = ("num_local_experts", "num_experts", "n_routed_experts")
-    return next((int(getattr(text, name)) for name in names if getattr(text, name, None)), 0)
+    return size_of(config, "num_local_experts", "num_experts", "n_routed_experts")
 
 
 def window_of(text: Any) -> int:

@@ -66,7 +66,7 @@ def continuation(tokenizer: Any, prompt_ids: Sequence[int], ids: Sequence[int]) 
         tail = list(prompt_ids)
         before = decode_text(tokenizer, tail)
     whole = decode_text(tokenizer, [*tail, *ids])
-    differ = (i for i, (one, other) in enumerate(zip(before, whole, strict=False)) if one != other)
+    differ = (i for i, (old, new) in enumerate(zip(before, whole, strict=False)) if old != new)
     known = next(differ, min(len(before), len(whole)))
     if known < len(before.rstrip(BROKEN)):  # byte fallback: a wrong byte breaks the character before it too
         return decode_text(tokenizer, ids)
@@ -80,9 +80,8 @@ def token_ends(tokenizer: Any, prompt_ids: Sequence[int], ids: Sequence[int]) ->
     """
     text = continuation(tokenizer, prompt_ids, ids)
     lengths, broken = _lengths(tokenizer, [*prompt_ids[-SEEN:], *ids], len(ids))
-    lengths += (
-        len(text) - lengths[-1] if len(ids) else 0
-    )  # the first token may complete the prompt's last character
+    # The first token may complete the prompt's last character.
+    lengths += len(text) - lengths[-1] if len(ids) else 0
     part = [b and text[n - 1 : n] != BROKEN for n, b in zip(lengths, broken, strict=True)]  # of a character
     return np.maximum.accumulate(np.clip(np.where(part, 0, lengths), 0, len(text)))
 

@@ -1,4 +1,4 @@
-"""What the comparison says, in a sentence or two a task: never more than its intervals allow."""
+"""What the comparison says, in a sentence or two per task: never more than its intervals allow."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from random_routing.comparison import CURVES
 from random_routing.metrics import METRICS
+from random_routing.report.input import Results
 from random_routing.report.names import one_route
-from random_routing.report.results import Results
-from random_routing.report.tables.records import missing
+from random_routing.report.tables.small_tables import missing
 from random_routing.results.compared import Compared, Hypervolume, Matched
 from random_routing.results.measured import CellValues, Likelihood, Measured
 from random_routing.results.tuned import Tuned
@@ -62,7 +62,7 @@ def sentences(results: Results, settings: Settings) -> list[str]:
 
 
 def _tuned(tuned: Tuned | None) -> list[str]:
-    """Families tuned alike, on the examples that the search never saw."""
+    """Families tuned with one budget, on the examples that the search never saw."""
     if tuned is None:
         return []
     lines = [
@@ -90,17 +90,17 @@ def _reached(tuned: Tuned) -> str:
 
 
 def _setting(family: str, tuned: Tuned) -> str:
-    cell = tuned.families[family].winner.cell
+    best = tuned.families[family].winner
     if family in CURVES:
-        return f"{CURVES[family]} {cell['setting']:.2f}"
+        return f"{CURVES[family]} {best.setting:.2f}"
     name = "scheduled routing" if family == "scheduled" else "routing"
-    return f"{name} (`{cell['variant']}`, q = {cell['q']:.2g}, λ = {cell['lam']:.2g})"
+    return f"{name} (`{best.variant}`, q = {best.q:.2g}, λ-weight = {best.weight:.2g})"
 
 
-def _passed_over(asked: Sequence[str], measured: Measured) -> str:
-    """Why a metric that is asked for first is not the quality."""
+def _passed_over(preferred: Sequence[str], measured: Measured) -> str:
+    """Why a metric that comes first in the settings is not the quality."""
     first = measured.cells[0]
-    skipped = asked[: asked.index(measured.comparison.quality)]
+    skipped = preferred[: preferred.index(measured.comparison.quality)]
     return "".join(f"{METRICS[name].axis} {first.get(name).missing}.\n" for name in skipped)
 
 
@@ -112,8 +112,8 @@ def _missing(cells: Sequence[CellValues]) -> str:
         return ""
     reasons: dict[str, list[str]] = {}
     for record in records:
-        some = "" if record.cells == record.of else f" (in {record.cells} of {record.of} cells)"
-        reasons.setdefault(record.missing, []).append(f"`{record.metric}`{some}")
+        portion = "" if record.cells == record.of else f" (in {record.cells} of {record.of} cells)"
+        reasons.setdefault(record.missing, []).append(f"`{record.metric}`{portion}")
     return "- Missing: " + "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items()) + "."
 
 
@@ -138,19 +138,19 @@ def _answer(compared: Compared) -> str:
 
 def _curve(family: str, matched: Sequence[Matched], settings: Settings) -> str:
     of_curve = [record for record in matched if record.curve == family]
-    there = [record for record in of_curve if not record.missing]
+    comparable = [record for record in of_curve if not record.missing]
     if not of_curve:
         return ""
-    sure = [record for record in there if record.p_adjusted < 1 - settings.confidence]
+    sure = [record for record in comparable if record.p_adjusted < 1 - settings.confidence]
     better = [record.cell for record in sure if record.difference > 0]
     worse = [record.cell for record in sure if record.difference < 0]
     curve = f"- Against the {CURVES[family]} curve: "
-    if not there:
+    if not comparable:
         return f"{curve}none of {len(of_curve)} decoders can be compared ({of_curve[0].missing})."
     named = f" ({', '.join(f'`{cell}`' for cell in better[:5])})" if better else ""
     return (
-        f"{curve}of the {len(there)} of {len(of_curve)} decoders at a diversity that it reaches, {len(better)} "
-        f"better{named}, {len(worse)} worse, {len(there) - len(sure)} with no difference shown."
+        f"{curve}of the {len(comparable)} of {len(of_curve)} decoders at a diversity that it reaches, {len(better)} "
+        f"better{named}, {len(worse)} worse, {len(comparable) - len(sure)} with no difference shown."
     )
 
 

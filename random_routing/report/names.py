@@ -41,7 +41,7 @@ def route_name(route: str) -> str:
 
 
 def one_route(route: str) -> str:
-    """Of a law that takes this route and no other."""
+    """For a law that takes this route and no other."""
     return route if route == BY_R else f"{route_name(route)} alone"
 
 

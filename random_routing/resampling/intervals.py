@@ -73,11 +73,11 @@ def sampled(stats: np.ndarray, sums: np.ndarray, aggregate: Callable[[np.ndarray
     Where aggregate gives S values, (..., S), the metric is itself random: the value is their mean, and
     resample b takes the (b mod S)-th, so that their spread is a part of the interval.
     """
-    value, found = np.asarray(aggregate(stats.sum(0))), aggregate(sums)
-    if found.ndim == 2:
-        draw = np.arange(len(found))
-        found = found[draw, draw % found.shape[1]]
-    return Sampled(float(value.mean()), found, len(stats))
+    value, resamples = np.asarray(aggregate(stats.sum(0))), aggregate(sums)
+    if resamples.ndim == 2:
+        draw = np.arange(len(resamples))
+        resamples = resamples[draw, draw % resamples.shape[1]]
+    return Sampled(float(value.mean()), resamples, len(stats))
 
 
 def missing(examples: int, resamples: int) -> Sampled:
@@ -85,17 +85,14 @@ def missing(examples: int, resamples: int) -> Sampled:
 
 
 def interval(
-    stats: np.ndarray,
-    weights: Weights,
-    aggregate: Callable[[np.ndarray], np.ndarray],
-    confidence: float,
+    stats: np.ndarray, weights: Weights, aggregate: Callable[[np.ndarray], np.ndarray], confidence: float
 ) -> tuple[float, float, float]:
     """(value, low, high): the percentile interval of aggregate(sum of stats (E, k)).
 
     Resamples in which the value is undefined are left out; all three are NaN where none is defined.
     """
-    found = resampled(stats, weights, aggregate)
-    return found.value, *found.interval(confidence)
+    estimate = resampled(stats, weights, aggregate)
+    return estimate.value, *estimate.interval(confidence)
 
 
 def paired_difference(
@@ -106,8 +103,8 @@ def paired_difference(
     confidence: float,
 ) -> tuple[float, float, float]:
     """(value, low, high) of one cell's value minus another's, over the same resamples."""
-    found = resampled(stats, weights, aggregate) - resampled(other, weights, aggregate)
-    return found.value, *found.interval(confidence)
+    difference = resampled(stats, weights, aggregate) - resampled(other, weights, aggregate)
+    return difference.value, *difference.interval(confidence)
 
 
 def percentile_interval(values: np.ndarray, confidence: float, examples: int) -> tuple[float, float]:

@@ -19,7 +19,7 @@ def resample_weights(examples: int, resamples: int, seed: int) -> np.ndarray:
 
 
 class Drawn:
-    """Weights (B, E) too many to be held: each product draws them anew, some resamples at a time.
+    """Weights (B, E) that are too many for memory: each product draws them again, some resamples at a time.
 
     Every resample has a generator of its own (key: seed and its number), and counts E uniform draws, which is the
     law of `resample_weights`, though not its numbers. chosen: the examples that the columns are, (N,).
@@ -71,17 +71,17 @@ Weights = np.ndarray | Drawn
 
 
 def weights_of(examples: int, resamples: int, seed: int) -> Weights:
-    """An array, or where it would be large what is drawn anew."""
+    """An array, or a `Drawn` where it would be large."""
     if examples * resamples > MOST:
         return Drawn(examples, resamples, seed)
     return resample_weights(examples, resamples, seed)
 
 
 def resampled_sums(weights: Weights, stats: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """weights (B, E) @ each of the statistics (E, k); those that are drawn anew are so once for all."""
+    """weights (B, E) @ each of the statistics (E, k). A `Drawn` is drawn once for all of them."""
     if isinstance(weights, np.ndarray):
-        return [weights @ one for one in stats]
+        return [weights @ array for array in stats]
     if not stats:
         return []
-    edges = np.cumsum([one.shape[1] for one in stats])[:-1]
+    edges = np.cumsum([array.shape[1] for array in stats])[:-1]
     return np.split(weights @ np.concatenate(stats, axis=1), edges, axis=1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from random_routing.files import sealed, write_json
 from random_routing.results.compared import Compared
-from random_routing.results.records import read_record, to_json
+from random_routing.results.json_form import read_record, to_json
 
 NAN = math.nan
 
@@ -139,5 +139,5 @@ def write_measured(measured: Measured) -> None:
 
 def read_measured(task: str) -> Measured:
     """Raises `PipelineError` naming the file."""
-    found: Measured = read_record(f"data/metrics/{task}.json", Measured, f"evaluate@{task}")
-    return found
+    measured: Measured = read_record(f"data/metrics/{task}.json", Measured, f"evaluate@{task}")
+    return measured

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from random_routing.results.records import read_record
+from random_routing.files import sealed, write_json
+from random_routing.results.json_form import read_record, to_json
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Trial:
-    """lam: the weight of the random route, whatever `lambda_means` says."""
+    """weight: of the λ-route, whatever `lambda_means` says. q, weight, r, setting: NaN where they have no meaning."""
 
+    number: int
     state: str  # complete | pruned
+    params: dict[str, Any]  # what Optuna suggested
+    batch: int
     variant: str
     q: float
-    lam: float
+    weight: float
+    r: float
     setting: float
     examples: int
     quality: float
@@ -39,7 +45,12 @@ class Trial:
 class Winner:
     """The best setting of a family, on the examples that chose it and on the others."""
 
-    cell: dict[str, Any]  # `Cell.describe`
+    variant: str
+    q: float
+    weight: float
+    r: float
+    setting: float
+    decoder: dict[str, Any]  # `Decoder.describe`
     tune: Score
     test: Score
 
@@ -61,15 +72,20 @@ class RewardDifference:
     difference: float
     lo: float
     hi: float
+    p: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class GridCell(Score):
-    """lam: as of a trial."""
+    """weight: as of a trial."""
 
     cell: str
+    family: str
+    variant: str
     q: float
-    lam: float
+    weight: float
+    r: float
+    setting: float
 
 
 @dataclass(frozen=True)
@@ -92,6 +108,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Tuned:
+    task: str
     split: Split
     quality: str
     diversity: str
@@ -103,5 +120,9 @@ class Tuned:
 
 def read_tuned(task: str) -> Tuned | None:
     """Raises `PipelineError` naming the file."""
-    found: Tuned | None = read_record(f"data/tune/{task}.json", Tuned | None, f"tune@{task}")
-    return found
+    tuned: Tuned | None = read_record(f"data/tune/{task}.json", Tuned | None, f"tune@{task}")
+    return tuned
+
+
+def write_tuned(path: Path, tuned: Tuned) -> None:
+    write_json(path, sealed(to_json(tuned)))

@@ -11,20 +11,20 @@ import torch
 from random_routing.decode.beam import beam_search
 from random_routing.decode.loop import decode
 from random_routing.decode.prompts import Prompts, numbered
+from random_routing.decode.row_counts import Work
 from random_routing.decode.sampler import Sampler
 from random_routing.decode.slots import Grow, together
 from random_routing.decode.trajectory import Trajectory
-from random_routing.decode.work import Work
 from random_routing.models.cache import RowStates
 from random_routing.models.memory import Memory
 from random_routing.models.network import LanguageModel
 from random_routing.models.numerics import check_numerics
 from random_routing.runs.plan import Job, Plan, Text
-from random_routing.runs.prompts import Example, padded_length
+from random_routing.runs.tokenized import Example, padded_length
 
 
 def grouped(texts: Iterable[Text]) -> Iterator[list[Text]]:
-    """The texts of an example each."""
+    """The texts, example by example."""
     by_example: dict[Example, list[Text]] = {}
     for text in texts:
         by_example.setdefault(text.example, []).append(text)
@@ -41,9 +41,9 @@ def units(groups: Iterable[list[Text]], max_rows: int) -> Iterator[list[Text]]:
     for group in groups:
         room = padded_length(len(group[0].example.prompt))
         for text in (text for text in group if text.job.decoder.beams):
-            own = searched.setdefault((text.job, room), [])
-            own.append(text)
-            if len(own) == max(1, max_rows // text.job.decoder.beams):
+            unit = searched.setdefault((text.job, room), [])
+            unit.append(text)
+            if len(unit) == max(1, max_rows // text.job.decoder.beams):
                 yield searched.pop((text.job, room))
         sampled = [text for text in group if not text.job.decoder.beams]
         block = blocks.pop(room, [])
@@ -72,7 +72,7 @@ class Ready:
 def make_ready(
     load: Callable[[], LanguageModel], prefix: tuple[int, ...] = (), wanted: dict[str, str] | None = None
 ) -> Ready:
-    """wanted: `numerics` of the machine that asks for the work."""
+    """wanted: `numerics` of the machine that gives out the work."""
     model = load()
     if wanted:
         check_numerics(wanted, model.device)
@@ -81,17 +81,13 @@ def make_ready(
 
 
 def run_unit(
-    ready: Ready,
-    texts: list[Text],
-    on_step: Callable[[int], None],
-    plan: Plan,
-    batch_size: int,
+    ready: Ready, texts: list[Text], on_step: Callable[[int], None], plan: Plan, batch_size: int
 ) -> tuple[dict[bytes, Trajectory], Work]:
     """Trajectories of one unit by key, with the work that they took."""
     if texts[0].job.decoder.beams:
-        found, work = run_beam(ready.model, plan, texts, batch_size)
+        trajectories, work = run_beam(ready.model, plan, texts, batch_size)
         on_step(work.delivered)
-        return found, work
+        return trajectories, work
     return run_block(ready, plan, texts, batch_size, on_step=on_step)
 
 
@@ -103,7 +99,7 @@ def run_block(
     grow: Grow = together,
     on_step: Callable[[int], None] = lambda delivered: None,
 ) -> tuple[dict[bytes, Trajectory], Work]:
-    """Texts of equal prompt share the prefill and all that follows alike. All prompts have one padded length."""
+    """Texts of one prompt share the prefill, and rows until they part. All prompts have one padded length."""
     prefix = plan.prefix_of(texts[0].example)
     prompts = Prompts.of(
         [text.example.prompt[len(prefix) :] for text in texts],

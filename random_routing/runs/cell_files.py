@@ -1,4 +1,4 @@
-"""A cell's Parquet file: a row a text, the cell's settings in the metadata.
+"""A cell's Parquet file: a row per text, the cell's settings in the metadata.
 
 Written and read in batches, so that a cell may have more texts than memory holds. Every page has a checksum,
 which is compared when it is read: a flipped byte is found.

@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from random_routing.decode.work import Work
+from random_routing.decode.row_counts import Work
 from random_routing.files import read_json, write_json
 
 
@@ -53,12 +53,12 @@ def write_cost(
 
 def read_costs(task: str) -> list[Cost]:
     """Of all stages that have computed something for a task."""
-    found = [read_json(path(stage, task)) for stage in ("generate", "evaluate")]
-    return [Cost(**record) for record in found if record is not None]
+    records = [read_json(path(stage, task)) for stage in ("generate", "evaluate", "tune")]
+    return [Cost(**record) for record in records if record is not None]
 
 
 def last_speed(stage: str, task: str, dtype: str) -> float:
-    """Tokens a second of the last run in this dtype on this machine; 0 where none is known."""
+    """Tokens per second of the last run in this dtype on this machine; 0 where none is known."""
     place = path(stage, task)
     record = read_json(place) if place.exists() else None
     if record is None or (record["dtype"], record["machine"]) != (dtype, machine()):

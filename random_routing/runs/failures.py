@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from random_routing.decode.row_counts import Work
 from random_routing.decode.trajectory import Trajectory
-from random_routing.decode.work import Work
 from random_routing.errors import PipelineError, short
 from random_routing.models.memory import can_be_halved, in_two, out_of_memory, within
 from random_routing.runs.blocks import Ready, run_unit
@@ -39,20 +39,20 @@ def run_despite_failures(
 ) -> Done:
     """Texts of a unit. Raises `PipelineError` alone: bad settings are bad for all texts."""
 
-    def attempt(some: list[Text], rows: int) -> Done:
+    def attempt(portion: list[Text], rows: int) -> Done:
         try:
-            found, work = run_unit(ready, some, on_step, plan, rows)
-            return Done(found, work, {}, rows)
+            trajectories, work = run_unit(ready, portion, on_step, plan, rows)
+            return Done(trajectories, work, {}, rows)
         except PipelineError:
             raise
         except Exception as error:
-            if out_of_memory(error) and can_be_halved(some, rows):
+            if out_of_memory(error) and can_be_halved(portion, rows):
                 raise
             why = short(f"{type(error).__name__}: {error}", 300)
-        if len({text.example for text in some}) == 1:
-            return Done({}, Work(), {some[0].example.id: why}, rows)
+        if len({text.example for text in portion}) == 1:
+            return Done({}, Work(), {portion[0].example.id: why}, rows)
         done = Done()
-        for half in _halves(some):
+        for half in _halves(portion):
             done += run_despite_failures(ready, half, on_step, plan, rows)
         return done
 

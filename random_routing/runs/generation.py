@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from random_routing.decode.work import Work
+from random_routing.decode.row_counts import Work
 from random_routing.errors import PipelineError
 from random_routing.law.cells import Decoder
 from random_routing.models.loading import load_model
@@ -21,11 +21,11 @@ from random_routing.runs.blocks import grouped, make_ready, units
 from random_routing.runs.calibration import CALIBRATION_PROMPTS, bases_to_calibrate, with_scales
 from random_routing.runs.executors import Executor, executor_of
 from random_routing.runs.failures import Done, run_despite_failures
+from random_routing.runs.packed_texts import pack, unpack
 from random_routing.runs.plan import Job, Plan, Text
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store
 from random_routing.runs.tensorboard import Log
-from random_routing.runs.trajectories import pack, unpack
 from random_routing.settings import Settings, Task
 
 MOST_FAILED = 20  # examples; with more of them something else is wrong
@@ -44,13 +44,13 @@ def calibrate(
         return plan, Computed()
     examples = plan.examples[:CALIBRATION_PROMPTS]
     texts = {base: plan.texts(job, examples, samples=1) for base, job in jobs.items()}
-    missing = store.absent((text, text.key) for some in texts.values() for text in some)
+    missing = store.absent((text, text.key) for of_base in texts.values() for text in of_base)
     spent = compute(settings, plan, lambda: grouped(missing), folder, store, log)
 
     entropies = {}
-    for base, some in texts.items():
-        values = store.take([text.key for text in some])
-        entropies[base] = np.concatenate([unpack(values[text.key]).entropies for text in some])
+    for base, of_base in texts.items():
+        values = store.take([text.key for text in of_base])
+        entropies[base] = np.concatenate([unpack(values[text.key]).entropies for text in of_base])
     cells = with_scales(plan.cells, entropies, plan.vocabulary)
     return replace(plan, cells=tuple(cells)), spent
 
@@ -76,9 +76,9 @@ class Computed:
 
     def __add__(self, other: Computed) -> Computed:
         work, sample = Work(), Sample[Text]()
-        for one in (self, other):
-            work += one.work
-            sample.merge(one.sample)
+        for part in (self, other):
+            work += part.work
+            sample.merge(part.sample)
         return Computed(work, self.seconds + other.seconds, self.decoders | other.decoders, sample)
 
 
@@ -103,7 +103,7 @@ def compute(
     if not (total := sample.seen):
         return Computed()
     announce(total)
-    tally = Tally(lambda told: show(told, total * steps))
+    tally = Tally(lambda steps_done: show(steps_done, total * steps))
 
     def on_unit(texts: int) -> None:  # those that ended early count as whole
         tally.finish(texts * steps)
@@ -135,7 +135,7 @@ def run_units(
     on_step: Callable[[int], None] = lambda count: None,
     on_unit: Callable[[int], None] = lambda count: None,
 ) -> Work:
-    """Put the texts of `units` into the store, unit by unit; an interruption loses one a worker.
+    """Put the texts of `units` into the store, unit by unit; an interruption loses one per worker.
 
     Raises `PipelineError` at the end that names the examples which could not be run; all others are kept.
     """
@@ -160,11 +160,11 @@ def run_units(
         if len(failed) > MOST_FAILED:
             break
     if failed:
-        some = "; ".join(f"{name} ({why})" for name, why in list(failed.items())[:5])
+        named = "; ".join(f"{name} ({why})" for name, why in list(failed.items())[:5])
         stopped = len(failed) > MOST_FAILED
         rest = "; stopped there, what was made is kept" if stopped else "; the texts of all others are made"
         raise PipelineError(
-            f"data/prepared/{plan.task.name}.jsonl: {len(failed)} examples could not be run: {some}"
+            f"data/prepared/{plan.task.name}.jsonl: {len(failed)} examples could not be run: {named}"
             f"{'; …' if len(failed) > 5 else ''}{rest}"
         )
     return total

@@ -9,7 +9,7 @@ import torch
 
 from random_routing.models.folder import read_shape
 from random_routing.progress import say
-from random_routing.runs.size import ITEM, row_bytes, weight_count
+from random_routing.runs.forecast import ITEM, row_bytes, weight_count
 from random_routing.settings import Settings, Task
 
 ON_CPU = (256, 1_024)  # rows of a model call, and rows held at once

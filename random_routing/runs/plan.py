@@ -15,11 +15,11 @@ from random_routing.files import sha256_json
 from random_routing.law.cells import Cell, Decoder
 from random_routing.law.noise import Source
 from random_routing.law.vocabulary import Vocabulary
-from random_routing.models.numerics import numerics
-from random_routing.models.paths import check_parts
+from random_routing.models.numerics import arithmetic
+from random_routing.models.random_paths import check_parts
 from random_routing.models.shape import Shape
-from random_routing.runs.prompts import Example, check_context, padded_length, shared_prefix
 from random_routing.runs.store import content_key
+from random_routing.runs.tokenized import Example, check_context, padded_length, shared_prefix
 from random_routing.settings import Route, Settings, Task
 
 # Raise it when a change of code changes tokens, routes or log-probabilities: stored rows then miss.
@@ -77,7 +77,7 @@ class Plan:
 
     @cached_property
     def _shared_digest(self) -> str:
-        return content_key(self.shared_key).hex()
+        return sha256_json(self.shared_key)
 
     @cached_property
     def _prompt_digests(self) -> dict[Example, bytes]:
@@ -125,7 +125,7 @@ def make_plan(
     tables: dict[Route, np.ndarray] | None = None,
 ) -> Plan:
     """Raises `PipelineError` when a prompt and its text do not fit into the model's context, or the model
-    has not what a route asks for.
+    lacks what a route needs.
     """
     for cell in cells:
         check_law(cell, task.model, shape, vocabulary)
@@ -142,11 +142,9 @@ def make_plan(
             "code": CODE_VERSION,
             "task": task.name,
             "model": asset["files"],
-            "dtype": settings.dtype,
-            "device": settings.device,
             "seed": settings.seed,
             "steps": task.max_new_tokens,
-            "numerics": numerics(settings.device),
+            **arithmetic(settings.dtype, settings.device),
             "decoder_start": shape.decoder_start,
             "sampling_vocabulary": sha256_json(vocabulary.allowed.tolist()),
             "stop": sorted(vocabulary.stop),

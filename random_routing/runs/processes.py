@@ -54,7 +54,7 @@ def in_processes(
     resource_tracker.ensure_running()  # whose start would let Ctrl-C through to what is started with it
     steps, (reader, writer) = context.Value("q"), context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(workers, context, _begin, (load, run, steps, threads, reader))
-    left, busy, told = iter(units), set[Future[Result]](), 0
+    left, busy, shown = iter(units), set[Future[Result]](), 0
     try:
         while True:
             for unit in islice(left, workers - len(busy)):
@@ -63,10 +63,10 @@ def in_processes(
             if not busy:
                 return
             done, busy = wait(busy, POLL, FIRST_COMPLETED)
-            made = steps.get_obj().value  # without the lock, which a worker that was killed may hold
-            if made > told:
-                on_step(made - told)
-                told = made
+            counted = steps.get_obj().value  # without the lock, which a worker that was killed may hold
+            if counted > shown:
+                on_step(counted - shown)
+                shown = counted
             yield from _results(done)
     except BrokenProcessPool:
         raise PipelineError(

@@ -30,9 +30,9 @@ def connect(cluster: Cluster) -> Any:
     if ":" in where:
         _knock(where)
     # With "local" Ray never takes a cluster that happens to run here.
-    here: dict[str, Any] = {} if cluster.address else {"num_cpus": cores, "include_dashboard": False}
+    local_node: dict[str, Any] = {} if cluster.address else {"num_cpus": cores, "include_dashboard": False}
     try:
-        ray.init(address=where, log_to_driver=False, **here)
+        ray.init(address=where, log_to_driver=False, **local_node)
     except Exception as error:  # Ray raises this very class where its node does not start within 30 s
         raise _nobody(where, error) from None
     interrupt.listen_again()  # Ray has handlers of its own

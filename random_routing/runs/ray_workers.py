@@ -25,7 +25,7 @@ LOADS, READY = "loads", "ready"
 
 
 class Worker:
-    """An actor. Its news are (its number, `LOADS` or `READY` or steps since it told them last)."""
+    """An actor. Its news are (its number, `LOADS` or `READY` or steps since its last report)."""
 
     def __init__(self, number: int, load: Callable[[], Any], news: Any, cpus: int) -> None:
         self.number, self.news, self.steps = number, news, 0
@@ -53,12 +53,12 @@ class Worker:
         self.steps += steps
 
     def _tell(self) -> None:
-        told = 0
+        reported = 0
         while True:
             time.sleep(POLL)
             steps = self.steps
-            self.news.put((self.number, steps - told))
-            told = steps
+            self.news.put((self.number, steps - reported))
+            reported = steps
 
 
 def on_ray(
@@ -131,13 +131,11 @@ class Signs:
         from ray.util.queue import Queue
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self.queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        this_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self.queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": this_node})
         self.on_step = on_step
-        self.loading, self.ready = (
-            set[int](),
-            set[int](),
-        )  # ready: also one that is lost, and has a unit again then
+        # ready: also a worker that is lost and gets its unit again
+        self.loading, self.ready = set[int](), set[int]()
         self.deaths: dict[int, int] = {}  # worker → how often it was lost at the unit that it has
         self.never_ready = 0  # workers in a row that were lost while they loaded
         self.heard = time.monotonic()  # of any worker
@@ -174,9 +172,9 @@ class Signs:
 
 
 def lack(ray: Any, cluster: Cluster) -> str:
-    there = ray.cluster_resources()
+    resources = ray.cluster_resources()
     return (
         f"params.yaml: ray: no worker has answered in {PATIENCE:.0f} s: one needs "
         f"{cluster.cpus_per_worker} CPUs and {cluster.gpus_per_worker:g} GPUs, the cluster has "
-        f"{there.get('CPU', 0):g} and {there.get('GPU', 0):g} in all"
+        f"{resources.get('CPU', 0):g} and {resources.get('GPU', 0):g} in all"
     )

@@ -1,6 +1,6 @@
 """A stage watches itself: at its end it makes a keyed 1 % of what it has computed again and compares the bits.
 
-Nothing here should ever differ. Where it does, a library or the machine does not round alike twice, and the
+Nothing here should ever differ. Where it does, a library or the machine does not round the same way twice, and the
 stage stops before anybody reads its numbers.
 """
 
@@ -46,25 +46,25 @@ class Sample(Generic[Item]):
         left, began, longest = self.chosen(), perf_counter(), 0.0
         while left:
             started = perf_counter()
-            alike = [item for item in left if kind(item) == kind(left[0])]
-            yield alike[:LOT]
-            left = alike[LOT:] + [item for item in left if kind(item) != kind(left[0])]
+            of_kind = [item for item in left if kind(item) == kind(left[0])]
+            yield of_kind[:LOT]
+            left = of_kind[LOT:] + [item for item in left if kind(item) != kind(left[0])]
             longest = max(longest, perf_counter() - started)
             if perf_counter() - began + longest > seconds:
                 return
 
 
-def recheck(stage: str, store: Store, made: Iterable[Mapping[bytes, bytes]]) -> int:
-    """How many values were made again. made: key → the value's bytes, a lot at a time.
+def recheck(stage: str, store: Store, again: Iterable[Mapping[bytes, bytes]]) -> int:
+    """How many values were made again. again: key → the value's bytes, a lot at a time.
 
     Raises `PipelineError` where one is not the stored one; those are taken out of the store, so that the next run
     makes them, and looks at them, once more.
     """
     count, other = 0, list[bytes]()
-    for values in made:
-        there = store.get(list(values))
+    for values in again:
+        stored = store.get(list(values))
         count += len(values)
-        other += [key for key, value in values.items() if there.get(key) != value]
+        other += [key for key, value in values.items() if stored.get(key) != value]
     if other:
         store.discard(other)
         raise PipelineError(

@@ -6,8 +6,6 @@ deleting `data/` loses nothing. A value is there whole or not at all, also after
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +16,7 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from random_routing.errors import PipelineError
+from random_routing.files import sha256_json
 from random_routing.progress import say
 
 Item = TypeVar("Item")
@@ -27,7 +26,7 @@ DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}  # all others leave th
 
 def content_key(address: Any) -> bytes:
     """32 bytes: the SHA-256 of a JSON value, independent of the order of keys."""
-    return hashlib.sha256(json.dumps(address, sort_keys=True).encode()).digest()
+    return bytes.fromhex(sha256_json(address))
 
 
 def default_folder() -> Path:
@@ -71,24 +70,22 @@ class Store:
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The values that are there; one with a wrong checksum counts as missing."""
-        found = {}
+        values = {}
         try:
             for key in keys:
                 row = self.database.execute("SELECT crc, value FROM items WHERE key = ?", (key,)).fetchone()
                 if row and isinstance(row[1], bytes) and zlib.crc32(row[1]) == row[0]:
-                    found[key] = row[1]
+                    values[key] = row[1]
         except ERRORS as error:
             raise self._refused(error) from None
-        return found
+        return values
 
     def take(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The values of keys that were all there. Raises `PipelineError` where one is not, which its tree explains
-        if it is damaged.
-        """
-        found = self.get(keys)
-        lost = len(set(keys)) - len(found)
+        """Values of keys that were all there. Raises `PipelineError` where one is missing or the file is damaged."""
+        values = self.get(keys)
+        lost = len(set(keys)) - len(values)
         if not lost:
-            return found
+            return values
         try:
             (tree,) = self.database.execute("PRAGMA integrity_check(1)").fetchone()
         except ERRORS as error:
@@ -108,8 +105,8 @@ class Store:
     def absent(self, items: Iterable[tuple[Item, bytes]]) -> list[Item]:
         """items: with their keys. Those whose key has no sound value."""
         pairs = list(items)
-        there = self.present([key for _, key in pairs])
-        return [item for item, key in pairs if key not in there]
+        present = self.present([key for _, key in pairs])
+        return [item for item, key in pairs if key not in present]
 
     def put(self, items: dict[bytes, bytes]) -> None:
         """All of the items or none."""

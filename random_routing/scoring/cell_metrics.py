@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from random_routing.law.cells import Cell, representatives
-from random_routing.metrics.base import CellTexts, Metric
-from random_routing.metrics.languages import language_of
+from random_routing.metrics.helpers.languages import language_of
+from random_routing.metrics.metric import CellTexts, Metric
 from random_routing.metrics.translation import signatures
 from random_routing.resampling.intervals import by_example, sampled
 from random_routing.resampling.weights import Weights, resampled_sums, weights_of
@@ -83,13 +83,13 @@ def describe(
 def _values(
     settings: Settings, task: Task, texts: CellTexts, metrics: list[Metric], weights: Weights, samples: int
 ) -> tuple[dict[str, Value], dict[str, np.ndarray]]:
-    """Every metric's value, and the statistics (E, k) of those that have one. samples: texts an example."""
+    """Every metric's value, and the statistics (E, k) of those that have one. samples: texts per example."""
     why = {m.name: _missing(m, texts.examples, samples, task.samples) for m in metrics}
-    made = [m for m in metrics if why[m.name] is None]
-    stats = {m.name: by_example(m.stats(texts), texts.example, texts.examples) for m in made}
+    enough = [m for m in metrics if why[m.name] is None]
+    stats = {m.name: by_example(m.stats(texts), texts.example, texts.examples) for m in enough}
     sums = resampled_sums(weights, list(stats.values()))
     values = {m.name: Value(NAN, NAN, NAN, why[m.name] or "") for m in metrics}
-    for metric, of_metric in zip(made, sums, strict=True):
+    for metric, of_metric in zip(enough, sums, strict=True):
         values[metric.name] = _value(metric, texts, stats[metric.name], of_metric, settings.confidence)
     return values, stats
 
@@ -103,7 +103,7 @@ def _cell_values(
 
 
 def _missing(metric: Metric, examples: int, samples: int, others: int) -> str | None:
-    """Why a metric is missing. samples: texts an example; others: of the cells that it stands beside."""
+    """Why a metric is missing. samples: texts per example; others: of the cells that it stands beside."""
     if metric.over_all and samples != others:
         return f"depends on the number of texts: {samples} an example here, {others} in the cells"
     return metric.missing(examples, samples)

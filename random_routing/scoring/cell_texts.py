@@ -11,10 +11,10 @@ import numpy as np
 
 from random_routing.errors import PipelineError
 from random_routing.law.noise import SUBSAMPLE, Source
-from random_routing.metrics.base import CellTexts
-from random_routing.metrics.languages import UNKNOWN, Language, language_of
-from random_routing.metrics.portions import PORTION
-from random_routing.metrics.ragged import Ragged, concatenated, from_lists
+from random_routing.metrics.helpers.languages import UNKNOWN, Language, language_of
+from random_routing.metrics.helpers.portions import PORTION
+from random_routing.metrics.helpers.ragged import Ragged, concatenated, from_lists
+from random_routing.metrics.metric import CellTexts
 from random_routing.models.tokens import encode_after, encode_as_text
 from random_routing.runs.cell_files import read_batches
 from random_routing.settings import Settings, Task
@@ -26,7 +26,7 @@ COLUMNS = ("example_id", "text", "finish", *LISTS)
 
 
 def text_order(settings: Settings, task: Task, rows: list[dict[str, Any]], samples: int) -> np.ndarray:
-    """(rows · samples,) a number a text, the same for all cells: subsamples take the smallest first."""
+    """(rows · samples,) a number per text, the same for all cells: subsamples take the smallest first."""
     return np.array([
         Source(settings.seed, task.name, row["id"], sample).uniforms(SUBSAMPLE, 1)[0]
         for row in rows
@@ -47,9 +47,9 @@ def read_texts(
     finish: list[str] = []
     lists: list[list[Any]] = []
     for batch in read_batches(path, COLUMNS, PORTION):
-        here = range(len(texts), len(texts) + batch.num_rows)
+        places = range(len(texts), len(texts) + batch.num_rows)
         if len(texts) + batch.num_rows > len(order) or batch["example_id"].to_pylist() != [
-            ids[i // task.samples] for i in here
+            ids[i // task.samples] for i in places
         ]:
             raise PipelineError(f"{path}: its examples are not those of data/prepared/{task.name}.jsonl")
         texts += batch["text"].to_pylist()
@@ -57,7 +57,7 @@ def read_texts(
         lists.append([batch[name] for name in LISTS])
     if len(texts) != len(order):
         raise PipelineError(f"{path}: its examples are not those of data/prepared/{task.name}.jsonl")
-    ragged = {name: from_lists([few[n] for few in lists]) for n, name in enumerate(LISTS)}
+    ragged = {name: from_lists([batch_lists[n] for batch_lists in lists]) for n, name in enumerate(LISTS)}
     columns = {"text": texts, "finish": finish, **ragged}
     return cell_texts(columns, rows, task.samples, vocabulary, order, language_of(task))
 
@@ -85,15 +85,15 @@ def cell_texts(
 def human_texts(task: Task, rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray) -> CellTexts:
     """The first reference of every example, as if a decoder had written it.
 
-    tokenizer: the generator's, so that lengths are counted alike; order: `text_order` of one sample.
+    tokenizer: the generator's, so that lengths are counted the same way; order: `text_order` of one sample.
     """
     texts = [row["references"][0] for row in rows]
     if TASKS[task.name].goes_on:
         ids = encode_after(tokenizer, [row["prompt"] for row in rows], texts)
     else:
         ids = encode_as_text(tokenizer, texts, add_special_tokens=False)["input_ids"]
-    found = _unscored(texts, ids, [NOTHING] * len(rows), np.arange(len(rows)), rows, len(tokenizer))
-    return replace(found, order=order, language=language_of(task))
+    unscored = _unscored(texts, ids, [NOTHING] * len(rows), np.arange(len(rows)), rows, len(tokenizer))
+    return replace(unscored, order=order, language=language_of(task))
 
 
 def _unscored(

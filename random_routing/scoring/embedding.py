@@ -14,7 +14,7 @@ from transformers import AutoModel
 
 from random_routing.decode.slots import spans
 from random_routing.errors import PipelineError, short
-from random_routing.files import read_json
+from random_routing.files import asset_files
 from random_routing.models.attention import NAME as ATTENTION
 from random_routing.models.folder import load_tokenizer
 from random_routing.models.graphs import FEWEST
@@ -40,19 +40,19 @@ class Embedder:
     """
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
-        self.name, self.own, self.device = str(folder), read_embedding(folder), device
+        self.name, self.rules, self.device = str(folder), read_embedding(folder), device
         network = load_weights(
             AutoModel, folder, "embedder", dtype=torch.float32, attn_implementation=ATTENTION
         )
         self.network = network.eval().to(device)
         self.tokenizer = load_tokenizer(folder)
         positions = getattr(self.network.config, "max_position_embeddings", UNSAID)
-        self.longest = self.own.longest or int(min(UNSAID, positions, self.tokenizer.model_max_length))
+        self.longest = self.rules.longest or int(min(UNSAID, positions, self.tokenizer.model_max_length))
         make_invariant(self.network)
         self._probe()
 
     def _probe(self) -> None:
-        """Raises `PipelineError` for what gives no vector, an encoder–decoder model or too long a `longest`."""
+        """Raises `PipelineError` for a model that gives no vector, or too large a `longest`."""
         word = self.tokenizer("a")["input_ids"] or [0]
         try:
             self._embed([(word * self.longest)[: self.longest]], self._padded(self.longest))
@@ -74,9 +74,9 @@ class Embedder:
     def __call__(
         self, texts: Sequence[str], on_texts: Callable[[int], None] = lambda done: None
     ) -> np.ndarray:
-        """(texts, D) float32 unit vectors; on_texts is told how many are done."""
-        given = [self.own.prompt + (text.lower() if self.own.lower else text) for text in texts]
-        read = encode_as_text(self.tokenizer, given, truncation=True, max_length=self.longest)["input_ids"]
+        """(texts, D) float32 unit vectors. on_texts: called with the number that are done."""
+        inputs = [self.rules.prompt + (text.lower() if self.rules.lower else text) for text in texts]
+        read = encode_as_text(self.tokenizer, inputs, truncation=True, max_length=self.longest)["input_ids"]
         ids = [row or [self.tokenizer.eos_token_id or 0] for row in read]  # an empty text has a vector too
         padded = np.array([self._padded(len(row)) for row in ids])
         vectors: dict[int, np.ndarray] = {}
@@ -84,8 +84,8 @@ class Embedder:
             group = np.flatnonzero(padded == length)
             for start, stop in spans(len(group), max(2, min(BATCH, PLACES // int(length)))):
                 rows = group[start:stop]
-                found = self._embed([ids[i] for i in rows], int(length)).numpy()
-                vectors.update(zip(rows.tolist(), found, strict=True))
+                unit = self._embed([ids[i] for i in rows], int(length)).numpy()
+                vectors.update(zip(rows.tolist(), unit, strict=True))
                 on_texts(len(vectors))
         return np.stack([vectors[i] for i in range(len(texts))])
 
@@ -101,35 +101,34 @@ class Embedder:
             mask[i, : len(row)] = 1
         tokens, mask = tokens.to(self.device), mask.to(self.device)
         states = self.network(input_ids=tokens, attention_mask=mask).last_hidden_state  # (B, T, D)
-        vectors = torch.nn.functional.normalize(self.own.pool(states, mask), dim=1)  # (B, D)
+        vectors = torch.nn.functional.normalize(self.rules.pool(states, mask), dim=1)  # (B, D)
         if not vectors.isfinite().all():
             raise PipelineError(f"{self.name}: gives vectors that are not finite (NaN or infinite)")
         return vectors[: len(ids)].cpu()
 
 
 class Embeddings:
-    """Unit vectors of texts, kept in the store. show(done, total) is told of texts as they are embedded."""
+    """Unit vectors of texts, kept in the store. show(done, total): called as texts are embedded."""
 
     def __init__(
-        self,
-        settings: Settings,
-        store: Store,
-        show: Callable[[int, int], None] = lambda done, total: None,
-        load: Callable[[Path, str], Embedder] = Embedder,
+        self, settings: Settings, store: Store, show: Callable[[int, int], None] = lambda done, total: None
     ) -> None:
         self.folder = Path("data/assets") / settings.embedder
         self.device = settings.device
-        self.store, self.show, self.load, self.done = store, show, load, 0
+        self.store, self.show, self.done = store, show, 0
         self.sample = Sample[str]()  # of those that were computed
 
     @cached_property
     def embedder(self) -> Embedder:
-        return self.load(self.folder, self.device)
+        return Embedder(self.folder, self.device)
 
     @cached_property
     def address(self) -> dict[str, Any]:
-        files = read_json(self.folder / "asset.json")["files"]
-        return {"embedder": files, "code": CODE_VERSION, "numerics": numerics(self.device)}
+        return {
+            "embedder": asset_files(self.folder),
+            "code": CODE_VERSION,
+            "numerics": numerics(self.device),
+        }
 
     def keys(self, texts: Iterable[str]) -> dict[str, bytes]:
         """Distinct text → its key in the store."""
@@ -158,5 +157,5 @@ class Embeddings:
     def read(self, texts: Sequence[str]) -> np.ndarray:
         """(texts, D) float32, of texts of which none is absent."""
         keys = self.keys(texts)
-        there = self.store.take(list(keys.values()))
-        return np.stack([np.frombuffer(there[keys[text]], dtype=np.float32) for text in texts])
+        stored = self.store.take(list(keys.values()))
+        return np.stack([np.frombuffer(stored[keys[text]], dtype=np.float32) for text in texts])

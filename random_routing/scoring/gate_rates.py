@@ -11,8 +11,8 @@ from scipy import stats
 from random_routing.errors import PipelineError
 from random_routing.law.cells import Cell, Decoder, step_rates
 from random_routing.law.origin import Origin
-from random_routing.metrics.base import CellTexts
-from random_routing.metrics.ragged import equal
+from random_routing.metrics.helpers.ragged import equal
+from random_routing.metrics.metric import CellTexts
 from random_routing.results.measured import NAN, GateRate, Identity
 from random_routing.settings import BY_R, Settings, Variant
 
@@ -73,13 +73,13 @@ def _expected(decoder: Decoder, routes: Sequence[np.ndarray], steps: int) -> dic
     """
     if decoder.mix == "before":
         return {Origin.Q: NAN, Origin.LAMBDA: NAN}
-    made = np.zeros(steps)  # how many texts have a step t
+    reached = np.zeros(steps)  # how many texts have a step t
     for values in routes:
-        made[: len(values)] += 1
-    made /= max(made.sum(), 1)
+        reached[: len(values)] += 1
+    reached /= max(reached.sum(), 1)
     q, lam = step_rates(decoder, decoder.q, decoder.lam, steps).values()
     both = decoder.q_gate.kind == decoder.lambda_gate.kind == "entropy"
-    return {Origin.Q: float(made @ q), Origin.LAMBDA: NAN if both else float(made @ ((1 - q) * lam))}
+    return {Origin.Q: float(reached @ q), Origin.LAMBDA: NAN if both else float(reached @ ((1 - q) * lam))}
 
 
 def identity(settings: Settings, cells: Sequence[Cell], texts: Mapping[str, CellTexts]) -> list[Identity]:

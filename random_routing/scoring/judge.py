@@ -12,18 +12,18 @@ import numpy as np
 
 from random_routing.decode.forcing import score
 from random_routing.decode.prompts import Prompts
-from random_routing.decode.work import Work
+from random_routing.decode.row_counts import Work
 from random_routing.errors import PipelineError
-from random_routing.metrics.portions import cut, portions
+from random_routing.metrics.helpers.portions import cut, portions
 from random_routing.models.memory import Warn, within
 from random_routing.models.network import LanguageModel
 from random_routing.models.tokens import encode_as_text
 from random_routing.progress import Tally
 from random_routing.runs.blocks import Ready, make_ready
 from random_routing.runs.executors import Executor
-from random_routing.runs.prompts import by_padded_length, padded_length
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store, content_key
+from random_routing.runs.tokenized import by_padded_length, padded_length
 from random_routing.scoring.opening import Opening
 
 CODE_VERSION = 5  # raise it when a change of code changes scores
@@ -42,12 +42,7 @@ class Scored:
 
 
 def tokenize(
-    tokenizer: Any,
-    opening: Opening,
-    contexts: Sequence[str],
-    texts: Sequence[str],
-    context: int,
-    name: str,
+    tokenizer: Any, opening: Opening, contexts: Sequence[str], texts: Sequence[str], context: int, name: str
 ) -> list[Scored]:
     """Each context begins a document, and its text is tokenized apart from it. Control tokens that either spells are
     text. Where nothing stands before a text, its first token does, and is not scored.
@@ -109,8 +104,8 @@ class Scores:
     def read(self, pairs: Sequence[Scored]) -> list[np.ndarray]:
         """(T,) float32 each, of pairs of which none is absent."""
         keys = self.keys(pairs)
-        there = self.store.take(list(keys.values()))
-        return [np.frombuffer(there[keys[pair]] if pair.text else b"", np.float32) for pair in pairs]
+        stored = self.store.take(list(keys.values()))
+        return [np.frombuffer(stored[keys[pair]] if pair.text else b"", np.float32) for pair in pairs]
 
     def compute(
         self,
@@ -120,15 +115,16 @@ class Scores:
         batch_size: int,
         max_rows: int,
         on_tokens: Callable[[int, int], None],
+        begin: Callable[[], None] = lambda: None,
     ) -> Work:
         """Put the scores of all `batches` that are absent into the store, each pair's once.
 
-        The model is loaded where there are any. on_tokens(done, total) reports progress; the total grows with what
-        was looked at so far.
+        The model is loaded where there are any, after `begin`. on_tokens(done, total) reports progress; the total
+        grows with what was looked at so far.
         """
         waiting = set[Scored]()  # for their results
         total, work = 0, Work()
-        tally = Tally(lambda told: on_tokens(told, total))
+        tally = Tally(lambda done: on_tokens(done, total))
 
         def units() -> Iterator[Sequence[Scored]]:
             nonlocal total
@@ -138,20 +134,21 @@ class Scores:
                 waiting.update(portion)
                 self.sample.add((key, pair) for pair, key in self.keys(portion).items())
                 total += sum(len(pair.text) for pair in portion)
-                for alike in by_padded_length(portion, lambda pair: len(pair.context)):
-                    yield from cut(sorted(alike, key=lambda pair: pair.context), max_rows)
+                for group in by_padded_length(portion, lambda pair: len(pair.context)):
+                    yield from cut(sorted(group, key=lambda pair: pair.context), max_rows)
 
-        given = units()
-        if (first := next(given, None)) is None:
+        left = units()
+        if (first := next(left, None)) is None:
             return work
+        begin()
         warn = Warn(batch_size)
-        for found, of_unit, rows in self._run(execute, load, chain([first], given), batch_size, tally.step):
-            self.store.put(self._bytes(found))
-            waiting.difference_update(found)
+        for scores, of_unit, rows in self._run(execute, load, chain([first], left), batch_size, tally.step):
+            self.store.put(self._bytes(scores))
+            waiting.difference_update(scores)
             work += of_unit
-            work.texts += len(found)
+            work.texts += len(scores)
             warn(rows)
-            tally.finish(sum(len(pair.text) for pair in found))
+            tally.finish(sum(len(pair.text) for pair in scores))
         return work
 
     def remade(
@@ -160,8 +157,8 @@ class Scores:
         """Key → bytes of scores that are made again, a lot at a time, beside others than the first time."""
         lots = self.sample.lots(lambda pair: padded_length(len(pair.context)))
         if self.sample.seen:
-            for found, _, _ in self._run(execute, load, lots, batch_size, lambda count: None):
-                yield self._bytes(found)
+            for scores, _, _ in self._run(execute, load, lots, batch_size, lambda count: None):
+                yield self._bytes(scores)
 
     def _run(
         self,
@@ -174,35 +171,29 @@ class Scores:
         ready = partial(make_ready, load, wanted=self.address.get("numerics"))
         yield from execute(ready, partial(run_scored, batch_size=batch_size), units, on_step)
 
-    def _bytes(self, found: dict[Scored, np.ndarray]) -> dict[bytes, bytes]:
-        keys = self.keys(found)
-        return {keys[pair]: values.tobytes() for pair, values in found.items()}
+    def _bytes(self, scores: dict[Scored, np.ndarray]) -> dict[bytes, bytes]:
+        keys = self.keys(scores)
+        return {keys[pair]: values.tobytes() for pair, values in scores.items()}
 
 
 def run_scored(
-    ready: Ready,
-    unit: Sequence[Scored],
-    on_step: Callable[[int], None],
-    batch_size: int,
+    ready: Ready, unit: Sequence[Scored], on_step: Callable[[int], None], batch_size: int
 ) -> tuple[dict[Scored, np.ndarray], Work, int]:
-    """As `score_unit`, with as many rows a model call as memory allows, and their number."""
-    found, work, smallest = dict[Scored, np.ndarray](), Work(), batch_size
+    """As `score_unit`, with as many rows per model call as memory allows, and their number."""
+    scores, work, smallest = dict[Scored, np.ndarray](), Work(), batch_size
 
-    def attempt(some: list[Scored], rows: int) -> tuple[dict[Scored, np.ndarray], Work, int]:
-        return *score_unit(ready.model, some, on_step, batch_size=rows), rows
+    def attempt(pairs: list[Scored], rows: int) -> tuple[dict[Scored, np.ndarray], Work, int]:
+        return *score_unit(ready.model, pairs, on_step, batch_size=rows), rows
 
     for part, of_part, rows in within(ready.memory, attempt, list(unit), batch_size):
-        found |= part
+        scores |= part
         work += of_part
         smallest = min(smallest, rows)
-    return found, work, smallest
+    return scores, work, smallest
 
 
 def score_unit(
-    model: LanguageModel,
-    unit: Sequence[Scored],
-    on_step: Callable[[int], None],
-    batch_size: int,
+    model: LanguageModel, unit: Sequence[Scored], on_step: Callable[[int], None], batch_size: int
 ) -> tuple[dict[Scored, np.ndarray], Work]:
     """Pair → (T,) float32. Equal contexts, side by side, share rows; all have one padded length."""
     prompts = Prompts.of([pair.context for pair in unit], padded_length(len(unit[0].context)))

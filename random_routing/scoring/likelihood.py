@@ -17,24 +17,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from random_routing.decode.call import Call
 from random_routing.decode.forcing import Forced
 from random_routing.decode.loop import decode
+from random_routing.decode.model_call import Call
 from random_routing.decode.prompts import Prompts
-from random_routing.law.distribution import distribution
+from random_routing.law.base_decoders import distribution
 from random_routing.law.routes import delta
 from random_routing.law.vocabulary import Vocabulary
-from random_routing.metrics.base import CellTexts, ratio
-from random_routing.metrics.portions import cut
+from random_routing.metrics.helpers.portions import cut
+from random_routing.metrics.metric import CellTexts, ratio
 from random_routing.models.memory import Memory, Warn, within
 from random_routing.models.network import LanguageModel
 from random_routing.resampling.intervals import percentile_interval, sampled
 from random_routing.resampling.weights import Weights, resampled_sums
 from random_routing.results.measured import CurvePoint, Likelihood
 from random_routing.runs.plan import Plan
-from random_routing.runs.prompts import by_padded_length, padded_length
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store, content_key
+from random_routing.runs.tokenized import by_padded_length, padded_length
 from random_routing.scoring.gate_rates import route_names
 from random_routing.scoring.judge import Scored
 from random_routing.settings import Base, Route, Settings, Variant
@@ -78,14 +78,14 @@ class Recorder(Forced):
 
 def laws_of(variants: dict[str, Variant]) -> dict[tuple[str, str], Law]:
     """(variant, name of the route) → law, for the routes that have a closed form; equal ones of a variant once."""
-    found: dict[tuple[str, str], Law] = {}
+    laws: dict[tuple[str, str], Law] = {}
     for name, variant in variants.items():
         routes = (variant.q_route, variant.lambda_route)
         for knob, route in zip(route_names(variant).values(), routes, strict=True):
             law = Law(variant.base, route)
-            if route.kind in SCORE_ROUTES and law not in found.values():
-                found[name, knob] = law
-    return found
+            if route.kind in SCORE_ROUTES and law not in laws.values():
+                laws[name, knob] = law
+    return laws
 
 
 @dataclass(frozen=True)
@@ -113,25 +113,26 @@ class HumanProbabilities:
             "allowed": self.vocabulary.allowed.tolist(),
         }).hex()  # fmt: skip
         return {
-            one: content_key(["likelihood", about, one.context, one.text]) for one in dict.fromkeys(texts)
+            pair: content_key(["likelihood", about, pair.context, pair.text])
+            for pair in dict.fromkeys(texts)
         }
 
     def of(self, texts: Sequence[Scored], batch_size: int, max_rows: int) -> tuple[np.ndarray, np.ndarray]:
         """Each (laws, texts, T) float64. Texts have at least one token; at most `max_rows` are run at once."""
         keys = self.keys(texts)
         if missing := self.store.absent(keys.items()):
-            self.sample.add((keys[one], one) for one in missing)
+            self.sample.add((keys[pair], pair) for pair in missing)
             model, memory, warn = self.load(), Memory(), Warn(batch_size)
-            units = by_padded_length(missing, lambda one: len(one.context))
-            for unit in (few for alike in units for few in cut(alike, max_rows)):
-                for found, rows in within(memory, partial(self._observe, model), list(unit), batch_size):
-                    self.store.put(self._bytes(found))
+            units = by_padded_length(missing, lambda pair: len(pair.context))
+            for unit in (piece for group in units for piece in cut(group, max_rows)):
+                for values, rows in within(memory, partial(self._observe, model), list(unit), batch_size):
+                    self.store.put(self._bytes(values))
                     warn(rows)
-        both = np.zeros((2, len(self.laws), len(texts), max(len(one.text) for one in texts)))
-        for few in cut(range(len(texts))):
-            there = self.store.take([keys[texts[i]] for i in few])
-            for i in few:
-                value = np.frombuffer(there[keys[texts[i]]])
+        both = np.zeros((2, len(self.laws), len(texts), max(len(pair.text) for pair in texts)))
+        for piece in cut(range(len(texts))):
+            stored = self.store.take([keys[texts[i]] for i in piece])
+            for i in piece:
+                value = np.frombuffer(stored[keys[texts[i]]])
                 both[:, :, i, : len(texts[i].text)] = value.reshape(2, len(self.laws), -1)
         return both[0], both[1]
 
@@ -139,23 +140,23 @@ class HumanProbabilities:
         """Key → bytes of values that are made again, a lot at a time, beside others than the first time."""
         if self.sample.seen:
             model = self.load()
-            for lot in self.sample.lots(lambda one: padded_length(len(one.context))):
+            for lot in self.sample.lots(lambda pair: padded_length(len(pair.context))):
                 yield self._bytes(self._observe(model, lot, batch_size)[0])
 
-    def _bytes(self, found: dict[Scored, np.ndarray]) -> dict[bytes, bytes]:
-        keys = self.keys(found)
-        return {keys[one]: value.tobytes() for one, value in found.items()}
+    def _bytes(self, values: dict[Scored, np.ndarray]) -> dict[bytes, bytes]:
+        keys = self.keys(values)
+        return {keys[pair]: value.tobytes() for pair, value in values.items()}
 
     def _observe(
         self, model: LanguageModel, texts: list[Scored], rows: int
     ) -> tuple[dict[Scored, np.ndarray], int]:
         """Text → (2, laws, T) float64; and the rows. All contexts have one padded length."""
-        prompts = Prompts.of([one.context for one in texts], padded_length(len(texts[0].context)))
-        given = [one.text for one in texts]
-        recorder = Recorder(given, self.laws, self.vocabulary, self.tables, model.device)
+        prompts = Prompts.of([pair.context for pair in texts], padded_length(len(texts[0].context)))
+        tokens = [pair.text for pair in texts]
+        recorder = Recorder(tokens, self.laws, self.vocabulary, self.tables, model.device)
         decode(model, prompts, recorder, recorder.steps, rows)
         both = torch.stack([recorder.p, recorder.delta]).cpu().numpy()
-        return {one: both[:, :, i, : len(one.text)] for i, one in enumerate(texts)}, rows
+        return {pair: both[:, :, i, : len(pair.text)] for i, pair in enumerate(texts)}, rows
 
 
 def likelihood_curve(
@@ -168,9 +169,8 @@ def likelihood_curve(
     """
     real = np.arange(p.shape[1]) < lengths[:, None]
     with np.errstate(divide="ignore"):
-        sums = np.stack(
-            [np.where(real, np.log(r * mass + (1 - r) * p), 0.0).sum(1) for r in RATES], axis=1
-        )  # (texts, rates)
+        # (texts, rates)
+        sums = np.stack([np.where(real, np.log(r * mass + (1 - r) * p), 0.0).sum(1) for r in RATES], axis=1)
     known = np.flatnonzero(np.isfinite(sums).all(0))
     stats = [np.stack([sums[:, i], lengths], axis=1) for i in known]
     curve = []
@@ -202,16 +202,16 @@ def human_likelihood(
 ) -> list[Likelihood]:
     """A record for each variant and route with a closed form: its curve over r and the best r.
 
-    human: a text an example of the plan, of which empty ones have no likelihood and are left out.
+    human: a text per example of the plan; empty ones have no likelihood and are left out.
     """
-    there = [i for i, ids in enumerate(human.token_ids) if ids]
-    if not probabilities.laws or not there:
+    nonempty = [i for i, ids in enumerate(human.token_ids) if ids]
+    if not probabilities.laws or not nonempty:
         return []
-    texts = [Scored(plan.examples[i].prompt, tuple(human.token_ids[i])) for i in there]
+    texts = [Scored(plan.examples[i].prompt, tuple(human.token_ids[i])) for i in nonempty]
     p, mass = probabilities.of(texts, settings.batch_size, settings.max_rows)
-    lengths = np.array([len(human.token_ids[i]) for i in there], dtype=np.float64)
+    lengths = np.array([len(human.token_ids[i]) for i in nonempty], dtype=np.float64)
     curves = {
-        law: likelihood_curve(p[n], mass[n], lengths, weights[:, there], settings.confidence)
+        law: likelihood_curve(p[n], mass[n], lengths, weights[:, nonempty], settings.confidence)
         for n, law in enumerate(probabilities.laws)
     }
     return [

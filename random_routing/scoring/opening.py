@@ -8,8 +8,8 @@ from typing import Any
 
 from random_routing.errors import PipelineError
 from random_routing.models.tokens import encode_as_text
-from random_routing.tasks.examples import Generator
-from random_routing.tasks.template import chat_prompt
+from random_routing.tasks.chat_template import chat_prompt
+from random_routing.tasks.example_ids import Generator
 
 PROBE = "Where is it?"
 # Pre-training puts these between documents, whatever a chat template uses them for.
@@ -64,10 +64,10 @@ def chat_markers(tokenizer: Any, name: str) -> set[int]:
     judge = Generator(name, tokenizer)
     try:
         rendered = chat_prompt(judge, [{"role": "user", "content": PROBE}])[0]
-        found = rendered.rpartition(PROBE)[2]
+        spelt = rendered.rpartition(PROBE)[2]
     except PipelineError:
-        found = str(tokenizer.chat_template)
-    return {int(tokenizer.convert_tokens_to_ids(token)) for token in judge.control_tokens if token in found}
+        spelt = str(tokenizer.chat_template)
+    return {int(tokenizer.convert_tokens_to_ids(token)) for token in judge.control_tokens if token in spelt}
 
 
 def _named(tokenizer: Any, ids: Sequence[int]) -> Opening:

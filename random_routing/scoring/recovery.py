@@ -17,7 +17,7 @@ import numpy as np
 
 from random_routing.law.cells import Cell
 from random_routing.law.origin import Origin
-from random_routing.metrics.base import CellTexts, ratio
+from random_routing.metrics.metric import CellTexts, ratio
 from random_routing.models.tokens import continuation, encode_as_text, token_ends
 from random_routing.resampling.intervals import interval, paired_difference
 from random_routing.resampling.weights import Weights
@@ -35,12 +35,12 @@ def by_character(
 
     offsets: (start, end) of each judge token in both together.
     """
-    found = np.zeros(length)
+    characters = np.zeros(length)
     for (start, end), value in zip(offsets, log_probs, strict=True):
         start, end = max(start - before, 0), min(end - before, length)
         if end > start:
-            found[start:end] += value / (end - start)
-    return found
+            characters[start:end] += value / (end - start)
+    return characters
 
 
 def by_token(ends: np.ndarray, lead: int, characters: np.ndarray, unread: int = 0) -> np.ndarray:
@@ -74,12 +74,8 @@ class Judged:
     def __init__(
         self, tokenizer: Any, judge_tokenizer: Any, kind: TaskKind, before: Sequence[Sequence[int]]
     ) -> None:
-        self.tokenizer, self.judge_tokenizer, self.kind, self.before = (
-            tokenizer,
-            judge_tokenizer,
-            kind,
-            before,
-        )
+        self.tokenizer, self.judge_tokenizer = tokenizer, judge_tokenizer
+        self.kind, self.before = kind, before
         self.known: dict[tuple[int, tuple[int, ...]], np.ndarray] = {}
 
     def __call__(self, cell: CellTexts, row: int) -> np.ndarray:
@@ -97,9 +93,8 @@ class Judged:
             self.judge_tokenizer, [whole], add_special_tokens=False, return_offsets_mapping=True
         )
         before, offsets = len(whole) - len(text), encoded["offset_mapping"][0]
-        skipped = len(offsets) - len(
-            log_probs
-        )  # 1 where the judge has no opening to score the first token after
+        # 1 where the judge has no opening to score the first token after
+        skipped = len(offsets) - len(log_probs)
         unread = offsets[skipped - 1][1] - before if skipped else 0
         characters = by_character(offsets[skipped:], log_probs, before, len(text))
         raw = continuation(self.tokenizer, before_ids, ids)
@@ -137,9 +132,8 @@ def recovery(
             if not stats[:, 2].sum():
                 continue
             after, control = stats[:, [0, 2]], stats[:, [1, 2]]
-            mean_after, mean_control = (
-                interval(one, weights, ratio, confidence)[0] for one in (after, control)
-            )
+            mean_after = interval(after, weights, ratio, confidence)[0]
+            mean_control = interval(control, weights, ratio, confidence)[0]
             difference = paired_difference(after, control, weights, ratio, confidence)
             events = int(stats[:, 2].sum())
             records.append(Recovery(variant, lag, events, mean_after, mean_control, *difference))
@@ -157,11 +151,11 @@ def _stats(cell: CellTexts, plain: CellTexts, judged: Judged) -> np.ndarray:
         places = isolated(routes)
         if not len(places):
             continue
-        control, own = judged(plain, row), judged(cell, row)
+        control, routed = judged(plain, row), judged(cell, row)
         places = places[places + LAGS[-1] < len(control)]
         span = places[:, None] + np.arange(LAGS[-1] + 1)  # (N, 9): the event and the 8 tokens after it
-        whole = np.isfinite(own[span]).all(1) & np.isfinite(control[span[:, 1:]]).all(1)
+        whole = np.isfinite(routed[span]).all(1) & np.isfinite(control[span[:, 1:]]).all(1)
         after = places[whole, None] + np.array(LAGS)  # (N, lags)
-        pairs = np.stack([own[after], control[after], np.ones(after.shape)], axis=2)
+        pairs = np.stack([routed[after], control[after], np.ones(after.shape)], axis=2)
         sums[cell.example[row]] += pairs.sum(0)
     return sums

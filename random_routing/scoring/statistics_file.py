@@ -1,4 +1,4 @@
-"""The statistics of each example in a file: intervals and comparisons can be made anew without the texts."""
+"""The statistics of each example in a file: other intervals and comparisons need no texts."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ SCHEMA = pa.schema(
 
 
 def write_stats(path: str | Path, ids: Sequence[str], stats: Statistics) -> None:
-    """A row a decoder and metric, its (E, k) numbers example by example; ids: of the examples, in the metadata."""
+    """A row per decoder and metric, its (E, k) numbers example by example; ids: of the examples, in the metadata."""
     rows = [
-        {"decoder": decoder, "metric": metric, "width": own.shape[1], "values": own.ravel()}
+        {"decoder": decoder, "metric": metric, "width": values.shape[1], "values": values.ravel()}
         for decoder, of_decoder in stats.items()
-        for metric, own in of_decoder.items()
+        for metric, values in of_decoder.items()
     ]
     table = pa.Table.from_pylist(rows, schema=SCHEMA.with_metadata({"examples": json.dumps(list(ids))}))
     with replacing(path) as temporary:
@@ -41,11 +41,11 @@ def read_stats(path: str | Path) -> tuple[list[str], Statistics]:
     try:
         table = pq.read_table(path, page_checksum_verification=True)
         ids = json.loads((table.schema.metadata or {})[b"examples"])
-        found: Statistics = {}
+        stats: Statistics = {}
         for row in range(table.num_rows):
             decoder, metric, width = (table[name][row].as_py() for name in ("decoder", "metric", "width"))
             values = table["values"][row].values.to_numpy(zero_copy_only=False)
-            found.setdefault(decoder, {})[metric] = values.reshape(-1, width)
-        return ids, found
+            stats.setdefault(decoder, {})[metric] = values.reshape(-1, width)
+        return ids, stats
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise PipelineError(f"{path}: cannot be read ({short(error)}); run dvc repro evaluate") from None

@@ -72,9 +72,9 @@ def one_of(*words: str, known_as: Mapping[str, str] | None = None) -> Kind:
     """known_as: what others call one of the words; it is refused with a hint."""
 
     def allowed(value: Any) -> str:
-        given = value.lower() if isinstance(value, str) else ""
-        other = (known_as or {}).get(given, "")
-        hint = f" (did you mean {other}?)" if other in words else did_you_mean(given, sorted(words))
+        word = value.lower() if isinstance(value, str) else ""
+        other = (known_as or {}).get(word, "")
+        hint = f" (did you mean {other}?)" if other in words else did_you_mean(word, sorted(words))
         return f"must be one of {', '.join(sorted(words))}{hint}"
 
     return Kind(core_schema.literal_schema(list(words)), allowed)
@@ -142,13 +142,13 @@ def apart(section: str) -> AfterValidator:
 
     def check(value: Mapping[str, Any]) -> Mapping[str, Any]:
         seen: dict[str, str] = {}
-        for given in value:
-            first = seen.setdefault(_on_any_disk(given), given)
-            if first != given:
-                what = "case" if first.casefold() == given.casefold() else "how its letters are composed"
+        for name in value:
+            first = seen.setdefault(_on_any_disk(name), name)
+            if first != name:
+                what = "case" if first.casefold() == name.casefold() else "how its letters are composed"
                 raise wrong(
                     f"differs from {section}.{first} in {what} alone, and both name files, "
-                    "which are one on some disks", given, KEY,
+                    "which are one on some disks", name, KEY,
                 )  # fmt: skip
         return value
 

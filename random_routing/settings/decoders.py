@@ -93,7 +93,7 @@ def _families(value: Any, check: Callable[[Any], Baselines]) -> dict[str, tuple[
     """Family → decoders, in the order of the file."""
     lists = vars(check(check_keys(value, [field.name for field in fields(Baselines)])))
     lists = lists | {"greedy": (True,) if lists["greedy"] else ()}
-    return {family: tuple(Base(**{family: one}) for one in lists[family]) for family in value}
+    return {family: tuple(Base(**{family: setting}) for setting in lists[family]) for family in value}
 
 
 # pydantic checks the section by its class, and makes the families of it.
@@ -106,15 +106,15 @@ def _kind(value: Any, alone: tuple[str, ...], valued: tuple[str, ...], allowed: 
     if isinstance(value, str) and value in alone:
         return {"kind": value}
     if isinstance(value, dict) and len(value) == 1:
-        [(kind, given)] = value.items()
-        if kind in valued and given is not None:
-            return {"kind": kind, kind: given}
+        [(kind, setting)] = value.items()
+        if kind in valued and setting is not None:
+            return {"kind": kind, kind: setting}
     raise wrong(allowed)
 
 
 @dataclass(frozen=True)
 class Route:
-    """A random route: where δ comes from. `random_routing.law.routes` and `.paths` say what each kind is.
+    """A random route: where δ comes from. What each kind is: `law.routes` and `models.random_paths`.
 
     In the file: a kind alone, or {kind: its value}.
     """

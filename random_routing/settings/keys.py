@@ -1,4 +1,4 @@
-"""The keys of a section of `params.yaml`: which there are, where they stand, and what is said of the others."""
+"""The keys of a section of `params.yaml`: which exist, where they stand, and what is said of unknown ones."""
 
 from __future__ import annotations
 
@@ -36,9 +36,8 @@ def _not_a_key(value: Any) -> Any:
 
 
 NotAKey = BeforeValidator(_not_a_key)  # a field that the program fills in
-OrNone = BeforeValidator(
-    lambda value: {} if value is None else value
-)  # a mapping, or a key without a value
+# A mapping, or a key without a value.
+OrNone = BeforeValidator(lambda value: {} if value is None else value)
 
 
 def at(key: str) -> Any:

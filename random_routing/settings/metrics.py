@@ -8,12 +8,12 @@ from typing import Protocol
 
 from random_routing.errors import fail
 from random_routing.settings.checks import choice
-from random_routing.settings.faults import missing
+from random_routing.settings.pydantic_lines import missing
 from random_routing.settings.schema import Comparison
 
 
 class Choosable(Protocol):
-    """What there is to know of a metric here; `random_routing.metrics.METRICS`, above this package, has them."""
+    """What is known of a metric here; `random_routing.metrics.METRICS`, above this package, has them."""
 
     @property
     def tasks(self) -> tuple[str, ...]: ...
@@ -34,7 +34,7 @@ def check_metrics(metrics: Sequence[str], known: Metrics) -> None:
 def compared(
     comparison: Comparison, tasks: Sequence[str], metrics: Sequence[str], known: Metrics
 ) -> Comparison:
-    """Of the tasks that are there. Raises `SettingsError` for a metric that cannot be what it is asked to be."""
+    """Of the tasks in the file. Raises `SettingsError` for a metric that cannot be quality or diversity there."""
     for task in tasks:
         if task not in comparison.quality:
             raise missing(f"comparison.quality.{task}")

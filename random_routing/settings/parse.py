@@ -12,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from random_routing.errors import SettingsError, fail
 from random_routing.settings.checks import choice
 from random_routing.settings.decoders import Schedule, Variant, exploration_weight
-from random_routing.settings.faults import first_fault, missing
 from random_routing.settings.metrics import Metrics, check_metrics, compared
+from random_routing.settings.pydantic_lines import first_fault, missing
 from random_routing.settings.schema import Settings, Tuning
 from random_routing.settings.yamlfile import read_yaml
 
@@ -61,7 +61,7 @@ def _check_assets(settings: Settings) -> None:
 
 
 def _tuning(settings: Settings) -> Tuning:
-    """Of the tasks and variants that are there."""
+    """The section `tune`, for the tasks and variants in the file."""
     tune = settings.tune
     for task in settings.tasks:
         if task not in tune.weight:
@@ -73,7 +73,7 @@ def _tuning(settings: Settings) -> Tuning:
 
 
 def _check_gates(name: str, variant: Variant, settings: Settings) -> None:
-    """For a rate of the grid that a gate cannot have.
+    """Raises `SettingsError` for a rate of the grid that a gate cannot have.
 
     Between two spans lies at least one step, so their share is at most mean / (mean + 1), or 1 for a gate
     that never closes.

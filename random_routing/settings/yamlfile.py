@@ -28,7 +28,7 @@ class PlainLoader(yaml.SafeLoader):
     anchors_open = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         alias = isinstance(event, yaml.AliasEvent)
         if alias and self.anchors_open:
             raise yaml.YAMLError(

@@ -13,7 +13,7 @@ from pathlib import Path
 from random_routing.errors import PipelineError, short
 from random_routing.files import sha256_file
 from random_routing.settings import Asset
-from random_routing.sources.records import wanted_columns, write_records
+from random_routing.sources.as_json_lines import wanted_columns, write_records
 
 # Never pickles or code. Weights are safetensors, or the one GGUF file that `member` names.
 WANTED = ["*.json", "*.jinja", "tokenizer*", "*.model", "vocab*", "merges.txt", "*.spm"]
@@ -50,9 +50,8 @@ def _fetch_model(asset: Asset, repository: str, revision: str, target: Path) -> 
 
 def patterns(asset: Asset) -> tuple[list[str], list[str]]:
     """Of the files of a model that are fetched, and of those among them that are not."""
-    others = (
-        "[!0-9]*/*" if asset.kind == "embedder" else "*/*"
-    )  # an embedder's modules lie in 1_Pooling and the like
+    # An embedder's modules lie in 1_Pooling and the like
+    others = "[!0-9]*/*" if asset.kind == "embedder" else "*/*"
     subfolders = [] if any("/" in member for member in asset.members) else [others]
     return [*WANTED, *(asset.members or WEIGHTS)], [*RUNS_CODE, ".git*", *subfolders]
 
@@ -62,12 +61,12 @@ def check_blob(name: str, path: Path) -> None:
     blob = path.resolve()
     if len(blob.name) != 64:  # a small file, named by git's SHA-1
         return
-    found = sha256_file(blob)
-    if found != blob.name:
+    digest = sha256_file(blob)
+    if digest != blob.name:
         blob.unlink()  # else the next run would find it again
         raise PipelineError(
             f"assets.{name}: hash mismatch of {path.name}: the hub names sha256 {blob.name}, the downloaded file "
-            f"has {found}; it is deleted, run again"
+            f"has {digest}; it is deleted, run again"
         )
 
 

@@ -10,14 +10,15 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from random_routing.errors import PipelineError, short
 from random_routing.progress import say
 from random_routing.settings import Asset
+from random_routing.sources.as_json_lines import wanted_columns, write_records
+from random_routing.sources.file_formats import FORMATS, DataFile, Rows, Unreadable
 from random_routing.sources.hub import RUNS_CODE, WEIGHTS
 from random_routing.sources.pypi import matches
-from random_routing.sources.records import wanted_columns, write_records
-from random_routing.sources.tables import FORMATS, DataFile, Rows, Unreadable
 
 
 def fetch_local(asset: Asset, target: Path) -> None:
@@ -69,11 +70,11 @@ def _is_any(name: str, patterns: list[str]) -> bool:
 
 def data_files(asset: Asset, path: Path, files: list[Path]) -> list[DataFile]:
     """The files of `path` that hold rows, which must be of one kind."""
-    found = [DataFile(file, asset.encoding) for file in files]
-    known = [file for file in found if file.ending in FORMATS]
+    data = [DataFile(file, asset.encoding) for file in files]
+    known = [file for file in data if file.ending in FORMATS]
     kinds = {FORMATS[file.ending].kind for file in known}
     if len(kinds) != 1:
-        shown = ", ".join(sorted({file.ending or file.path.name for file in known or found})) or "nothing"
+        shown = ", ".join(sorted({file.ending or file.path.name for file in known or data})) or "nothing"
         raise PipelineError(
             f"assets.{asset.name}.source: {path} holds {shown}; must be a file, or files of one kind, "
             f"ending in {', '.join(sorted(FORMATS))}, or in one of these and .gz"
@@ -98,7 +99,7 @@ def _rows(asset: Asset, files: list[DataFile]) -> Rows:
             say("fetch", f"{asset.name}: a record is {words} ({rules[rule]} of {len(files)} files)")
 
 
-def _readable(asset: Asset, file: DataFile, wanted: set[str]) -> Iterator:
+def _readable(asset: Asset, file: DataFile, wanted: set[str]) -> Iterator[tuple[str, Any]]:
     """The file's rows. Raises `PipelineError` where it is not what its ending and `encoding` say."""
     from pyarrow import ArrowException
 

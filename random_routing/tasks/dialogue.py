@@ -8,9 +8,9 @@ from typing import Any
 from random_routing.errors import PipelineError
 from random_routing.models.tokens import encode_template
 from random_routing.settings import Task
-from random_routing.tasks.examples import CONTROL, Generator, in_stable_order
-from random_routing.tasks.template import chat_prompt
-from random_routing.tasks.usable import LeftOut, Record, usable
+from random_routing.tasks.chat_template import chat_prompt
+from random_routing.tasks.example_ids import CONTROL, Generator, in_stable_order
+from random_routing.tasks.usable_records import LeftOut, Record, usable
 
 
 def build(
@@ -25,9 +25,9 @@ def build(
             f"data/assets/{generator.name}: its tokenizer has no chat template; "
             "tasks.dialogue.model must be an instruction model that has one"
         )
-    found = usable(records, {"context": list, "reply": str}, left)
+    usable_records = usable(records, {"context": list, "reply": str}, left)
     rows: list[dict[str, Any]] = []
-    for id_, record in in_stable_order(((content(record), record) for record in found), left):
+    for id_, record in in_stable_order(((content(record), record) for record in usable_records), left):
         if len(rows) == task.examples:
             break
         turns, reply, system = record["context"], record["reply"], record.get("system", "")
@@ -55,7 +55,7 @@ def build(
 
 
 def content(record: Record) -> list[Any]:
-    """What makes a record another one than those of the same turns."""
+    """What tells a record from others: its turns, and instructions where it has them."""
     return [*filter(None, [record.get("system")]), record["context"], record["reply"]]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from random_routing.errors import PipelineError
 from random_routing.models.tokens import encode_as_text
 from random_routing.settings import Task
-from random_routing.tasks.examples import CONTROL, Generator, in_stable_order
-from random_routing.tasks.usable import LeftOut, Record, usable
+from random_routing.tasks.example_ids import CONTROL, Generator, in_stable_order
+from random_routing.tasks.usable_records import LeftOut, Record, usable
 
 
 def build(

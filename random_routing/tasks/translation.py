@@ -8,8 +8,8 @@ from typing import Any
 from random_routing.errors import PipelineError
 from random_routing.models.tokens import encode_as_text
 from random_routing.settings import Task
-from random_routing.tasks.examples import CONTROL, Generator, in_stable_order
-from random_routing.tasks.usable import MISSING, LeftOut, Record, fault_of, usable
+from random_routing.tasks.example_ids import CONTROL, Generator, in_stable_order
+from random_routing.tasks.usable_records import MISSING, LeftOut, Record, fault_of, usable
 
 LANGUAGES = {
     "de": "German", "en": "English", "es": "Spanish", "fr": "French", "it": "Italian", "nl": "Dutch",
@@ -93,5 +93,5 @@ def _length(pair: Record) -> int:
 def few_shot(task: Task, examples: list[tuple[str, str]], source: str) -> str:
     first = LANGUAGES.get(task.source_language, task.source_language)
     second = LANGUAGES.get(task.target_language, task.target_language)
-    shown = "".join(f"{first}: {one}\n{second}: {other}\n\n" for one, other in examples)
+    shown = "".join(f"{first}: {text}\n{second}: {translated}\n\n" for text, translated in examples)
     return f"{shown}{first}: {source}\n{second}:"

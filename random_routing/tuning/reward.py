@@ -13,27 +13,27 @@ from typing import Any
 
 import numpy as np
 
-from random_routing.decode.work import Work
+from random_routing.decode.row_counts import Work
 from random_routing.errors import PipelineError
 from random_routing.law.cells import Cell, Decoder
 from random_routing.metrics import METRICS, CellTexts, Metric
-from random_routing.metrics.base import first_with_enough
-from random_routing.metrics.languages import language_of
+from random_routing.metrics.helpers.languages import language_of
+from random_routing.metrics.metric import first_with_enough
 from random_routing.models.folder import load_tokenizer
 from random_routing.models.network import LanguageModel
 from random_routing.resampling.intervals import Sampled, by_example, resampled
 from random_routing.resampling.weights import Weights
 from random_routing.runs.blocks import grouped, units
 from random_routing.runs.generation import calibrate, generator_loader, remade, run_units
+from random_routing.runs.make_plan import Prepared
+from random_routing.runs.packed_texts import cell_row, unpack
 from random_routing.runs.plan import Plan, Text
-from random_routing.runs.prepared import Prepared
 from random_routing.runs.processes import in_processes
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store
-from random_routing.runs.trajectories import cell_row, unpack
+from random_routing.scoring.add_scores import Judge, add_embeddings, add_judge
 from random_routing.scoring.cell_metrics import task_resamples
 from random_routing.scoring.cell_texts import cell_texts, human_texts, text_order
-from random_routing.scoring.collect import Judge, add_embeddings, add_judge
 from random_routing.scoring.embedding import Embeddings
 from random_routing.settings import Base, Settings, Task
 
@@ -52,7 +52,7 @@ def too_few(key: str, metric: Metric, lack: str | None) -> Unrewarded:
 
 
 @dataclass(frozen=True)
-class Score:
+class Scores:
     """Of one cell on some examples; quality and diversity turned so that more is better."""
 
     quality: Sampled
@@ -75,7 +75,7 @@ class Scorer:
         self.tokenizer = load_tokenizer(self.folder, task.source_code)
         self.prepared = Prepared(settings, task, rows, self.folder, self.tokenizer)
         self.diversity = METRICS[settings.comparison.diversity]
-        # People wrote one text an example: numbers that depend on how many there are must be of one each.
+        # People wrote one text per example: what depends on the number of texts must be of one each.
         alone = self.diversity.over_all and settings.tune.target == "human"
         self.diversity_samples = 1 if alone else task.samples
         if lack := self.diversity.missing(fewest, self.diversity_samples):
@@ -92,13 +92,13 @@ class Scorer:
         return generator_loader(self.settings, self.task, self.folder)()
 
     def _quality(self, examples: int) -> Metric:
-        asked = [METRICS[name] for name in self.settings.comparison.quality[self.task.name]]
-        found = first_with_enough(asked, examples, self.task.samples)
-        if found is None:
+        metrics = [METRICS[name] for name in self.settings.comparison.quality[self.task.name]]
+        quality = first_with_enough(metrics, examples, self.task.samples)
+        if quality is None:
             raise too_few(
-                f"quality.{self.task.name}", asked[0], asked[0].missing(examples, self.task.samples)
+                f"quality.{self.task.name}", metrics[0], metrics[0].missing(examples, self.task.samples)
             )
-        return found
+        return quality
 
     def remade(self) -> Iterator[dict[bytes, bytes]]:
         """Some of all that was computed, made again: texts, the judge's scores, embeddings."""
@@ -107,14 +107,14 @@ class Scorer:
         yield from self.judge.remade(self.store)
         yield from self.embeddings.remade()
 
-    def scores(self, cells: Sequence[Cell], examples: np.ndarray) -> dict[str, Score]:
+    def scores(self, cells: Sequence[Cell], examples: np.ndarray) -> dict[str, Scores]:
         """Cell → score on the rows `examples`, (N,) numbers. Cells have different names."""
         rows = [self.rows[i] for i in examples]
-        every = [*cells, PLAIN]
-        texts = self._texts(every, examples, rows, self.task.samples)
+        with_plain = [*cells, PLAIN]
+        texts = self._texts(with_plain, examples, rows, self.task.samples)
         counted = texts  # whose diversity counts
         if self.diversity_samples != self.task.samples:
-            counted = self._texts(every, examples, rows, self.diversity_samples)
+            counted = self._texts(with_plain, examples, rows, self.diversity_samples)
         weights = task_resamples(self.settings, self.task, [row["id"] for row in rows], "tune")
 
         def sampled(cell: CellTexts, metric: Metric) -> Sampled:
@@ -122,12 +122,12 @@ class Scorer:
             return metric.up(resampled(stats, weights, metric.aggregate))
 
         target = self._target(lambda name: sampled(counted[name], self.diversity), weights)
-        found = {}
+        scores = {}
         for cell in cells:
             how_good = sampled(texts[cell.name], self.quality)
             how_diverse = sampled(counted[cell.name], self.diversity)
-            found[cell.name] = Score(how_good, how_diverse, self._reward(how_good, how_diverse, target))
-        return found
+            scores[cell.name] = Scores(how_good, how_diverse, self._reward(how_good, how_diverse, target))
+        return scores
 
     def _target(self, diversity: Callable[[str], Sampled], weights: Weights) -> Sampled:
         wanted = self.settings.tune.target
@@ -147,7 +147,7 @@ class Scorer:
     def _texts(
         self, cells: Sequence[Cell], examples: np.ndarray, rows: list[dict[str, Any]], samples: int
     ) -> dict[str, CellTexts]:
-        """Cell, and "human" → its texts, so many an example, with what the metrics need."""
+        """Cell, and "human" → its texts, `samples` per example, with what the metrics need."""
         settings, task = self.settings, self.task
         plan = self.prepared.plan(list(cells))
         plan = calibrate(settings, plan, self.folder, self.store, lambda *event: None)[0]
@@ -163,18 +163,18 @@ class Scorer:
                 settings.batch_size, HERE,
             )  # fmt: skip
         order, language = text_order(settings, task, rows, samples), language_of(task)
-        found: dict[str, CellTexts] = {}
+        inputs: dict[str, CellTexts] = {}
         for name, texts in wanted.items():
             values = self.store.take([text.key for text in texts])
             records = [cell_row(text, unpack(values[text.key]), self.tokenizer, plan) for text in texts]
             columns = {key: [record[key] for record in records] for key in records[0]}
             columns["model_logprobs"] = [np.array(logs) for logs in columns["model_logprobs"]]
-            found[name] = cell_texts(columns, rows, samples, len(self.tokenizer), order, language)
-        found["human"] = human_texts(task, rows, self.tokenizer, text_order(settings, task, rows, 1))
+            inputs[name] = cell_texts(columns, rows, samples, len(self.tokenizer), order, language)
+        inputs["human"] = human_texts(task, rows, self.tokenizer, text_order(settings, task, rows, 1))
         needs = self.quality.signature + self.diversity.signature
         if "{judge}" in needs:
-            judged, _ = add_judge(self.judge, rows, found, self.store, lambda done, total: None)
-            found = dict(judged)
+            judged, _ = add_judge(self.judge, rows, inputs, self.store, lambda done, total: None)
+            inputs = dict(judged)
         if "{embedder}" in needs:
-            found = dict(add_embeddings(rows, found, self.embeddings))
-        return found
+            inputs = dict(add_embeddings(rows, inputs, self.embeddings))
+        return inputs

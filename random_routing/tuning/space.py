@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from random_routing.law.cells import Cell, Decoder, distinct_decoder, mean_rate
-from random_routing.settings import Base, Schedule, Settings
+from random_routing.settings import Base, Schedule, Settings, exploration_weight
 
 ZERO = 1 / 8
 TEMPERATURES, TOP_P = (0.3, 1.5), (0.5, 1.0)
@@ -35,7 +35,7 @@ def families(settings: Settings) -> list[str]:
 
 
 def suggest(trial: Suggests, family: str, settings: Settings, steps: int, name: str) -> Cell:
-    """A cell of the family. steps: of the task's texts; λ weighs the random route, whatever lambda_means says."""
+    """A cell of the family. steps: of the task's texts. λ is searched as the weight of its route."""
     if family == "temperature":
         value = trial.suggest_float("temperature", *TEMPERATURES)
         return Cell(name, family, Decoder(Base(temperature=value)), setting=value)
@@ -49,13 +49,14 @@ def suggest(trial: Suggests, family: str, settings: Settings, steps: int, name: 
         else trial.suggest_categorical("variant", list(tune.variants))
     )
     variant = settings.variants[variant_name]
-    q, lam = (rate(trial, knob, tune.floor) for knob in ("q", "λ"))
+    q, weight = (rate(trial, knob, tune.floor) for knob in ("q", "λ"))
     if family == "scheduled":
         end = trial.suggest_float("end", 0.0, 1.0)
         falling = Schedule(kind="linear", start=1.0, end=end)
         variant = replace(variant, q_schedule=falling, lambda_schedule=falling)
-    decoder = distinct_decoder(variant, q, lam)
-    return Cell(name, family, decoder, variant_name, q, lam, mean_rate(variant, q, lam, steps))
+    decoder, r = distinct_decoder(variant, q, weight), mean_rate(variant, q, weight, steps)
+    lam = exploration_weight(weight, settings.lambda_means)  # as params.yaml would write it
+    return Cell(name, family, decoder, variant_name, q, lam, r)
 
 
 def rate(trial: Suggests, knob: str, floor: float) -> float:

@@ -18,9 +18,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from random_routing.law.cells import Cell
 from random_routing.settings import Tuning
-from random_routing.tuning.reward import Score, Unrewarded
+from random_routing.tuning.reward import Scores, Unrewarded
 
-Scored = Callable[[Sequence[Cell], int], dict[str, Score]]  # cells, number of examples → scores
+Scored = Callable[[Sequence[Cell], int], dict[str, Scores]]  # cells, number of examples → scores
 NUMBERS = ("reward", "quality", "diversity")  # what is kept of a trial
 BATCH = "batch"
 
@@ -70,8 +70,8 @@ def search(
         if number and not go_on():
             return f"{tune.minutes:g} minutes are over"
         study.sampler = sampler(tune, seed_of(seed, study.study_name, number))
-        asked = _ask(study, number, size, suggest)
-        _run_batch(study, tune, asked, sizes, scored, on_trial)
+        batch = _ask(study, number, size, suggest)
+        _run_batch(study, tune, batch, sizes, scored, on_trial)
     return f"all {tune.trials} trials"
 
 
@@ -90,12 +90,12 @@ def _ask(
 ) -> dict[optuna.Trial, Cell]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        asked = {}
+        batch = {}
         for _ in range(size):
             trial = study.ask()
             trial.set_user_attr(BATCH, number)
-            asked[trial] = suggest(trial, f"trial-{trial.number}")
-        return asked
+            batch[trial] = suggest(trial, f"trial-{trial.number}")
+        return batch
 
 
 def _run_batch(
@@ -106,8 +106,8 @@ def _run_batch(
     scored: Scored,
     on_trial: Callable[[float], None],
 ) -> None:
-    """Successive halving (Jamieson & Talwalkar 2016) inside the batch, then all are told in their order."""
-    alive, scores = list(cells), dict[optuna.Trial, tuple[int, Score]]()
+    """Successive halving (Jamieson & Talwalkar 2016) inside the batch, then Optuna is told of all in their order."""
+    alive, scores = list(cells), dict[optuna.Trial, tuple[int, Scores]]()
     for examples in sizes:
         by_name = scored([cells[trial] for trial in alive], examples)
         scores |= {trial: (examples, by_name[cells[trial].name]) for trial in alive}
@@ -148,3 +148,19 @@ def winner(study: optuna.Study) -> FrozenTrial:
             f"no trial of {study.study_name} has a reward: quality or diversity is undefined for its texts"
         )
     return max(ended, key=lambda t: (t.user_attrs["reward"], -t.number))
+
+
+def importance(study: optuna.Study, objective: str) -> dict[str, float]:
+    """Share of the reward's variance that each parameter explains (Watanabe et al. 2023, PED-ANOVA); of the
+    parameters that every trial has. Empty where too few trials ended or they have one reward.
+    """
+    target = None if objective == "reward" else (lambda trial: trial.user_attrs["reward"])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            shares = optuna.importance.get_param_importances(
+                study, evaluator=optuna.importance.PedAnovaImportanceEvaluator(), target=target
+            )
+    except (ValueError, RuntimeError):
+        return {}
+    return {name: float(value) for name, value in shares.items()}

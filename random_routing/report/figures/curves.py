@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from random_routing.metrics import METRICS
-from random_routing.report import choose, names
+from random_routing.report import names, selection
 from random_routing.report.figures import style
 from random_routing.report.figures.style import Look
 from random_routing.results.measured import CellValues, Measured
@@ -31,22 +31,22 @@ GREY = "#777777"
 
 
 def draw(measured: Measured, settings: Settings) -> Figure | None:
-    """None where no metric or no routing cell is there to be shown."""
+    """None where there is no metric or no routing cell to show."""
     rows = measured.cells
     routed = [row for row in rows if row.family == "routing"]
-    roles = (choose.DIVERSITY, choose.FLUENCY, choose.RELEVANCE[measured.task])
-    metrics = [m for m in (choose.pick(role, routed) for role in roles) if m is not None]
+    roles = (selection.DIVERSITY, selection.FLUENCY, selection.RELEVANCE[measured.task])
+    metrics = [m for m in (selection.pick(role, routed) for role in roles) if m is not None]
     if not metrics:
         return None
     lines = [
         (style.variant_look(name, position), line)
-        for position, (name, members) in enumerate(choose.variants_in(rows).items())
-        for line in choose.lines(members, settings.variants[name], settings.lambda_means)
+        for position, (name, members) in enumerate(selection.variants_in(rows).items())
+        for line in selection.lines(members, settings.variants[name], settings.lambda_means)
     ]
     levels = {
-        "human texts": choose.human_in(rows),
-        "plain sampling": choose.plain(rows, settings.variants, Base()),
-        "greedy": choose.plain(rows, settings.variants, Base(greedy=True)),
+        "human texts": selection.human_in(rows),
+        "plain sampling": selection.plain(rows, settings.variants, Base()),
+        "greedy": selection.plain(rows, settings.variants, Base(greedy=True)),
     }
     figure = Figure(figsize=(style.WIDTH, 3.9), layout="constrained")
     for ax, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
@@ -65,7 +65,7 @@ def draw(measured: Measured, settings: Settings) -> Figure | None:
     return figure
 
 
-def _line(ax: Axes, look: Look, line: choose.Line, metric: str) -> None:
+def _line(ax: Axes, look: Look, line: selection.Line, metric: str) -> None:
     rates = [row.r for row in line.rows]
     values = [row.get(metric) for row in line.rows]
     if line.knob:
@@ -105,7 +105,7 @@ def _rate_axis(ax: Axes, rates: Sequence[float]) -> None:
 
 
 def _legend(
-    lines: Sequence[tuple[Look, choose.Line]], levels: dict[str, CellValues | None]
+    lines: Sequence[tuple[Look, selection.Line]], levels: dict[str, CellValues | None]
 ) -> list[Line2D | Patch]:
     handles: list[Line2D | Patch] = [
         Line2D([], [], color=look.colour, marker=look.marker, markersize=4, linestyle=STYLES[line.knob],

@@ -1,4 +1,4 @@
-"""Heat maps over q × λ: a row a variant; columns diversity, fluency, relevance or quality."""
+"""Heat maps over q × λ: a row per variant; columns diversity, fluency, relevance or quality."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from random_routing.metrics import METRICS
-from random_routing.report import choose
+from random_routing.report import selection
 from random_routing.report.figures.style import SMALL, WIDTH, plain_log_ticks
 from random_routing.report.names import axis_label, short
 from random_routing.results.measured import CellValues, Measured
@@ -36,15 +36,15 @@ class Column:
 
 
 def draw(measured: Measured, settings: Settings) -> Figure | None:
-    """None where no metric or no routing cell is there to be shown."""
+    """None where there is no metric or no routing cell to show."""
     rows, means = measured.cells, settings.lambda_means
     routed = [row for row in rows if row.family == "routing"]
-    roles = (choose.DIVERSITY, choose.FLUENCY, choose.RELEVANCE[measured.task])
-    metrics = [m for m in (choose.pick(role, routed) for role in roles) if m is not None]
+    roles = (selection.DIVERSITY, selection.FLUENCY, selection.RELEVANCE[measured.task])
+    metrics = [m for m in (selection.pick(role, routed) for role in roles) if m is not None]
     if not metrics:
         return None
     columns = [_column(metric, rows, routed) for metric in metrics]
-    blocks = choose.variants_in(rows)
+    blocks = selection.variants_in(rows)
     scales = {tuple(sorted({row.lam for row in members})) for members in blocks.values()}
     own_scales = len(scales) > 1  # then every block needs the names of its columns
     title = TITLE + (TICKS if own_scales else 0.0)
@@ -69,7 +69,7 @@ def draw(measured: Measured, settings: Settings) -> Figure | None:
 def _column(metric: str, rows: Sequence[CellValues], routed: Sequence[CellValues]) -> Column:
     """One colour scale over all variants."""
     values = [v for v in (row.get(metric).value for row in routed) if not math.isnan(v)]
-    human = choose.human_in(rows)
+    human = selection.human_in(rows)
     tells = human is not None and not METRICS[metric].against_human
     low, high = min(values), max(values)
     if low == high:  # a grid of one cell
@@ -151,7 +151,7 @@ def _map(ax: Axes, members: Sequence[CellValues], column: Column, width: float) 
     names = [f"{x:.3g}" for x in xs]
     _ticks(ax.xaxis, names, int(width / (0.07 * max(map(len, names)) + 0.08)))
     _ticks(ax.yaxis, [f"{y:.3g}" for y in ys], int(PANEL / 0.15))
-    if width / len(xs) >= 0.4 and PANEL / len(ys) >= 0.15:  # inches a number needs
+    if width / len(xs) >= 0.4 and PANEL / len(ys) >= 0.15:  # inches per number
         _numbers(ax, grid, column.norm, colours)
 
 

@@ -17,10 +17,7 @@ from random_routing.settings import Settings
 
 
 def draw(measured: Measured, settings: Settings) -> Figure | None:
-    """A panel a curve: x the decoder's diversity, y the difference.
-
-    None where no decoder can be compared.
-    """
+    """A panel per curve: x the decoder's diversity, y the difference. None where no decoder can be compared."""
     compared = measured.comparison
     shown = [record for record in compared.matched if not record.missing]
     if not shown:

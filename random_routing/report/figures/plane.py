@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from random_routing.metrics import METRICS
-from random_routing.report import choose, names
+from random_routing.report import names, selection
 from random_routing.report.figures import style
-from random_routing.report.figures.labels import Label, place
-from random_routing.report.figures.series import LOOSE, STAR, Series, all_series, legend
+from random_routing.report.figures.label_places import Label, place
+from random_routing.report.figures.plane_series import LOOSE, STAR, Series, all_series, legend
 from random_routing.results.measured import CellValues, Measured
 from random_routing.settings import Settings
 
@@ -22,7 +22,7 @@ from random_routing.settings import Settings
 def draw(measured: Measured, settings: Settings) -> Figure | None:
     """None where diversity or quality is not among the metrics."""
     rows = measured.cells
-    diversity = choose.pick(choose.DIVERSITY, rows)
+    diversity = selection.pick(selection.DIVERSITY, rows)
     metrics = _panels(measured)
     if diversity is None or not metrics:
         return None
@@ -42,26 +42,26 @@ def draw(measured: Measured, settings: Settings) -> Figure | None:
 
 def _panels(measured: Measured) -> list[str]:
     """Quality, and beside it fluency where quality is something else."""
-    quality = choose.pick(choose.QUALITY[measured.task], measured.cells)
-    fluency = choose.pick(choose.FLUENCY, measured.cells)
+    quality = selection.pick(selection.QUALITY[measured.task], measured.cells)
+    fluency = selection.pick(selection.FLUENCY, measured.cells)
     return list(dict.fromkeys(m for m in (quality, fluency) if m is not None))
 
 
 def _panel(
     ax: Axes, rows: Sequence[CellValues], series: Sequence[Series], diversity: str, metric: str
 ) -> None:
-    crowd = max(1.0, sum(len(one.rows) for one in series) / 60)  # many points: smaller, paler intervals
-    for one in series:
-        x, y = _points(one.rows, diversity), _points(one.rows, metric)
-        colour = one.look.colour
-        errors: Any = {"xerr": _errors(one.rows, diversity), "yerr": _errors(one.rows, metric)}
+    crowd = max(1.0, sum(len(family.rows) for family in series) / 60)  # many points: paler intervals
+    for family in series:
+        x, y = _points(family.rows, diversity), _points(family.rows, metric)
+        colour = family.look.colour
+        errors: Any = {"xerr": _errors(family.rows, diversity), "yerr": _errors(family.rows, metric)}
         ax.errorbar(x, y, **errors, fmt="none", ecolor=colour, elinewidth=0.7, alpha=0.25 / crowd, zorder=2)
         ax.plot(
-            x, y, linestyle=one.line or "none", color=colour, marker=one.look.marker, linewidth=1.2,
-            markerfacecolor=colour if one.routing else "white", zorder=3 if one.routing else 4,
-            **(LOOSE if not one.line else {"markersize": 5.0 / crowd**0.25} if one.routing else {}),
+            x, y, linestyle=family.line or "none", color=colour, marker=family.look.marker, linewidth=1.2,
+            markerfacecolor=colour if family.routing else "white", zorder=3 if family.routing else 4,
+            **(LOOSE if not family.line else {"markersize": 5.0 / crowd**0.25} if family.routing else {}),
         )  # fmt: skip
-    human = choose.human_in(rows)
+    human = selection.human_in(rows)
     if human is not None and not METRICS[metric].against_human:
         level = human.get(metric).value
         ax.axhline(level, color="#888888", linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
@@ -79,20 +79,20 @@ def _label(
     ax: Axes, rows: Sequence[CellValues], series: Sequence[Series], diversity: str, metric: str
 ) -> None:
     labels, marks, along = [], [np.empty((0, 2))], [np.empty((0, 2))]
-    for one in series:
-        points = np.column_stack([_points(one.rows, diversity), _points(one.rows, metric)])
-        there = np.isfinite(points).all(axis=1)
-        marks.append(points[there])
-        if one.line:
+    for family in series:
+        points = np.column_stack([_points(family.rows, diversity), _points(family.rows, metric)])
+        finite = np.isfinite(points).all(axis=1)
+        marks.append(points[finite])
+        if family.line:
             steps = np.linspace(0, 1, 12)[None, :, None]
-            a, b = points[there][:-1, None], points[there][1:, None]
+            a, b = points[finite][:-1, None], points[finite][1:, None]
             along.append((a + (b - a) * steps).reshape(-1, 2))
         labels += [
-            Label(x, y, text, style.shade(one.look.colour))
-            for (x, y), text, seen in zip(points, one.labels, there, strict=True)
+            Label(x, y, text, style.shade(family.look.colour))
+            for (x, y), text, seen in zip(points, family.labels, finite, strict=True)
             if seen and text
         ]
-    human = choose.human_in(rows)
+    human = selection.human_in(rows)
     if human is not None and not METRICS[metric].against_human:
         x, y = human.get(diversity).value, human.get(metric).value
         if math.isfinite(x + y):

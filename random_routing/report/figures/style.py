@@ -75,9 +75,9 @@ def variant_look(name: str, position: int) -> Look:
     return Look(name, colour, marker)
 
 
-def shade(colour: str, factor: float = 0.75) -> tuple[float, float, float]:
+def shade(colour: str) -> tuple[float, float, float]:
     """A darker tone, so that text of a light colour can be read on white."""
-    red, green, blue = (int(colour[i : i + 2], 16) / 255 * factor for i in (1, 3, 5))
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 * 0.75 for i in (1, 3, 5))
     return red, green, blue
 
 

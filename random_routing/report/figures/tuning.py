@@ -65,10 +65,7 @@ def _rewards(ax: Axes, trials: dict[str, list[Trial]], grid: Grid) -> None:
             )
     if math.isfinite(best):
         ax.axhline(
-            best,
-            color="#888888",
-            linestyle=(0, (1, 2)),
-            label=f"best of the grid ({grid.texts} texts)",
+            best, color="#888888", linestyle=(0, (1, 2)), label=f"best of the grid ({grid.texts} texts)"
         )
         floor = np.percentile([t.reward for of_family in trials.values() for t in of_family], 10)
         ax.set_ylim(bottom=min(floor, best) - 0.05 * abs(best - floor))
@@ -85,8 +82,8 @@ def _plane(ax: Axes, trials: Sequence[Trial], grid: Grid) -> None:
     groups: tuple[tuple[Sequence[GridCell | Trial], str, int], ...] = ((routed, "s", 90), (trials, "o", 34))
     for group, marker, size in groups:
         ax.scatter(
-            [one.lam for one in group], [one.q for one in group], s=size, marker=marker, cmap="cividis",
-            c=[one.reward for one in group], norm=norm, edgecolors="white" if marker == "s" else "black",
+            [point.weight for point in group], [point.q for point in group], s=size, marker=marker, cmap="cividis",
+            c=[point.reward for point in group], norm=norm, edgecolors="white" if marker == "s" else "black",
             linewidths=0.6, zorder=2 if marker == "s" else 3,
         )  # fmt: skip
     ax.set_xscale("symlog", linthresh=0.003, linscale=0.6)

@@ -19,15 +19,8 @@ PACKAGES = (
 
 def revision() -> tuple[str, str]:
     """Git's revision of the checkout, empty where there is none, and a remark on it."""
-    changed = (
-        "status",
-        "--porcelain",
-        "--untracked-files=no",
-        "--",
-        "pipeline",
-        "random_routing",
-        "params.yaml",
-    )
+    sources = ("pipeline", "random_routing", "params.yaml")
+    changed = ("status", "--porcelain", "--untracked-files=no", "--", *sources)
     try:
         run = [
             subprocess.run(["git", *ask], capture_output=True, text=True, check=True).stdout.strip()
@@ -35,15 +28,14 @@ def revision() -> tuple[str, str]:
         ]
     except (OSError, subprocess.SubprocessError):
         return "", "made outside a Git checkout"
-    return run[0], "with changes to the code or to params.yaml that are not in that revision" if run[
-        1
-    ] else ""
+    remark = "with changes to the code or to params.yaml that are not in that revision"
+    return run[0], remark if run[1] else ""
 
 
 def about(settings: Settings) -> dict[str, Any]:
-    found, remark = revision()
+    commit, remark = revision()
     return {
-        "revision": found,
+        "revision": commit,
         "remark": remark,
         "machine": f"{machine()}, {platform.system()}, Python {platform.python_version()}",
         "versions": [(name, version(name)) for name in PACKAGES],

@@ -15,18 +15,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from random_routing.comparison import CURVES
 from random_routing.metrics import METRICS
-from random_routing.report import choose
+from random_routing.report import selection
 from random_routing.report.figures import style
+from random_routing.report.figures.gates_and_recovery import FEWEST
 from random_routing.report.figures.heatmap import MEANS, note
-from random_routing.report.figures.routes import FEWEST
 from random_routing.report.findings import sentences
+from random_routing.report.input import Results
 from random_routing.report.page.charts import all_charts
 from random_routing.report.page.contours import contours
-from random_routing.report.results import Results
-from random_routing.report.tables.records import missing
+from random_routing.report.tables.small_tables import missing
 from random_routing.results.compared import Matched
+from random_routing.results.json_form import to_json
 from random_routing.results.measured import CellValues, GateRate
-from random_routing.results.records import to_json
 from random_routing.settings import BY_R, Schedule, Settings
 from random_routing.tasks import TASKS
 
@@ -64,7 +64,7 @@ def page(
         data=embedded(data), library=library(),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         script=(HERE / "page.js").read_text(encoding="utf-8"),
-        tasks=[{"name": task, **one} for task, one in tasks.items()],
+        tasks=[{"name": task, **contents} for task, contents in tasks.items()],
         costs=costs, about=about, confidence=settings.confidence,
         exploit=settings.lambda_means == "exploit",
     )  # fmt: skip
@@ -108,7 +108,9 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
             if name in measured.metrics
         },
         "cells": _cells(rows, settings),
-        "variants": [_variant(name, own, settings) for name, own in choose.variants_in(rows).items()],
+        "variants": [
+            _variant(name, cells, settings) for name, cells in selection.variants_in(rows).items()
+        ],
         "matched": _with_family(compared.matched, rows),
         "gates": _with_family(measured.gates, rows),
         "recovery": to_json(measured.recovery),
@@ -133,10 +135,10 @@ def _family(row: CellValues) -> str:
 def _cells(rows: Sequence[CellValues], settings: Settings) -> list[dict[str, Any]]:
     """Every row of the table; `line` and `order`: which curve it lies on, and where."""
     place: dict[str, tuple[str, float]] = {}
-    for family, members in choose.baselines_in(rows).items():
+    for family, members in selection.baselines_in(rows).items():
         place |= {row.cell: (family if len(members) > 1 else "", row.setting) for row in members}
-    for name, own in choose.variants_in(rows).items():
-        for line in choose.lines(own, settings.variants[name], settings.lambda_means):
+    for name, members in selection.variants_in(rows).items():
+        for line in selection.lines(members, settings.variants[name], settings.lambda_means):
             if line.knob:
                 label = f"{name}, {line.knob}" if line.knob == "r" else f"{name}, {line.knob} alone"
                 place |= {row.cell: (label, row.r) for row in line.rows if row.cell not in place}
@@ -156,10 +158,10 @@ def _cells(rows: Sequence[CellValues], settings: Settings) -> list[dict[str, Any
 
 
 def _variant(name: str, rows: Sequence[CellValues], settings: Settings) -> dict[str, Any]:
-    """steps: one cell a distinct decoder, in the order of r, along the variant's first line."""
+    """steps: one cell per distinct decoder, in the order of r, along the variant's first line."""
     qs, lambdas = (sorted({getattr(row, knob) for row in rows}) for knob in ("q", "lam"))
     variant, means = settings.variants[name], settings.lambda_means
-    first = choose.lines(rows, variant, means)[0]
+    first = selection.lines(rows, variant, means)[0]
     steady = variant.q_schedule == variant.lambda_schedule == Schedule()  # else r is a mean over the steps
     return {
         "name": name, "note": note(variant, means), "routes": variant.routes, "q": qs, "lambda": lambdas,

@@ -166,13 +166,13 @@ def gates(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     look = colours(looks)
     x = alt.X("x:Q", title="X", scale=alt.Scale(type="log", nice=False))
     base = _chart(260)
-    one = alt.Chart(alt.InlineData(values=[{"y": 1}])).mark_rule(color=GREY).encode(y="y:Q")
+    expected = alt.Chart(alt.InlineData(values=[{"y": 1}])).mark_rule(color=GREY).encode(y="y:Q")
     spans = base.mark_rule(opacity=0.45).encode(x=x, y="lo:Q", y2="hi:Q", color=look["color"])
     points = base.mark_point(filled=True, size=POINT).encode(
         x=x, y=alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False)), color=look["color"], shape=look["shape"],
         tooltip=[alt.Tooltip("cell:N"), alt.Tooltip("tip:N", title="observed")],
     )  # fmt: skip
-    return _finished(alt.layer(one, spans, points))
+    return _finished(alt.layer(expected, spans, points))
 
 
 def all_charts(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:

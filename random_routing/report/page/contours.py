@@ -20,7 +20,7 @@ def contours(qs: Sequence[float], lambdas: Sequence[float], means: str) -> list[
     if len(qs) < 2 or len(lambdas) < 2:
         return []
     weights = np.array(lambdas) if means == "explore" else 1 - np.array(lambdas)
-    found = []
+    curves = []
     for level in LEVELS:
         rows = np.linspace(0, len(qs) - 1, POINTS)
         q = np.interp(rows, range(len(qs)), qs)
@@ -34,5 +34,5 @@ def contours(qs: Sequence[float], lambdas: Sequence[float], means: str) -> list[
             for c, r in zip(columns[inside], rows[inside], strict=True)
         ]
         if len(points) > 1:
-            found += [{**point, "order": i, "last": i == len(points) - 1} for i, point in enumerate(points)]
-    return found
+            curves += [{**point, "order": i, "last": point is points[-1]} for i, point in enumerate(points)]
+    return curves

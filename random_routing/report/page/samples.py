@@ -10,15 +10,15 @@ from typing import Any
 from random_routing.models.tokens import pieces as pieces_of
 from random_routing.runs.cell_files import read_batches
 
-MOST_TEXTS = 4000  # a task's, so that a page of many cells stays usable
+MOST_TEXTS = 4000  # per task, so that a page of many cells stays usable
 COLUMNS = ("example_id", "sample", "token_ids", "routes", "model_logprobs", "ranks", "entropies")
 MOST_SAMPLES = 2  # texts of one prompt
 LONGEST = 200  # characters of one token
 
 
-def shown(asked: int, examples: int, decoders: int, samples: int) -> int:
+def shown(wanted: int, examples: int, decoders: int, samples: int) -> int:
     """How many examples the page holds the texts of."""
-    return max(1, min(asked, examples, MOST_TEXTS // (decoders * min(samples, MOST_SAMPLES))))
+    return max(1, min(wanted, examples, MOST_TEXTS // (decoders * min(samples, MOST_SAMPLES))))
 
 
 def task_samples(
@@ -38,7 +38,7 @@ def task_samples(
     entropies × 100]. An example's `given` is what the model read, with its control tokens.
     """
     before = {row["id"]: ids if follow else () for row, ids in zip(prepared, prompts, strict=True)}
-    pieces: dict[tuple[int, str], int] = {}  # two tokens may look alike, and still are where texts part
+    pieces: dict[tuple[int, str], int] = {}  # by token too: two that look the same may be where texts part
     texts: dict[tuple[Any, ...], int] = {}  # equal texts of one example: probabilities are its own
     listed: list[list[Any]] = []
     cells: dict[str, list[int]] = {}
@@ -54,11 +54,11 @@ def task_samples(
                 texts[key] = len(listed)
                 spelt = pieces_of(tokenizer, before[record["example_id"]], ids)
                 named = zip(ids, map(cut, spelt), strict=True)
-                own = [pieces.setdefault(token, len(pieces)) for token in named]
+                numbers = [pieces.setdefault(token, len(pieces)) for token in named]
                 hundredths = [
                     [round(100 * x) for x in record[name]] for name in ("model_logprobs", "entropies")
                 ]
-                listed.append([own, hundredths[0], record["ranks"], record["routes"], hundredths[1]])
+                listed.append([numbers, hundredths[0], record["ranks"], record["routes"], hundredths[1]])
             cells[decoder].append(texts[key])
     return {
         "pieces": [piece for _, piece in pieces], "texts": listed, "cells": cells, "samples": kept, "made": samples,
@@ -69,8 +69,8 @@ def task_samples(
     }  # fmt: skip
 
 
-def _example(row: dict[str, Any], given: str) -> dict[str, Any]:
-    return {"id": row["id"], "prompt": row["source"], "given": given, "references": row["references"]}
+def _example(row: dict[str, Any], model_input: str) -> dict[str, Any]:
+    return {"id": row["id"], "prompt": row["source"], "given": model_input, "references": row["references"]}
 
 
 def first_rows(path: Path, count: int) -> Iterator[dict[str, Any]]:

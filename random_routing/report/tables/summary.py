@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 
 from random_routing.metrics import METRICS
-from random_routing.report import choose
+from random_routing.report import selection
 from random_routing.results.compared import Compared
 from random_routing.results.measured import CellValues
 from random_routing.settings import Base, Variant
@@ -30,7 +30,7 @@ def summarize_task(
     for volume in compared.hypervolume:
         if volume.family == "routing":
             numbers["area_vs_temp"] = volume.ratio
-    sampling = choose.plain(cells, variants, Base())
+    sampling = selection.plain(cells, variants, Base())
     if sampling is not None:
         quality = METRICS[compared.quality]
         numbers[f"sampling_{quality.short or quality.name}"] = sampling.get(quality.name).value

@@ -1,0 +1,21 @@
+"""p-values corrected for their number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from statsmodels.stats.multitest import multipletests
+
+
+def adjusted(p_values: Sequence[float], method: str) -> list[float]:
+    """p-values corrected for their number; NaN stays NaN and does not count.
+
+    method: `holm` (Holm 1979: chance of any false claim) or `fdr_bh` (Benjamini & Hochberg 1995: share
+    of false claims).
+    """
+    corrected = np.array(p_values, dtype=np.float64)
+    known = np.isfinite(corrected)
+    if known.any():
+        corrected[known] = multipletests(corrected[known], method=method)[1]
+    return corrected.tolist()

@@ -1,0 +1,1 @@
+"""What metrics are computed with: words, n-grams in arrays, rows of different lengths, leaving one example out."""

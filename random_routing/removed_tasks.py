@@ -1,0 +1,60 @@
+"""Removes what tasks and assets that left params.yaml have left behind: files of the pipeline's own names alone.
+
+DVC keeps its outputs in the cache, and finished texts stay in the store: a task that comes back is not computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from random_routing.errors import PipelineError
+from random_routing.files import read_json
+
+OF_A_TASK = (
+    "data/prepared/{0}.jsonl", "data/generations/{0}/*.parquet", "data/cost/generate-{0}.json",
+    "data/cost/evaluate-{0}.json", "data/metrics/{0}.json", "data/metrics/{0}.stats.parquet", "data/tune/{0}.json",
+    "data/cost/tune-{0}.json", "reports/tune/{0}.json",
+)  # fmt: skip
+
+
+def prune(possible: Collection[str], tasks: Collection[str], assets: Collection[str]) -> list[str]:
+    """possible: names of tasks; tasks, assets: those of params.yaml. Returns what was removed, for people."""
+    removed = [f"task {task}" for task in possible if task not in tasks and remove(files_of_task(task))]
+    for folder in sorted(Path("data/assets").glob("*/asset.json")):
+        name = folder.parent.name
+        if name not in assets and remove(files_of_asset(folder.parent)):
+            removed.append(f"asset {name}")
+    return removed
+
+
+def files_of_task(task: str) -> Iterator[Path]:
+    for pattern in OF_A_TASK:
+        yield from sorted(Path().glob(pattern.format(task)))
+
+
+def files_of_asset(folder: Path) -> Iterator[Path]:
+    """What fetch has written there, by its own list; nothing of a folder whose list is another's or damaged."""
+    try:
+        record = read_json(folder / "asset.json")
+    except PipelineError:
+        return
+    if not isinstance(record, dict) or record.get("name") != folder.name:
+        return
+    inside = folder.resolve()
+    for name in record["files"]:
+        path = folder / name
+        if path.is_file() and path.parent.resolve().is_relative_to(inside):
+            yield path
+    yield folder / "asset.json"
+
+
+def remove(files: Iterator[Path]) -> bool:
+    """Remove files, and the folders below data/…/ that are then empty. Returns whether there were any."""
+    listed = list(files)
+    for path in listed:
+        path.unlink()
+    for folder in sorted({parent for path in listed for parent in path.parents}, reverse=True):
+        if len(folder.parts) > 2 and not any(folder.iterdir()):
+            folder.rmdir()
+    return bool(listed)

@@ -1,0 +1,318 @@
+"""The page in a real browser, opened from disk: what a reader does with it, and what a text could do to it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
+
+from tests.helpers import browser
+from tests.helpers.pages import made_page
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("page")
+    (made / "index.html").write_text(made_page(), encoding="utf-8")
+    return made
+
+
+@pytest.fixture(scope="module")
+def driver(folder: Path) -> Iterator[Any]:
+    yield from browser.chromium(folder)
+
+
+@pytest.fixture
+def page(driver: Any, folder: Path) -> Iterator[Any]:
+    """The page anew; afterwards its console and its requests are looked at."""
+    browser.width(driver, 1280)
+    browser.dark(driver, False)
+    address = f"file://{folder}/index.html"
+    driver.get(address)
+    ready(driver)
+    yield driver
+    assert driver.title == "Does randomness in decoding help?"  # what the hostile texts try to change
+    assert [entry["message"] for entry in driver.get_log("browser")] == []
+    assert set(browser.requested(driver)) <= {address}
+
+
+def ready(driver: Any) -> None:
+    browser.wait(driver, "document.documentElement.dataset.ready")
+    drawn(driver)
+
+
+def drawn(driver: Any) -> None:
+    """Every chart is the one that was asked for last."""
+    browser.wait(
+        driver,
+        "[...document.querySelectorAll('.chart')]"
+        ".every(c => c.classList.contains('missing') || (c.dataset.turn && c.dataset.drawn === c.dataset.turn))",
+    )
+
+
+def rested(driver: Any) -> None:
+    """The slider's decoder is the chosen one, which it is a moment after the last move."""
+    browser.wait(
+        driver,
+        "document.getElementById('chosen').textContent"
+        " === 'Chosen: ' + document.getElementById('right-name').textContent",
+    )
+    drawn(driver)
+
+
+def of(driver: Any, name: str) -> Any:
+    return driver.find_element(By.ID, name)
+
+
+def choose(driver: Any, name: str, value: str) -> None:
+    Select(of(driver, name)).select_by_value(value)
+    drawn(driver)
+
+
+def click(driver: Any, element: Any) -> None:
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
+    browser.wait_at_rest(driver, element)
+    ActionChains(driver).move_to_element(element).click().perform()
+    drawn(driver)
+
+
+def heat_square(driver: Any, number: int) -> Any:
+    return driver.find_elements(By.CSS_SELECTOR, "#heatmap-chart .mark-rect.role-mark path")[number]
+
+
+def colour(element: Any) -> str:
+    return element.value_of_css_property("background-color")
+
+
+def values(driver: Any) -> dict[str, str]:
+    return {name: of(driver, name).get_attribute("value") for name in ("task", "left", "right", "x", "y")}
+
+
+def test_the_answer_comes_first(page: Any) -> None:
+    cards = page.find_elements(By.CSS_SELECTOR, "#answer .card")
+    assert [card.get_attribute("data-task") for card in cards] == ["textgen", "dialogue", "translation"]
+    for card in cards:
+        assert any(
+            word in card.text for word in ("Better", "Worse", "No difference shown", "Not comparable")
+        )
+        assert len(card.find_elements(By.CSS_SELECTOR, "svg .mark-symbol path")) > 5
+    assert cards[0].location["y"] < 500
+
+
+def test_a_click_on_a_square_shows_its_texts(page: Any) -> None:
+    square = heat_square(page, 7)
+    label = square.get_attribute("aria-label")
+    click(page, square)
+    browser.wait(page, "document.getElementById('chosen').textContent !== ''")
+    cell = of(page, "chosen").text.removeprefix("Chosen: ")
+    assert cell.startswith("routing-uniform-") and (label is None or cell in label or "value" in label)
+    assert of(page, "right-name").text == cell == values(page)["right"]
+    picked = page.find_element(By.CSS_SELECTOR, "#cells tr.picked")
+    assert picked.get_attribute("data-cell") == cell
+    browser.wait(
+        page, "Math.abs(document.getElementById('samples').getBoundingClientRect().top - 175) < 225"
+    )
+
+
+def test_plane_and_table_are_linked(page: Any) -> None:
+    rows = page.find_elements(By.CSS_SELECTOR, "#cells tbody tr")
+    assert len(rows) == 96  # the human texts have no gap from themselves
+    row = rows[3]
+    cell = row.get_attribute("data-cell")
+    click(page, row)
+    assert page.find_element(By.CSS_SELECTOR, "#cells tr.picked").get_attribute("data-cell") == cell
+    marked = page.execute_script(
+        "return [...document.querySelectorAll('#plane-chart .mark-symbol path')]"
+        ".filter(p => p.getAttribute('stroke') === '#d00000').length"
+    )
+    assert marked == 1
+    points = page.find_elements(By.CSS_SELECTOR, "#plane-chart .mark-symbol path")
+    click(page, points[0])
+    other = page.find_element(By.CSS_SELECTOR, "#cells tr.picked").get_attribute("data-cell")
+    assert other != cell and f"Chosen: {other}" == of(page, "chosen").text
+
+
+def test_axes_tasks_and_metrics_can_be_chosen(page: Any) -> None:
+    choose(page, "y", "perplexity")
+    assert "judge perplexity" in of(page, "plane-chart").text
+    assert of(page, "log").is_selected()
+    choose(page, "x", "distinct_2")
+    head = [th.text for th in page.find_elements(By.CSS_SELECTOR, "#cells th")]
+    assert "distinct-2 (distinct / all word pairs) ↓" in head and "judge perplexity (per token)" in head
+    choose(page, "task", "translation")
+    assert values(page)["y"] == "chrf" and len(page.find_elements(By.CSS_SELECTOR, "#cells tbody tr")) == 97
+    choose(page, "variant", "plausible")
+    assert "20 likeliest tokens" in of(page, "variant-note").text
+    squares = page.find_elements(By.CSS_SELECTOR, "#heatmap-chart .mark-rect.role-mark path")
+    assert len(squares) == 25
+    choose(page, "metric", "ter")
+    assert "TER" in of(page, "heatmap-chart").text
+    choose(page, "metric", "mauve")
+    assert of(page, "heatmap-chart").text == "mauve: needs 200 examples; there are 64"
+
+
+def test_the_table_sorts(page: Any) -> None:
+    def column(number: int) -> list[str]:
+        return [td.text for td in page.find_elements(By.CSS_SELECTOR, f"#cells td:nth-child({number})")]
+
+    click(page, page.find_element(By.CSS_SELECTOR, "[data-sort=cell]"))
+    assert column(1) == sorted(column(1), reverse=True)
+    click(page, page.find_element(By.CSS_SELECTOR, "[data-sort=cell]"))
+    assert column(1) == sorted(column(1))
+    head = page.find_element(By.CSS_SELECTOR, "#cells th")
+    assert head.get_attribute("aria-sort") == "ascending"
+
+
+def test_stepping_along_r_shows_the_fork(page: Any) -> None:
+    step = of(page, "step")
+    step.send_keys(Keys.HOME)
+    rested(page)
+    first = of(page, "right-name").text
+    assert first == of(page, "left-name").text and not page.find_elements(
+        By.CSS_SELECTOR, "#right-text .fork"
+    )
+    step.send_keys(Keys.ARROW_RIGHT)
+    rested(page)
+    assert of(page, "right-name").text != first and of(page, "rate").text.startswith("r = 0.0")
+    for side in ("left", "right"):
+        fork = page.find_element(By.CSS_SELECTOR, f"#{side}-text .fork")
+        assert fork.get_attribute("data-i") == "3"  # three tokens are the same
+    assert page.find_element(By.CSS_SELECTOR, "#right-text .token:nth-child(4)").text.startswith("▶ own")
+    fork = page.find_element(By.CSS_SELECTOR, "#right-text .fork")
+    assert fork.get_attribute("class").split() == [
+        "token",
+        "r",
+        "fork",
+    ]  # the variant is uniform: only r counts
+    legend = page.find_element(By.CSS_SELECTOR, "#samples .note .token.r")
+    assert legend.text == "random, by r" and colour(fork) == colour(legend)  # both marks are seen
+    assert "inset" in fork.value_of_css_property("box-shadow")
+    assert "random, by r" in fork.get_attribute("title") and "q-route" not in fork.get_attribute("title")
+    choose(page, "right", "routing-plausible-q0-l0.1")
+    fork = page.find_element(By.CSS_SELECTOR, "#right-text .fork")
+    kind = {"q": "q-route", "l": "λ-route"}[fork.get_attribute("class").split()[1]]
+    assert f"token 4: {kind}," in fork.get_attribute("title")
+    choose(page, "right", "greedy")
+    assert "token 4: model," in page.find_element(By.CSS_SELECTOR, "#right-text .fork").get_attribute(
+        "title"
+    )
+
+
+def test_a_point_of_a_card_is_of_its_own_task(page: Any) -> None:
+    assert values(page)["task"] == "textgen"
+    point = page.find_elements(By.CSS_SELECTOR, "#answer-translation .mark-symbol path")[2]
+    cell = page.execute_script("return arguments[0].__data__.datum.cell", point)
+    click(page, point)
+    browser.wait(page, "document.getElementById('chosen').textContent !== ''")
+    assert of(page, "chosen").text == f"Chosen: {cell}" and values(page)["task"] == "translation"
+    assert of(page, "right-name").text == cell == values(page)["right"]
+    assert page.find_element(By.CSS_SELECTOR, "#cells tr.picked").get_attribute("data-cell") == cell
+
+
+def test_what_the_model_was_given_is_shown_as_it_was(page: Any) -> None:
+    given = of(page, "given")
+    assert not given.is_displayed()
+    click(page, page.find_element(By.CSS_SELECTOR, "#samples summary"))
+    assert given.is_displayed()
+    assert given.get_attribute("textContent").startswith(
+        "<|im_start|>system↵\nBe kind.<|im_end|>↵\nPrompt 0 <script>"
+    )
+
+
+def test_tokens_tell_of_themselves(page: Any) -> None:
+    token = page.find_element(By.CSS_SELECTOR, "#right-text .token:nth-child(2)")
+    click(page, token)
+    told = of(page, "about-token").text
+    assert "token 2: model" in told and "rank 7" in told and "entropy 1.23 nats" in told
+    of(page, "right-text").send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert "token 3:" in of(page, "about-token").text
+
+
+def test_hostile_texts_are_shown_as_text(page: Any) -> None:
+    text = of(page, "right-text").get_attribute("textContent")
+    for part in (
+        "<script>document.title = 'broken'</script>", '</script><img src=x onerror="', "${1+1} {{ 7*7 }}",
+        "⟨U+202E⟩right-to-left⟨U+202C⟩", "⟨U+0000⟩⟨U+0007⟩⟨U+001B⟩[31m", "x… (10,000 characters)",
+        "&lt;b&gt; &amp; <b>bold</b>", "⟨U+2028⟩",
+    ):  # fmt: skip
+        assert part in text, part
+    for place in ("right-text", "prompt", "given", "reference"):
+        assert not page.find_elements(By.CSS_SELECTOR, f"#{place} :is(script, img, b)")
+    assert "<script>" in of(page, "prompt").text
+    assert page.execute_script("return document.documentElement.scrollWidth") <= 1280
+    assert "<i>two cores</i>" in of(page, "cost").text
+
+
+def test_every_figure_can_be_downloaded(page: Any, folder: Path) -> None:
+    kinds = [
+        button.get_attribute("data-csv") for button in page.find_elements(By.CSS_SELECTOR, "[data-csv]")
+    ]
+    own = ["plane", "heatmap", "matched", "gates", "recovery", "likelihood", "hypervolume"]
+    assert kinds == [*["answer"] * 3, *own]
+    for kind in ("answer", *own):
+        click(page, page.find_element(By.CSS_SELECTOR, f"[data-csv={kind}]"))
+        path = folder / f"textgen-{kind}.csv"
+        browser.wait_until(page, path.exists, f"{path.name} is there")  # under this name it is whole
+        with open(path, newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+        assert rows and all(None not in row for row in rows), kind
+    with open(folder / "textgen-plane.csv", newline="", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == 96 and float(rows[0]["ead_2"]) > 0 and "fluency_gap_lo" in rows[0]
+    with open(folder / "textgen-likelihood.csv", newline="", encoding="utf-8") as lines:
+        assert {"family", "route", "r", "log_likelihood"} <= set(next(csv.DictReader(lines)))
+
+
+def test_by_keyboard_alone(page: Any) -> None:
+    """From the top, Tab reaches every control; Enter on a row of the table chooses it."""
+    reached: list[str] = []
+    body = page.find_element(By.TAG_NAME, "body")
+    body.send_keys(Keys.TAB)
+    for _ in range(400):
+        active = page.switch_to.active_element
+        reached.append(active.get_attribute("id") or active.get_attribute("data-csv") or active.tag_name)
+        if active.tag_name == "tr" and "enter" not in reached:
+            cell = active.get_attribute("data-cell")
+            active.send_keys(Keys.ENTER)
+            drawn(page)
+            assert of(page, "chosen").text == f"Chosen: {cell}"
+            assert page.switch_to.active_element.get_attribute("data-cell") == cell  # the focus stays
+            reached.append("enter")
+            page.execute_script("document.getElementById('variant').focus()")  # past the other rows
+        page.switch_to.active_element.send_keys(Keys.TAB)
+        if "hypervolume" in reached:
+            break
+    wanted = {"task", "x", "y", "log", "enter", "metric", "example", "left", "right", "path", "step",
+              "left-text", "right-text", "curve", "plane", "heatmap", "matched"}  # fmt: skip
+    assert wanted <= set(reached), wanted - set(reached)
+
+
+@pytest.mark.parametrize("pixels", [390, 1280])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_readable_at_both_widths_and_in_both_schemes(page: Any, pixels: int, dark: bool) -> None:
+    browser.dark(page, dark)
+    browser.width(page, pixels)
+    page.refresh()
+    ready(page)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= pixels
+    small = page.execute_script(
+        "return [...document.querySelectorAll('main *, svg text')]"
+        ".filter(e => e.textContent.trim() && !e.closest('.hash'))"
+        ".map(e => parseFloat(getComputedStyle(e).fontSize)).filter(s => s < 10.5).length"
+    )
+    assert small == 0
+    colours = page.execute_script(
+        "const s = getComputedStyle(document.body), t = document.querySelector('svg text');"
+        "return [s.color, s.backgroundColor, getComputedStyle(t).fill]"
+    )
+    ink, ground, label = (sum(map(int, c[c.index("(") + 1 : -1].split(",")[:3])) for c in colours)
+    assert (ground < 150 and min(ink, label) > 600) if dark else (ground > 700 and max(ink, label) < 200)
+    charts = page.find_elements(By.CSS_SELECTOR, ".chart svg")
+    assert len(charts) >= 9 and all(chart.size["width"] <= pixels for chart in charts)

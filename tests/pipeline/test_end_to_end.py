@@ -1,0 +1,145 @@
+"""The real pipeline on the real models: `dvc repro` in a clone, with a mini-grid, all three tasks."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from tests.helpers import ROOT
+from tests.helpers.synthetic import FIGURES
+from tests.helpers.workspace import children_s_work
+
+pytestmark = pytest.mark.real
+
+
+def run(clone: Path, *command: str, status: int = 0) -> str:
+    result = subprocess.run(command, cwd=clone, capture_output=True, text=True, timeout=7200)
+    output = result.stdout + result.stderr
+    assert result.returncode == status or (status and result.returncode), output[-4000:]
+    return output
+
+
+def change(clone: Path, **paths: Any) -> None:
+    """change(clone, grid__q=[0]) sets grid.q in the clone's params.yaml."""
+    params = yaml.safe_load((clone / "params.yaml").read_text())
+    for path, value in paths.items():
+        *parents, last = path.split("__")
+        section = params
+        for name in parents:
+            section = section[name]
+        section[last] = value
+    (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def parquet(clone: Path) -> dict[str, Any]:
+    files = sorted((clone / "data/generations").glob("*/*.parquet"))
+    return {str(f.relative_to(clone)): pq.read_table(f).to_pydict() for f in files}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the working tree with few examples, and its first full run."""
+    clone = tmp_path_factory.mktemp("clone") / "project"
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split("\n")  # fmt: skip
+    for name in filter(None, listed):
+        if (ROOT / name).is_file():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, clone / name)
+    run(clone, "git", "init", "--quiet")
+    run(clone, "git", "add", "--all")
+    run(clone, "git", "config", "user.name", "test")
+    run(clone, "git", "config", "user.email", "test@example.org")
+    run(clone, "git", "commit", "--quiet", "--message", "clone")
+    # Downloads come from this checkout's cache; finished rows and runs do not: the clone decodes for itself,
+    # also when the tests are run a second time.
+    (clone / ".dvc/cache").mkdir(parents=True)
+    (ROOT / ".dvc/cache/files").mkdir(parents=True, exist_ok=True)
+    (clone / ".dvc/cache/files").symlink_to(ROOT / ".dvc/cache/files")
+    change(clone, grid__q=[0, 0.1], grid__lambda=[0, 0.1], bootstrap__resamples=100)
+    change(clone, baselines={"greedy": True, "temperature": [0.7, 1.0], "top_k": [10], "top_p": [0.9]})
+    change(
+        clone, tune__trials=2, tune__batch=2
+    )  # of each family; the search itself is tested on tiny models
+    for task in TASKS:
+        change(clone, **{f"tasks__{task}__examples": 4, f"tasks__{task}__max_new_tokens": 8})
+    run(clone, "dvc", "repro")
+    return clone
+
+
+TASKS = ("textgen", "dialogue", "translation")
+
+
+def test_every_artifact_is_there(clone: Path) -> None:
+    with open(clone / "reports/cells.csv", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    # 3 variants × 2 × 2, 2 with 3 cells of their own, greedy, 2 temperatures, top-k, top-p, human; a beam
+    # for translation
+    assert len(rows) == 3 * (12 + 6 + 5 + 1) + 1
+    for row in rows:
+        assert row["family"] != "routing" or float(row["r"]) == pytest.approx(
+            1 - (1 - float(row["q"])) * (1 - float(row["lambda"]))
+        )
+        assert float(row["perplexity_lo"]) <= float(row["perplexity"]) <= float(row["perplexity_hi"])
+        assert (row["bleu"] != "") == (row["task"] == "translation")
+    summary = json.loads((clone / "reports/summary.json").read_text())
+    assert set(summary) == set(TASKS) and all(0 < len(numbers) <= 5 for numbers in summary.values())
+    drawn = {path.stem for path in (clone / "reports/plots").glob("*.png")}
+    assert drawn == {f"{task}-{kind}" for task in TASKS for kind in FIGURES}
+    assert len(parquet(clone)) == 3 * 23 + 1
+
+
+def test_texts_are_real(clone: Path) -> None:
+    cells = parquet(clone)
+    prompts = [
+        json.loads(x)["prompt"] for x in (clone / "data/prepared/textgen.jsonl").read_text().splitlines()
+    ]
+    greedy = cells["data/generations/textgen/greedy.parquet"]
+    assert len(prompts) == 4 and all(len(text.split()) >= 2 for text in greedy["text"])
+    noisy = cells["data/generations/textgen/routing-uniform-q0.1-l0.1.parquet"]
+    assert 0 < sum(map(sum, noisy["routes"])) < 4 * 8
+    for text in cells["data/generations/translation/greedy.parquet"]["text"]:
+        assert "\n" not in text and text == text.strip()
+
+
+def test_a_second_run_does_nothing(clone: Path) -> None:
+    before = children_s_work()
+    assert "up to date" in run(clone, "dvc", "repro")
+    assert children_s_work() - before < 30
+
+
+def test_an_experiment_computes_only_what_is_new(clone: Path) -> None:
+    """In a temporary workspace, which shares finished rows through the cache folder."""
+    before = parquet(clone)
+    added = ("--set-param", "grid.q=[0,0.05,0.1]")
+    output = run(clone, "dvc", "exp", "run", "--temp", "--name", "finer", *added)
+    # q = 0.05 × λ = 0, 0.1: two rates for each of two collapsed variants, one cell of the third
+    assert len(re.findall(r"computed 5 decoders, 20 texts", output)) == 3, output[-3000:]
+    table = list(csv.DictReader(run(clone, "dvc", "exp", "show", "--csv").splitlines()))
+    assert any(row["Experiment"] == "finer" for row in table)
+    names = {name for row in table for name in row if name and name.split(".")[0] in TASKS}
+    assert 0 < len(names) <= 21  # five a task, and two of tune
+    run(clone, "dvc", "exp", "apply", "finer")
+    after = parquet(clone)
+    assert len(after) == len(before) + 18
+    assert all(after[name] == cell for name, cell in before.items())
+
+
+def test_a_wrong_value_stops_before_any_work(clone: Path) -> None:
+    kept = (clone / "params.yaml").read_text()
+    change(clone, grid__q=[0, 1.2])
+    output = run(clone, "dvc", "repro", status=1)
+    assert "error: params.yaml: grid.q[1] = 1.2: must be a number of at least 0 and at most 1" in output
+    assert "Running stage 'generate" not in output
+    (clone / "params.yaml").write_text(kept)

@@ -1,0 +1,199 @@
+"""Comparison at equal diversity: values by hand, and simulations with a known truth."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from random_routing.comparison.corrected_p_values import adjusted
+from random_routing.comparison.curves import Point, interpolated, matched_difference
+from random_routing.comparison.fronts import family_volume, front, hypervolume
+from random_routing.comparison.task_comparison import Comparison
+from random_routing.law.cells import Cell, all_cells, representatives
+from random_routing.metrics import METRICS
+from random_routing.resampling.intervals import Sampled
+from random_routing.resampling.weights import resample_weights
+from random_routing.settings import parse_settings
+from tests.helpers.workspace import params
+
+NAN = math.nan
+
+
+def point(diversity: float, quality: float, spread: float = 0.0, resamples: int = 100) -> Point:
+    """Its resamples lie `spread` to either side of the value."""
+    offset = np.where(np.arange(resamples) % 2 == 0, spread, -spread)
+    return Point(Sampled(diversity, diversity + 0 * offset, 500), Sampled(quality, quality + offset, 500))
+
+
+CURVE = [point(0.8, 30.0), point(0.4, 50.0), point(0.6, 40.0)]  # in no order
+
+
+def test_matched_difference_by_hand() -> None:
+    """At 0.5 the curve has 45, at 0.8 it has 30."""
+    found = matched_difference(point(0.5, 47.0, spread=1.0), CURVE)
+    assert found is not None and found.value == pytest.approx(2.0)
+    assert found.interval(0.9) == (pytest.approx(1.0), pytest.approx(3.0))
+    edge = matched_difference(point(0.8, 29.0), CURVE)
+    assert edge is not None and edge.value == pytest.approx(-1.0)
+
+
+def test_nothing_is_extrapolated() -> None:
+    assert matched_difference(point(0.81, 47.0), CURVE) is None
+    assert matched_difference(point(0.39, 47.0), CURVE) is None
+    assert matched_difference(point(NAN, 47.0), CURVE) is None
+    diversity = Sampled(0.79, np.where(np.arange(100) < 11, 0.9, 0.79), 500)  # 11 of 100 resamples outside
+    assert matched_difference(Point(diversity, point(0, 47.0).quality), CURVE) is None
+    diversity = Sampled(0.79, np.where(np.arange(100) < 10, 0.9, 0.79), 500)
+    found = matched_difference(Point(diversity, point(0, 47.0).quality), CURVE)
+    assert found is not None and np.isnan(found.resamples).sum() == 10
+
+
+def test_interpolation_equals_numpys() -> None:
+    random = np.random.Generator(np.random.Philox(1))
+    x, xs, ys = random.random(200), random.random((200, 5)), random.random((200, 5))
+    found = interpolated(x, xs, ys)
+    for i in range(200):
+        order = np.argsort(xs[i])
+        inside = xs[i].min() <= x[i] <= xs[i].max()
+        expected = np.interp(x[i], xs[i][order], ys[i][order]) if inside else NAN
+        assert found[i] == pytest.approx(expected, nan_ok=True)
+    # two points of one diversity: no division by zero
+    assert np.isfinite(interpolated(np.array([0.5]), np.array([[0.5, 0.5]]), np.array([[1.0, 2.0]])))[0]
+
+
+def test_p_values_by_hand() -> None:
+    many = 10**6  # so that nothing is widened
+    none_of_99 = Sampled(1.0, np.arange(1.0, 100.0), many)
+    assert none_of_99.p_value() == pytest.approx(2 / 100, rel=1e-4)
+    assert Sampled(0.0, np.array([-1.0, 1.0] * 50), many).p_value() == pytest.approx(1.0)
+    assert math.isnan(Sampled(NAN, np.full(9, NAN), many).p_value())
+
+
+def test_corrections_by_hand() -> None:
+    """Holm: 3·0.01, 2·0.02, 1·0.04, never falling. Benjamini–Hochberg: 3·0.01/1, 3·0.02/2, 3·0.04/3."""
+    assert adjusted([0.04, 0.01, NAN, 0.02], "holm") == pytest.approx([0.04, 0.03, NAN, 0.04], nan_ok=True)
+    assert adjusted([0.04, 0.01, 0.02], "fdr_bh") == pytest.approx([0.04, 0.03, 0.03])
+    assert adjusted([], "holm") == [] and math.isnan(adjusted([NAN], "holm")[0])
+
+
+def test_front_by_hand() -> None:
+    points = {
+        "a": (1.0, 5.0),
+        "b": (2.0, 4.0),
+        "c": (1.5, 4.0),
+        "d": (3.0, NAN),
+        "e": (2.0, 4.0),
+        "f": (0.5, 5.0),
+    }
+    assert front(points) == ["a", "b", "e"]  # c and f are beaten; b and e are the same point
+
+
+def test_hypervolume_by_hand() -> None:
+    """Above (0, 0): 1 × 3 for (1, 3), and 1 × 1 more for (2, 1); (0.5, 0.5) lies inside."""
+    points = np.array([[1.0, 3.0], [2.0, 1.0], [0.5, 0.5]])
+    assert float(hypervolume(points, (0.0, 0.0))) == pytest.approx(4.0)
+    assert float(hypervolume(points, (1.0, 0.0))) == pytest.approx(1.0)
+    assert float(hypervolume(np.array([[NAN, 2.0]]), (0.0, 0.0))) == 0.0
+    random = np.random.Generator(np.random.Philox(2))
+    cloud = random.random((3, 6, 2))
+    for one, found in zip(cloud, hypervolume(cloud, (0.1, 0.1)), strict=True):
+        grid = np.stack(np.meshgrid(*[np.linspace(0.1, 1, 400)] * 2), axis=-1).reshape(-1, 2)
+        covered = (grid[:, None] <= one[None]).all(2).any(1).mean() * 0.81
+        assert found == pytest.approx(covered, abs=0.01)
+    assert family_volume([point(1.0, 3.0), point(2.0, 1.0)], (0.0, 0.0)).resamples.tolist() == [4.0] * 100
+
+
+IDS = [f"{i:04}" for i in range(1000)]
+
+
+def comparison(truth: dict[str, tuple[float, float]], noise: float, seed: int, examples: int = 60) -> Any:
+    """A Comparison whose decoders have the given true diversity and quality; examples differ by
+    shared and by own noise. `truth`: decoder → (diversity, quality)."""
+    values = params()
+    values["tune"]["variants"] = "all"
+    values["variants"] = {"uniform": values["variants"]["uniform"]}
+    values["grid"] = {"q": [0, 0.1, 0.3], "lambda": [0]}
+    settings = parse_settings(values)
+    task = settings.tasks["dialogue"]
+    cells = [c for c in all_cells(settings, task) if c.name in truth]
+    names = set(representatives(cells).values())
+    distinct: list[Cell] = [c for c in cells if c.name in names]
+    random = np.random.Generator(np.random.Philox(seed))
+    shared = random.normal(0, noise, examples)
+    stats: dict[str, dict[str, np.ndarray]] = {}
+    for cell in distinct:
+        diversity, quality = truth[cell.name]
+        own = random.normal(0, noise, (2, examples))
+        count = np.full(examples, 100.0)
+        size, one = np.full(examples, 1e9), np.ones(examples)
+        unique = 100 * np.clip(diversity + 0.1 * own[0], 0, 1)
+        stats[cell.name] = {
+            "ead_2": np.stack([unique, count, size, one], axis=1),
+            "reference_similarity": np.stack([quality + shared + own[1], one], axis=1),
+        }
+    return Comparison(settings, task, IDS[:examples], distinct, stats, METRICS)
+
+
+TRUTH = {
+    "temperature-0.7": (0.4, 0.5), "temperature-1": (0.8, 0.3), "top_p-0.9": (0.55, 0.35),
+    "routing-uniform-q0.1-l0": (0.6, 0.45), "routing-uniform-q0.3-l0": (0.7, 0.2),
+}  # fmt: skip
+
+
+def test_a_comparison_finds_the_truth() -> None:
+    """With little noise: at 0.6 the temperature curve has 0.4, so +0.05; at 0.7 it has 0.35, so −0.15."""
+    made = comparison(TRUTH, noise=0.01, seed=1)
+    found = made.result(resample_weights(60, 1000, 1), resample_weights(30, 1000, 2))
+    matched = {(r.cell, r.curve): r for r in found.matched}
+    better = matched["routing-uniform-q0.1-l0", "temperature"]
+    assert better.difference == pytest.approx(0.05, abs=0.005) and better.lo > 0.04
+    assert better.p_adjusted < 0.05
+    worse = matched["routing-uniform-q0.3-l0", "temperature"]
+    assert worse.difference == pytest.approx(-0.15, abs=0.005) and worse.hi < 0
+    # the top-p curve ends in plain sampling, p = 1: from 0.35 at 0.55 to 0.3 at 0.8
+    against = matched["routing-uniform-q0.1-l0", "top_p"]
+    assert against.difference == pytest.approx(0.45 - 0.34, abs=0.005)
+    assert found.best is not None and found.best.cell == "routing-uniform-q0.1-l0" and found.best.lo > 0
+    base = {(r.cell, r.metric): r.difference for r in found.against_base}
+    assert base["routing-uniform-q0.1-l0", "reference_similarity"] == pytest.approx(0.15, abs=0.01)
+    assert base["routing-uniform-q0.1-l0", "ead_2"] == pytest.approx(-0.2, abs=0.01)
+    volumes = {r.family: r for r in found.hypervolume}
+    assert volumes["temperature"].ratio == 1.0
+    on_front = {r.cell: r.share for r in found.front if r.on_front}
+    assert set(on_front) == {"temperature-0.7", "temperature-1", "routing-uniform-q0.1-l0"}
+    assert min(on_front.values()) > 0.99  # with so little noise hardly a resample says otherwise
+    assert {r.family for r in found.front} == {"temperature", "top_p", "routing"}
+    assert all(r.on_family_front for r in found.front if r.family == "top_p")  # it is alone
+
+
+def test_the_result_does_not_depend_on_the_order_of_examples() -> None:
+    """Up to which examples a resample draws: weights are permuted with them."""
+    made = comparison(TRUTH, noise=0.05, seed=3)
+    order = np.random.Generator(np.random.Philox(4)).permutation(60)
+    weights = resample_weights(60, 500, 1)
+    before = made.points(np.arange(60), weights)
+    after = made.points(order, weights[:, order])
+    for name in TRUTH:
+        assert before[name].quality.value == pytest.approx(after[name].quality.value)
+        assert np.allclose(before[name].quality.resamples, after[name].quality.resamples)
+
+
+def test_the_winner_is_measured_where_it_was_not_chosen() -> None:
+    """Routing equal to the curve, much noise: on the half that chose it the winner gains on average, on the
+    other half nothing. 60 simulations; the mean's interval of ± 4 standard errors holds 0."""
+    equal = TRUTH | {"routing-uniform-q0.1-l0": (0.6, 0.4), "routing-uniform-q0.3-l0": (0.7, 0.35)}
+    chosen, measured = [], []
+    for seed in range(60):
+        made = comparison(equal, noise=0.3, seed=seed, examples=40)
+        best = made._best(resample_weights(20, 100, seed))
+        if best is None:
+            continue
+        even = made._matched_to_temperature(np.arange(0, 40, 2), np.ones((1, 20)))
+        chosen.append(even[best.cell].value)
+        measured.append(best.difference)
+    error = np.std(measured) / math.sqrt(len(measured))
+    assert abs(np.mean(measured)) < 4 * error
+    assert np.mean(chosen) > np.mean(measured) + error

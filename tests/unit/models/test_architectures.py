@@ -1,0 +1,175 @@
+"""Any Hugging Face model: equal to its `generate`, and the same bits in any batch, with or without sharing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from random_routing.decode.loop import decode
+from random_routing.decode.prompts import Prompts
+from random_routing.decode.sampler import Sampler
+from random_routing.decode.slots import Grow, apart, together
+from random_routing.decode.trajectory import Trajectory
+from random_routing.law.cells import Decoder
+from random_routing.law.noise import Source
+from random_routing.law.vocabulary import Vocabulary
+from random_routing.models.loading import has_bfloat16, load_model
+from random_routing.models.network import LanguageModel
+from random_routing.settings import Base, Gate, Route
+from tests.helpers.tiny import tiny_model_folder
+
+CAUSAL = (
+    "llama", "qwen3", "gpt2", "opt", "mistral", "gemma3", "mixtral", "qwen2_moe", "olmoe", "mpt",
+    "gptj", "gpt_neo", "falcon", "falcon_new",  # by the library's own attention
+    "gemma3n", "gemma4",  # whose last layers read the keys and values of lower ones
+)  # fmt: skip
+ENCODER_DECODER = ("t5", "marian", "m2m_100")
+DECODERS = [
+    Decoder(Base(greedy=True)),
+    Decoder(Base()),
+    Decoder(Base(top_p=0.9), 0.1, 0.2, Route("uniform"), Route("top_k", 5)),
+    Decoder(Base(temperature=0.7)),
+    Decoder(Base(), 0.5, 0.3, Route("heads", drop=0.4), Route("layers", drop=0.6)),
+    Decoder(Base(), 0.3, 0.5, Route("frozen", concentration=0.1), Route("heads", drop=0.4), mix="before"),
+    Decoder(Base(), 0.4, 0.0, Route("uniform"), q_gate=Gate("entropy", scale=0.7)),
+    Decoder(Base(top_k=9), 0.4, 0.0, Route("uniform"), q_gate=Gate("span", 3.0), mix="before"),
+    Decoder(
+        Base(), 0.5, 0.5, Route("experts"), Route("heads", drop=0.4)
+    ),  # the last: for mixtures of experts
+]
+SIZE, STEPS, LENGTH = 300, 14, 16
+PREFIX = tuple(range(40, 56))
+ENDINGS = [tuple(range(10 + 3 * i, 15 + 5 * i)) for i in range(3)]
+PROMPTS = [(*PREFIX, *ending) for ending in ENDINGS]
+TEXTS = [(prompt, decoder) for prompt in range(3) for decoder in range(len(DECODERS))]
+
+
+def texts_for(model: LanguageModel) -> list[tuple[int, int]]:
+    last = len(DECODERS) - (0 if model.shape.experts else 1)
+    return [text for text in TEXTS if text[1] < last]
+
+
+# Each has a nearer relative among the others.
+RELATIVES = ("qwen3", "opt", "qwen2_moe", "olmoe", "mpt", "falcon_new", "gemma4", "marian")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(arch, marks=pytest.mark.long if arch in RELATIVES else [])
+        for arch in (*CAUSAL, *ENCODER_DECODER)
+    ],
+)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model_folder(tmp_path_factory.mktemp("arch"), request.param)
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> LanguageModel:
+    return load_model(folder)
+
+
+def run(
+    model: LanguageModel,
+    texts: list[tuple[int, int]],
+    batch_size: int,
+    grow: Grow = together,
+    prefix: bool = False,
+) -> dict[tuple[int, int], Trajectory]:
+    sources = [Source(1, "t", str(i), 0) for i in range(3)]
+    noise = np.stack([source.steps(STEPS) for source in sources])
+    prompt_of, decoder_of = np.array(texts).T
+    decoders = DECODERS[: max(decoder_of) + 1]
+    sampler = Sampler(
+        decoders, decoder_of, prompt_of, noise, Vocabulary(SIZE, np.arange(3, SIZE), frozenset({2})),
+        model.device, sources,
+    )  # fmt: skip
+    prompts = Prompts(PROMPTS, prompt_of, len(PREFIX) + LENGTH)
+    if prefix:
+        with torch.inference_mode():
+            prompts = Prompts(ENDINGS, prompt_of, LENGTH, model.prefix_states(PREFIX))
+    decode(model, prompts, sampler, STEPS, batch_size, grow)
+    return dict(zip(texts, sampler.made.texts(), strict=True))
+
+
+def same(one: Trajectory, other: Trajectory) -> bool:
+    names = ("token_ids", "routes", "logprobs", "model_logprobs", "ranks", "entropies")
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
+
+
+def test_greedy_equals_hugging_face(model: LanguageModel) -> None:
+    found = run(model, texts_for(model), 64)
+    for number, prompt in enumerate(PROMPTS):
+        output = model.network.generate(  # type: ignore[operator]
+            torch.tensor([prompt]),
+            max_new_tokens=STEPS + 1,
+            do_sample=False,
+            eos_token_id=2,
+            pad_token_id=0,
+        )[0].tolist()
+        begin = len(model.shape.decoder_start) or len(prompt)
+        if model.shape.decoder_start:
+            assert tuple(output[:begin]) == model.shape.decoder_start
+        ids = found[number, 0].token_ids.tolist()
+        assert ids == output[begin : begin + len(ids)]
+        assert len(ids) == STEPS or ids[-1] == 2
+
+
+def test_same_bits_in_any_batch(model: LanguageModel) -> None:
+    every = texts_for(model)
+    reference = run(model, every, 64)
+    shuffled = [every[i] for i in np.random.Generator(np.random.Philox(5)).permutation(len(every))]
+    for texts, batch_size, grow in [
+        (every, 2, together), (shuffled, 5, together), (shuffled, 64, apart), (shuffled[:1], 64, together),
+    ]:  # fmt: skip
+        found = run(model, texts, batch_size, grow)
+        assert all(same(reference[text], found[text]) for text in texts)
+
+
+def test_a_shared_prefix_changes_only_the_last_digits(model: LanguageModel) -> None:
+    if model.shape.decoder_start:
+        with pytest.raises(NotImplementedError, match="only causal models"):
+            model.prefix_states(PREFIX)
+        return
+    if model.shape.window:
+        pytest.skip("the plan gives models with a short window no prefix")
+    every = texts_for(model)
+    whole, split = run(model, every, 64), run(model, every, 64, prefix=True)
+    for text in every:
+        assert np.array_equal(whole[text].token_ids, split[text].token_ids)
+        assert np.allclose(whole[text].model_logprobs, split[text].model_logprobs, atol=1e-4)
+    for batch_size, grow in [(2, together), (64, apart)]:
+        found = run(model, every, batch_size, grow, prefix=True)
+        assert all(same(split[text], found[text]) for text in every)
+
+
+def test_static_shapes_give_the_same_texts(model: LanguageModel) -> None:
+    """What runs on a GPU, here on the processor: calls filled up to a few sizes, keys read where they lie."""
+    if model.shape.counts_from_the_end:
+        pytest.skip("refused on a GPU")
+
+    class Static(type(model)):  # type: ignore[misc]
+        static = True
+
+    fixed = Static(**{name: getattr(model, name) for name in model.__dataclass_fields__})
+    every = texts_for(model)
+    reference, found = run(model, every, 64), run(fixed, every, 8)
+    again = run(fixed, every, 3, apart)
+    for text in every:
+        assert same(found[text], again[text])
+        assert np.array_equal(reference[text].token_ids, found[text].token_ids)
+        assert np.allclose(reference[text].model_logprobs, found[text].model_logprobs, atol=1e-4)
+
+
+@pytest.mark.skipif(not has_bfloat16(), reason="this processor has no bf16 instructions")
+def test_bfloat16_is_invariant_too(folder: Path) -> None:
+    """A mixture of experts may send one row alone to an expert, which is where bits would change."""
+    half = load_model(folder, "bfloat16")
+    every = texts_for(half)
+    reference = run(half, every, 64)
+    for batch_size, grow in [(2, together), (5, apart)]:
+        found = run(half, every, batch_size, grow)
+        assert all(same(reference[text], found[text]) for text in every)

@@ -1,0 +1,222 @@
+"""Figures: they are drawn for every table that the settings allow, and always with the same bytes."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from pipeline import plot, summarize
+from random_routing.errors import PipelineError
+from random_routing.files import write_json
+from random_routing.report import names, selection
+from random_routing.report.figures import gates_and_recovery, heatmap, label_places, style, tuning
+from random_routing.report.input import read_results
+from random_routing.results.json_form import from_json
+from random_routing.results.measured import CellValues, GateRate
+from random_routing.results.tuned import Tuned
+from random_routing.settings import Base, Route, Variant, load_settings
+from tests.helpers import synthetic
+
+TOP = Route("top_k", 20)
+TWO_KNOBS = Variant(Base(), Route("uniform"), TOP)
+ONE_KNOB = Variant(Base(), TOP, TOP)
+
+
+def run(folder: Path, raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    synthetic.project(folder, raw)
+    monkeypatch.chdir(folder)
+    summarize.main([])
+    settings = load_settings()
+    plot.figures(settings, read_results(settings.tasks))
+    return {path.name: path.read_bytes() for path in sorted(Path("reports/plots").glob("*.png"))}
+
+
+def of(*tasks: str) -> dict[str, Any]:
+    raw = synthetic.raw_params()["tasks"]
+    return {task: raw[task] for task in tasks}
+
+
+def only(task: str, **changes: Any) -> dict[str, Any]:
+    return synthetic.raw_params() | {"tasks": of(task)} | changes
+
+
+def pixels(png: bytes) -> tuple[int, int]:
+    width, height = struct.unpack(">II", png[16:24])
+    return width, height
+
+
+def shades(png: bytes) -> int:
+    """Of green."""
+    return len(np.unique(matplotlib.image.imread(io.BytesIO(png))[..., 1]))
+
+
+TASKS = ("textgen", "dialogue", "translation")
+
+
+@pytest.mark.parametrize(
+    "tasks", [TASKS[1:2], pytest.param(TASKS, marks=pytest.mark.long)], ids=["dialogue", "all"]
+)
+def test_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tasks: tuple[str, ...]) -> None:
+    (tmp_path / "reports/plots").mkdir(parents=True)
+    (tmp_path / "reports/plots/gone-plane.png").touch()  # of a task that left params.yaml
+    found = run(tmp_path, synthetic.raw_params() | {"tasks": of(*tasks)}, monkeypatch)
+    assert set(found) == {f"{task}-{kind}.png" for task in tasks for kind in synthetic.FIGURES}
+    for name, png in found.items():
+        width, height = pixels(png)
+        assert width == style.WIDTH * style.DPI, name
+        assert width / 4 < height < 2 * width, name
+        assert shades(png) > 2, name  # not blank
+        assert len(png) < width * height / 3, name  # well compressed, for the repository
+        assert b"Matplotlib" not in png, name  # the version would change the bytes
+    for name in found:
+        svg = Path("reports/plots", name).with_suffix(".svg").read_text(encoding="utf-8")
+        assert svg.count("<text") > 5, name  # text stays text
+        assert "<dc:date>" not in svg and "Matplotlib" not in svg, name
+        sizes = [float(size) for size in re.findall(r"font(?:-size)?: ([\d.]+)px", svg)]
+        assert min(sizes) >= style.SMALL, name  # an SVG's px are points here
+    before = {path.name: path.read_bytes() for path in Path("reports/plots").glob("dialogue-*.svg")}
+    again = run(tmp_path, only("dialogue"), monkeypatch)
+    assert before == {path.name: path.read_bytes() for path in Path("reports/plots").glob("*.svg")}
+    assert again == {name: png for name, png in found.items() if name.startswith("dialogue")}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "kinds"),
+    [
+        (["perplexity"], ["heatmap", "rate"]),  # no diversity, no plane
+        (["distinct_1", "chrf"], ["heatmap", "plane", "rate"]),
+        (["length"], []),
+    ],
+)
+def test_metrics_switched_off(
+    metrics: list[str], kinds: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    quality = "reference_similarity"  # what is compared is always there
+    comparison = {"diversity": "ead_2", "quality": {"translation": quality}, "correction": "holm"}
+    raw = only("translation", metrics=[*metrics, "ead_2", quality], comparison=comparison)
+    found = run(tmp_path, raw, monkeypatch)
+    kinds = sorted([*kinds, "routing", "matched", "likelihood", "tune"])
+    assert list(found) == [f"translation-{kind}.png" for kind in kinds]
+    assert capsys.readouterr().out.count("left out") == len(synthetic.FIGURES) - len(kinds)
+
+
+@pytest.mark.parametrize("grid", [{"q": [0], "lambda": [0]}, {"q": [0.1], "lambda": [0.3]}])
+def test_one_cell_and_no_baselines(
+    grid: dict[str, list[float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variants = {name: synthetic.raw_params()["variants"][name] for name in ("uniform", "plausible")}
+    tune = synthetic.raw_params()["tune"] | {"variants": "all"}
+    raw = only("textgen", grid=grid, baselines={}, variants=variants, tune=tune)
+    found = run(tmp_path, raw, monkeypatch)
+    assert len(found) == (7 if grid["q"] == [0.1] else 5)  # nothing to say of routes that no cell takes
+
+
+def test_a_file_that_no_stage_wrote_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synthetic.project(tmp_path, only("textgen"))
+    monkeypatch.chdir(tmp_path)
+    wrongs: tuple[object, ...] = ({"task": "textgen"}, [], "text", None)
+    for wrong in wrongs:
+        write_json("data/metrics/textgen.json", wrong)
+        with pytest.raises(
+            PipelineError, match=r"^data/metrics/textgen\.json: not as .* run dvc repro evaluate@textgen$"
+        ):
+            plot.main([])
+
+
+def cells(pairs: list[tuple[float, float]], decoders: list[str]) -> list[CellValues]:
+    return [
+        CellValues(f"{q}-{lam}", "routing", "v", q, lam, 1 - (1 - q) * (1 - lam), 0, d, 2, 1, {})
+        for (q, lam), d in zip(pairs, decoders, strict=True)
+    ]
+
+
+def test_lines_of_a_variant() -> None:
+    rows = cells([(0, 0), (0, 0.5), (0.5, 0), (0.5, 0.5)], ["a", "b", "b", "d"])
+    (line,) = selection.lines(rows, ONE_KNOB, "explore")
+    assert [row.r for row in line.rows] == [0, 0.5, 0.75]  # (0, ½) and (½, 0) are one decoder
+    rows = cells([(0, 0), (0, 0.5), (0.5, 0), (0.5, 0.5)], ["a", "b", "c", "d"])
+    q_alone, lambda_alone = selection.lines(rows, TWO_KNOBS, "explore")
+    assert [(q_alone.knob, row.decoder) for row in q_alone.rows] == [("q", "a"), ("q", "c")]
+    assert [(lambda_alone.knob, row.decoder) for row in lambda_alone.rows] == [("λ", "a"), ("λ", "b")]
+    (loose,) = selection.lines(rows[3:], TWO_KNOBS, "explore")  # no zero in the grid: nothing to connect
+    assert loose.knob == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.8736, "0.874"),
+        (9.996, "10.0"),
+        (27.34, "27.3"),
+        (154.4, "154"),
+        (999.7, "1.00k"),
+        (12345, "12.3k"),
+    ],
+)
+def test_numbers_in_a_cell_are_short(value: float, text: str) -> None:
+    assert names.short(value) == text
+
+
+def test_labels_do_not_overlap() -> None:
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    ax = Figure().subplots()
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    wanted = [label_places.Label(0.5 + 0.01 * i, 0.5, f"label {i}", "black") for i in range(40)]
+    label_places.place(ax, wanted, np.array([[w.x, w.y] for w in wanted]), np.empty((0, 2)))
+    boxes = [text.get_window_extent() for text in ax.texts if isinstance(text, Text)]
+    assert 3 < len(boxes) < 40  # some found room, the others were left out
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_the_heat_map_says_when_q_and_lambda_are_one_knob() -> None:
+    assert heatmap.note(ONE_KNOB, "explore").endswith("r = 1 − (1−q)(1−λ)")
+    assert heatmap.note(ONE_KNOB, "exploit").endswith("r = 1 − (1−q)λ")
+    assert "20 likeliest tokens" in heatmap.note(TWO_KNOBS, "explore")
+
+
+def test_a_law_that_gives_no_random_step() -> None:
+    """A schedule that starts at 0 before a gate that is counted at the first token."""
+    gates = [
+        GateRate("c", "v", "q", "token", 10, 0, share, 0.0, 0.0, 0.1) for share in (0.0, math.nan, 0.2)
+    ]
+    figure = gates_and_recovery.draw(gates, [], {"v": ONE_KNOB})
+    assert figure is not None
+    left = figure.axes[0]
+    assert len(left.containers) == 1  # nothing can be said of nothing
+
+
+@pytest.mark.parametrize(
+    ("there", "marks"),
+    [
+        (["q", "λ", "random, by r"], ["q-route, or random, by r", "λ-route"]),
+        (["q", "λ"], ["q-route", "λ-route"]),
+        (["random, by r"], ["random, by r"]),
+    ],
+)
+def test_the_legend_names_the_routes_that_there_are(there: list[str], marks: list[str]) -> None:
+    gates = [GateRate("c", "v", route, "token", 10, 1, 0.1, 0.1, 0.0, 0.2) for route in there]
+    figure = gates_and_recovery.draw(gates, [], {"v": ONE_KNOB})
+    assert figure is not None
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["v", *marks]
+    points: list[Any] = list(figure.axes[0].containers)
+    filled = [point.lines[0].get_markerfacecolor() != "white" for point in points]
+    assert filled == [route != "λ" for route in there]
+
+
+def test_a_search_beside_a_grid_without_rewards() -> None:
+    found = synthetic.tuned("textgen", load_settings())
+    for cell in found["grid"]["cells"]:
+        cell["reward"] = None
+    figure = tuning.draw(from_json(Tuned, found))
+    assert figure is not None
+    figure.savefig(io.BytesIO())

@@ -1,0 +1,93 @@
+"""The package installs: a wheel with all its data, and the processor from a folder that knows no checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+import random_routing
+from tests.helpers import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (made,) = folder.glob("*.whl")
+    return made
+
+
+def test_the_wheel_holds_the_library_and_nothing_else(wheel: Path) -> None:
+    library = ROOT / "random_routing"
+    files = {
+        str(path.relative_to(ROOT))
+        for path in library.rglob("*")
+        if path.is_file() and path.parent.name != "__pycache__"
+    }
+    with ZipFile(wheel) as packed:
+        assert {name for name in packed.namelist() if ".dist-info/" not in name} == files
+    assert {f"random_routing/report/page/page.{kind}" for kind in ("css", "html", "js")} <= files
+
+
+def elsewhere(wheel: Path, folder: Path, code: str) -> str:
+    """What `code` prints in a folder that has the installed package on its path and no checkout."""
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        "--target",
+        str(folder / "site"),
+    ]
+    subprocess.run([*pip, str(wheel)], check=True, capture_output=True)
+    environment = {**os.environ, "PYTHONPATH": str(folder / "site")}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, cwd=folder, env=environment, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_the_processor_needs_no_checkout(wheel: Path, tmp_path: Path) -> None:
+    """0.5 of a half each for two tokens, 0.5 of the likeliest: 0.75, 0.25."""
+    code = """
+import sys
+import random_routing
+print("torch" in sys.modules, "numpy" in sys.modules, random_routing.__file__)
+import numpy as np, torch
+from random_routing import Base, RandomRoutingLogitsProcessor, Vocabulary
+two = Vocabulary(3, np.array([0, 1]), frozenset({2}))
+routing = RandomRoutingLogitsProcessor(two, q=0.5, base=Base(greedy=True))
+print(routing(torch.empty(1, 0), torch.tensor([[2.0, 1.0, 0.0]])).exp().tolist())
+print(all(hasattr(random_routing, name) for name in random_routing.__all__))
+"""
+    first, law, complete = elsewhere(wheel, tmp_path, code).splitlines()
+    assert (
+        first == f"False False {tmp_path / 'site/random_routing/__init__.py'}"
+    )  # importing it loads nothing else
+    assert law == "[[0.75, 0.25, 0.0]]" and complete == "True"
+
+
+def test_the_front_door() -> None:
+    assert set(random_routing.__all__) == set(random_routing.HOMES)
+    with pytest.raises(
+        AttributeError, match="module 'random_routing' has no attribute 'ProcessorOfRandomRouting'"
+    ):
+        _ = random_routing.ProcessorOfRandomRouting
+
+
+def test_every_document_names_the_same_version() -> None:
+    version = PROJECT["version"]
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")

@@ -1,0 +1,87 @@
+"""What left params.yaml leaves data/ and reports/, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline import check, evaluate, generate
+from random_routing.files import sealed, write_json
+from tests.helpers.workspace import inside, params, write_params
+
+KEPT = [
+    "data/notes.txt",
+    "data/metrics/textgen.json.bak",
+    "data/prepared/textgen-own.jsonl",
+    "data/generations/textgen/own.csv",
+    "data/assets/own/model.safetensors",  # without asset.json: not fetched
+    "data/assets/copied/asset.json",  # whose name is another's
+    "data/assets/textgen/own.txt",
+    "reports/tune/textgen-own.json",
+    "models/one/config.json",
+]
+
+
+def files(folder: Path) -> set[str]:
+    return {
+        str(path.relative_to(folder))
+        for top in ("data", "reports", "models") for path in (folder / top).rglob("*") if path.is_file()
+    }  # fmt: skip
+
+
+def test_a_removed_task_and_its_assets(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with inside(work):
+        check.main([])
+        evaluate.main(["textgen"])
+        for name in ("data/tune/textgen.json", "reports/tune/textgen.json"):
+            write_json(name, {})
+        for name in KEPT[:-1]:
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).write_text("{}")
+        write_json("data/assets/copied/asset.json", sealed({"name": "other", "files": {"a": ""}}))
+        before = files(work)
+        check.main([])
+        assert files(work) == before, "all of params.yaml is there"
+        capsys.readouterr()
+        values = params()
+        del values["tasks"]["textgen"], values["assets"]["textgen"]
+        values["comparison"]["quality"].pop("textgen")
+        write_params(work, values)
+        check.main([])
+        said = capsys.readouterr().out
+    assert "check: removed what is no longer in params.yaml: task textgen, asset textgen\n" in said
+    after = files(work)
+    gone = before - after
+    assert set(KEPT) <= after and all("textgen" in name for name in gone)
+    assert {name for name in after if "textgen" in name} == {name for name in KEPT if "textgen" in name}
+    assert {"data/generations/textgen/greedy.parquet", "data/assets/textgen/asset.json"} <= gone
+    assert {"data/prepared/dialogue.jsonl", "data/generations/dialogue/greedy.parquet"} <= after
+
+
+def test_it_comes_back_without_computing(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = params()
+    del values["tasks"]["textgen"]
+    with inside(work):
+        shutil.copy("data/prepared/textgen.jsonl", "kept")
+        write_params(work, values)
+        check.main([])
+        assert not Path("data/generations/textgen").exists()
+        write_params(work, params())
+        shutil.copy("kept", "data/prepared/textgen.jsonl")
+        capsys.readouterr()
+        generate.main(["textgen"])
+    assert "all of them were there already" in capsys.readouterr().out
+
+
+def test_a_list_that_leads_elsewhere_removes_nothing_there(work: Path) -> None:
+    record = {"name": "odd", "files": {"../../../params.yaml": "", "/etc/hostname": "", "inside": ""}}
+    folder = work / "data/assets/odd"
+    folder.mkdir()
+    (folder / "inside").touch()
+    (folder / "asset.json").write_text(json.dumps(sealed(record)))
+    with inside(work):
+        check.main([])
+    assert (work / "params.yaml").exists() and Path("/etc/hostname").exists() and not folder.exists()

@@ -1,0 +1,128 @@
+"""README and docs/: what is generated is up to date, examples of it work on any reports, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks import documents, example, run_tables
+from benchmarks.documents import BLOCKS, FILES, MARKED, ROOT, filled
+from random_routing.files import read_json, write_json
+
+NAMES = [str(file.relative_to(ROOT)) for file in FILES]
+PAGES = [*NAMES, "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/NOTES.md"]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_generated_is_that_of_the_reports(name: str) -> None:
+    """If not: `python -m benchmarks.documents`."""
+    assert read(name) == filled(read(name))
+
+
+def test_every_block_is_shown_and_closed() -> None:
+    whole = "".join(read(name) for name in NAMES)
+    assert {found[2] for found in MARKED.finditer(whole)} == set(BLOCKS)
+    assert len(MARKED.findall(whole)) == whole.count("<!-- generated") == whole.count("<!-- end -->")
+
+
+def test_the_readme_is_short() -> None:
+    assert read("README.md").count("\n") <= 200
+
+
+def test_the_statistics_tell_the_truth() -> None:
+    """A/A at 5 % ± 2 %, coverage of 93 % to 98.5 %; rare repetitions are known to be too narrow."""
+    for found in read_json(ROOT / "reports/statistics.json")["sizes"].values():
+        assert 0.93 <= found["matched_covered"] <= 0.985
+        for name, rates in found["metrics"].items():
+            assert rates["common_noise_width"] < 1
+            if name != "seq_rep_4":
+                assert 0.03 <= rates["a_a_rejected"] <= 0.07, name
+                assert 0.93 <= rates["value_covered"] <= 0.985, name
+
+
+def anchors(text: str) -> set[str]:
+    """Of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", read(name)):
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (ROOT / name).parent / path if path else ROOT / name
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), link
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_paths_and_commands_that_are_named_are_there(name: str) -> None:
+    text = read(name)
+    for path in re.findall(r"`((?:random_routing|tests|benchmarks|pipeline|docs)/[\w/.]*)`", text):
+        assert (ROOT / path).exists() or path.endswith("my_task.py"), path
+    for module in re.findall(r"python -m ((?:benchmarks|pipeline|random_routing)\.[\w.]+)", text):
+        assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
+
+
+HEADER = "task,cell,curve,quality,difference,lo,hi,p,p_adjusted,missing\n"
+ALL = "Of 3 comparisons with temperature at equal diversity, 1 is better"
+BETTER = "dialogue,routing-a,temperature,chrf,0.5,0.1,0.9,0.001,0.02,\n"
+WORSE = "dialogue,routing-b,temperature,chrf,-0.5,-0.9,-0.1,0.001,0.02,\n"
+NEITHER = "dialogue,routing-c,temperature,chrf,0.1,-0.9,0.9,0.5,1,\n"
+OUTSIDE = "dialogue,routing-d,temperature,chrf,,,,,,its diversity lies outside the curve\n"
+ANOTHER = "dialogue,routing-b,top_p,chrf,0.5,0.1,0.9,0.001,0.02,\n"
+EVERY = BETTER + WORSE + NEITHER + OUTSIDE + ANOTHER
+
+
+@pytest.mark.parametrize(
+    ("rows", "gain", "said"),
+    [
+        (EVERY, 0.1, "**In this run, some random routing was better than temperature.**"),
+        (EVERY, -0.1, "**In this run, random routing was not shown to beat temperature.**"),
+        (WORSE + NEITHER + OUTSIDE + ANOTHER, 0.1, "**In this run, no.**"),
+        (OUTSIDE + ANOTHER, 0.1, "**Not known.**"),
+    ],
+)  # fmt: skip
+def test_the_answer_follows_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: str, gain: float, said: str
+) -> None:
+    """Better alone is no proof: the best of many has to be better on examples that did not choose it."""
+    reports = tmp_path / "reports"
+    reports.mkdir()
+    (tmp_path / "params.yaml").write_text(read("params.yaml"), encoding="utf-8")
+    (reports / "matched.csv").write_text(HEADER + rows, encoding="utf-8")
+    (reports / "cells.csv").write_text("task,cell,examples\ndialogue,greedy,40\n", encoding="utf-8")
+    write_json(reports / "summary.json", {"dialogue": {"gain_lo": gain}})
+    monkeypatch.setattr(run_tables, "ROOT", tmp_path)
+    answer = run_tables.answer()
+    assert said in answer and (ALL in answer) == (BETTER in rows)
+    assert ("1 is better (`routing-a` (dialogue)), 1 is worse" in answer) == (BETTER in rows)
+    assert "(with 40 examples per task" in answer
+    assert ("not shown to beat temperature on the other half" in answer) == (BETTER in rows and gain < 0)
+
+
+def test_a_text_cannot_break_out_of_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stretches = example.stretches([("<b>", 0), ("| a\n\n", 0), ("</mark>", 2), ("`x`", 1), ("end", 0)])
+    assert stretches == [("<b>| a\n\n", False), ("</mark>", True), ("`x`", True), ("end", False)]
+    texts = [{"cell": "greedy", "stretches": stretches}]
+    (tmp_path / "reports").mkdir()
+    write_json(
+        tmp_path / "reports/example.json", {"prompt": "a <!-- end -->", "human": "b", "texts": texts}
+    )
+    monkeypatch.setattr(run_tables, "ROOT", tmp_path)
+    shown = run_tables.example()
+    assert "&lt;b&gt;| a<br><br><mark><b>&lt;/mark&gt;</b></mark><mark><b>`x`</b></mark>end" in shown
+    assert "\n\n" not in shown and "<!--" not in shown
+
+
+def test_an_unknown_block_is_an_error() -> None:
+    with pytest.raises(KeyError, match="nothing"):
+        documents.filled("<!-- generated: nothing -->\n<!-- end -->")
