@@ -137,7 +137,10 @@ class HumanProbabilities:
         return both[0], both[1]
 
     def remade(self, batch_size: int) -> Iterator[dict[bytes, bytes]]:
-        """Key → bytes of values that are made again, a lot at a time, beside others than the first time."""
+        """Key → bytes of values that are made again, a lot at a time, beside others than the first time.
+
+        The model is loaded once more: judge and embedder had its memory in between.
+        """
         if self.sample.seen:
             model = self.load()
             for lot in self.sample.lots(lambda pair: padded_length(len(pair.context))):

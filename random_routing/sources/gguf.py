@@ -16,10 +16,7 @@ def convert_gguf(gguf: Path, target: Path) -> None:
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
     from transformers.utils.quantization_config import GgufConfig
-
-    logging.disable_progress_bar()
 
     try:
         model = AutoModelForCausalLM.from_pretrained(

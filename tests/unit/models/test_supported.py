@@ -11,11 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForCausalLM,
+    XLNetConfig,
 )
 
 from random_routing.errors import PipelineError
 from random_routing.models import decode_check
-from random_routing.models.folder import check_model, load_tokenizer
+from random_routing.models.folder import check_model, load_tokenizer, read_shape
 from random_routing.models.loading import ATTENTIONS, load_model
 from random_routing.models.network import CausalModel
 from tests.helpers.errors import one_line
@@ -156,3 +157,9 @@ def test_the_probe_names_the_model_of_any_error(tmp_path: Path) -> None:
         PipelineError, match=r"mine: LlamaForCausalLM cannot be decoded \(IndexError: out of range\)"
     ):
         decode_check.check_decodes(model)
+
+
+def test_a_context_without_an_end(tmp_path: Path) -> None:
+    """XLNet says so by −1 positions, which is no length: examples are not to blame for it."""
+    XLNetConfig(d_model=8, n_layer=1, n_head=2, d_inner=8, vocab_size=9).save_pretrained(tmp_path)
+    assert read_shape(tmp_path).context == 2**31

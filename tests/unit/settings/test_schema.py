@@ -44,6 +44,8 @@ WRONG = [
     ("grid/lambda", [0.1, 0.1], "grid.lambda[1] = 0.1", "twice"),
     ("grid/lambda", [0, 0.0], "grid.lambda[1] = 0.0", "twice"),
     ("grid/mu", [0], "grid.mu", "unknown key"),
+    ("\ud800", None, "\\ud800", "unknown key"),  # half a character, of which YAML can write the escape
+    ("tasks/textgen/\ud800", 1, "tasks.textgen.\\ud800", "unknown key"),
     ("lambda_means", "explorer", "lambda_means", "did you mean explore?"),
     ("variants", {}, "variants = {}", "not empty"),
     ("variants/uniform/base", "beam", "variants.uniform.base", "sample, greedy"),
