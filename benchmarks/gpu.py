@@ -24,6 +24,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from benchmarks import library_loop
 from benchmarks.workload import MOST_EXAMPLES, Workload, routing_only, without_beam, workload
+from random_routing.decode.forcing import score
+from random_routing.decode.prompts import Prompts
 from random_routing.decode.row_counts import Work
 from random_routing.decode.slots import Grow, apart, together
 from random_routing.decode.trajectory import Trajectory
@@ -76,8 +78,8 @@ def main() -> None:
     given, began = parser.parse_args(), time.perf_counter()
     on = Device(given.device)
     parts: dict[str, Callable[[Device], Any]] = {
-        "machine": machine, "loop": loop, "ours": ours, "same_bits": same_bits, "step": step, "large": large,
-        "inverse": inverse,
+        "machine": machine, "loop": loop, "ours": ours, "same_bits": same_bits, "step": step, "judge": judge,
+        "large": large, "inverse": inverse,
     }  # fmt: skip
     result: dict[str, Any] = {}
     for name in given.parts or parts:
@@ -238,14 +240,15 @@ def decode(
 ) -> dict[str, Any]:
     """Tokens count once for every cell that holds them: what the loop would compute."""
     ready = make_ready(lambda: model, work.plan.prefix)
-    total, tokens = Work(), 0
+    total, every = Work(), dict[bytes, Trajectory]()
     on.wait()
     started = time.perf_counter()
     for block in units(grouped(work.texts), 2**20):
         made, done = run_block(ready, work.plan, block, batch, grow)
         total += done
-        tokens += sum(work.weight[text] * len(made[text.key].token_ids) for text in block)
+        every |= made
     seconds = time.perf_counter() - started
+    tokens = sum(weight * len(every[text.key].token_ids) for text, weight in work.weight.items())
     return {
         "cells": work.cells,
         "examples": len(work.plan.examples),
@@ -290,6 +293,44 @@ def ours(on: Device) -> dict[str, Any]:
         del model
         on.empty()
     return made
+
+
+def judge(on: Device) -> dict[str, Any]:
+    """The grid's texts scored by the same model, beside the time in which they were made; distinct texts once."""
+    settings, dtype = load_settings(), on.dtypes[0]
+    work = workload(settings, TASK, without_beam(settings, TASK), on.sizes.examples[dtype])
+    model = load_model(work.folder, dtype, on.name)
+    ready, made, seconds = make_ready(lambda: model, work.plan.prefix), dict[Any, list[int]](), 0.0
+    length = max(len(text.example.prompt) for text in work.texts)
+
+    def scored(batch: int) -> tuple[list[Any], float]:
+        on.wait()
+        began = time.perf_counter()
+        prompts = Prompts.of([prompt for prompt, _ in made], length)
+        found, _ = score(model, prompts, list(made.values()), batch)
+        on.wait()
+        return found, time.perf_counter() - began
+
+    for _ in range(2):  # the first captures graphs
+        on.wait()
+        began = time.perf_counter()
+        for block in units(grouped(work.texts), 2**20):
+            texts, _ = run_block(ready, work.plan, block, on.sizes.batch)
+            for text in block:
+                ids = texts[text.key].token_ids.tolist()
+                made[text.example.prompt, tuple(ids)] = ids
+        on.wait()
+        seconds = time.perf_counter() - began
+    scored(on.sizes.batch)
+    found, took = scored(on.sizes.batch)
+    other, _ = scored(on.sizes.checked[1])
+    return {
+        "texts": len(work.texts),
+        "distinct": len(made),
+        "made_seconds": seconds,
+        "scored_seconds": took,
+        "other_bits": sum(not np.array_equal(a, b) for a, b in zip(found, other, strict=True)),
+    }
 
 
 def digest(text: Trajectory) -> str:

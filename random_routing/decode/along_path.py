@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import perf_counter
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from random_routing.decode.slots import Slots
@@ -26,7 +24,7 @@ class Walk:
     start: int
     step: int
 
-    def __call__(self, row: Tensor, route: Route, u: np.ndarray) -> Tensor:
+    def __call__(self, row: Tensor, route: Route, u: Tensor) -> Tensor:
         """Logits (N, V) of row[i] along the path that u[i] draws.
 
         row: (N,), not more than there are spare slots; u: (N, width) in [0, 1).
@@ -34,7 +32,7 @@ class Walk:
         slots, count = self.slots, len(row)
         slots.model.wait()
         began = perf_counter()
-        path = torch.from_numpy(choices(self.parts, route, u)).to(row.device)
+        path = choices(self.parts, route, u)
         source = self.start + row
         if count < slots.fewest:
             source, path = (x.expand(slots.fewest, *x.shape[1:]) for x in (source, path))

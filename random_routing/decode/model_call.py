@@ -38,7 +38,7 @@ class Call:
         return self.logits.index_select(0, self.row).float()
 
     def pieces(self, owner: Tensor | None = None) -> Iterator[tuple[Tensor, Call]]:
-        """Some rows at a time: the places (M',) of their texts in this call, and the rows' own call, in float32.
+        """Some rows at a time: the places (M',) of their texts in this call, and the rows' own call.
 
         Every row has texts. owner: (M,) of each text; rows of one come together.
         """
@@ -46,7 +46,7 @@ class Call:
         pieces = cut(rows, self.logits.shape[1])
         if len(pieces) == 1:
             every = torch.arange(len(self.row), device=self.row.device)
-            yield every, replace(self, logits=self.logits.float())
+            yield every, replace(self, logits=_exact(self.logits))
             return
         if owner is not None:
             first = torch.zeros_like(rows).scatter_reduce(0, self.row, owner, "amin", include_self=False)
@@ -54,8 +54,13 @@ class Call:
         for some in pieces:
             place = torch.full_like(rows, -1).index_copy_(0, some, rows[: len(some)])  # in the piece
             here = (place[self.row] >= 0).nonzero()[:, 0]
-            logits = self.logits.index_select(0, some).float()
+            logits = _exact(self.logits.index_select(0, some))
             yield here, replace(self, logits=logits, row=place[self.row[here]], text=self.text[here])
+
+
+def _exact(logits: Tensor) -> Tensor:
+    """In float32 on a CPU; a GPU's kernels widen what they read."""
+    return logits if logits.is_cuda else logits.float()
 
 
 def cut(indices: Tensor, width: int) -> Sequence[Tensor]:

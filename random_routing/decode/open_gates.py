@@ -23,7 +23,7 @@ class Gated:
 
     decoder: Tensor  # (M,)
     source: Tensor  # (M,)
-    word: Tensor  # (M, 5) int64 in the order of `noise.PURPOSES`
+    word: Tensor  # (M, 7) int64 in the order of `noise.PURPOSES`
     rate: Tensor  # (M, 2) float64, q and λ: the gates' weights at this step
     origin: Tensor  # (M,) int8
 
@@ -32,24 +32,24 @@ class Gated:
 
 
 class Gates:
-    """The gates of every text. decoder_of, source_of: (texts,); noise: (sources, 5, steps) int64."""
+    """The gates of every text. decoder_of, source_of: (texts,); noise: (sources, 7, steps) int64."""
 
     def __init__(
         self,
         decoders: Sequence[Decoder],
         decoder_of: np.ndarray,
         source_of: np.ndarray,
-        noise: np.ndarray,
+        noise: Tensor,
         device: str,
     ) -> None:
         rate = np.empty((len(decoder_of), 2, noise.shape[2]))  # of entropy gates without the entropies
-        u = uniform(torch.from_numpy(noise[:, : len(GATE)])).numpy()  # (sources, 2, steps)
+        u = uniform(noise[:, : len(GATE)]).numpy()  # (sources, 2, steps)
         for number, decoder in enumerate(decoders):
             texts = np.flatnonzero(decoder_of == number)
             for origin, rates in gate_rates(decoder, noise.shape[2]).items():
                 gate = GATE[origin]
                 rate[texts, gate] = weights(decoder.gates[origin], rates, u[source_of[texts], gate])
-        self.rate, self.noise = torch.from_numpy(rate).to(device), torch.from_numpy(noise).to(device)
+        self.rate, self.noise = torch.from_numpy(rate).to(device), noise.to(device)
         self.decoder_of, self.source_of = (
             torch.from_numpy(of_text).to(device) for of_text in (decoder_of, source_of)
         )
@@ -65,7 +65,7 @@ class Gates:
     def open(self, call: Call) -> Gated:
         """The call's texts: gate_q's number below q opens the q-gate, gate_λ's below λ the λ-gate."""
         decoder, source = self.decoder_of[call.text], self.source_of[call.text]
-        word = self.noise[source, :, call.step]  # (M, 5)
+        word = self.noise[source, :, call.step]  # (M, 7)
         rate = self.rate[call.text, :, call.step]  # (M, 2)
         if self.any_by_entropy:
             by_entropy = self.by_entropy[decoder]

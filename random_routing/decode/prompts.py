@@ -33,5 +33,9 @@ class Prompts:
 
 def numbered(items: Sequence[T]) -> tuple[list[T], np.ndarray]:
     """The distinct items in order, and the number of each item among them, (items,) int64."""
-    number = {item: i for i, item in enumerate(dict.fromkeys(items))}
-    return list(number), np.array([number[item] for item in items])
+    number: dict[T, int] = {}
+    # Hashing takes long: of an object that comes again and again, once.
+    of_object = {
+        key: number.setdefault(item, len(number)) for key, item in {id(i): i for i in items}.items()
+    }
+    return list(number), np.array([of_object[id(item)] for item in items])

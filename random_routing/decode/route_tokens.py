@@ -10,7 +10,7 @@ from torch import Tensor
 
 from random_routing.decode.model_call import Call, cut
 from random_routing.law.base_decoders import Plain, plain
-from random_routing.law.noise import FROZEN, PATHS, Source, uniform
+from random_routing.law.noise import FROZEN, PATH, Source, spread, uniform
 from random_routing.law.origin import Origin
 from random_routing.law.race import race
 from random_routing.law.routes import barred, delta, frozen, ranked
@@ -23,17 +23,18 @@ KEPT = 64  # frozen distributions; up to 2 MB each
 class Draws:
     """δ of every route: tokens drawn from it, and its closed form.
 
-    tables: δ (V,) of each `unigram` route; sources: whose noise a text has, for `frozen` and for random paths.
+    noise: (sources, 7, steps) int64; tables: δ (V,) of each `unigram` route; sources: whose that is, for `frozen`.
     """
 
     def __init__(
         self,
         vocabulary: Vocabulary,
+        noise: Tensor,
         tables: dict[Route, np.ndarray],
         sources: Sequence[Source],
-        device: str,
     ) -> None:
-        self.vocabulary, self.tables, self.sources = vocabulary, tables, sources
+        self.vocabulary, self.noise, self.tables, self.sources = vocabulary, noise, tables, sources
+        device = noise.device
         self.allowed = torch.from_numpy(vocabulary.allowed).to(device)
         self.barred = barred(vocabulary, device)  # (V,)
         self.kept: dict[tuple[Route, int], np.ndarray] = {}
@@ -80,11 +81,11 @@ class Draws:
         """
         walk = call.walk
         assert walk is not None
-        pairs, path = (call.row * len(self.sources) + source).unique(return_inverse=True)
+        pairs, path = (call.row * len(self.noise) + source).unique(return_inverse=True)
         width, first = walk.parts.width(route), 0
         for some in pairs.split(len(walk.slots.spare)):
-            row, owner = some // len(self.sources), (some % len(self.sources)).tolist()
-            u = np.stack([self.sources[s].uniforms(PATHS[origin], width, call.step) for s in owner])
+            row, owner = some // len(self.noise), some % len(self.noise)
+            u = uniform(spread(self.noise[owner, PATH[origin], call.step], width))
             p = plain(walk(row, route, u).float() + self.barred)
             here = ((first <= path) & (path < first + len(some))).nonzero()[:, 0]
             yield p, here, path[here] - first

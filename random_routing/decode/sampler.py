@@ -2,7 +2,7 @@
 
     P(x|y) = q·δ_q(x) + (1−q)·[ λ·δ_λ(x) + (1−λ)·p(x|y) ]
 
-with p the model's distribution under the base decoder. Every text has five random words a step
+with p the model's distribution under the base decoder. Every text has seven random words a step
 (`law.noise.PURPOSES`): gate_q and gate_λ open the gates, and one of token_q, token_λ and token_model
 draws the token from δ_q, δ_λ or p. Only the distribution that makes the token is drawn from; p is by a race
 of all tokens (`law.race`).
@@ -40,7 +40,7 @@ class Sampler:
     """Chooses tokens by the routing law and keeps them. One object serves one call of `decode`.
 
     decoders: distinct laws; decoder_of, source_of: (texts,) which law and whose noise a text has;
-    noise: (sources, 5, steps) int64 words; sources: (sources,) whose noise that is, and tables:
+    noise: (sources, 7, steps) int64 words; sources: (sources,) whose noise that is, and tables:
     δ of `unigram` routes, both needed only by laws that ask for them.
     """
 
@@ -55,8 +55,9 @@ class Sampler:
         sources: Sequence[Source] = (),
         tables: dict[Route, np.ndarray] | None = None,
     ) -> None:
-        self.gates = Gates(decoders, decoder_of, source_of, noise, device)
-        self.draws = Draws(vocabulary, tables or {}, sources, device)
+        words = torch.from_numpy(noise)
+        self.gates = Gates(decoders, decoder_of, source_of, words, device)
+        self.draws = Draws(vocabulary, self.gates.noise, tables or {}, sources)
         self.mixture = Mixture(self.draws, decoders)
         self.made = Trajectories(len(decoder_of), noise.shape[2], vocabulary.stop, device)
         self.stop = torch.zeros(vocabulary.size, dtype=torch.bool, device=device)

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import Cache
 
 from random_routing.law.mixing import effective_rate, mix
-from random_routing.law.noise import Source
+from random_routing.law.noise import Source, spread, uniform
 from random_routing.law.routes import barred
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.models.random_paths import along, check_parts, choices, parts_of
@@ -91,14 +91,12 @@ def random_routing(
     def mix_in(module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:
         nonlocal step
         rows = output.logits.shape[0]
-        u = [
-            Source(seed, "context", "", row).uniforms("path_q", parts.width(route), step)
-            for row in range(rows)
-        ]
         step += 1
+        words = [Source(seed, "context", "", row).words("path_q", step)[-1] for row in range(rows)]
+        u = uniform(spread(torch.from_numpy(np.array(words).view(np.int64)), parts.width(route)))
         if "past_key_values" in kwargs:
             kwargs = {**kwargs, "past_key_values": kept.pop("cache")}
-        with along(parts, route, choices(parts, route, np.stack(u))):
+        with along(parts, route, choices(parts, route, u.to(output.logits.device))):
             other = module.forward(*args, **kwargs).logits[:, -1].float()
         if vocabulary is not None:
             other = other + barred(vocabulary, other.device)

@@ -31,7 +31,7 @@ class NotFinite(ArithmeticError):
 class Distribution:
     """p(x|y) of N rows, each under a base decoder.
 
-    logits: (R, V) float32, top: (R, 1) their maximum, row: (N,) whose each distribution is; weights: (N, V) float32,
+    logits: (R, V), top: (R, 1) float32 their maximum, row: (N,) whose each distribution is; weights: (N, V) float32,
     p is proportional to them; total: (N,) float64, their sum; temperature: (N,) float64; truncated: (N,) bool.
     """
 
@@ -71,21 +71,18 @@ class Plain(Distribution):
 
     def ranks(self, row: Tensor, token: Tensor) -> Tensor:
         """Rank of token[i] in row[i] by its logit: (M,) int64, 1 for the likeliest; ties share the best."""
+        size = self.logits.shape[1]
+        pairs, back = (row * size + token).unique(return_inverse=True)
+        row, token = pairs // size, pairs % size
         if row.is_cuda:
             from random_routing.law.kernels import ranks  # Triton is there where a GPU is
 
-            return ranks(self.logits, row, token)
-        score = self.logits[row, token]
+            return ranks(self.logits, row, token)[back]
         rank = torch.ones_like(row)
-        behind = (score < self.top[row, 0]).nonzero()[:, 0]
-        if len(behind):
-            size = self.logits.shape[1]
-            pairs, back = (row[behind] * size + token[behind]).unique(return_inverse=True)
-            above = torch.cat(
-                [self._above(some // size, some % size) for some in pairs.split(len(self.row))]
-            )
-            rank[behind] += above[back]
-        return rank
+        behind = (self.logits[row, token] < self.top[row, 0]).nonzero()[:, 0]
+        for some in behind.split(len(self.row)):
+            rank[some] += self._above(row[some], token[some])
+        return rank[back]
 
     def _above(self, row: Tensor, token: Tensor) -> Tensor:
         """How many tokens of row[i] have a higher logit than token[i]: (N,) int64."""
@@ -126,7 +123,7 @@ class Bases:
 
 
 def plain(logits: Tensor) -> Plain:
-    """p as the model gives it: logits (R, V) float32, left as they are. Raises `NotFinite`."""
+    """p as the model gives it: logits (R, V), left as they are; float32, or any on a GPU. Raises `NotFinite`."""
     moment: Tensor | None = None
     if logits.is_cuda:
         from random_routing.law.kernels import softmax  # Triton is there where a GPU is
@@ -155,7 +152,7 @@ def under(p: Plain, row: Tensor, bases: Bases) -> Distribution:
     weights = p.weights.index_select(0, row)
     some, heat = bases.made("temperature")
     if len(some):
-        from_top = p.logits.index_select(0, row[some]).sub_(p.top[row[some]])
+        from_top = p.logits.index_select(0, row[some]).float().sub_(p.top[row[some]])
         weights.index_copy_(0, some, from_top.div_(heat.float()).exp_())
     for name, truncate in TRUNCATIONS.items():
         some, value = bases.made(name)

@@ -11,10 +11,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from random_routing.law import race
+from random_routing.law import noise, race
 
 AT_ONCE = 4_096  # tokens
-HIGHEST = tl.constexpr(2**29)  # bit of the floats from 0 to 1 but their sign and one that none of them has
+TRIED = 1_024  # tokens that are compared with 16 floats
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -47,7 +47,7 @@ def clocks(seeds: Tensor, size: int) -> Tensor:
     times = torch.empty(len(seeds), size, device=seeds.device)
     if len(seeds):
         _clocks[(len(seeds), triton.cdiv(size, 1_024))](
-            seeds, times, size, GAMMA=race.GAMMA, MIX_1=race.MIX_1, MIX_2=race.MIX_2, ROOT=race.ROOT, LN2=race.LN2,
+            seeds, times, size, GAMMA=noise.GAMMA, MIX_1=noise.MIX_1, MIX_2=noise.MIX_2, ROOT=race.ROOT, LN2=race.LN2,
             AT_ONCE=1_024, num_warps=4, enable_fp_fusion=False,
         )  # fmt: skip
     return times
@@ -101,7 +101,7 @@ def _above(logits, row, token, rank, size, AT_ONCE: tl.constexpr):  # type: igno
 
 
 def ranks(logits: Tensor, row: Tensor, token: Tensor) -> Tensor:
-    """1 + how many tokens of row[i] have a higher logit than token[i]: (M,) int64. logits: (R, V) float32."""
+    """1 + how many tokens of row[i] have a higher logit than token[i]: (M,) int64. logits: (R, V)."""
     rank = torch.empty_like(row)
     if len(row):
         _above[(len(row),)](
@@ -117,7 +117,7 @@ def _softmax(logits, weights, top, total, moment, size, AT_ONCE: tl.constexpr): 
     high = tl.full([AT_ONCE], float("-inf"), tl.float32)
     odd = tl.zeros([AT_ONCE], tl.int32)
     for start in range(0, size, AT_ONCE):
-        score = tl.load(scores + start + lane, mask=start + lane < size, other=float("-inf"))
+        score = tl.load(scores + start + lane, mask=start + lane < size, other=float("-inf")).to(tl.float32)
         odd |= (score != score).to(tl.int32)
         high = tl.maximum(high, score)
     highest = tl.where(tl.max(odd, 0) > 0, float("nan"), tl.max(high, 0))
@@ -126,7 +126,7 @@ def _softmax(logits, weights, top, total, moment, size, AT_ONCE: tl.constexpr): 
     first = tl.zeros([AT_ONCE], tl.float32)
     for start in range(0, size, AT_ONCE):
         there = start + lane < size
-        score = tl.load(scores + start + lane, mask=there, other=float("-inf"))
+        score = tl.load(scores + start + lane, mask=there, other=float("-inf")).to(tl.float32)
         weight = tl.exp(score - highest)
         tl.store(weights + row * size + start + lane, weight, mask=there)
         mass += weight
@@ -138,10 +138,11 @@ def _softmax(logits, weights, top, total, moment, size, AT_ONCE: tl.constexpr): 
 def softmax(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Weights exp(x − max x), (R, V); max x, (R, 1), NaN where a logit is; Σ weights and Σ weights·x, (R,) float64.
 
-    logits: (R, V) float32.
+    logits: (R, V), widened to float32.
     """
     rows, size = logits.shape
-    weights, top = torch.empty_like(logits), logits.new_empty(rows, 1)
+    weights = torch.empty(logits.shape, device=logits.device)
+    top = weights.new_empty(rows, 1)
     total, moment = (logits.new_empty(rows, dtype=torch.float64) for _ in range(2))
     if rows:
         _softmax[(rows,)](
@@ -151,28 +152,32 @@ def softmax(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _count(weights, edge, size, AT_ONCE: tl.constexpr):  # type: ignore[no-untyped-def]
-    """How many tokens have a weight of at least `edge`, which is above 0."""
-    count, lane = tl.zeros([AT_ONCE], tl.int32), tl.arange(0, AT_ONCE)
-    for start in range(0, size, AT_ONCE):
-        weight = tl.load(weights + start + lane, mask=start + lane < size, other=0.0)
-        count += (weight >= edge).to(tl.int32)
-    return tl.sum(count, 0)
+def _edge(  # type: ignore[no-untyped-def]
+    weights, goal, least, size, MASS: tl.constexpr, AT_ONCE: tl.constexpr
+):  # fmt: skip
+    """The largest float so that enough of the weights are at least it and `least`: `goal` of them, or by their sum.
 
-
-@triton.jit  # type: ignore[untyped-decorator]
-def _mass(weights, edge, size, AT_ONCE: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Their sum."""
-    mass, lane = tl.zeros([AT_ONCE], tl.float32), tl.arange(0, AT_ONCE)
-    for start in range(0, size, AT_ONCE):
-        weight = tl.load(weights + start + lane, mask=start + lane < size, other=0.0)
-        mass += tl.where(weight >= edge, weight, 0.0)
-    return tl.sum(mass.to(tl.float64), 0)
+    Found 4 bits at a time, from 1 downwards: a pass over the weights tries 16 floats.
+    """
+    lane, digit = tl.arange(0, AT_ONCE), tl.arange(0, 16)
+    bits = tl.zeros([1], tl.int32)
+    for place in range(0, 8):
+        shift = 28 - 4 * place
+        tried = tl.maximum((bits | (digit << shift)).to(tl.float32, bitcast=True), least)
+        reached = tl.zeros([16, AT_ONCE], tl.float32)
+        for start in range(0, size, AT_ONCE):
+            weight = tl.load(weights + start + lane, mask=start + lane < size, other=-1.0)[None, :]
+            reached += tl.where(weight >= tried[:, None], weight if MASS else 1.0, 0.0)
+        enough = tl.sum(reached.to(tl.float64), 1) >= goal
+        enough = enough & ((place > 0) | (digit < 4))  # more would be above 1
+        bits = bits | (tl.max(tl.where(enough, digit, 0), 0) << shift)
+    return tl.maximum(tl.sum(bits, 0).to(tl.float32, bitcast=True), least)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _under(  # type: ignore[no-untyped-def]
-    logits, top, row, heats, top_ks, top_ps, min_ps, greedy, weights, total, size, AT_ONCE: tl.constexpr
+    logits, top, row, heats, top_ks, top_ps, min_ps, greedy, weights, total, size, AT_ONCE: tl.constexpr,
+    TRIED: tl.constexpr,
 ):  # fmt: skip
     pair, lane = tl.program_id(0).to(tl.int64), tl.arange(0, AT_ONCE)
     source, target = tl.load(row + pair), weights + pair * size
@@ -181,7 +186,7 @@ def _under(  # type: ignore[no-untyped-def]
     place = tl.full([AT_ONCE], size, tl.int32)
     for start in range(0, size, AT_ONCE):
         there = start + lane < size
-        score = tl.load(scores + start + lane, mask=there, other=float("-inf"))
+        score = tl.load(scores + start + lane, mask=there, other=float("-inf")).to(tl.float32)
         below = score - highest
         weight = tl.exp(tl.where(heat == 1.0, below, below / heat))
         tl.store(target + start + lane, weight, mask=there)
@@ -192,22 +197,15 @@ def _under(  # type: ignore[no-untyped-def]
     k, p, alone = tl.load(top_ks + pair), tl.load(top_ps + pair), tl.load(greedy + pair) != 0
     edge = tl.load(min_ps + pair)  # of the weights that stay; the likeliest token has 1
     limit = edge * 0.0
-    # The largest float that leaves k tokens, then the largest that leaves the mass p: bit by bit, from 1 downwards.
+    # The largest float that leaves k tokens, then the largest that leaves the mass p of those.
     if k > 0:
-        bits, bit = k * 0, k * 0 + HIGHEST
-        for _ in range(0, 30):
-            tried, bit = bits | bit, bit >> 1
-            count = _count(target, tried.to(tl.float32, bitcast=True), size, AT_ONCE)
-            bits = tl.where(count >= k, tried, bits)
-        limit = bits.to(tl.float32, bitcast=True)
+        limit = _edge(target, k.to(tl.float64), limit, size, False, TRIED)
     if p < 1.0:
-        goal = _mass(target, limit, size, AT_ONCE) * p
-        bits, bit = k * 0, k * 0 + HIGHEST
-        for _ in range(0, 30):
-            tried, bit = bits | bit, bit >> 1
-            left = _mass(target, tl.maximum(tried.to(tl.float32, bitcast=True), limit), size, AT_ONCE)
-            bits = tl.where(left >= goal, tried, bits)
-        limit = tl.maximum(bits.to(tl.float32, bitcast=True), limit)
+        mass = tl.zeros([AT_ONCE], tl.float32)
+        for start in range(0, size, AT_ONCE):
+            weight = tl.load(target + start + lane, mask=start + lane < size, other=0.0)
+            mass += tl.where(weight >= limit, weight, 0.0)
+        limit = _edge(target, tl.sum(mass.to(tl.float64), 0) * p, limit, size, True, TRIED)
     edge = tl.maximum(edge, limit)
     if (edge > 0.0) | alone:
         first = tl.min(place, 0)
@@ -223,16 +221,17 @@ def _under(  # type: ignore[no-untyped-def]
 
 
 def under(logits: Tensor, top: Tensor, row: Tensor, columns: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Weights (N, V) of row[i] under the i-th base, and their sums, (N,) float64. logits: (R, V) float32, top: (R, 1).
+    """Weights (N, V) of row[i] under the i-th base, and their sums, (N,) float64. logits: (R, V), top: (R, 1) float32.
 
     columns: of `Bases`, (N,) each: temperature, then top_k, top_p and min_p; greedy leaves the first of the likeliest.
     """
     pairs, size = len(row), logits.shape[1]
-    weights, total = logits.new_empty(pairs, size), logits.new_empty(pairs, dtype=torch.float64)
+    weights = torch.empty(pairs, size, device=logits.device)
+    total = weights.new_empty(pairs, dtype=torch.float64)
     if pairs:
         given = [columns[name].float() for name in ("temperature", "top_p", "min_p")]
         _under[(pairs,)](
             logits.contiguous(), top, row, given[0], columns["top_k"].int(), given[1], given[2],
-            columns["greedy"].int(), weights, total, size, AT_ONCE=AT_ONCE, num_warps=8,
+            columns["greedy"].int(), weights, total, size, AT_ONCE=AT_ONCE, TRIED=TRIED, num_warps=8,
         )  # fmt: skip
     return weights, total

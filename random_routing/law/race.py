@@ -15,11 +15,8 @@ import torch
 from torch import Tensor
 
 from random_routing.compiled import compiled, share_out
-from random_routing.law.blocks import first_largest
+from random_routing.law.noise import GAMMA, MIX_1, MIX_2, UNIT, shifted, spread
 
-# SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators").
-GAMMA, MIX_1, MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
-UNIT = 2.0**-53
 LN2 = math.log(2)
 MANTISSA = 52  # bits of a float64's fraction
 ROOT = int(np.float64(math.sqrt(0.5)).view(np.int64))  # the bits of √½
@@ -31,31 +28,25 @@ STRIP = 1024  # clocks whose numbers stay in a core's own cache
 def race(weights: Tensor, row: Tensor, seed: Tensor) -> Tensor:
     """The winner of each of M races among the tokens of weights[row[i]] by the clocks of seed[i]: (M,) int64.
 
-    weights: (R, V) float32, at least 0, some above it in every row; row, seed: (M,) int64. A CPU runs equal races
+    weights: (R, V) float32, at least 0, some above it in every row; row, seed: (M,) int64. Equal races are run
     once. A token without weight never wins, and of equals the first does.
     """
     seeds, clock = seed.unique(return_inverse=True)
+    # (N,), those of a seed side by side
+    races, back = (clock * len(weights) + row).unique(return_inverse=True)
+    clock, row = races // len(weights), races % len(weights)
     if weights.is_cuda:
         from random_routing.law.kernels import winners  # Triton is there where a GPU is
 
-        return winners(weights, row, clocks(seeds, weights.shape[1]), clock)
-    races, back = (clock * len(weights) + row).unique(
-        return_inverse=True
-    )  # (N,), those of a seed side by side
-    clock, row = races // len(weights), races % len(weights)
-    run = _run_compiled if weights.device.type == "cpu" else _run
-    return run(weights, row, seeds, clock)[back]
+        return winners(weights, row, clocks(seeds, weights.shape[1]), clock)[back]
+    return _winners(weights, row, seeds, clock)[back]
 
 
-def _run(weights: Tensor, row: Tensor, seeds: Tensor, clock: Tensor) -> Tensor:
-    """The winners among weights[row[i]] by the clocks of seeds[clock[i]]: (N,), clock in ascending order."""
-    times = clocks(seeds, weights.shape[1]).index_select(0, clock)  # (N, V)
-    speed = weights.index_select(0, row).div_(times)  # the least E/w is the largest w/E
-    return first_largest(speed)
+def _winners(weights: Tensor, row: Tensor, seeds: Tensor, clock: Tensor) -> Tensor:
+    """The winners among weights[row[i]] by the clocks of seeds[clock[i]], (N,), clock in ascending order.
 
-
-def _run_compiled(weights: Tensor, row: Tensor, seeds: Tensor, clock: Tensor) -> Tensor:
-    """The same winners in one pass over the weights, without a clock in memory."""
+    One pass over the weights, without a clock in memory.
+    """
     winner = torch.empty_like(row)
     edges = torch.searchsorted(clock, torch.arange(len(seeds) + 1))  # where the races of each seed begin
     given = (seeds.numpy().view(np.uint64), edges.numpy(), row.numpy(), weights.numpy(), winner.numpy())
@@ -64,7 +55,7 @@ def _run_compiled(weights: Tensor, row: Tensor, seeds: Tensor, clock: Tensor) ->
 
 
 def clocks(seeds: Tensor, size: int) -> Tensor:
-    """Exponential numbers of mean 1, above 0: (S, size) float32, those of token x from the x-th number of SplitMix64.
+    """Exponential numbers of mean 1, above 0: (S, size) float32, those of token x from the x-th word of `spread`.
 
     seeds: (S,) int64. The same bits on every processor: integers, and sums, products and quotients that IEEE 754
     rounds in one way only. Within 3e-7 of the exact values, small ones too.
@@ -78,12 +69,7 @@ def clocks(seeds: Tensor, size: int) -> Tensor:
 
 
 def _clocks(seeds: Tensor, size: int) -> Tensor:
-    token = torch.arange(1, size + 1, device=seeds.device)
-    x = seeds[:, None] + token * _signed(GAMMA)
-    x = (x ^ _shifted(x, 30)) * _signed(MIX_1)
-    x = (x ^ _shifted(x, 27)) * _signed(MIX_2)
-    x = x ^ _shifted(x, 31)
-    u = (_shifted(x, 11) | 1).double() * UNIT  # in (0, 1)
+    u = (shifted(spread(seeds, size), 11) | 1).double() * UNIT  # in (0, 1)
     # −log u: u = m·2^k with m in [√½, √2), and log m = 2·atanh s with s = (m − 1)/(m + 1).
     bits = u.view(torch.int64)
     k = (bits - ROOT) >> MANTISSA
@@ -155,13 +141,3 @@ def _fastest(weights, times):  # type: ignore[no-untyped-def]
     for j in range(len(weights)):
         fastest = max(fastest, weights[j] / times[j])
     return fastest
-
-
-def _shifted(x: Tensor, bits: int) -> Tensor:
-    """x >> bits of unsigned numbers."""
-    return (x >> bits) & ((1 << (64 - bits)) - 1)
-
-
-def _signed(number: int) -> int:
-    """The int64 of the same 64 bits."""
-    return number - 2**64 if number >= 2**63 else number

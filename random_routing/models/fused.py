@@ -83,7 +83,7 @@ def fuse(network: nn.Module) -> None:
     for module in network.modules():
         kind = type(module)
         if kind.__name__.endswith("RMSNorm") and inspect.getsource(kind.forward) == norm:
-            module.forward = partial(rms_norm, module)  # type: ignore[method-assign]
+            module.forward = partial(rms_norm, module)
         home = sys.modules[kind.__module__]
         given = vars(home).get(ROTATE)
         if given and not hasattr(given, "__wrapped__") and inspect.getsource(given) == rotation:

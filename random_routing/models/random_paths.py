@@ -18,7 +18,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -104,8 +103,8 @@ def _projection(layer: nn.Module) -> nn.Module | None:
     return None
 
 
-def choices(parts: Parts, route: Route, u: np.ndarray) -> np.ndarray:
-    """Random paths from uniform numbers u (N, width).
+def choices(parts: Parts, route: Route, u: Tensor) -> Tensor:
+    """Random paths from uniform numbers u (N, width) float64.
 
     heads: (N, layers, heads) bool, kept; layers: (N, layers) bool, skipped; experts: (N, routers,
     experts) int64, a random order of the experts, of which a router takes as many as it needs.
@@ -115,9 +114,9 @@ def choices(parts: Parts, route: Route, u: np.ndarray) -> np.ndarray:
         skipped[:, [0, -1]] = False
         return skipped
     if route.kind == "experts":
-        return np.argsort(u.reshape(len(u), len(parts.routers), parts.experts), axis=2, kind="stable")
+        return u.reshape(len(u), len(parts.routers), parts.experts).argsort(dim=2, stable=True)
     numbers = u.reshape(len(u), len(parts.layers), parts.heads)
-    return (numbers >= route.drop) | (numbers == numbers.max(axis=2, keepdims=True))
+    return (numbers >= route.drop) | (numbers == numbers.amax(dim=2, keepdim=True))
 
 
 @dataclass(frozen=True)
@@ -130,28 +129,27 @@ class Path:
 
 
 @contextmanager
-def along(parts: Parts, route: Route, path: Tensor | np.ndarray) -> Iterator[None]:
+def along(parts: Parts, route: Route, path: Tensor) -> Iterator[None]:
     """Within it, the last position of every row of a model call follows the row's path: `choices`, (B, …).
 
     Raises `PipelineError` for a model without the parts (`Parts.check`).
     """
     parts.check(route)
-    chosen = torch.as_tensor(path)
     with ExitStack() as stack:
         if route.kind == "heads":
             for number, projection in enumerate(parts.projections):
                 assert projection is not None  # checked above
-                hook = _keep_heads(chosen[:, number], parts.heads)
+                hook = _keep_heads(path[:, number], parts.heads)
                 stack.callback(projection.register_forward_pre_hook(hook).remove)
         elif route.kind == "layers":
             for number, layer in enumerate(
                 parts.layers[1:-1], start=1
             ):  # the first and the last always stay
-                hook = _skip(chosen[:, number])
+                hook = _skip(path[:, number])
                 stack.callback(layer.register_forward_hook(hook, with_kwargs=True).remove)
         else:
             for number, router in enumerate(parts.routers):
-                stack.callback(router.register_forward_hook(_send_to(chosen[:, number])).remove)
+                stack.callback(router.register_forward_hook(_send_to(path[:, number])).remove)
         yield
 
 

@@ -48,7 +48,7 @@ class SharedLayer(CacheLayerMixin):
     filled: Tensor | int = 0  # positions before the current call
 
     def __init__(self, slots: int, max_length: int, in_place: bool) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.slots, self.max_length, self.in_place = slots, max_length, in_place
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:

@@ -72,7 +72,7 @@ class Recorder(Forced):
         for number, law in enumerate(self.laws):
             at = (number, call.text, call.step)
             self.p[at] = distribution(call.logits, law.base).log_probs(call.row, token).double().exp()
-            mass = delta(law.route, call.logits, self.vocabulary, self.tables.get(law.route))
+            mass = delta(law.route, call.logits.float(), self.vocabulary, self.tables.get(law.route))
             self.delta[at] = mass[call.row, token].double()
 
 

@@ -35,10 +35,10 @@ def test_the_decoder_walks_the_same_paths(arch: str, kind: str, tmp_path: Path, 
     if kind == "experts" and arch != "mixtral":
         pytest.skip("a dense model")
     model = load_model(tiny_model_folder(tmp_path, arch))
-    seen: list[tuple[int, np.ndarray, Tensor]] = []
+    seen: list[tuple[int, Tensor, Tensor]] = []
     call = along_path.Walk.__call__
 
-    def record(self: Any, row: Tensor, route: Route, u: np.ndarray) -> Tensor:
+    def record(self: Any, row: Tensor, route: Route, u: Tensor) -> Tensor:
         layers = slots(self.slots.cache)
         filled = layers[0].max_length - (steps - self.step)  # of the only row
         own = [layer.all_keys[0, :, :filled].clone() for layer in layers]
@@ -66,7 +66,14 @@ def test_the_decoder_walks_the_same_paths(arch: str, kind: str, tmp_path: Path, 
     for step, path, logits in seen:
         text = [*(model.shape.decoder_start or prompt), *tokens[:step].tolist()]
         ids = torch.tensor([text, text])
-        with along(parts_of(model.network), route, np.repeat(path, 2, axis=0)), torch.inference_mode():
+        with (
+            along(
+                parts_of(model.network),
+                route,
+                torch.cat([path, path]),
+            ),
+            torch.inference_mode(),
+        ):
             if model.shape.decoder_start:
                 source_ids = torch.tensor([prompt, prompt])
                 whole = model.network(input_ids=source_ids, decoder_input_ids=ids).logits[0, -1]

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, DynamicCache
 
 from random_routing.errors import PipelineError
 from random_routing.integrations.structural_routes import random_routing
-from random_routing.law.noise import Source
+from random_routing.law.noise import Source, spread, uniform
 from random_routing.models.random_paths import along, choices, parts_of
 from random_routing.settings import Route
 from tests.helpers.tiny import tiny_model_folder
@@ -47,10 +47,11 @@ def test_the_context_mixes_with_the_path(model: Any) -> None:
     parts = parts_of(model)
     for step, found in enumerate(output.logits[:5]):
         ids = output.sequences[:, : 4 + step]
-        u = [Source(5, "context", "", row).uniforms("path_q", parts.width(route), step) for row in range(2)]
+        words = [Source(5, "context", "", row).words("path_q", 9)[step] for row in range(2)]
+        u = uniform(spread(torch.from_numpy(np.array(words).view(np.int64)), parts.width(route)))
         with torch.no_grad():
             p = torch.softmax(model(ids).logits[:, -1], -1)
-            with along(parts, route, choices(parts, route, np.stack(u))):
+            with along(parts, route, choices(parts, route, u)):
                 other = torch.softmax(model(ids).logits[:, -1], -1)
         assert torch.allclose(found, (r * other + (1 - r) * p).log(), atol=1e-4)
 

@@ -138,7 +138,7 @@ def test_default_grid_counts() -> None:
 
 def test_noise_has_an_address() -> None:
     first = Source(1, "textgen", "abc", 0).steps(16)
-    assert first.shape == (5, 16) and first.dtype == np.int64
+    assert first.shape == (len(PURPOSES), 16) and first.dtype == np.int64
     assert np.array_equal(
         first, Source(1, "textgen", "abc", 0).steps(64)[:, :16]
     )  # longer texts: same start
@@ -158,10 +158,10 @@ def test_noise_is_pinned() -> None:
 
 def test_noise_is_uniform_and_its_purposes_independent() -> None:
     """Kolmogorov–Smirnov and correlation on 200 texts; each false alarm below 1e-4."""
-    words = np.stack([Source(7, "t", str(i), 0).steps(100) for i in range(200)])  # (200, 5, 100)
+    words = np.stack([Source(7, "t", str(i), 0).steps(100) for i in range(200)])  # (200, 7, 100)
     noise = uniform(torch.from_numpy(words)).numpy()
     assert noise.min() >= 0 and noise.max() < 1
     for purpose in range(len(PURPOSES)):
         assert stats.kstest(noise[:, purpose].ravel(), "uniform").pvalue > 1e-5
-    correlation = np.corrcoef(noise.transpose(1, 0, 2).reshape(5, -1))
-    assert np.abs(correlation[~np.eye(5, dtype=bool)]).max() < 4.5 / np.sqrt(20_000)
+    correlation = np.corrcoef(noise.transpose(1, 0, 2).reshape(len(PURPOSES), -1))
+    assert np.abs(correlation[~np.eye(len(PURPOSES), dtype=bool)]).max() < 4.5 / np.sqrt(20_000)

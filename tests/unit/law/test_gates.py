@@ -6,10 +6,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from random_routing.law.gates import calibrated_scale, entropy_weights, weights
-from random_routing.law.noise import Source
+from random_routing.law.noise import PATH, Source, spread, uniform
+from random_routing.law.origin import Origin
 from random_routing.law.schedules import factors
 from random_routing.settings import Gate, Schedule
 
@@ -116,11 +118,8 @@ def test_without_a_length_the_last_step_has_the_end_value(kind: str) -> None:
 
 def test_noise_of_paths_and_frozen_distributions_has_an_address() -> None:
     source = Source(1, "t", "a", 0)
-    assert np.array_equal(source.uniforms("path_q", 5, 3), source.uniforms("path_q", 9, 3)[:5])
-    others = [
-        source.uniforms("path_q", 5, 4),
-        source.uniforms("path_lambda", 5, 3),
-        source.uniforms("frozen", 5),
-    ]
-    for other in others:
-        assert not np.isin(other, source.uniforms("path_q", 5, 3)).any()
+    word = torch.from_numpy(source.steps(4))[[PATH[Origin.Q], PATH[Origin.LAMBDA]]]  # (2, 4)
+    numbers = uniform(spread(word.flatten(), 9))
+    assert torch.equal(numbers[:, :5], uniform(spread(word.flatten(), 5))), "however many are asked for"
+    every = [*numbers.flatten().tolist(), *source.uniforms("frozen", 5).tolist()]
+    assert len(set(every)) == len(every)

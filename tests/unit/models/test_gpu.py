@@ -9,14 +9,27 @@ import pytest
 import torch
 from torch import Tensor
 
+from random_routing.decode.beam import beam_search
+from random_routing.decode.forcing import score
+from random_routing.decode.prompts import Prompts
 from random_routing.decode.slots import apart
 from random_routing.errors import PipelineError
-from random_routing.law.base_decoders import NotFinite, plain
+from random_routing.law.base_decoders import Bases, NotFinite, plain, under
 from random_routing.law.race import clocks, race
 from random_routing.models.loading import load_model
 from random_routing.models.shared import Pages
-from tests.helpers.tiny import tiny_model_folder
-from tests.unit.models.test_architectures import CAUSAL, ENCODER_DECODER, run, same, texts_for
+from random_routing.scoring.embedding import Embedder
+from random_routing.settings import Base
+from tests.helpers.tiny import tiny_embedder_folder, tiny_model_folder
+from tests.unit.models.test_architectures import (
+    CAUSAL,
+    ENCODER_DECODER,
+    LENGTH,
+    PROMPTS,
+    run,
+    same,
+    texts_for,
+)
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
@@ -93,8 +106,29 @@ def test_a_step_looks_up_what_a_processor_does() -> None:
     seed = torch.randint(-(2**63), 2**63 - 1, (30,)).repeat(4)
     assert torch.equal(clocks(seed, 50_001), clocks(seed.cuda(), 50_001).cpu())
     assert torch.equal(race(p.weights, row, seed), race(p.weights.cuda(), row.cuda(), seed.cuda()).cpu())
+    half = logits.bfloat16()
+    assert torch.equal(plain(half.cuda()).weights, plain(half.float().cuda()).weights), (
+        "widened as it is read"
+    )
     with pytest.raises(NotFinite):
         plain(logits.index_fill(1, torch.tensor([5]), torch.nan).cuda())
+
+
+def test_truncations_keep_what_a_processor_keeps() -> None:
+    bases = [
+        Base(), Base(temperature=0.7), Base(greedy=True), Base(top_k=1), Base(top_k=50), Base(top_k=60_000),
+        Base(top_p=0.8), Base(top_p=0.999), Base(min_p=0.1), Base(temperature=1.3, top_k=200, top_p=0.5),
+        Base(top_k=30, min_p=0.4),
+    ]  # fmt: skip
+    torch.manual_seed(0)
+    logits = torch.randn(12, 50_001) * 4
+    logits[:, 7], logits[1], logits[2] = -torch.inf, logits[1].round(), 0.0  # ties, and nothing but ties
+    row, base = torch.arange(12).repeat_interleave(len(bases)), torch.arange(len(bases)).repeat(12)
+    law = under(plain(logits), row, Bases.of(bases)[base])
+    on_gpu = under(plain(logits.cuda()), row.cuda(), Bases.of(bases, "cuda")[base.cuda()])
+    assert torch.equal(law.weights > 0, on_gpu.weights.cpu() > 0)
+    assert torch.allclose(law.weights, on_gpu.weights.cpu(), rtol=1e-5)
+    assert torch.allclose(law.total, on_gpu.total.cpu(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("arch", [*CAUSAL, *ENCODER_DECODER])
@@ -117,3 +151,31 @@ def test_same_bits_in_any_batch(arch: str, dtype: str, tmp_path: Path) -> None:
         for text in every:
             assert np.array_equal(reference[text].token_ids, on_cpu[text].token_ids)
             assert np.allclose(reference[text].model_logprobs, on_cpu[text].model_logprobs, atol=1e-3)
+
+
+@pytest.mark.parametrize("arch", ["llama", "gemma3", "marian"])
+def test_scores_and_beams_are_those_of_a_cpu(arch: str, tmp_path: Path) -> None:
+    """And scores have the same bits in any batch."""
+    folder = tiny_model_folder(tmp_path, arch)
+    on_cpu, on_gpu = load_model(folder), load_model(folder, "float32", "cuda")
+    prompts = Prompts(PROMPTS, np.arange(3).repeat(7), LENGTH + 16)
+    texts = [[5 + i, 40, 9 + i % 3, 77] * (1 + i % 4) for i in range(21)]
+    (expected, _), (found, _), (other, _) = (
+        score(model, prompts, texts, batch) for model, batch in ((on_cpu, 64), (on_gpu, 64), (on_gpu, 3))
+    )
+    for one, two, three in zip(expected, found, other, strict=True):
+        assert np.allclose(one, two, atol=1e-3) and np.array_equal(two, three)
+    prompts = Prompts(PROMPTS, np.arange(3), LENGTH + 16)
+    beams = [beam_search(model, prompts, 3, 6, frozenset({2}), 64) for model in (on_cpu, on_gpu)]
+    for one, two in zip(*beams, strict=True):
+        assert np.array_equal(one.token_ids, two.token_ids)
+
+
+def test_vectors_are_those_of_a_cpu(tmp_path: Path) -> None:
+    """And have the same bits whatever texts are beside them."""
+    folder = tiny_embedder_folder(tmp_path)
+    texts = [f"text {'ab ' * (i % 13)}{i}" for i in range(40)] + ["", "x" * 500]
+    embedder = Embedder(folder, "cuda")
+    found = embedder(texts)
+    assert np.allclose(found, Embedder(folder)(texts), atol=1e-5)
+    assert np.array_equal(embedder(texts[::-3]), found[::-3])

@@ -48,10 +48,10 @@ def last_logits(network: Any, ids: Tensor = IDS, **kwargs: Any) -> Tensor:
     return network(ids, **kwargs).logits[:, -1]
 
 
-def draw(network: Any, route: Route, seed: int = 0, rows: int = 2) -> np.ndarray:
+def draw(network: Any, route: Route, seed: int = 0, rows: int = 2) -> Tensor:
     parts = parts_of(network)
     u = np.random.Generator(np.random.Philox(seed)).random((rows, parts.width(route)))
-    return choices(parts, route, u)
+    return choices(parts, route, torch.from_numpy(u))
 
 
 @pytest.mark.parametrize("arch", [*DENSE, *MOE, *BOTH])
@@ -66,7 +66,7 @@ def test_dropping_nothing_is_the_model_exactly(networks: Any, arch: str, kind: s
     assert torch.equal(last_logits(network), plain), "no hook stays behind"
 
 
-def without_heads(network: Any, kept: np.ndarray) -> Any:
+def without_heads(network: Any, kept: Tensor) -> Any:
     """A copy whose output projections ignore the heads that are not kept, (layers, heads)."""
     copied = copy.deepcopy(network)
     for projection, keep in zip(parts_of(copied).projections, kept, strict=True):
@@ -74,7 +74,7 @@ def without_heads(network: Any, kept: np.ndarray) -> Any:
         rows = (
             weight.data if type(projection).__name__ == "Conv1D" else weight.data.T
         )  # (heads · size, out)
-        rows.unflatten(0, (len(keep), -1))[torch.from_numpy(~keep)] = 0.0
+        rows.unflatten(0, (len(keep), -1))[~keep] = 0.0
     return copied
 
 
@@ -84,7 +84,7 @@ def test_a_fixed_path_equals_a_model_without_those_heads(networks: Any, arch: st
     network = networks(arch)
     kept = draw(network, HEADS, seed=4)
     kept[1] = kept[0]
-    assert 0 < kept[0].mean() < 1 and kept.any(2).all()
+    assert 0 < kept[0].float().mean() < 1 and kept.any(2).all()
     built = without_heads(network, kept[0])
     with along(parts_of(network), HEADS, kept):
         assert torch.allclose(last_logits(network, IDS[:, :1]), last_logits(built, IDS[:, :1]), atol=1e-6)
@@ -98,7 +98,7 @@ def test_a_fixed_path_equals_a_model_without_those_heads(networks: Any, arch: st
 @pytest.mark.parametrize("arch", ["llama", "gpt2", "marian"])
 def test_a_fixed_path_equals_a_model_without_those_layers(networks: Any, arch: str) -> None:
     network = networks(arch)
-    skipped = np.array([[False, True, False]] * 2)
+    skipped = torch.tensor([[False, True, False]] * 2)
     built = copy.deepcopy(network)
     decoder = built.get_decoder()
     name = "h" if arch == "gpt2" else "layers"
@@ -169,14 +169,14 @@ def test_routers_send_the_token_to_the_drawn_experts(networks: Any, arch: str) -
 def test_random_paths_follow_their_law(networks: Any) -> None:
     """20,000 paths; each share within 4.5 standard deviations, false alarm below 1e-4 in all."""
     network, rows = networks("llama"), 20_000
-    kept = draw(network, HEADS, rows=rows)
+    kept = draw(network, HEADS, rows=rows).numpy()
     # four heads: each kept with 1/2, and the one that stays when all four are dropped (1/16)
     rate = 0.5 + 0.5**4 / 4
     assert np.abs(kept.mean(0) - rate).max() < 4.5 * np.sqrt(rate * (1 - rate) / rows)
     assert kept.any(2).all()
-    skipped = draw(network, LAYERS, rows=rows)
+    skipped = draw(network, LAYERS, rows=rows).numpy()
     assert not skipped[:, [0, 2]].any() and abs(skipped[:, 1].mean() - 0.5) < 4.5 * 0.5 / np.sqrt(rows)
-    experts = draw(networks("mixtral"), EXPERTS, rows=rows)
+    experts = draw(networks("mixtral"), EXPERTS, rows=rows).numpy()
     assert (np.sort(experts, axis=2) == np.arange(4)).all()
     counts = np.stack([np.bincount(experts[:, 0, place], minlength=4) for place in range(4)])
     assert np.abs(counts / rows - 0.25).max() < 4.5 * np.sqrt(0.25 * 0.75 / rows)
