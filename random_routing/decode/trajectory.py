@@ -54,11 +54,9 @@ class Trajectories:
     def texts(self) -> list[Trajectory]:
         """All of them so far: what is on the device is copied once."""
         names = [field.name for field in fields(Trajectory) if field.name != "ended"]
-        columns = {name: getattr(self, name).cpu().numpy() for name in names}
+        columns = [list(getattr(self, name).cpu().numpy()) for name in names]
         made = []
-        for text, end in enumerate(self.length.tolist()):
-            ended = int(columns["token_ids"][text, end - 1]) in self.stop
-            made.append(
-                Trajectory(**{name: columns[name][text, :end].copy() for name in names}, ended=ended)
-            )
+        for end, *rows in zip(self.length.tolist(), *columns, strict=True):
+            values = dict(zip(names, (row[:end] for row in rows), strict=True))
+            made.append(Trajectory(**values, ended=int(values["token_ids"][-1]) in self.stop))
         return made
