@@ -14,8 +14,10 @@ from torch import Tensor
 from random_routing.errors import PipelineError, short
 from random_routing.models.memory import out_of_memory
 from random_routing.models.network import LanguageModel
+from random_routing.models.shared import prefill_rows
 
 LENGTH = 8  # positions that the prompts are padded to
+MANY, FEW = 200, 20  # rows
 # Largest difference of the logits, in units of their spread: rounding is far below, other attention far above.
 TOLERANCE = {torch.float32: 0.02, torch.bfloat16: 0.5}
 
@@ -31,8 +33,9 @@ def check_decodes(model: LanguageModel) -> None:
         if out_of_memory(error):
             raise
         why = short(f"{type(error).__name__}: {error}")
+        instead = "; use device: cpu" if model.static else ""
         raise PipelineError(
-            f"{model.name}: {type(model.network).__name__} cannot be decoded ({why})"
+            f"{model.name}: {type(model.network).__name__} cannot be decoded ({why}){instead}"
         ) from None
     if logits.shape[1] != model.shape.logits:
         raise PipelineError(
@@ -48,6 +51,35 @@ def check_decodes(model: LanguageModel) -> None:
             f"{model.name}: {type(model.network).__name__} cannot be decoded (a step with the key/value cache gives "
             f"other logits than the whole text, by {gap:.2g} of their spread)"
         )
+
+
+@torch.inference_mode()
+def check_same_bits(model: LanguageModel) -> None:
+    """Raises `PipelineError` that names the model where a row has other logits beside more rows: for a GPU, whose
+    libraries choose their routines by the number of rows.
+    """
+    many, few = (_two_steps(model, rows) for rows in (MANY, FEW))
+    if not torch.equal(many[:FEW], few):
+        raise PipelineError(
+            f"{model.name}: {type(model.network).__name__} gives a row other bits beside more rows on this GPU; use "
+            "device: cpu"
+        )
+
+
+def _two_steps(model: LanguageModel, rows: int) -> Tensor:
+    """Logits (rows, V) of the second token after as many prompts."""
+    width = min(model.shape.logits, len(model.tokenizer))
+    ids = [[(width * i // MANY + 7 * place) % width for place in range(3 + i % 5)] for i in range(rows)]
+    fed, padding = model.pad(ids, LENGTH)
+    cache = model.new_cache(rows, LENGTH, 2)
+    at_once = prefill_rows(LENGTH)
+    for start in range(0, rows, at_once):
+        stop = min(rows, start + at_once)
+        cache.cover(start, stop, 0)
+        model.start(fed[start:stop], padding[start:stop], cache)
+    cache.fork(torch.arange(rows, device=model.device), 0)
+    cache.cover(0, rows, 1)
+    return model.step(fed[:, -1:].contiguous(), padding, 1, cache).clone()
 
 
 def _prompts(model: LanguageModel) -> list[list[int]]:

@@ -10,6 +10,7 @@ fill the vectors of all shares.
 
 On a GPU cuBLAS has one order of additions from 17 rows up where it has no workspace to cut sums into parts, and all
 calls have 32 rows or more (`random_routing.models.graphs`); torch's own sums over a row have one from 16 rows up.
+Shapes of weights that break it are found when a model is loaded (`random_routing.models.tiled_products`).
 Attention has kernels of its own (`random_routing.models.tiles`).
 """
 
@@ -141,9 +142,12 @@ def make_invariant(model: nn.Module) -> None:
     """
     parameter = next(model.parameters())
     if parameter.device.type == "cuda":
-        from random_routing.models.fused import fuse  # Triton is there where a GPU is
+        # Triton is there where a GPU is
+        from random_routing.models.fused import fuse
+        from random_routing.models.tiled_products import tile_where_needed
 
         fix_products()
+        tile_where_needed(model)
         fuse(model)
     if parameter.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return

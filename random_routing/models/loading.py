@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from random_routing.errors import PipelineError, short
 from random_routing.files import check_asset
 from random_routing.models.attention import NAME
-from random_routing.models.decode_check import check_decodes
+from random_routing.models.decode_check import check_decodes, check_same_bits
 from random_routing.models.folder import check_model, load_tokenizer, read_shape
 from random_routing.models.generation_config import neutral
 from random_routing.models.invariant import make_invariant
@@ -85,6 +85,11 @@ def load_model(
             f"{folder}/config.json: attention_types: a local window of the library's own attention is counted from the "
             "end of the cache, which has a fixed length on a GPU; use device: cpu"
         )
+    if device == "cuda" and shape.experts:
+        raise PipelineError(
+            f"{folder}/config.json: on a GPU a product of few rows is rounded otherwise, and an expert is sent as many "
+            "rows as come; use device: cpu"
+        )
     attention = kind.attention if invariant else ATTENTIONS[-1]
     if device == "cuda" and dtype == "float32" and invariant and attention != NAME:
         raise PipelineError(
@@ -108,4 +113,6 @@ def load_model(
     model_class = EncoderDecoderModel if shape.is_encoder_decoder else CausalModel
     model = model_class(Path(folder).name, network, tokenizer, shape, device)
     check_decodes(model)
+    if model.static and invariant:
+        check_same_bits(model)
     return model

@@ -98,7 +98,7 @@ def test_a_step_looks_up_what_a_processor_does() -> None:
     logits = torch.randn(40, 50_001) * 4
     logits[:, 7] = -torch.inf
     p, on_gpu = plain(logits), plain(logits.cuda())
-    assert torch.allclose(p.weights, on_gpu.weights.cpu(), rtol=1e-6, atol=0)
+    assert torch.allclose(p.weights, on_gpu.weights.cpu(), rtol=1e-5, atol=0)
     assert torch.equal(p.top, on_gpu.top.cpu())
     assert torch.allclose(p.entropy(), on_gpu.entropy().cpu(), rtol=1e-6)
     row, token = torch.arange(120) % 40, torch.randint(0, 50_001, (120,))
@@ -139,18 +139,22 @@ def test_same_bits_in_any_batch(arch: str, dtype: str, tmp_path: Path) -> None:
     try:
         model = load_model(folder, dtype, "cuda")
     except PipelineError as error:
-        assert "use device: cpu" in str(error) or "or device: cpu" in str(error)
+        assert "device: cpu" in str(error) and "\n" not in str(error)
         pytest.skip("refused on a GPU")
     every = texts_for(model)
     reference = run(model, every, 64)
     for texts, batch_size, grow in [(every, 3, apart), (every[::-2], 1_000, apart)]:
         made = run(model, texts, batch_size, grow)
-        assert all(same(reference[text], made[text]) for text in texts)
+        assert not [text for text in texts if not same(reference[text], made[text])]
     if dtype == "float32":
         on_cpu = run(load_model(folder), every, 64)
-        for text in every:
-            assert np.array_equal(reference[text].token_ids, on_cpu[text].token_ids)
-            assert np.allclose(reference[text].model_logprobs, on_cpu[text].model_logprobs, atol=1e-3)
+        far = [
+            (text, reference[text].token_ids, on_cpu[text].token_ids)
+            for text in every
+            if not np.array_equal(reference[text].token_ids, on_cpu[text].token_ids)
+            or not np.allclose(reference[text].model_logprobs, on_cpu[text].model_logprobs, atol=1e-3)
+        ]
+        assert not far
 
 
 @pytest.mark.parametrize("arch", ["llama", "gemma3", "marian"])
@@ -179,3 +183,20 @@ def test_vectors_are_those_of_a_cpu(tmp_path: Path) -> None:
     found = embedder(texts)
     assert np.allclose(found, Embedder(folder)(texts), atol=1e-5)
     assert np.array_equal(embedder(texts[::-3]), found[::-3])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(300, 32), (50_257, 64), (33, 100), (64, 576)])
+def test_tiled_products_are_their_formula(shape: tuple[int, int], dtype: torch.dtype) -> None:
+    """And have the same bits beside any number of rows."""
+    from random_routing.models.tiled_products import TiledLinear, counts_rows
+
+    torch.manual_seed(0)
+    linear = torch.nn.Linear(shape[1], shape[0], device="cuda", dtype=dtype)
+    tiled, x = (
+        TiledLinear(linear.weight, linear.bias),
+        torch.randn(5, 7, shape[1], device="cuda", dtype=dtype),
+    )
+    expected = x.double() @ linear.weight.double().T + linear.bias.double()
+    assert (tiled(x).double() - expected).norm() < TOLERANCE[dtype] * expected.norm()
+    assert not counts_rows(tiled, linear.weight)
