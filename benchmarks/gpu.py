@@ -82,8 +82,8 @@ def main() -> None:
     given, began = parser.parse_args(), time.perf_counter()
     on = Device(given.device)
     parts: dict[str, Callable[[Device], Any]] = {
-        "machine": machine, "loop": loop, "ours": ours, "same_bits": same_bits, "step": step, "judge": judge,
-        "large": large, "inverse": inverse,
+        "machine": machine, "loop": loop, "ours": ours, "same_bits": same_bits, "inverse": inverse, "judge": judge,
+        "step": step, "large": large,
     }  # fmt: skip
     alone: dict[str, Callable[[Device], Any]] = {"as_they_come": as_they_come}
     result: dict[str, Any] = {}

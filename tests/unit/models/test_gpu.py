@@ -100,7 +100,7 @@ def test_a_step_looks_up_what_a_processor_does() -> None:
     p, on_gpu = plain(logits), plain(logits.cuda())
     assert torch.allclose(p.weights, on_gpu.weights.cpu(), rtol=1e-5, atol=0)
     assert torch.equal(p.top, on_gpu.top.cpu())
-    assert torch.allclose(p.entropy(), on_gpu.entropy().cpu(), rtol=1e-6)
+    assert torch.allclose(p.entropy(), on_gpu.entropy().cpu(), rtol=1e-5)
     row, token = torch.arange(120) % 40, torch.randint(0, 50_001, (120,))
     assert torch.equal(p.ranks(row, token), on_gpu.ranks(row.cuda(), token.cuda()).cpu())
     seed = torch.randint(-(2**63), 2**63 - 1, (30,)).repeat(4)
