@@ -109,14 +109,16 @@ def _decoded(model: LanguageModel) -> Tensor:
 
 
 def _plain(model: LanguageModel) -> Tensor:
-    """The same by the library alone: a call per row, no cache, no padding."""
-    prompts = _prompts(model)
-    rows = []
+    """The same by the library alone: a call per row, no cache, no padding, its own attention."""
+    prompts, network = _prompts(model), model.network
+    rows, attention = [], network.config._attn_implementation  # type: ignore[union-attr]
+    network.set_attn_implementation("eager")  # type: ignore[operator]
     for prompt, place in zip([prompts[0], prompts[1], prompts[0]], NEXT, strict=True):
         token, start = prompts[0][place], model.shape.decoder_start
         inputs: dict[str, Any] = {"input_ids": prompt if start else [*prompt, token]}
         if start:
             inputs["decoder_input_ids"] = [*start, token]
         inputs = {name: torch.tensor([ids] * 2, device=model.device) for name, ids in inputs.items()}
-        rows.append(model.next_logits(model.network(**inputs, use_cache=False).logits)[0])
+        rows.append(model.next_logits(network(**inputs, use_cache=False).logits)[0])
+    network.set_attn_implementation(attention)  # type: ignore[operator]
     return torch.stack(rows).float().cpu()

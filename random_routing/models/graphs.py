@@ -30,11 +30,15 @@ class Captured:
 
 
 class Graphs:
-    """Calls of functions of tensors, each kind and number of rows captured once. They share their memory."""
+    """Calls of functions of tensors, each kind and number of rows captured once.
+
+    Those of a kind share their memory, so a result is to be used before the next call of its kind. Other kinds have
+    memory of their own: random paths are run while the logits of the model's own path are still needed.
+    """
 
     def __init__(self) -> None:
         self.captured: dict[Any, Captured] = {}
-        self.pool: Any = None
+        self.pools: dict[Any, Any] = {}  # of each kind
 
     def __call__(
         self,
@@ -45,7 +49,7 @@ class Graphs:
         kind: object = None,
     ) -> Tensor:
         """function(**inputs) with `width` rows: tensors (B, …) are filled up with rows that mean nothing, integers
-        become tensors. The result is overwritten by the next call of the kind and width.
+        become tensors. The result is overwritten by the next call of the kind.
 
         capture: as a graph, where there is a GPU; kind: all that the function depends on beside the inputs' shapes.
         """
@@ -55,7 +59,7 @@ class Graphs:
         shapes = tuple((name, x.shape[1:]) for name, x in inputs.items() if isinstance(x, Tensor))
         key = (kind, width, shapes)
         if key not in self.captured:
-            self.captured[key] = self._capture(function, _filled_up(inputs, width, device))
+            self.captured[key] = self._capture(function, _filled_up(inputs, width, device), kind)
         captured = self.captured[key]
         for name, given in inputs.items():
             if isinstance(given, Tensor):
@@ -65,16 +69,18 @@ class Graphs:
         captured.graph.replay()
         return captured.output
 
-    def _capture(self, function: Callable[..., Tensor], inputs: dict[str, Tensor]) -> Captured:
+    def _capture(
+        self, function: Callable[..., Tensor], inputs: dict[str, Tensor], kind: object
+    ) -> Captured:
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             function(**inputs)  # what is set up at the first call must not be captured
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self.pool):
+        with torch.cuda.graph(graph, pool=self.pools.get(kind)):
             output = function(**inputs)
-        self.pool = self.pool or graph.pool()
+        self.pools.setdefault(kind, graph.pool())
         return Captured(graph, inputs, output)
 
 

@@ -131,7 +131,7 @@ def attend(
     """
     rows, heads, length, size = query.shape
     groups, values = heads // key.shape[1], value.shape[3]
-    query, key, value = (x if x.stride(3) == 1 else x.contiguous() for x in (query, key, value))
+    query, key, value = (_in_rows(x) for x in (query, key, value))
     product = query.dtype != torch.float32 or groups * length > FEW
     tile = min(QUERIES, triton.next_power_of_2(groups * length))
     keys, warps, stages = HALF if query.dtype != torch.float32 else SINGLE if product else SINGLE_FEW
@@ -141,8 +141,8 @@ def attend(
     out = query.new_empty(rows, length, heads, values)
     none = query  # never read
     table, end = (pages.table, pages.end) if pages else (none, none)
-    mask = None if mask is None else mask.view(torch.uint8).expand(rows, 1, length, mask.shape[3])
-    bias = None if bias is None else bias.expand(1, heads, length, bias.shape[3])
+    mask = None if mask is None else _in_rows(mask).view(torch.uint8).expand(rows, 1, length, mask.shape[3])
+    bias = None if bias is None else _in_rows(bias).expand(1, heads, length, bias.shape[3])
     grid = (rows, key.shape[1], triton.cdiv(groups * length, tile))
     given: dict[str, Any] = dict(
         GROUPS=groups, SIZE=size, WIDE=_wide(size), VALUES=values, VALUES_WIDE=_wide(values), M=tile, N=keys,
@@ -157,6 +157,11 @@ def attend(
         *out.stride()[:3], key.shape[2], length, scaling, softcap or 0.0, **given,
     )  # fmt: skip
     return out
+
+
+def _in_rows(x: Tensor) -> Tensor:
+    """The numbers of the last dimension side by side, as the kernel reads them."""
+    return x if x.stride(3) == 1 else x.contiguous()
 
 
 def _wide(size: int) -> int:
