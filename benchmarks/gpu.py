@@ -76,7 +76,9 @@ SIZES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    parser.add_argument("--parts", nargs="*", default=None, help="names of parts; all if left out")
+    parser.add_argument(
+        "--parts", nargs="*", default=None, help="all if left out; the file keeps those that are not named"
+    )
     parser.add_argument("--seconds", type=float, default=300.0, help="after which no part is begun")
     parser.add_argument("--output", default="reports/gpu.json")
     given, began = parser.parse_args(), time.perf_counter()
@@ -86,7 +88,7 @@ def main() -> None:
         "step": step, "large": large,
     }  # fmt: skip
     alone: dict[str, Callable[[Device], Any]] = {"as_they_come": as_they_come}
-    result: dict[str, Any] = {}
+    result: dict[str, Any] = read_json(given.output) if given.parts and Path(given.output).exists() else {}
     for name in given.parts or parts:
         started = time.perf_counter()
         if started - began > given.seconds:

@@ -78,6 +78,14 @@ def load_model(
             "params.yaml: dtype = 'bfloat16': this processor has no bf16 instructions; it would be slow, and "
             "results would change with the batch; use float32"
         )
+    if (
+        device == "cuda"
+        and dtype == "bfloat16"
+        and not torch.cuda.is_bf16_supported(including_emulation=False)
+    ):
+        raise PipelineError(
+            f"params.yaml: dtype = 'bfloat16': {torch.cuda.get_device_name()} has no bf16 instructions; use float32"
+        )
     kind = check_model(folder, ATTENTIONS)
     shape, tokenizer = read_shape(folder, target_code), load_tokenizer(folder)
     if device == "cuda" and shape.counts_from_the_end:
@@ -107,7 +115,12 @@ def load_model(
     network.generation_config = neutral(shape)
     if hasattr(network.config, "_experts_implementation"):
         network.set_experts_implementation("eager")  # each expert's rows by themselves
-    network.eval().requires_grad_(False).to(device)
+    try:
+        network.eval().requires_grad_(False).to(device)
+    except torch.OutOfMemoryError:
+        raise PipelineError(
+            f"{folder}: its weights do not fit into the free memory of the GPU; use device: cpu"
+        ) from None
     if invariant:
         make_invariant(network)
     model_class = EncoderDecoderModel if shape.is_encoder_decoder else CausalModel

@@ -42,7 +42,13 @@ def rows_that_fit(settings: Settings, task: Task, free: int) -> tuple[int, int]:
             continue
         width = read_shape(folder).logits
         room = SHARE * free / settings.workers - item * weight_count(folder)
-        call = max(2, min(MOST_ROWS, int(room / 4 / (LOGITS * width))))
-        held = int((room - call * LOGITS * width) / max(1, row_bytes(folder, tokens, item)))
-        fits.append((min(call, max(2, held)), max(2, min(MOST_HELD, held))))
+        fits.append(rows_in(room, width, row_bytes(folder, tokens, item)))
     return min(fits, default=ON_CPU)
+
+
+def rows_in(room: float, width: int, row: int) -> tuple[int, int]:
+    """Rows of a model call, and rows held at once, in `room` bytes beside the weights. width: logits of a row; row:
+    bytes of its keys and values."""
+    call = max(2, min(MOST_ROWS, int(room / 4 / (LOGITS * width))))
+    held = int((room - call * LOGITS * width) / max(1, row))
+    return min(call, max(2, held)), max(2, min(MOST_HELD, held))

@@ -81,7 +81,9 @@ def test_attention_is_its_formula(shape: tuple[int, ...], dtype: torch.dtype, bi
     )
     seen = ~late[None, None].repeat(rows, 1, 1, 1)
     seen[..., :3] = False  # left padding
-    bias, softcap = (numbers(1, length, keys + 20, heads).permute(0, 3, 1, 2), 5.0) if biased else (None, None)
+    bias, softcap = (
+        (numbers(1, length, keys + 20, heads).permute(0, 3, 1, 2), 5.0) if biased else (None, None)
+    )
     made = attend(query, slots, values, seen, 0.1, softcap, bias, pages)
     key, value = pages.dense(slots), pages.dense(values)
     expected = formula(query, key, value, seen, 0.1, softcap, bias)
