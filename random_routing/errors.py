@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import reprlib
 from typing import Any
 
@@ -18,8 +19,8 @@ class PipelineError(Exception):
 
 
 def short(error: object, most: int = 200) -> str:
-    """The beginning of another library's message, in one line."""
-    return " ".join(str(error).split())[:most]
+    """The beginning of another library's message, in one line; files as they are named here."""
+    return " ".join(str(error).replace(f"{os.getcwd()}/", "").split())[:most]
 
 
 class SettingsError(PipelineError):

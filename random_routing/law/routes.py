@@ -1,7 +1,7 @@
 """Routes that need only the scores: where δ comes from, in closed form.
 
-    uniform   every token of the sampling vocabulary alike
-    top_k     its k likeliest tokens alike
+    uniform   every token of the sampling vocabulary, with one probability
+    top_k     its k likeliest tokens, with one probability
     unigram   the frequencies of a text
     frozen    a random distribution drawn once for a text: flat Dirichlet, or one of another concentration
 

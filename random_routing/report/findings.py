@@ -66,7 +66,7 @@ def _tuned(tuned: Tuned | None) -> list[str]:
     if tuned is None:
         return []
     lines = [
-        f"- Tuned alike on {len(tuned.split.tune)} examples and measured on the other {len(tuned.split.test)}, "
+        f"- Tuned on {len(tuned.split.tune)} examples and measured on the other {len(tuned.split.test)}, "
         f"{_setting(record.family, tuned)}: **{verdict(record.lo, record.hi)}** against "
         f"{_setting(record.rival, tuned)}: {_signed(record.difference, record.lo, record.hi)} in reward."
         for record in tuned.differences

@@ -153,7 +153,7 @@ def run_units(
         warn(done.batch_size)
         if not done.found and len(done.failed) > 1 and len({*done.failed.values()}) == 1:
             raise PipelineError(
-                f"data/assets/{plan.task.model}: all {len(done.failed)} examples that ran together fail alike "
+                f"data/assets/{plan.task.model}: all {len(done.failed)} examples that ran together fail in one way "
                 f"({next(iter(done.failed.values()))}); the model or the machine is at fault, not an example; what was "
                 "made is kept"
             )

@@ -69,6 +69,6 @@ def recheck(stage: str, store: Store, again: Iterable[Mapping[bytes, bytes]]) ->
         store.discard(other)
         raise PipelineError(
             f"{stage}: {len(other)} of {count} values had other bits when they were made again: this machine or a "
-            "library does not compute alike twice; they are taken back, run it again, and report it if it recurs"
+            "library does not compute the same twice; they are taken back, run it again, and report it if it recurs"
         )
     return count

@@ -137,7 +137,7 @@ def test_an_error_of_the_model_is_not_blamed_on_examples(case: Any, tmp_path: Pa
     folder, made, texts, _ = case
     store = Store(tmp_path / "rows.sqlite")
     with pytest.raises(
-        PipelineError, match=r"^data/assets/one: all \d examples that ran together fail alike"
+        PipelineError, match=r"^data/assets/one: all \d examples that ran together fail in one way"
     ) as error:
         run_units(
             partial(load_broken, folder), made, units(grouped(texts), 8), store, 4,

@@ -76,7 +76,7 @@ def test_the_sentences() -> None:
         "of the 3 of 4 decoders at a diversity that it reaches, 1 better (`one`), 1 worse, 1 with no difference shown",
         "0.93 times the area", "(0.80 to 1.10)", "likeliest under `v` (q-route alone) at r = 0.002 (0 to 0.01)",
         "likeliest under `one` (random, by r) at r = 0.002",
-        "Tuned alike on 16 examples and measured on the other 16, routing (`uniform`, q = 0.1, λ-weight = 0): "
+        "Tuned on 16 examples and measured on the other 16, routing (`uniform`, q = 0.1, λ-weight = 0): "
         "**no difference shown** against temperature 0.80: +0.01 (-0.1 to +0.1) in reward",
         "has a reward of 0.3 (0.2 to 0.4) after 500 texts; the best of the grid, `g0`, -0 after 96.",
         "Missing: `mauve`, `vendi`: needs 200 examples; there are 30; `ter` (in 1 of 2 cells): every text is empty.",
