@@ -1,4 +1,4 @@
-"""The real pipeline: `dvc repro` in a clone, with a mini-grid, all three tasks, on tiny models and on the real ones."""
+"""The real pipeline on the real models: `dvc repro` in a clone, with a mini-grid, all three tasks."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import yaml
 
 from tests.helpers import ROOT
 from tests.helpers.synthetic import FIGURES
-from tests.helpers.workspace import children_s_work, make_workspace, params
+from tests.helpers.workspace import children_s_work
 
-TASKS = ("textgen", "dialogue", "translation")
+pytestmark = pytest.mark.real
 
 
 def run(clone: Path, *command: str, status: int = 0) -> str:
@@ -45,16 +45,8 @@ def parquet(clone: Path) -> dict[str, Any]:
     return {str(f.relative_to(clone)): pq.read_table(f).to_pydict() for f in files}
 
 
-@pytest.fixture(
-    scope="module",
-    params=["tiny", pytest.param("real", marks=[pytest.mark.real, pytest.mark.long])],
-)
-def models(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 @pytest.fixture(scope="module")
-def clone(models: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of the working tree with few examples, and its first full run."""
     clone = tmp_path_factory.mktemp("clone") / "project"
     listed = subprocess.run(
@@ -65,12 +57,6 @@ def clone(models: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (ROOT / name).is_file():
             (clone / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, clone / name)
-    if models == "tiny":
-        made, values = make_workspace(clone.parent / "tiny", fetched=False), params()
-        shutil.copytree(made / "models", clone / "models")
-        for task in TASKS:
-            shutil.copy2(made / f"{task}.jsonl", clone)
-        change(clone, **{name: values[name] for name in ("assets", "embedder", "tasks")})
     run(clone, "git", "init", "--quiet")
     run(clone, "git", "add", "--all")
     run(clone, "git", "config", "user.name", "test")
@@ -83,12 +69,16 @@ def clone(models: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (clone / ".dvc/cache/files").symlink_to(ROOT / ".dvc/cache/files")
     change(clone, grid__q=[0, 0.1], grid__lambda=[0, 0.1], bootstrap__resamples=100)
     change(clone, baselines={"greedy": True, "temperature": [0.7, 1.0], "top_k": [10], "top_p": [0.9]})
-    # of each family; the search itself is tested by itself
-    change(clone, tune__trials=2, tune__batch=2)
+    change(
+        clone, tune__trials=2, tune__batch=2
+    )  # of each family; the search itself is tested on tiny models
     for task in TASKS:
         change(clone, **{f"tasks__{task}__examples": 4, f"tasks__{task}__max_new_tokens": 8})
     run(clone, "dvc", "repro")
     return clone
+
+
+TASKS = ("textgen", "dialogue", "translation")
 
 
 def test_every_artifact_is_there(clone: Path) -> None:
@@ -110,9 +100,7 @@ def test_every_artifact_is_there(clone: Path) -> None:
     assert len(parquet(clone)) == 3 * 23 + 1
 
 
-def test_texts_are_real(clone: Path, models: str) -> None:
-    if models == "tiny":
-        pytest.skip("its texts mean nothing")
+def test_texts_are_real(clone: Path) -> None:
     cells = parquet(clone)
     prompts = [
         json.loads(x)["prompt"] for x in (clone / "data/prepared/textgen.jsonl").read_text().splitlines()

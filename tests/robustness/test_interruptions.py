@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import LONG, ROOT, telling
+from tests.helpers import LONG, ROOT
 from tests.helpers.attempts import Counted, Held, Killed, Listed, Prepare, attempt, outputs, start
 from tests.helpers.waiting import until
 from tests.helpers.workspace import params, write_params
@@ -93,7 +93,7 @@ def moments(calm: dict[str, Path], stage: str) -> Iterator[Killed]:
         yield Killed(kind, nth)
 
 
-@pytest.mark.parametrize("stage", telling(STAGES, "generate", "tune"))
+@pytest.mark.parametrize("stage", STAGES)
 def test_killed_again_and_again(calm: dict[str, Path], tmp_path: Path, stage: str) -> None:
     """17 kills in all three, 27 in the long version: each value enters the store once, and the end is as if nothing
     had happened."""
@@ -135,7 +135,7 @@ def test_killed_while_it_fetches(
     assert sorted(path.relative_to(work) for path in (work / "data/assets").rglob("*")) == before
 
 
-@pytest.mark.parametrize("stage", telling(STAGES, "evaluate"))
+@pytest.mark.parametrize("stage", STAGES)
 def test_two_at_once(calm: dict[str, Path], tmp_path: Path, stage: str) -> None:
     """The second waits, says so, and has nothing left to do. The first stores nothing before that."""
     work, log = Path(shutil.copytree(calm[stage], tmp_path / "work")), tmp_path / "keys"

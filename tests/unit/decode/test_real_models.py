@@ -24,14 +24,14 @@ pytestmark = pytest.mark.real
 SETTINGS = load_settings()
 TASKS = ("textgen", "translation")  # SmolLM2 and Gemma 3
 CELLS = (
-    "greedy", "temperature-0.7", "top_p-0.9", "routing-uniform-q0.1-l0", "routing-plausible-q0.1-l0.3",
+    "greedy", "temperature-1", "temperature-0.7", "top_k-10", "top_p-0.9", "min_p-0.05",
+    "routing-uniform-q0.1-l0", "routing-epsilon-greedy-q0.03-l0.1", "routing-plausible-q0.1-l0.3",
 )  # fmt: skip
-STEPS = 6
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model with the texts of five cells on three real prompts, 6 tokens each, and what it writes."""
+    """A model with the texts of nine cells on three real prompts, 12 tokens each, and what it writes."""
 
     folder: Path
     model: LanguageModel
@@ -42,7 +42,7 @@ class Loaded:
 
 @pytest.fixture(scope="module", params=TASKS)
 def loaded(request: pytest.FixtureRequest) -> Loaded:
-    task: Task = replace(SETTINGS.tasks[request.param], max_new_tokens=STEPS)
+    task: Task = replace(SETTINGS.tasks[request.param], max_new_tokens=12)
     folder = Path("data/assets") / task.model
     model = load_model(folder)
     cells = [cell for cell in all_cells(SETTINGS, task) if cell.name in CELLS]
@@ -117,7 +117,7 @@ def test_greedy_equals_hugging_face(loaded: Loaded) -> None:
         output = loaded.model.network.generate(  # type: ignore[operator]
             prompt,
             attention_mask=torch.ones_like(prompt),
-            max_new_tokens=STEPS,
+            max_new_tokens=12,
             do_sample=False,
             eos_token_id=sorted(loaded.plan.vocabulary.stop),
             pad_token_id=0,
@@ -152,7 +152,7 @@ def test_beam_equals_hugging_face_one_prompt_at_a_time(loaded: Loaded) -> None:
             attention_mask=torch.ones_like(prompt),
             num_beams=4,
             do_sample=False,
-            max_new_tokens=STEPS,
+            max_new_tokens=12,
             eos_token_id=sorted(plan.vocabulary.stop),
             pad_token_id=0,
         )[0, prompt.shape[1] :].tolist()

@@ -40,7 +40,7 @@ DECODERS = [
         Base(), 0.5, 0.5, Route("experts"), Route("heads", drop=0.4)
     ),  # the last: for mixtures of experts
 ]
-SIZE, STEPS, LENGTH = 300, 8, 16
+SIZE, STEPS, LENGTH = 300, 14, 16
 PREFIX = tuple(range(40, 56))
 ENDINGS = [tuple(range(10 + 3 * i, 15 + 5 * i)) for i in range(3)]
 PROMPTS = [(*PREFIX, *ending) for ending in ENDINGS]
