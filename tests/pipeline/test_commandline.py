@@ -105,9 +105,22 @@ IMPORTED = {
 ENDS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped")]
 
 
-@pytest.mark.parametrize(("number", "status", "word"), ENDS)
-@pytest.mark.parametrize("moment", [0, 1, 2])
-@pytest.mark.parametrize("name", ["generate", "tune", "summarize"])
+SHORT = {
+    ("generate", 0, 2),
+    ("generate", 2, 15),
+    ("tune", 1, 15),
+    ("summarize", 1, 2),
+    ("summarize", 2, 15),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "moment", "number", "status", "word"),
+    [
+        pytest.param(name, moment, *end, marks=[] if (name, moment, end[0]) in SHORT else pytest.mark.long)
+        for name in IMPORTED for moment in range(3) for end in ENDS
+    ],
+)  # fmt: skip
 def test_ended_while_it_imports(
     tmp_path: Path, name: str, moment: int, number: int, status: int, word: str
 ) -> None:
@@ -118,6 +131,16 @@ def test_ended_while_it_imports(
     process.send_signal(number)
     out, errors = process.communicate(timeout=LAST_RESORT)
     assert (process.returncode, out, errors) == (status, "", f"{word}; what is finished is kept\n")
+
+
+def test_interrupted_before_it_listens(tmp_path: Path) -> None:
+    """The shell is told of the signal; nothing is said, and nothing is open yet."""
+    (tmp_path / "sitecustomize.py").write_text(IMPORTING.replace("MODULE", "argparse"))
+    process = popen(tmp_path, "-m", "pipeline.generate", "textgen")
+    assert process.stdout is not None and process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=LAST_RESORT)
+    assert (process.returncode, out, errors) == (-signal.SIGINT, "", "")
 
 
 AT_WORK = """\

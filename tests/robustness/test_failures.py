@@ -136,7 +136,7 @@ def test_an_error_of_the_model_is_not_blamed_on_examples(case: Any, tmp_path: Pa
     folder, made, texts, _ = case
     store = Store(tmp_path / "rows.sqlite")
     with pytest.raises(
-        PipelineError, match=r"^data/assets/one: all \d examples that ran together fail alike"
+        PipelineError, match=r"^data/assets/one: all \d examples that ran together fail in one way"
     ) as error:
         run_units(
             partial(load_broken, folder), made, units(grouped(texts), 8), store, 4,
@@ -163,7 +163,7 @@ def test_what_counts_as_too_little_memory() -> None:
     assert not out_of_memory(RuntimeError("shape mismatch")) and not out_of_memory(ValueError("memory"))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_a_unit_too_large_for_the_judge_is_halved(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int
 ) -> None:
