@@ -31,7 +31,7 @@ CELLS = with_scales(  # as if every step had 3 nats of entropy
     Vocabulary(300, np.arange(300), frozenset()),
 )
 DECODERS = list(representatives(CELLS))
-PROMPT_LENGTH, STEPS, EXAMPLES = 16, 20, 4
+PROMPT_LENGTH, STEPS, EXAMPLES = 16, *((20, 4) if LONG else (14, 2))
 STOP = 12  # token ids below it end a text
 PROMPTS = [tuple(range(10 + i, 20 + 2 * i)) for i in range(EXAMPLES)]
 
