@@ -193,11 +193,18 @@ def test_a_token_that_is_not_scored_has_no_log_probability() -> None:
 
 
 @pytest.mark.real
+def test_the_real_judge_s_opening() -> None:
+    """Not the chat marker, which is `bos` there."""
+    settings = load_settings()
+    assert Judge(settings, settings.tasks["translation"]).opening.name == "<|endoftext|>"
+
+
+@pytest.mark.long
+@pytest.mark.real
 def test_people_s_translations_under_the_real_judge() -> None:
     """Perplexity 164.5 after the end of a text; after the chat marker, which is `bos` there, it is 277.8."""
     settings = load_settings()
     judge = Judge(settings, settings.tasks["translation"])
-    assert judge.opening.name == "<|endoftext|>"
     rows = read_jsonl("data/prepared/translation.jsonl")
     assert len(rows) == 32
     model = load_model(judge.folder)

@@ -18,6 +18,7 @@ from random_routing.runs.store import Store
 from random_routing.scoring import judge
 from random_routing.scoring.embedding import Embeddings
 from random_routing.scoring.judge import Scored, Scores
+from tests.helpers import LONG
 from tests.helpers.workspace import inside, params, write_params
 
 MADE = [Path(f"data/metrics/textgen.{kind}") for kind in ("json", "stats.parquet")]
@@ -38,6 +39,10 @@ def test_small_portions_give_the_same_bytes(work: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(judge, "score_unit", count_unit)
     monkeypatch.setattr(Embeddings, "compute", embed)
     monkeypatch.setattr(Sample, "lots", lambda *kind: iter(()))  # what a stage makes again is not counted
+    values = params()
+    if not LONG:
+        values["grid"] = {"q": [0.1], "lambda": [0]}
+    write_params(work, values)
     with inside(work):
         evaluate.main(["textgen"])
         whole, distinct = [path.read_bytes() for path in MADE], dict(counts)
@@ -52,7 +57,7 @@ def test_small_portions_give_the_same_bytes(work: Path, monkeypatch: pytest.Monk
         assert len(found) > 2 and sum(found) == sum(distinct[name]), name  # none is computed twice
         assert max(found) < 10, name  # what is left of one portion, and another
     store.unlink()
-    write_params(work, params() | {"workers": 2, "max_rows": 3})
+    write_params(work, values | {"workers": 2, "max_rows": 3})
     monkeypatch.setattr(judge, "score_unit", score_unit)  # other processes import their own
     with inside(work):
         evaluate.main(["textgen"])
