@@ -68,14 +68,19 @@ def write_params(folder: Path, values: dict[str, Any]) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
 
-def make_workspace(folder: Path, fetched: bool = True) -> Path:
-    """Models, records, params.yaml and a DVC repository in `folder`, fetched and prepared."""
+def make_sources(folder: Path) -> None:
+    """The models and records that the assets of `params` are made from."""
     tiny_model_folder(folder / "models/one")
     tiny_model_folder(folder / "models/two", seed=1)  # a judge is another model than the generator
     tiny_embedder_folder(folder / "models/bert")
     for task in ("textgen", "dialogue", "translation"):
         lines = [json.dumps(record) for record in records(task, 20)]
         (folder / f"{task}.jsonl").write_text("\n".join(lines))
+
+
+def make_workspace(folder: Path, fetched: bool = True) -> Path:
+    """Models, records, params.yaml and a DVC repository in `folder`, fetched and prepared."""
+    make_sources(folder)
     values = params()
     write_params(folder, values)
     (folder / ".dvc").mkdir()

@@ -1,4 +1,4 @@
-"""The real pipeline on the real models: `dvc repro` in a clone, with a mini-grid, all three tasks."""
+"""The whole pipeline as DVC runs it, in a clone with a mini-grid: on tiny models, and on the real ones."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ import yaml
 
 from tests.helpers import ROOT
 from tests.helpers.synthetic import FIGURES
-from tests.helpers.workspace import children_s_work
-
-pytestmark = pytest.mark.real
+from tests.helpers.workspace import children_s_work, make_sources, params
 
 
 def run(clone: Path, *command: str, status: int = 0) -> str:
@@ -45,8 +43,33 @@ def parquet(clone: Path) -> dict[str, Any]:
     return {str(f.relative_to(clone)): pq.read_table(f).to_pydict() for f in files}
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tasks(clone: Path) -> tuple[str, ...]:
+    return tuple(yaml.safe_load((clone / "params.yaml").read_text())["tasks"])
+
+
+def tiny(clone: Path) -> None:
+    """Tiny models and invented records, of one task: most of what its stages take is to begin and to draw."""
+    make_sources(clone)
+    values = params()
+    assets = {name: values["assets"][name] for name in ("one", "two", "bert", "translation")}
+    tasks = {"translation": values["tasks"]["translation"]}
+    change(clone, assets=assets, embedder=values["embedder"], tasks=tasks)
+
+
+def real(clone: Path) -> None:
+    """Downloads come from this checkout's cache; finished rows and runs do not: the clone decodes for itself, also
+    when the tests are run a second time.
+    """
+    (clone / ".dvc/cache").mkdir(parents=True)
+    (ROOT / ".dvc/cache/files").mkdir(parents=True, exist_ok=True)
+    (clone / ".dvc/cache/files").symlink_to(ROOT / ".dvc/cache/files")
+
+
+REAL = pytest.param(real, marks=[pytest.mark.real, pytest.mark.long], id="real")
+
+
+@pytest.fixture(scope="module", params=[pytest.param(tiny, id="tiny"), REAL])
+def clone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of the working tree with few examples, and its first full run."""
     clone = tmp_path_factory.mktemp("clone") / "project"
     listed = subprocess.run(
@@ -62,23 +85,15 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(clone, "git", "config", "user.name", "test")
     run(clone, "git", "config", "user.email", "test@example.org")
     run(clone, "git", "commit", "--quiet", "--message", "clone")
-    # Downloads come from this checkout's cache; finished rows and runs do not: the clone decodes for itself,
-    # also when the tests are run a second time.
-    (clone / ".dvc/cache").mkdir(parents=True)
-    (ROOT / ".dvc/cache/files").mkdir(parents=True, exist_ok=True)
-    (clone / ".dvc/cache/files").symlink_to(ROOT / ".dvc/cache/files")
+    request.param(clone)
     change(clone, grid__q=[0, 0.1], grid__lambda=[0, 0.1], bootstrap__resamples=100)
     change(clone, baselines={"greedy": True, "temperature": [0.7, 1.0], "top_k": [10], "top_p": [0.9]})
-    change(
-        clone, tune__trials=2, tune__batch=2
-    )  # of each family; the search itself is tested on tiny models
-    for task in TASKS:
+    # Trials of each family; the search itself is tested elsewhere.
+    change(clone, tune__trials=2, tune__batch=2)
+    for task in tasks(clone):
         change(clone, **{f"tasks__{task}__examples": 4, f"tasks__{task}__max_new_tokens": 8})
     run(clone, "dvc", "repro")
     return clone
-
-
-TASKS = ("textgen", "dialogue", "translation")
 
 
 def test_every_artifact_is_there(clone: Path) -> None:
@@ -86,20 +101,22 @@ def test_every_artifact_is_there(clone: Path) -> None:
         rows = list(csv.DictReader(lines))
     # 3 variants × 2 × 2, 2 with 3 cells of their own, greedy, 2 temperatures, top-k, top-p, human; a beam
     # for translation
-    assert len(rows) == 3 * (12 + 6 + 5 + 1) + 1
+    count = len(tasks(clone))
+    assert len(rows) == count * (12 + 6 + 5 + 1) + 1
     for row in rows:
         assert row["family"] != "routing" or float(row["r"]) == pytest.approx(
             1 - (1 - float(row["q"])) * (1 - float(row["lambda"]))
         )
         assert float(row["perplexity_lo"]) <= float(row["perplexity"]) <= float(row["perplexity_hi"])
-        assert (row["bleu"] != "") == (row["task"] == "translation")
+    assert {row["task"] for row in rows if row["bleu"]} == {"translation"}
     summary = json.loads((clone / "reports/summary.json").read_text())
-    assert set(summary) == set(TASKS) and all(0 < len(numbers) <= 5 for numbers in summary.values())
+    assert set(summary) == set(tasks(clone)) and all(0 < len(numbers) <= 5 for numbers in summary.values())
     drawn = {path.stem for path in (clone / "reports/plots").glob("*.png")}
-    assert drawn == {f"{task}-{kind}" for task in TASKS for kind in FIGURES}
-    assert len(parquet(clone)) == 3 * 23 + 1
+    assert drawn == {f"{task}-{kind}" for task in summary for kind in FIGURES}
+    assert len(parquet(clone)) == count * 23 + 1
 
 
+@pytest.mark.parametrize("clone", [REAL], indirect=True)
 def test_texts_are_real(clone: Path) -> None:
     cells = parquet(clone)
     prompts = [
@@ -120,19 +137,20 @@ def test_a_second_run_does_nothing(clone: Path) -> None:
 
 
 def test_an_experiment_computes_only_what_is_new(clone: Path) -> None:
-    """In a temporary workspace, which shares finished rows through the cache folder."""
-    before = parquet(clone)
+    """In a temporary workspace, which shares finished rows through the cache folder. All stages for the real models."""
+    before, count = parquet(clone), len(tasks(clone))
+    targets = [f"generate@{task}" for task in tasks(clone)] if count == 1 else []
     added = ("--set-param", "grid.q=[0,0.05,0.1]")
-    output = run(clone, "dvc", "exp", "run", "--temp", "--name", "finer", *added)
+    output = run(clone, "dvc", "exp", "run", "--temp", "--name", "finer", *added, *targets)
     # q = 0.05 × λ = 0, 0.1: two rates for each of two collapsed variants, one cell of the third
-    assert len(re.findall(r"computed 5 decoders, 20 texts", output)) == 3, output[-3000:]
+    assert len(re.findall(r"computed 5 decoders, 20 texts", output)) == count, output[-3000:]
     table = list(csv.DictReader(run(clone, "dvc", "exp", "show", "--csv").splitlines()))
     assert any(row["Experiment"] == "finer" for row in table)
-    names = {name for row in table for name in row if name and name.split(".")[0] in TASKS}
-    assert 0 < len(names) <= 21  # five a task, and two of tune
+    names = {name for row in table for name in row if name and name.split(".")[0] in tasks(clone)}
+    assert 0 < len(names) <= 7 * count  # five a task, and two of tune
     run(clone, "dvc", "exp", "apply", "finer")
     after = parquet(clone)
-    assert len(after) == len(before) + 18
+    assert len(after) == len(before) + 6 * count
     assert all(after[name] == cell for name, cell in before.items())
 
 
