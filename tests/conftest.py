@@ -28,7 +28,8 @@ hypothesis.settings.load_profile("busy")
 # These begin, in this order, so that no process is left alone with one at the end; the other file with Ray
 # comes later, when this one's clusters are gone.
 FIRST = [
-    "end_to_end", "real_models", "ray", "surroundings", "odd_settings", "stages", "chain", "interruptions", "losses",
+    "end_to_end", "real_models", "ray", "architectures", "surroundings", "interruptions", "odd_settings", "figures",
+    "losses",
 ]  # fmt: skip
 
 
