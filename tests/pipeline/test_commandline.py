@@ -105,9 +105,22 @@ IMPORTED = {
 ENDS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped")]
 
 
-@pytest.mark.parametrize(("number", "status", "word"), ENDS)
-@pytest.mark.parametrize("moment", [0, 1, 2])
-@pytest.mark.parametrize("name", ["generate", "tune", "summarize"])
+SHORT = {
+    ("generate", 0, 2),
+    ("generate", 2, 15),
+    ("tune", 1, 15),
+    ("summarize", 1, 2),
+    ("summarize", 2, 15),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "moment", "number", "status", "word"),
+    [
+        pytest.param(name, moment, *end, marks=[] if (name, moment, end[0]) in SHORT else pytest.mark.long)
+        for name in IMPORTED for moment in range(3) for end in ENDS
+    ],
+)  # fmt: skip
 def test_ended_while_it_imports(
     tmp_path: Path, name: str, moment: int, number: int, status: int, word: str
 ) -> None:

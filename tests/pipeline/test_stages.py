@@ -19,6 +19,7 @@ from random_routing.runs.cell_files import read_cell
 from random_routing.runs.plan import Job, Text
 from random_routing.runs.tokenized import Example
 from random_routing.settings import Base
+from tests.helpers import LONG
 from tests.helpers.attempts import Killed, attempt
 from tests.helpers.tensorboard import scalars
 from tests.helpers.tiny import tiny_model_folder
@@ -123,19 +124,27 @@ TASKS = ["textgen", "dialogue", "translation"]
 
 @pytest.mark.parametrize(
     ("workers", "tasks"),
-    [(1, TASKS), (2, ["translation"]), pytest.param(2, TASKS[:2], marks=pytest.mark.long)],
+    [
+        (1, ["textgen"]),
+        (2, ["translation"]),
+        pytest.param(1, TASKS[1:], marks=pytest.mark.long),
+        pytest.param(2, TASKS[:2], marks=pytest.mark.long),
+    ],
 )
 def test_batch_and_block_sizes_and_workers_change_nothing(
     finished: Path, fresh: Path, tmp_path: Path, workers: int, tasks: list[str]
 ) -> None:
     folder = Path(shutil.copytree(fresh, tmp_path / "work"))
-    write_params(folder, params() | {"batch_size": 3, "max_rows": 7, "workers": workers})
+    values = params() | {"batch_size": 3, "max_rows": 7, "workers": workers}
+    if not LONG:
+        values["grid"] = {"q": [0.1, 0.3], "lambda": [0.1]}
+    write_params(folder, values)
     with inside(folder):
         for task in tasks:
             generate.main([task])
-    assert columns(folder) == {
-        name: cell for name, cell in columns(finished).items() if name.split("/")[0] in tasks
-    }
+    expected, found = columns(finished), columns(folder)
+    assert len(found) == len(tasks) * (3 * (6 if LONG else 2) + 4) + ("translation" in tasks)
+    assert found == {name: expected[name] for name in found}
 
 
 def test_kill_in_the_middle_loses_no_finished_block(finished: Path, fresh: Path, tmp_path: Path) -> None:

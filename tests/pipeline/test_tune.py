@@ -29,6 +29,7 @@ def run(folder: Path) -> dict[str, Any]:
     return read_json(folder / f"data/tune/{TASK}.json")
 
 
+@pytest.mark.long  # robustness/test_interruptions.py kills it too
 def test_killed_and_run_again_it_is_as_if_it_had_not_been(work: Path, tmp_path: Path) -> None:
     """kill -9 when a part of the texts is stored; the rerun ends with the bytes of an undisturbed run."""
     other = Path(shutil.copytree(work, tmp_path / "other"))
