@@ -18,6 +18,12 @@ TASK = "textgen"
 STAGES = ("prepare", "generate", "evaluate", "tune")
 
 
+def stages(*others: str) -> pytest.MarkDecorator:
+    """One test for each stage; those of the others are long."""
+    marks = {name: [pytest.mark.long] if name in others else [] for name in STAGES}
+    return pytest.mark.parametrize("stage", [pytest.param(name, marks=own) for name, own in marks.items()])
+
+
 @pytest.fixture(scope="module")
 def calm(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Stage → a workspace that it has not run in yet, all before it have; and "end"."""
@@ -76,7 +82,7 @@ def size(folder: Path) -> int:
     return sum(-(-size // 4096) * 4 for size in blocks)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@stages("tune")
 def test_a_full_disk(calm: dict[str, Path], disk: Path, tmp_path: Path, stage: str) -> None:
     """Amounts of room that are too little: what was stored stays, more room ends with the same bytes."""
     work, log = Path(shutil.copytree(calm[stage], disk, dirs_exist_ok=True)), tmp_path / "keys"
@@ -93,7 +99,7 @@ def test_a_full_disk(calm: dict[str, Path], disk: Path, tmp_path: Path, stage: s
     assert outputs(work) == after(calm, stage)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@stages("evaluate", "tune")
 def test_a_folder_that_may_only_be_read(calm: dict[str, Path], disk: Path, stage: str) -> None:
     """The whole checkout on a file system mounted read-only."""
     work = Path(shutil.copytree(calm[stage], disk, dirs_exist_ok=True))
@@ -105,7 +111,7 @@ def test_a_folder_that_may_only_be_read(calm: dict[str, Path], disk: Path, stage
     assert outputs(work) == after(calm, stage)
 
 
-@pytest.mark.parametrize("stage", ["generate", "evaluate"])
+@pytest.mark.parametrize("stage", ["generate", pytest.param("evaluate", marks=pytest.mark.long)])
 def test_data_that_may_only_be_read(calm: dict[str, Path], disk: Path, tmp_path: Path, stage: str) -> None:
     """`data/` alone: what was computed meanwhile is in the store and is not computed again."""
     work, log = Path(shutil.copytree(calm[stage], tmp_path / "whole/work")), tmp_path / "whole/keys"

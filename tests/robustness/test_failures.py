@@ -163,7 +163,7 @@ def test_what_counts_as_too_little_memory() -> None:
     assert not out_of_memory(RuntimeError("shape mismatch")) and not out_of_memory(ValueError("memory"))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_a_unit_too_large_for_the_judge_is_halved(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int
 ) -> None:

@@ -17,7 +17,7 @@ import pytest
 from pipeline import fetch, prepare
 from random_routing.errors import PipelineError
 from random_routing.files import read_jsonl
-from tests.helpers import ROOT
+from tests.helpers import LONG, ROOT
 from tests.helpers.attempts import Clock, attempt, outputs
 from tests.helpers.workspace import inside, make_workspace, params, write_params
 
@@ -43,7 +43,9 @@ def small(folder: Path) -> Path:
     make_workspace(folder, fetched=False)
     values = params()
     values["tasks"] = {TASK: values["tasks"][TASK]}
-    values["grid"] = {"q": [0, 0.1], "lambda": [0, 0.1]}
+    values["grid"] = {"q": [0, 0.1], "lambda": [0, 0.1] if LONG else [0]}
+    values["baselines"] |= {"temperature": [0.7]}
+    values["tune"] |= {"trials": 2}
     values["variants"] = {name: values["variants"][name] for name in ("uniform", "plausible")}
     write_params(folder, values)
     rows = [{"text": f"{i} Straße, İstanbul ıI, naïve “quotes” — größer " * 4} for i in range(20)]
@@ -124,7 +126,9 @@ def test_clock(project: Path, plain: dict[str, bytes], tmp_path: Path, clock: fl
     assert f"data/tune/{TASK}.json" in found
 
 
-@pytest.mark.parametrize("name", ["with space, ünïcode 漢字", "a link"])
+@pytest.mark.parametrize(
+    "name", ["with space, ünïcode 漢字", pytest.param("a link", marks=pytest.mark.long)]
+)
 def test_paths(project: Path, plain: dict[str, bytes], tmp_path: Path, name: str) -> None:
     """A checkout in a folder of any name, and one that is reached through a link."""
     work = Path(shutil.copytree(project, tmp_path / ("real" if name == "a link" else name) / "work"))

@@ -91,8 +91,8 @@ def test_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tasks: tu
 @pytest.mark.parametrize(
     ("metrics", "kinds"),
     [
-        (["perplexity"], ["heatmap", "rate"]),  # no diversity, no plane
-        (["distinct_1", "chrf"], ["heatmap", "plane", "rate"]),
+        pytest.param(["perplexity"], ["heatmap", "rate"], marks=pytest.mark.long),  # no diversity, no plane
+        pytest.param(["distinct_1", "chrf"], ["heatmap", "plane", "rate"], marks=pytest.mark.long),
         (["length"], []),
     ],
 )
@@ -108,7 +108,9 @@ def test_metrics_switched_off(
     assert capsys.readouterr().out.count("left out") == len(synthetic.FIGURES) - len(kinds)
 
 
-@pytest.mark.parametrize("grid", [{"q": [0], "lambda": [0]}, {"q": [0.1], "lambda": [0.3]}])
+@pytest.mark.parametrize(
+    "grid", [{"q": [0], "lambda": [0]}, pytest.param({"q": [0.1], "lambda": [0.3]}, marks=pytest.mark.long)]
+)
 def test_one_cell_and_no_baselines(
     grid: dict[str, list[float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from tests.helpers.process_units import load, run
 from tests.helpers.waiting import until
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("workers", [1, 2, pytest.param(3, marks=pytest.mark.long)])
 def test_every_unit_once(workers: int) -> None:
     steps: list[int] = []
     found = list(in_processes(load, run, range(7), steps.append, workers))
