@@ -46,13 +46,23 @@ def driver(project: Path) -> Iterator[Any]:
     yield from browser.chromium(project)
 
 
+DIFF = ["diff", "HEAD~1", "HEAD"]
+
+
 def test_the_template_holds_the_library_of_this_version() -> None:
     """Made by `python -m random_routing.report.page.plots_show`."""
     assert (ROOT / plots_show.TEMPLATE).read_text(encoding="utf-8") == plots_show.template()
 
 
-@pytest.mark.parametrize("folder", ["dvc_plots", "else where/é"])
-@pytest.mark.parametrize("command", [["show"], ["diff", "HEAD~1", "HEAD"]], ids=["show", "diff"])
+@pytest.mark.parametrize(
+    ("command", "folder"),
+    [
+        (["show"], "dvc_plots"),
+        (DIFF, "else where/é"),
+        pytest.param(["show"], "else where/é", marks=pytest.mark.long),
+        pytest.param(DIFF, "dvc_plots", marks=pytest.mark.long),
+    ],
+)
 def test_the_plots_are_drawn_without_a_network(
     project: Path, driver: Any, command: list[str], folder: str
 ) -> None:
