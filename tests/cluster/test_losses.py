@@ -110,6 +110,7 @@ def test_workers_lost_now_and_then_while_they_load_do_not_end_the_run(
     assert len(list(tmp_path.iterdir())) == 4
 
 
+@pytest.mark.long
 def test_a_worker_that_loads_for_long_is_not_called_missing(
     tmp_path: Path, one_node: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
