@@ -22,6 +22,7 @@ from random_routing.law.cells import all_cells
 from random_routing.models.folder import load_tokenizer
 from random_routing.models.loading import load_model
 from random_routing.runs.cell_files import read_cell
+from random_routing.runs.machine import on_this_machine
 from random_routing.runs.make_plan import plan_task
 from random_routing.runs.store import Store
 from random_routing.scoring.embedding import Embedder
@@ -173,8 +174,8 @@ def test_a_damaged_value_of_the_store_alone_is_made_again(work: Path, puts: list
     texts = [value for value in values if value.startswith(b"PK") and value in data]  # of numpy
     with inside(work):
         tokenizer = load_tokenizer("data/assets/one")
-        settings = load_settings()
-        task = settings.tasks[TASK]
+        task = load_settings().tasks[TASK]
+        settings = on_this_machine(load_settings(), task)
         plan = plan_task(settings, task, all_cells(settings, task), Path("data/assets/one"), tokenizer)
         with contextlib.closing(Store(path)) as store:
             own = store.get([text.key for job in plan.jobs() for text in plan.texts_of(job)])

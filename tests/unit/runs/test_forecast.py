@@ -27,7 +27,7 @@ from tests.helpers.workspace import inside, params, write_params
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    write_params(tmp_path, params())
+    write_params(tmp_path, params() | {"device": "cpu", "batch_size": 256, "max_rows": 1024})
     return load_settings(tmp_path / "params.yaml")
 
 

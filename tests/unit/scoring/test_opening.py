@@ -150,7 +150,7 @@ def without_opening(folder: Path) -> Settings:
     """A project of one task, whose judge has chat markers alone."""
     values = params()
     values["tasks"] = {"translation": values["tasks"]["translation"]}
-    write_params(folder, values)
+    write_params(folder, values | {"device": "cpu", "batch_size": 256, "max_rows": 1024})
     judge = folder / "data/assets/two"
     tiny_model_folder(judge)
     tokenizer_of(KINDS["only markers"][0]).save_pretrained(judge)
