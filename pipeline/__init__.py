@@ -1,11 +1,12 @@
 """The stages of the pipeline: `python -m pipeline.<stage>`, what `dvc.yaml` calls. The library is `random_routing`."""
 
-import signal
 import sys
 
-if sys.argv[:1] == ["-m"]:  # so it is while Python looks for the module to run
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of Ctrl-C before stages listen
+# While Python looks for the module to run, argv begins with -m, and the module's name is where that stands.
+if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)].removeprefix("-m").startswith("pipeline."):
+    from random_routing import interrupt
+
+    interrupt.listen()  # first: what is imported next takes its time
     from pipeline import commandline
 
     commandline.begin()

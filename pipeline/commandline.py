@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from random_routing import interrupt
 from random_routing.errors import PipelineError
 
 
@@ -86,12 +85,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def begin() -> None:
-    """In a process of a stage: print usage and end, or one line on wrong arguments; listen for Ctrl-C."""
+    """In a process of a stage: print usage and end, or one line on wrong arguments."""
     words = len(sys.argv)  # of the command line, from the module's name on
-    package, _, stage = sys.orig_argv[-words].removeprefix("-m").partition(".")
-    if package != "pipeline" or stage not in STAGES:
+    stage = sys.orig_argv[-words].removeprefix("-m").partition(".")[2]
+    if stage not in STAGES:
         return
-    interrupt.listen()
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     try:

@@ -40,7 +40,7 @@ class Forced(ABC):
 
     @abstractmethod
     def record(self, call: Call, token: Tensor) -> None:
-        """call: of some rows, with float32 logits; token: (M,) those of its texts."""
+        """call: of some rows; token: (M,) those of its texts."""
 
 
 class LogProbs(Forced):

@@ -37,6 +37,7 @@ class Draws:
         device = noise.device
         self.allowed = torch.from_numpy(vocabulary.allowed).to(device)
         self.barred = barred(vocabulary, device)  # (V,)
+        self.cumulative = {route: _cumulative(table).to(device) for route, table in tables.items()}  # (V,)
         self.kept: dict[tuple[Route, int], np.ndarray] = {}
 
     def tokens(self, origin: Origin, route: Route, call: Call, source: Tensor, word: Tensor) -> Tensor:
@@ -49,7 +50,7 @@ class Draws:
             rows, which = call.row.unique(return_inverse=True)
             return self._likeliest(call.logits, rows, k)[which, _index(u, k)]
         if route.kind == "unigram":
-            return _search(self.tables[route], u)
+            return _search(self.cumulative[route], u)
         tokens = torch.empty_like(word)
         if route.structural:
             for p, here, path in self._along_paths(origin, route, call, source):
@@ -58,7 +59,7 @@ class Draws:
             numbers, texts = source.unique(return_counts=True)
             order = source.argsort(stable=True).split(texts.tolist())
             for number, here in zip(numbers.tolist(), order, strict=True):
-                tokens[here] = _search(self._frozen(route, number), u[here])
+                tokens[here] = _search(_cumulative(self._frozen(route, number)).to(u.device), u[here])
         return tokens
 
     def mass(self, origin: Origin, route: Route, call: Call, source: Tensor) -> Tensor:
@@ -111,8 +112,11 @@ def _index(u: Tensor, size: int) -> Tensor:
     return (u * size).long().clamp(max=size - 1)
 
 
-def _search(table: np.ndarray, u: Tensor) -> Tensor:
-    """The token at which the cumulative mass of a table (V,), in order of token id, passes u: (M,) int64."""
-    cumulative = torch.from_numpy(table.cumsum()).to(u.device)
+def _cumulative(table: np.ndarray) -> Tensor:
+    return torch.from_numpy(table.cumsum())
+
+
+def _search(cumulative: Tensor, u: Tensor) -> Tensor:
+    """The token at which the cumulative mass (V,), in order of token id, passes u: (M,) int64."""
     last = torch.searchsorted(cumulative, cumulative[-1:])  # the last token with mass
     return torch.searchsorted(cumulative, u * cumulative[-1], right=True).minimum(last)

@@ -58,7 +58,8 @@ def clocks(seeds: Tensor, size: int) -> Tensor:
     """Exponential numbers of mean 1, above 0: (S, size) float32, those of token x from the x-th word of `spread`.
 
     seeds: (S,) int64. The same bits on every processor: integers, and sums, products and quotients that IEEE 754
-    rounds in one way only. Within 3e-7 of the exact values, small ones too.
+    rounds in one way only. Within 3e-7 of the exact values, small ones too. On a CPU races make their own as they run,
+    by the same operations (tested).
     """
     if seeds.is_cuda:
         from random_routing.law.kernels import clocks as at_once  # Triton is there where a GPU is

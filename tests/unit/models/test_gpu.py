@@ -20,8 +20,7 @@ from random_routing.models.loading import load_model
 from random_routing.models.shared import Pages
 from random_routing.scoring.embedding import Embedder
 from random_routing.settings import Base
-from tests.helpers.tiny import tiny_embedder_folder, tiny_model_folder
-from tests.unit.models.test_architectures import (
+from tests.helpers.architectures import (
     CAUSAL,
     ENCODER_DECODER,
     LENGTH,
@@ -30,6 +29,7 @@ from tests.unit.models.test_architectures import (
     same,
     texts_for,
 )
+from tests.helpers.tiny import tiny_embedder_folder, tiny_model_folder
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
