@@ -1,0 +1,75 @@
+"""What the benchmark of a GPU runs on, and how much of it."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+TASK = "textgen"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is run. loop, search: batches and tokens with which the loop's best batch is found; examples: of ours, for
+    each dtype; batch: rows of a call; rows: of a bare step; checked: batches whose bytes are compared, on `few`
+    examples; large: hidden size and layers of the model with random weights."""
+
+    loop: tuple[int, ...]
+    search: int
+    examples: dict[str, int]
+    batch: int
+    rows: tuple[int, ...]
+    few: int
+    checked: tuple[int, ...]
+    large: tuple[int, int]
+    large_loop: tuple[int, ...]
+    large_batch: int
+
+
+SIZES = {
+    "cuda": Sizes((2_048, 4_096, 8_192, 16_384), 8, {"bfloat16": 256, "float32": 64}, 16_384, (32, 512, 2_048, 8_192),
+                  7, (2_048, 300, 32), (4_096, 32), (256, 1_024), 1_024),
+    "cpu": Sizes((4, 8), 2, {"float32": 1}, 32, (2, 32), 1, (32, 8, 3), (64, 2), (4,), 32),
+}  # fmt: skip
+
+
+@dataclass
+class Device:
+    name: str
+
+    @property
+    def sizes(self) -> Sizes:
+        return SIZES[self.name]
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        return tuple(self.sizes.examples)
+
+    def wait(self) -> None:
+        if self.name == "cuda":
+            torch.cuda.synchronize()
+
+    def empty(self) -> None:
+        gc.collect()
+        if self.name == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+    def peak_gib(self) -> float:
+        return torch.cuda.max_memory_allocated() / 2**30 if self.name == "cuda" else 0.0
+
+    def milliseconds(self, call: Callable[[], Any], repeats: int = 10) -> float:
+        """The median of `repeats`, after one more."""
+        times = []
+        for _ in range(repeats + 1):
+            self.wait()
+            began = time.perf_counter()
+            call()
+            self.wait()
+            times.append(time.perf_counter() - began)
+        return sorted(times[1:])[repeats // 2] * 1e3
