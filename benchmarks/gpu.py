@@ -17,7 +17,8 @@ import torch
 
 from benchmarks.gpu_bits import as_they_come, inverse, same_bits
 from benchmarks.gpu_device import Device
-from benchmarks.gpu_speed import judge, large, loop, machine, ours, step
+from benchmarks.gpu_scores import judge
+from benchmarks.gpu_speed import large, loop, machine, ours, step
 from random_routing.files import read_json, write_json
 
 

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 
 TASK = "textgen"
+LARGE = 120 * 2**30  # bytes of a GPU that holds twice as much
 
 
 @dataclass(frozen=True)
 class Sizes:
     """What is run. loop, search: batches and tokens with which the loop's best batch is found; examples: of ours, for
-    each dtype; batch: rows of a call; rows: of a bare step; checked: batches whose bytes are compared, on `few`
-    examples; large: hidden size and layers of the model with random weights."""
+    each dtype, in 80 GB of memory; batch: rows of a call; rows: of a bare step; checked: batches whose bytes are
+    compared, on `few` examples; large: hidden size and layers of the model with random weights."""
 
     loop: tuple[int, ...]
     search: int
@@ -32,7 +33,7 @@ class Sizes:
 
 
 SIZES = {
-    "cuda": Sizes((2_048, 4_096, 8_192, 16_384), 8, {"bfloat16": 256, "float32": 64}, 16_384, (32, 512, 2_048, 8_192),
+    "cuda": Sizes((4_096, 8_192, 16_384, 32_768), 8, {"bfloat16": 256, "float32": 64}, 16_384, (32, 512, 2_048, 8_192),
                   7, (2_048, 300, 32), (4_096, 32), (256, 1_024), 1_024),
     "cpu": Sizes((4, 8), 2, {"float32": 1}, 32, (2, 32), 1, (32, 8, 3), (64, 2), (4,), 32),
 }  # fmt: skip
@@ -45,6 +46,11 @@ class Device:
     @property
     def sizes(self) -> Sizes:
         return SIZES[self.name]
+
+    def examples(self, dtype: str) -> int:
+        """As many as the memory holds, up to twice those of `Sizes`."""
+        large = self.name == "cuda" and torch.cuda.mem_get_info()[1] > LARGE
+        return self.sizes.examples[dtype] * (2 if large else 1)
 
     @property
     def dtypes(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Speed on a GPU: of the loop over `generate`, the bare step, the decoder, the judge, and a large model."""
+"""Speed on a GPU: of the loop over `generate`, the bare step, the decoder, and a large model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 import transformers
 from torch import Tensor
@@ -16,8 +15,6 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 from benchmarks import library_loop
 from benchmarks.gpu_device import TASK, Device
 from benchmarks.workload import MOST_EXAMPLES, Workload, routing_only, without_beam, workload
-from random_routing.decode.forcing import score
-from random_routing.decode.prompts import Prompts
 from random_routing.decode.row_counts import Work
 from random_routing.decode.slots import Grow, apart, together
 from random_routing.decode.trajectory import Trajectory
@@ -191,48 +188,10 @@ def ours(on: Device) -> dict[str, Any]:
     folder = workload(settings, TASK, routing_only(settings, TASK)[:1], 1).folder
     for dtype in on.dtypes:
         model = load_model(folder, dtype, on.name)
-        made[dtype] = ways(on, model, on.sizes.examples[dtype], on.sizes.batch)
+        made[dtype] = ways(on, model, on.examples(dtype), on.sizes.batch)
         del model
         on.empty()
     return made
-
-
-def judge(on: Device) -> dict[str, Any]:
-    """The grid's texts scored by the same model, beside the time in which they were made; distinct texts once."""
-    settings, dtype = load_settings(), on.dtypes[0]
-    work = workload(settings, TASK, without_beam(settings, TASK), on.sizes.examples[dtype])
-    model = load_model(work.folder, dtype, on.name)
-    ready, made, seconds = make_ready(lambda: model, work.plan.prefix), dict[Any, list[int]](), 0.0
-    length = max(len(text.example.prompt) for text in work.texts)
-
-    def scored(batch: int) -> tuple[list[Any], float]:
-        on.wait()
-        began = time.perf_counter()
-        prompts = Prompts.of([prompt for prompt, _ in made], length)
-        found, _ = score(model, prompts, list(made.values()), batch)
-        on.wait()
-        return found, time.perf_counter() - began
-
-    for _ in range(2):  # the first captures graphs
-        on.wait()
-        began = time.perf_counter()
-        for block in units(grouped(work.texts), 2**20):
-            texts, _ = run_block(ready, work.plan, block, on.sizes.batch)
-            for text in block:
-                ids = texts[text.key].token_ids.tolist()
-                made[text.example.prompt, tuple(ids)] = ids
-        on.wait()
-        seconds = time.perf_counter() - began
-    scored(on.sizes.batch)
-    found, took = scored(on.sizes.batch)
-    other, _ = scored(on.sizes.checked[1])
-    return {
-        "texts": len(work.texts),
-        "distinct": len(made),
-        "made_seconds": seconds,
-        "scored_seconds": took,
-        "other_bits": sum(not np.array_equal(a, b) for a, b in zip(found, other, strict=True)),
-    }
 
 
 def large(on: Device) -> dict[str, Any]:

@@ -53,7 +53,9 @@ def sentences(report: dict[str, Any]) -> list[str]:
         "over batches of 32 to 2,048 rows, without sharing, and for every third text backwards; with the libraries as "
         f"they come {inverse['other_bits']} of {inverse['texts']}.",
         f"The judge scores the {judge['distinct']:,} distinct of {judge['texts']:,} texts in "
-        f"{judge['scored_seconds']:.1f} s; they were made in {judge['made_seconds']:.1f} s.",
+        f"{judge['scored_seconds']:.1f} s; they were made in {judge['made_seconds']:.1f} s. An embedder of MiniLM's "
+        f"shape takes {judge['embedded_seconds']:.1f} s for them, and the likelihood of people's texts "
+        f"{judge['people_seconds']:.1f} s.",
         f"A step of 2,048 rows takes {step['2048']['ms']:.1f} ms, of 8,192 rows {step['8192']['ms']:.1f} ms "
         f"({step['8192']['tflops']:.0f} of {machine['multiply_tflops']['bfloat16']:.0f} TFLOP/s).",
         f"A Llama of {large['weights'] / 1e9:.1f} billion random weights in bf16: {all_cells:,.0f} tokens/s with grid "

@@ -29,7 +29,7 @@ class Call:
     step: int
     walk: Walk | None  # runs rows again along random paths, for a chooser with structural routes
 
-    def __getitem__(self, pick: Tensor) -> Call:
+    def __getitem__(self, pick: Tensor | slice) -> Call:
         """The same call for some of its texts."""
         return replace(self, row=self.row[pick], text=self.text[pick])
 
@@ -37,7 +37,7 @@ class Call:
         """The logits of each text's row: (M, V) float32."""
         return self.logits.index_select(0, self.row).float()
 
-    def pieces(self, owner: Tensor | None = None) -> Iterator[tuple[Tensor, Call]]:
+    def pieces(self, owner: Tensor | None = None) -> Iterator[tuple[Tensor | slice, Call]]:
         """Some rows at a time: the places (M',) of their texts in this call, and the rows' own call.
 
         Every row has texts. owner: (M,) of each text; rows of one come together.
@@ -45,8 +45,7 @@ class Call:
         rows = torch.arange(len(self.logits), device=self.row.device)
         pieces = cut(rows, self.logits.shape[1])
         if len(pieces) == 1:
-            every = torch.arange(len(self.row), device=self.row.device)
-            yield every, replace(self, logits=_exact(self.logits))
+            yield slice(None), replace(self, logits=exact(self.logits))
             return
         if owner is not None:
             first = torch.zeros_like(rows).scatter_reduce(0, self.row, owner, "amin", include_self=False)
@@ -54,11 +53,11 @@ class Call:
         for some in pieces:
             place = torch.full_like(rows, -1).index_copy_(0, some, rows[: len(some)])  # in the piece
             here = (place[self.row] >= 0).nonzero()[:, 0]
-            logits = _exact(self.logits.index_select(0, some))
+            logits = exact(self.logits.index_select(0, some))
             yield here, replace(self, logits=logits, row=place[self.row[here]], text=self.text[here])
 
 
-def _exact(logits: Tensor) -> Tensor:
+def exact(logits: Tensor) -> Tensor:
     """In float32 on a CPU; a GPU's kernels widen what they read."""
     return logits if logits.is_cuda else logits.float()
 

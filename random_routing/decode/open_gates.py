@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from random_routing.decode.model_call import Call, cut
+from random_routing.decode.model_call import Call, cut, exact
 from random_routing.law.base_decoders import plain
 from random_routing.law.cells import Decoder, gate_rates
 from random_routing.law.gates import entropy_weights, weights
@@ -27,7 +27,7 @@ class Gated:
     rate: Tensor  # (M, 2) float64, q and λ: the gates' weights at this step
     origin: Tensor  # (M,) int8
 
-    def __getitem__(self, pick: Tensor) -> Gated:
+    def __getitem__(self, pick: Tensor | slice) -> Gated:
         return Gated(*(getattr(self, field.name)[pick] for field in fields(self)))
 
 
@@ -71,7 +71,7 @@ class Gates:
             by_entropy = self.by_entropy[decoder]
             texts = by_entropy.any(1).nonzero()[:, 0]
             rows, row = call.row[texts].unique(return_inverse=True)
-            pieces = (call.logits.index_select(0, some).float() for some in cut(rows, call.logits.shape[1]))
+            pieces = (exact(call.logits.index_select(0, some)) for some in cut(rows, call.logits.shape[1]))
             entropy = torch.cat([plain(logits).entropy() for logits in pieces])[row, None]
             share = entropy_weights(self.scale[decoder[texts]], entropy, call.logits.shape[1])
             rate[texts] = torch.where(by_entropy[texts], rate[texts] * share, rate[texts])

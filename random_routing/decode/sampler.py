@@ -14,6 +14,7 @@ the rows, never over texts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from random_routing.decode.prompts import numbered
 from random_routing.decode.route_tokens import Draws
 from random_routing.decode.trajectory import Trajectories
 from random_routing.law.base_decoders import Bases, Distribution, Plain, plain, under
-from random_routing.law.cells import NO_ROUTE, Decoder
+from random_routing.law.cells import Decoder
 from random_routing.law.noise import GATE, TOKEN, Source
 from random_routing.law.origin import Origin
 from random_routing.law.race import race
@@ -34,6 +35,7 @@ from random_routing.law.vocabulary import Vocabulary
 from random_routing.settings import Base, Route
 
 UNDRAWN = -1  # in place of a token
+NOT_DRAWN = -1  # in place of the number of a δ
 
 
 class Sampler:
@@ -67,12 +69,12 @@ class Sampler:
         bases, base_of = numbered([d.base for d in decoders])
         self.bases, self.base_of = Bases.of(bases, device), torch.from_numpy(base_of).to(device)  # (D,)
         self.is_plain = torch.tensor([base == Base() for base in bases], device=device)
-        self.routes, numbers = numbered([d.routes[origin] for d in decoders for origin in GATE])
-        route_of = numbers.reshape(-1, len(GATE))  # (D, 2)
-        self.route_of = torch.from_numpy(route_of).to(device)
-        taken = [number for number, route in enumerate(self.routes) if route != NO_ROUTE]
-        self.routes_of = {o: np.intersect1d(route_of[:, gate], taken).tolist() for o, gate in GATE.items()}
-        self.structural_routes = [route for route in self.routes if route.structural]
+        routes, route_of = numbered([d.routes[origin] for d in decoders for origin in GATE])
+        self.structural_routes = [route for route in routes if route.structural]
+        self.drawn = [(origin, route) for origin in GATE for route in routes]  # every δ
+        number = route_of.reshape(-1, len(GATE)) + [GATE[origin] * len(routes) for origin in GATE]
+        number = np.insert(number, Origin.MODEL, NOT_DRAWN, axis=1)
+        self.number_of = torch.from_numpy(number).to(device)  # (D, 3) in `drawn`, by origin
 
     def __call__(self, call: Call) -> tuple[Tensor, Tensor]:
         # 1. Open the gates: which of δ_q, δ_λ and p makes the token of each text.
@@ -93,14 +95,15 @@ class Sampler:
 
     def _draw_routes(self, call: Call, texts: Gated, token: Tensor) -> None:
         """Fill in the tokens that random routes make."""
-        for origin, gate in GATE.items():
-            took = (texts.origin == origin) & (token == UNDRAWN)  # (M,)
-            route = self.route_of[texts.decoder, gate]
-            for number in self.routes_of[origin]:
-                here = (took & (route == number)).nonzero()[:, 0]
-                if len(here):
-                    source, word = texts.source[here], texts.word[here, TOKEN[origin]]
-                    token[here] = self.draws.tokens(origin, self.routes[number], call[here], source, word)
+        number = self.number_of[texts.decoder, texts.origin.long()]  # (M,)
+        number, order = number.masked_fill(token != UNDRAWN, NOT_DRAWN).sort(stable=True)
+        edges = torch.arange(len(self.drawn) + 1, device=number.device)
+        spans = pairwise(torch.searchsorted(number, edges).tolist())
+        for (origin, route), (start, stop) in zip(self.drawn, spans, strict=True):
+            if start < stop:
+                here = order[start:stop]
+                source, word = texts.source[here], texts.word[here, TOKEN[origin]]
+                token[here] = self.draws.tokens(origin, route, call[here], source, word)
 
     def _draw_model(self, p: Plain, row: Tensor, texts: Gated, token: Tensor) -> tuple[Tensor, Tensor]:
         """The tokens with the model's filled in, and log p of all of them in nats, both under the bases: (M,)."""

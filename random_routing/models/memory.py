@@ -23,6 +23,7 @@ SMALLEST = 2  # rows of a model call; one alone would be rounded otherwise
 class Memory:
     """What a process has learnt about its memory, for later units."""
 
+    give_back: Callable[[], None] = lambda: None  # what is kept for the texts to come
     most_rows: int | None = None  # of a model call, where it was too little for more
 
 
@@ -52,6 +53,7 @@ def within(
         yield result
         return
     # Outside of the handler, so that the traceback no longer holds the tensors of the attempt.
+    memory.give_back()
     if not can_be_halved(items, rows):
         raise PipelineError(f"not enough memory for one text and {rows} rows ({short(why, 300)})")
     memory.most_rows = max(SMALLEST, rows // 2)
@@ -65,9 +67,13 @@ def can_be_halved(items: list[Item], rows: int) -> bool:
 
 
 def out_of_memory(error: Exception) -> bool:
-    """PyTorch has a class of its own for GPUs alone."""
+    """PyTorch has a class of its own for GPUs alone. An error that came while one was handled counts too: a GPU's
+    graph that cannot be captured to its end has another.
+    """
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
+    if isinstance(error.__context__, Exception):
+        return out_of_memory(error.__context__)
     return isinstance(error, RuntimeError) and any(
         words in str(error) for words in ("can't allocate memory", "not enough memory", "bad_alloc")
     )

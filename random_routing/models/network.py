@@ -94,6 +94,12 @@ class LanguageModel(ABC):
             self.kept.cache = cache
         return cache
 
+    def forget(self) -> None:
+        """Give back the memory of the texts before."""
+        self.kept.cache = None
+        if self.static:
+            torch.cuda.empty_cache()
+
     @abstractmethod
     def start(self, ids: Tensor, padding: Tensor, cache: Any) -> Tensor:
         """Logits of the first token after the prompts ids (B, P)."""

@@ -66,7 +66,10 @@ class Ready:
 
     model: LanguageModel
     prefix: RowStates | None
-    memory: Memory = field(default_factory=Memory)
+    memory: Memory = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.memory = Memory(self.model.forget)
 
 
 def make_ready(

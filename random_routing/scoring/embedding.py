@@ -29,7 +29,8 @@ from random_routing.runs.store import Store, content_key
 from random_routing.settings import Settings
 
 CODE_VERSION = 3  # raise it when a change of code changes vectors
-STEP, BATCH, PLACES = 16, 64, 64 * 256  # texts and padded tokens of a model call, at most
+STEP = 16  # tokens
+ON_CPU, ON_GPU = (64, 2**14), (4_096, 2**18)  # texts and padded tokens of a model call, at most
 
 
 class Embedder:
@@ -79,10 +80,11 @@ class Embedder:
         read = encode_as_text(self.tokenizer, inputs, truncation=True, max_length=self.longest)["input_ids"]
         ids = [row or [self.tokenizer.eos_token_id or 0] for row in read]  # an empty text has a vector too
         padded = np.array([self._padded(len(row)) for row in ids])
+        most, tokens = ON_CPU if self.device == "cpu" else ON_GPU
         vectors: dict[int, np.ndarray] = {}
         for length in np.unique(padded):
             group = np.flatnonzero(padded == length)
-            for start, stop in spans(len(group), max(2, min(BATCH, PLACES // int(length)))):
+            for start, stop in spans(len(group), max(2, min(most, tokens // int(length)))):
                 rows = group[start:stop]
                 unit = self._embed([ids[i] for i in rows], int(length)).numpy()
                 vectors.update(zip(rows.tolist(), unit, strict=True))

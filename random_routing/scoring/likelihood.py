@@ -122,7 +122,8 @@ class HumanProbabilities:
         keys = self.keys(texts)
         if missing := self.store.absent(keys.items()):
             self.sample.add((keys[pair], pair) for pair in missing)
-            model, memory, warn = self.load(), Memory(), Warn(batch_size)
+            model, warn = self.load(), Warn(batch_size)
+            memory = Memory(model.forget)
             units = by_padded_length(missing, lambda pair: len(pair.context))
             for unit in (piece for group in units for piece in cut(group, max_rows)):
                 for values, rows in within(memory, partial(self._observe, model), list(unit), batch_size):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from random_routing.decode.beam import beam_search
 from random_routing.decode.forcing import score
@@ -17,6 +21,8 @@ from random_routing.errors import PipelineError
 from random_routing.law.base_decoders import Bases, NotFinite, plain, under
 from random_routing.law.race import clocks, race
 from random_routing.models.loading import load_model
+from random_routing.models.memory import Memory, within
+from random_routing.models.network import LanguageModel
 from random_routing.models.shared import Pages
 from random_routing.scoring.embedding import Embedder
 from random_routing.settings import Base
@@ -29,7 +35,7 @@ from tests.helpers.architectures import (
     same,
     texts_for,
 )
-from tests.helpers.tiny import tiny_embedder_folder, tiny_model_folder
+from tests.helpers.tiny import saved, tiny_embedder_folder, tiny_model_folder
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
@@ -185,6 +191,50 @@ def test_vectors_are_those_of_a_cpu(tmp_path: Path) -> None:
     found = embedder(texts)
     assert np.allclose(found, Embedder(folder)(texts), atol=1e-5)
     assert np.array_equal(embedder(texts[::-3]), found[::-3])
+
+
+@pytest.fixture
+def memory_of() -> Iterator[Callable[[float], None]]:
+    """Sets how many bytes of the GPU this process may take."""
+    total = torch.cuda.mem_get_info()[1]
+    yield lambda size: torch.cuda.set_per_process_memory_fraction(min(1.0, size / total))
+    torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def test_too_little_memory_is_met_with_fewer_rows(
+    tmp_path: Path, memory_of: Callable[[float], None]
+) -> None:
+    """The same bits in half of the memory; one line where it is too little for anything, or for the weights."""
+    folder = tiny_model_folder(tmp_path / "tiny", "llama")
+    config = LlamaConfig(vocab_size=300, hidden_size=1_024, intermediate_size=4_096, num_hidden_layers=2)
+    wide = saved(LlamaForCausalLM(config), tmp_path / "wide")
+    texts = [[5 + i % 90, 40 + i % 7, 9 + i % 3, 77] for i in range(30_000)]
+
+    def attempt(model: LanguageModel, items: list[int], rows: int) -> tuple[list[np.ndarray], int]:
+        prompts = Prompts(PROMPTS, np.array(items) % 3, LENGTH + 16)
+        return score(model, prompts, [texts[i] for i in items], rows)[0], rows
+
+    def reserved(model: LanguageModel) -> int:
+        model.forget()
+        gc.collect()
+        return torch.cuda.memory_reserved()
+
+    model, every = load_model(folder, "float32", "cuda"), list(range(len(texts)))
+    before = reserved(model)
+    torch.cuda.reset_peak_memory_stats()
+    expected, _ = attempt(model, every, len(texts))
+    needed = torch.cuda.max_memory_reserved() - before
+    memory_of(reserved(model) + 0.75 * needed)
+    memory = Memory(model.forget)
+    parts = list(within(memory, partial(attempt, model), every, len(texts)))
+    assert max(rows for _, rows in parts) < len(texts) == sum(len(part) for part, _ in parts)
+    found = [values for part, _ in parts for values in part]
+    assert all(np.array_equal(one, two) for one, two in zip(expected, found, strict=True))
+    memory_of(reserved(model))
+    with pytest.raises(PipelineError, match="not enough memory for one text and 2 rows"):
+        list(within(Memory(model.forget), partial(attempt, model), every[:2], 2))
+    with pytest.raises(PipelineError, match="weights do not fit into the free memory"):
+        load_model(wide, "float32", "cuda")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

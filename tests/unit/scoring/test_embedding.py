@@ -41,7 +41,7 @@ def test_vectors_do_not_depend_on_the_batch_size(
     embedder: Embedder, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
     expected = embedder(TEXTS)
-    monkeypatch.setattr(embedding, "BATCH", batch)
+    monkeypatch.setattr(embedding, "ON_CPU", (batch, 2**14))
     assert np.array_equal(embedder(TEXTS), expected)
 
 
