@@ -21,7 +21,6 @@ from random_routing.models.loading import load_model
 from random_routing.models.network import LanguageModel
 from random_routing.runs.blocks import grouped, make_ready, run_block, units
 from random_routing.scoring.embedding import Embedder
-from random_routing.scoring.likelihood import Recorder, laws_of
 from random_routing.settings import load_settings
 
 Texts = dict[tuple[Any, tuple[int, ...]], list[int]]  # distinct prompt and tokens → the tokens
@@ -39,7 +38,10 @@ def judge(on: Device) -> dict[str, Any]:
     prompts = Prompts.of([prompt for prompt, _ in made], max(len(prompt) for prompt, _ in made))
     (found, _), scored = timed(on, lambda: score(model, prompts, list(made.values()), on.sizes.batch))
     other, _ = score(model, prompts, list(made.values()), on.sizes.checked[1])
-    _, read = timed(on, lambda: people(on, model, work))
+    try:
+        _, read = timed(on, lambda: people(on, model, work))
+    except ImportError:
+        read = None
     texts = [model.tokenizer.decode(ids) for ids in made.values()]
     return {
         "texts": len(work.texts),
@@ -76,6 +78,8 @@ def make(on: Device, model: LanguageModel, work: Workload) -> Texts:
 
 def people(on: Device, model: LanguageModel, work: Workload) -> None:
     """p and δ of each token of people's texts under every law that has a closed form."""
+    from random_routing.scoring.likelihood import Recorder, laws_of
+
     tokenizer, rows = prepared(TASK, len(work.plan.examples))
     texts = [tokenizer(row["references"][0])["input_ids"] for row in rows[: len(work.plan.examples)]]
     prompts = [example.prompt for example in work.plan.examples]

@@ -13,7 +13,7 @@ from random_routing.decode.along_path import Walk
 from random_routing.settings import Route
 
 # Logits looked at together. On a CPU they stay in a core's cache, a GPU wants many at a time.
-PIECE = {"cpu": 2**21, "cuda": 2**30}
+PIECE = {"cpu": 2**21, "cuda": 2**31}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from random_routing.settings import Route
 WALKED = 2_048  # rows that are run along random paths at once
 TOKENS = 2**32  # more than any vocabulary has
 # Logits of a model call, at most: with a large vocabulary there are more calls.
-LOGITS, LOGITS_ON_GPU = 2**26, 2**30
+LOGITS, LOGITS_ON_GPU = 2**26, 2**31
 
 
 class Slots:

@@ -54,9 +54,11 @@ class Trajectories:
     def texts(self) -> list[Trajectory]:
         """All of them so far: what is on the device is copied once."""
         names = [field.name for field in fields(Trajectory) if field.name != "ended"]
-        columns = [list(getattr(self, name).cpu().numpy()) for name in names]
-        made = []
-        for end, *rows in zip(self.length.tolist(), *columns, strict=True):
-            values = dict(zip(names, (row[:end] for row in rows), strict=True))
-            made.append(Trajectory(**values, ended=int(values["token_ids"][-1]) in self.stop))
-        return made
+        columns = [getattr(self, name).cpu().numpy() for name in names]
+        length = self.length.cpu().numpy()
+        last = columns[names.index("token_ids")][np.arange(len(length)), length - 1]
+        ended = np.isin(last, list(self.stop)).tolist()
+        return [
+            Trajectory(*(column[i, :end] for column in columns), ended[i])
+            for i, end in enumerate(length.tolist())
+        ]

@@ -14,7 +14,8 @@ from torch import Tensor
 from random_routing.law import noise, race
 
 AT_ONCE = 4_096  # tokens
-TRIED = 1_024  # tokens that are compared with 16 floats
+# Of truncations: tokens, and tokens that are compared with 16 floats. More would need more registers.
+SOME, TRIED = 2_048, 256
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -152,26 +153,75 @@ def softmax(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 @triton.jit  # type: ignore[untyped-decorator]
+def _weight(scores, token, size, highest, heat):  # type: ignore[no-untyped-def]
+    """exp((x − max x)/T) of tokens, and −1 beyond the last."""
+    score = tl.load(scores + token, mask=token < size, other=float("-inf")).to(tl.float32)
+    below = score - highest
+    weight = tl.exp(tl.where(heat == 1.0, below, below / heat))
+    return tl.where(token < size, weight, -1.0)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _tried(bits, place, least):  # type: ignore[no-untyped-def]
+    """The 16 floats that begin with the bits and go on with a digit at a place."""
+    digits = tl.arange(0, 16) << (28 - 4 * place)
+    return tl.maximum((bits | digits).to(tl.float32, bitcast=True), least)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _with_digit(bits, place, reached, goal):  # type: ignore[no-untyped-def]
+    """The bits with the largest digit at whose float enough is reached, (16, lanes)."""
+    digit = tl.arange(0, 16)
+    enough = tl.sum(reached.to(tl.float64), 1) >= goal
+    enough = enough & ((place > 0) | (digit < 4))  # more would be above 1
+    return bits | (tl.max(tl.where(enough, digit, 0), 0) << (28 - 4 * place))
+
+
+@triton.jit  # type: ignore[untyped-decorator]
 def _edge(  # type: ignore[no-untyped-def]
-    weights, goal, least, size, MASS: tl.constexpr, AT_ONCE: tl.constexpr
+    scores, highest, heat, room, goal, least, size, MASS: tl.constexpr, AT_ONCE: tl.constexpr, TRIED: tl.constexpr,
 ):  # fmt: skip
     """The largest float so that enough of the weights are at least it and `least`: `goal` of them, or by their sum.
 
-    Found 4 bits at a time, from 1 downwards: a pass over the weights tries 16 floats.
+    Found 4 bits at a time, from 1 downwards: a pass over the weights tries 16 floats. After two passes only those that
+    can still count are left, in `room`.
     """
-    lane, digit = tl.arange(0, AT_ONCE), tl.arange(0, 16)
+    lane = tl.arange(0, TRIED)
     bits = tl.zeros([1], tl.int32)
-    for place in range(0, 8):
-        shift = 28 - 4 * place
-        tried = tl.maximum((bits | (digit << shift)).to(tl.float32, bitcast=True), least)
-        reached = tl.zeros([16, AT_ONCE], tl.float32)
-        for start in range(0, size, AT_ONCE):
-            weight = tl.load(weights + start + lane, mask=start + lane < size, other=-1.0)[None, :]
+    for place in range(0, 2):
+        tried = _tried(bits, place, least)
+        reached = tl.zeros([16, TRIED], tl.float32)
+        for start in range(0, size, TRIED):
+            weight = _weight(scores, start + lane, size, highest, heat)[None, :]
             reached += tl.where(weight >= tried[:, None], weight if MASS else 1.0, 0.0)
-        enough = tl.sum(reached.to(tl.float64), 1) >= goal
-        enough = enough & ((place > 0) | (digit < 4))  # more would be above 1
-        bits = bits | (tl.max(tl.where(enough, digit, 0), 0) << shift)
+        bits = _with_digit(bits, place, reached, goal)
+    low = tl.maximum(tl.sum(bits, 0).to(tl.float32, bitcast=True), least)
+    left = tl.sum(bits, 0) * 0
+    tl.debug_barrier()  # what was in `room` before has been read
+    for start in range(0, size, AT_ONCE):
+        weight = _weight(scores, start + tl.arange(0, AT_ONCE), size, highest, heat)
+        inside = (weight >= low).to(tl.int32)
+        tl.store(room + left + tl.cumsum(inside, 0) - 1, weight, mask=inside > 0)
+        left += tl.sum(inside, 0)
+    tl.debug_barrier()  # what other threads wrote is read now
+    for place in range(2, 8):
+        tried = _tried(bits, place, least)
+        reached = tl.zeros([16, TRIED], tl.float32)
+        for start in range(0, left, TRIED):
+            weight = tl.load(room + start + lane, mask=start + lane < left, other=-1.0)[None, :]
+            reached += tl.where(weight >= tried[:, None], weight if MASS else 1.0, 0.0)
+        bits = _with_digit(bits, place, reached, goal)
     return tl.maximum(tl.sum(bits, 0).to(tl.float32, bitcast=True), least)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _mass(scores, highest, heat, limit, size, AT_ONCE: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The sum of the weights that are at least the limit."""
+    mass = tl.zeros([AT_ONCE], tl.float32)
+    for start in range(0, size, AT_ONCE):
+        weight = _weight(scores, start + tl.arange(0, AT_ONCE), size, highest, heat)
+        mass += tl.where(weight >= limit, weight, 0.0)
+    return tl.sum(mass.to(tl.float64), 0)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -182,42 +232,32 @@ def _under(  # type: ignore[no-untyped-def]
     pair, lane = tl.program_id(0).to(tl.int64), tl.arange(0, AT_ONCE)
     source, target = tl.load(row + pair), weights + pair * size
     scores, highest, heat = logits + source * size, tl.load(top + source), tl.load(heats + pair)
-    mass = tl.zeros([AT_ONCE], tl.float32)
-    place = tl.full([AT_ONCE], size, tl.int32)
-    for start in range(0, size, AT_ONCE):
-        there = start + lane < size
-        score = tl.load(scores + start + lane, mask=there, other=float("-inf")).to(tl.float32)
-        below = score - highest
-        weight = tl.exp(tl.where(heat == 1.0, below, below / heat))
-        tl.store(target + start + lane, weight, mask=there)
-        mass += weight
-        place = tl.minimum(place, tl.where(score == highest, start + lane, size))
-    tl.store(total + pair, tl.sum(mass.to(tl.float64), 0))
-    tl.debug_barrier()  # what other threads wrote is read now
     k, p, alone = tl.load(top_ks + pair), tl.load(top_ps + pair), tl.load(greedy + pair) != 0
     edge = tl.load(min_ps + pair)  # of the weights that stay; the likeliest token has 1
-    limit = edge * 0.0
     # The largest float that leaves k tokens, then the largest that leaves the mass p of those.
+    limit = edge * 0.0
     if k > 0:
-        limit = _edge(target, k.to(tl.float64), limit, size, False, TRIED)
+        limit = _edge(scores, highest, heat, target, k.to(tl.float64), limit, size, False, AT_ONCE, TRIED)
     if p < 1.0:
-        mass = tl.zeros([AT_ONCE], tl.float32)
-        for start in range(0, size, AT_ONCE):
-            weight = tl.load(target + start + lane, mask=start + lane < size, other=0.0)
-            mass += tl.where(weight >= limit, weight, 0.0)
-        limit = _edge(target, tl.sum(mass.to(tl.float64), 0) * p, limit, size, True, TRIED)
+        goal = _mass(scores, highest, heat, limit, size, AT_ONCE) * p
+        limit = _edge(scores, highest, heat, target, goal, limit, size, True, AT_ONCE, TRIED)
     edge = tl.maximum(edge, limit)
-    if (edge > 0.0) | alone:
-        first = tl.min(place, 0)
-        mass = tl.zeros([AT_ONCE], tl.float32)
+    first = tl.zeros([AT_ONCE], tl.int32)
+    if alone:
+        first += size
         for start in range(0, size, AT_ONCE):
-            there = start + lane < size
-            weight = tl.load(target + start + lane, mask=there, other=0.0)
-            weight = tl.where(weight >= edge, weight, 0.0)
-            weight = tl.where(alone, tl.where(start + lane == first, 1.0, 0.0), weight)
-            tl.store(target + start + lane, weight, mask=there)
-            mass += weight
-        tl.store(total + pair, tl.sum(mass.to(tl.float64), 0))
+            score = tl.load(scores + start + lane, mask=start + lane < size, other=float("-inf"))
+            first = tl.minimum(first, tl.where(score.to(tl.float32) == highest, start + lane, size))
+    chosen = tl.min(first, 0)
+    mass = tl.zeros([AT_ONCE], tl.float32)
+    tl.debug_barrier()  # what is in the row has been read
+    for start in range(0, size, AT_ONCE):
+        weight = _weight(scores, start + lane, size, highest, heat)
+        weight = tl.where(weight >= edge, weight, 0.0)
+        weight = tl.where(alone, tl.where(start + lane == chosen, 1.0, 0.0), weight)
+        tl.store(target + start + lane, weight, mask=start + lane < size)
+        mass += weight
+    tl.store(total + pair, tl.sum(mass.to(tl.float64), 0))
 
 
 def under(logits: Tensor, top: Tensor, row: Tensor, columns: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -232,6 +272,6 @@ def under(logits: Tensor, top: Tensor, row: Tensor, columns: dict[str, Tensor]) 
         given = [columns[name].float() for name in ("temperature", "top_p", "min_p")]
         _under[(pairs,)](
             logits.contiguous(), top, row, given[0], columns["top_k"].int(), given[1], given[2],
-            columns["greedy"].int(), weights, total, size, AT_ONCE=AT_ONCE, TRIED=TRIED, num_warps=8,
+            columns["greedy"].int(), weights, total, size, AT_ONCE=SOME, TRIED=TRIED, num_warps=8,
         )  # fmt: skip
     return weights, total

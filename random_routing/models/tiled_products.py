@@ -16,7 +16,7 @@ from transformers.pytorch_utils import Conv1D
 from random_routing.models.graphs import COARSE, FEWEST
 
 ROWS, OUTPUTS, INPUTS = 32, 64, 32  # of a tile
-MOST_ROWS, MOST_NUMBERS = 16_384, 2**28  # of what is tried
+MOST_ROWS, MOST_NUMBERS = 32_768, 2**28  # of what is tried
 
 
 @triton.jit  # type: ignore[untyped-decorator]

@@ -110,7 +110,8 @@ def run_block(
         ready.prefix if prefix else None,
     )
     decoders, decoder_of = numbered([text.job.decoder for text in texts])
-    sources, source_of = numbered([plan.source(text) for text in texts])
+    owners, source_of = numbered([(text.example.id, text.sample, text.job.tag) for text in texts])
+    sources = [plan.source(*owner) for owner in owners]
     steps = plan.task.max_new_tokens
     sampler = Sampler(
         decoders, decoder_of, source_of, np.stack([source.steps(steps) for source in sources]),

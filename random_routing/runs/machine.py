@@ -15,7 +15,7 @@ from random_routing.settings import Settings, Task
 ON_CPU = (256, 1_024)  # rows of a model call, and rows held at once
 PROMPT = 256  # tokens; of longer ones fewer rows fit, which is met as it happens
 SHARE = 0.8  # of the free memory; the rest is for what a call needs meanwhile
-MOST_ROWS, MOST_HELD = 16_384, 65_536  # more is no faster
+MOST_ROWS, MOST_HELD = 32_768, 65_536  # more is no faster
 LOGITS = 12  # bytes of a logit while tokens are chosen
 
 

@@ -105,9 +105,9 @@ class Plan:
         texts = self.texts_of(self.job_of(cell))
         return sha256_json([text.key.hex() for text in texts])
 
-    def source(self, text: Text) -> Source:
-        """Whose noise the text has: that of all jobs of one example and sample under common coupling."""
-        return Source(self.seed, self.task.name, text.example.id, text.sample, text.job.tag)
+    def source(self, example: str, sample: int, tag: str) -> Source:
+        """Whose noise a text has: that of all jobs of one example and sample under common coupling."""
+        return Source(self.seed, self.task.name, example, sample, tag)
 
 
 def _key(law: bytes, prompt: bytes, sample: int) -> bytes:
