@@ -21,10 +21,12 @@ from random_routing.models.loading import load_model
 from random_routing.models.network import LanguageModel
 from random_routing.runs.blocks import grouped, make_ready, run_block, units
 from random_routing.scoring.embedding import Embedder
+from random_routing.scoring.forced_laws import SCORE_ROUTES, Law, Recorder
 from random_routing.settings import load_settings
 
 Texts = dict[tuple[Any, tuple[int, ...]], list[int]]  # distinct prompt and tokens → the tokens
-MINILM = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1_536}
+# Of MiniLM.
+SHAPE: dict[str, Any] = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12}
 
 
 def judge(on: Device) -> dict[str, Any]:
@@ -38,10 +40,7 @@ def judge(on: Device) -> dict[str, Any]:
     prompts = Prompts.of([prompt for prompt, _ in made], max(len(prompt) for prompt, _ in made))
     (found, _), scored = timed(on, lambda: score(model, prompts, list(made.values()), on.sizes.batch))
     other, _ = score(model, prompts, list(made.values()), on.sizes.checked[1])
-    try:
-        _, read = timed(on, lambda: people(on, model, work))
-    except ImportError:
-        read = None
+    _, read = timed(on, lambda: people(on, model, work))
     texts = [model.tokenizer.decode(ids) for ids in made.values()]
     return {
         "texts": len(work.texts),
@@ -78,12 +77,14 @@ def make(on: Device, model: LanguageModel, work: Workload) -> Texts:
 
 def people(on: Device, model: LanguageModel, work: Workload) -> None:
     """p and δ of each token of people's texts under every law that has a closed form."""
-    from random_routing.scoring.likelihood import Recorder, laws_of
-
     tokenizer, rows = prepared(TASK, len(work.plan.examples))
     texts = [tokenizer(row["references"][0])["input_ids"] for row in rows[: len(work.plan.examples)]]
     prompts = [example.prompt for example in work.plan.examples]
-    laws = list(dict.fromkeys(laws_of(load_settings().variants).values()))
+    variants = load_settings().variants.values()
+    pairs = [
+        (variant.base, route) for variant in variants for route in (variant.q_route, variant.lambda_route)
+    ]
+    laws = [Law(base, route) for base, route in dict.fromkeys(pairs) if route.kind in SCORE_ROUTES]
     tables = {replace(route, digest=""): table for route, table in work.plan.tables.items()}
     recorder = Recorder(texts, laws, work.plan.vocabulary, tables, on.name)
     decode(model, Prompts.of(prompts, max(map(len, prompts))), recorder, recorder.steps, on.sizes.batch)
@@ -91,7 +92,7 @@ def people(on: Device, model: LanguageModel, work: Workload) -> None:
 
 def embedded(on: Device, tokenizer: Any, texts: list[str]) -> float:
     with tempfile.TemporaryDirectory() as name:
-        config = BertConfig(vocab_size=len(tokenizer), max_position_embeddings=256, **MINILM)
+        config = BertConfig(vocab_size=len(tokenizer), intermediate_size=1_536, **SHAPE)
         BertModel(config).save_pretrained(name)
         tokenizer.save_pretrained(name)
         embedder = Embedder(Path(name), on.name)

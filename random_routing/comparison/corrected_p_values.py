@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from statsmodels.stats.multitest import multipletests
 
 
 def adjusted(p_values: Sequence[float], method: str) -> list[float]:
@@ -14,6 +13,10 @@ def adjusted(p_values: Sequence[float], method: str) -> list[float]:
     method: `holm` (Holm 1979: chance of any false claim) or `fdr_bh` (Benjamini & Hochberg 1995: share
     of false claims).
     """
+    from statsmodels.stats.multitest import (
+        multipletests,
+    )  # takes longer to import than most stages to begin
+
     corrected = np.array(p_values, dtype=np.float64)
     known = np.isfinite(corrected)
     if known.any():

@@ -54,11 +54,11 @@ class Trajectories:
     def texts(self) -> list[Trajectory]:
         """All of them so far: what is on the device is copied once."""
         names = [field.name for field in fields(Trajectory) if field.name != "ended"]
-        columns = [getattr(self, name).cpu().numpy() for name in names]
+        columns = {name: getattr(self, name).cpu().numpy() for name in names}
         length = self.length.cpu().numpy()
-        last = columns[names.index("token_ids")][np.arange(len(length)), length - 1]
+        last = columns["token_ids"][np.arange(len(length)), length - 1]
         ended = np.isin(last, list(self.stop)).tolist()
         return [
-            Trajectory(*(column[i, :end] for column in columns), ended[i])
+            Trajectory(**{name: column[i, :end] for name, column in columns.items()}, ended=ended[i])
             for i, end in enumerate(length.tolist())
         ]

@@ -121,9 +121,8 @@ def mean_rate(variant: Variant, q: float, weight: float, steps: int) -> float:
     """r = 1 − (1−q)(1−λ), with schedules the mean over the steps."""
     if variant.q_schedule == variant.lambda_schedule == Schedule():
         return effective_rate(q, weight)
-    pairs = zip(*step_rates(variant, q, weight, steps).values(), strict=True)
-    rates = [effective_rate(a, b) for a, b in pairs]
-    return rates[0] if len(set(rates)) == 1 else round(float(np.mean(rates)), 12)
+    of_q, of_lambda = step_rates(variant, q, weight, steps).values()
+    return round(float(np.mean(1 - (1 - of_q) * (1 - of_lambda))), 12)
 
 
 def routing_cells(settings: Settings, task: Task) -> list[Cell]:

@@ -15,7 +15,7 @@ from random_routing.law import noise, race
 
 AT_ONCE = 4_096  # tokens
 # Of truncations: tokens, and tokens that are compared with 16 floats. More would need more registers.
-SOME, TRIED = 2_048, 256
+SOME, TRIED = 2_048, 512
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -152,75 +152,87 @@ def softmax(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return weights, top, total, moment
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _weight(scores, token, size, highest, heat):  # type: ignore[no-untyped-def]
-    """exp((x − max x)/T) of tokens, and −1 beyond the last."""
-    score = tl.load(scores + token, mask=token < size, other=float("-inf")).to(tl.float32)
-    below = score - highest
-    weight = tl.exp(tl.where(heat == 1.0, below, below / heat))
-    return tl.where(token < size, weight, -1.0)
+@triton.jit
+def _distance(scores, token, size, highest):  # type: ignore[no-untyped-def]
+    """max x − x of tokens, infinite beyond the last."""
+    return highest - tl.load(scores + token, mask=token < size, other=float("-inf")).to(tl.float32)
+
+
+@triton.jit
+def _weight(distance, heat):  # type: ignore[no-untyped-def]
+    """exp((x − max x)/T)."""
+    return tl.exp(tl.where(heat == 1.0, -distance, -distance / heat))
+
+
+@triton.jit
+def _bits(distance):  # type: ignore[no-untyped-def]
+    """Integers in the order of floats that are not negative."""
+    return distance.to(tl.int32, bitcast=True)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _tried(bits, place, least):  # type: ignore[no-untyped-def]
-    """The 16 floats that begin with the bits and go on with a digit at a place."""
-    digits = tl.arange(0, 16) << (28 - 4 * place)
-    return tl.maximum((bits | digits).to(tl.float32, bitcast=True), least)
+def _reached(distance, heat, edge, place, limit, MASS: tl.constexpr):  # type: ignore[no-untyped-def]
+    """(16, lanes): what tokens within the limit have that are nearer than the edge with each digit at a place."""
+    bits, tried = _bits(distance)[None, :], edge | (tl.arange(0, 16) << (28 - 4 * place))
+    counts = (bits < tried[:, None]) & (bits <= limit)
+    return tl.where(counts, _weight(distance, heat)[None, :] if MASS else 1.0, 0.0)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _with_digit(bits, place, reached, goal):  # type: ignore[no-untyped-def]
-    """The bits with the largest digit at whose float enough is reached, (16, lanes)."""
+@triton.jit
+def _with_digit(edge, place, reached, goal):  # type: ignore[no-untyped-def]
+    """The edge with the largest digit up to which the goal is not reached."""
     digit = tl.arange(0, 16)
-    enough = tl.sum(reached.to(tl.float64), 1) >= goal
-    enough = enough & ((place > 0) | (digit < 4))  # more would be above 1
-    return bits | (tl.max(tl.where(enough, digit, 0), 0) << (28 - 4 * place))
+    short = (tl.sum(reached.to(tl.float64), 1) < goal) & ((place > 0) | (digit < 8))  # no sign
+    return edge | (tl.max(tl.where(short, digit, 0), 0) << (28 - 4 * place))
 
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _edge(  # type: ignore[no-untyped-def]
-    scores, highest, heat, room, goal, least, size, MASS: tl.constexpr, AT_ONCE: tl.constexpr, TRIED: tl.constexpr,
+    scores, highest, heat, room, goal, limit, size, MASS: tl.constexpr, AT_ONCE: tl.constexpr, TRIED: tl.constexpr,
 ):  # fmt: skip
-    """The largest float so that enough of the weights are at least it and `least`: `goal` of them, or by their sum.
+    """The distance, as `_bits`, of the token with which the likeliest within the limit reach the goal: in number, or in
+    mass.
 
-    Found 4 bits at a time, from 1 downwards: a pass over the weights tries 16 floats. After two passes only those that
-    can still count are left, in `room`.
+    Found 4 bits at a time: a pass tries 16 distances. After three passes only the tokens that can be nearer are left,
+    in `room`. Distances are differences of two floats, so they are the same wherever they are computed.
     """
-    lane = tl.arange(0, TRIED)
-    bits = tl.zeros([1], tl.int32)
-    for place in range(0, 2):
-        tried = _tried(bits, place, least)
+    lane, edge = tl.arange(0, TRIED), tl.zeros([1], tl.int32)
+    for place in range(0, 3):
         reached = tl.zeros([16, TRIED], tl.float32)
         for start in range(0, size, TRIED):
-            weight = _weight(scores, start + lane, size, highest, heat)[None, :]
-            reached += tl.where(weight >= tried[:, None], weight if MASS else 1.0, 0.0)
-        bits = _with_digit(bits, place, reached, goal)
-    low = tl.maximum(tl.sum(bits, 0).to(tl.float32, bitcast=True), least)
-    left = tl.sum(bits, 0) * 0
+            distance = _distance(scores, start + lane, size, highest)
+            reached += tl.where(
+                (start + lane < size)[None, :], _reached(distance, heat, edge, place, limit, MASS), 0.0
+            )
+        edge = _with_digit(edge, place, reached, goal)
+    beyond = tl.minimum(limit, tl.max(edge, 0) + 0xFFFFF)  # the last 20 bits are not known yet
+    left = tl.max(edge, 0) * 0
     tl.debug_barrier()  # what was in `room` before has been read
     for start in range(0, size, AT_ONCE):
-        weight = _weight(scores, start + tl.arange(0, AT_ONCE), size, highest, heat)
-        inside = (weight >= low).to(tl.int32)
-        tl.store(room + left + tl.cumsum(inside, 0) - 1, weight, mask=inside > 0)
-        left += tl.sum(inside, 0)
+        token = start + tl.arange(0, AT_ONCE)
+        distance = _distance(scores, token, size, highest)
+        near = ((_bits(distance) <= beyond) & (token < size)).to(tl.int32)
+        tl.store(room + left + tl.cumsum(near, 0) - 1, distance, mask=near > 0)
+        left += tl.sum(near, 0)
     tl.debug_barrier()  # what other threads wrote is read now
-    for place in range(2, 8):
-        tried = _tried(bits, place, least)
+    for place in range(3, 8):
         reached = tl.zeros([16, TRIED], tl.float32)
         for start in range(0, left, TRIED):
-            weight = tl.load(room + start + lane, mask=start + lane < left, other=-1.0)[None, :]
-            reached += tl.where(weight >= tried[:, None], weight if MASS else 1.0, 0.0)
-        bits = _with_digit(bits, place, reached, goal)
-    return tl.maximum(tl.sum(bits, 0).to(tl.float32, bitcast=True), least)
+            distance = tl.load(room + start + lane, mask=start + lane < left, other=float("inf"))
+            reached += tl.where(
+                (start + lane < left)[None, :], _reached(distance, heat, edge, place, limit, MASS), 0.0
+            )
+        edge = _with_digit(edge, place, reached, goal)
+    return tl.minimum(limit, tl.max(edge, 0))
 
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _mass(scores, highest, heat, limit, size, AT_ONCE: tl.constexpr):  # type: ignore[no-untyped-def]
-    """The sum of the weights that are at least the limit."""
+    """Σ weights of the tokens within the limit."""
     mass = tl.zeros([AT_ONCE], tl.float32)
     for start in range(0, size, AT_ONCE):
-        weight = _weight(scores, start + tl.arange(0, AT_ONCE), size, highest, heat)
-        mass += tl.where(weight >= limit, weight, 0.0)
+        distance = _distance(scores, start + tl.arange(0, AT_ONCE), size, highest)
+        mass += tl.where(_bits(distance) <= limit, _weight(distance, heat), 0.0)
     return tl.sum(mass.to(tl.float64), 0)
 
 
@@ -232,28 +244,28 @@ def _under(  # type: ignore[no-untyped-def]
     pair, lane = tl.program_id(0).to(tl.int64), tl.arange(0, AT_ONCE)
     source, target = tl.load(row + pair), weights + pair * size
     scores, highest, heat = logits + source * size, tl.load(top + source), tl.load(heats + pair)
-    k, p, alone = tl.load(top_ks + pair), tl.load(top_ps + pair), tl.load(greedy + pair) != 0
-    edge = tl.load(min_ps + pair)  # of the weights that stay; the likeliest token has 1
-    # The largest float that leaves k tokens, then the largest that leaves the mass p of those.
-    limit = edge * 0.0
+    k, p, min_p = tl.load(top_ks + pair), tl.load(top_ps + pair), tl.load(min_ps + pair)
+    alone = tl.load(greedy + pair) != 0
+    # The k likeliest tokens, then of those the likeliest with the mass p.
+    limit = k * 0 + 0x7FFFFFFF
     if k > 0:
         limit = _edge(scores, highest, heat, target, k.to(tl.float64), limit, size, False, AT_ONCE, TRIED)
     if p < 1.0:
         goal = _mass(scores, highest, heat, limit, size, AT_ONCE) * p
         limit = _edge(scores, highest, heat, target, goal, limit, size, True, AT_ONCE, TRIED)
-    edge = tl.maximum(edge, limit)
     first = tl.zeros([AT_ONCE], tl.int32)
     if alone:
         first += size
         for start in range(0, size, AT_ONCE):
-            score = tl.load(scores + start + lane, mask=start + lane < size, other=float("-inf"))
-            first = tl.minimum(first, tl.where(score.to(tl.float32) == highest, start + lane, size))
+            distance = _distance(scores, start + lane, size, highest)
+            first = tl.minimum(first, tl.where(distance == 0.0, start + lane, size))
     chosen = tl.min(first, 0)
     mass = tl.zeros([AT_ONCE], tl.float32)
     tl.debug_barrier()  # what is in the row has been read
     for start in range(0, size, AT_ONCE):
-        weight = _weight(scores, start + lane, size, highest, heat)
-        weight = tl.where(weight >= edge, weight, 0.0)
+        distance = _distance(scores, start + lane, size, highest)
+        weight = _weight(distance, heat)
+        weight = tl.where((weight >= min_p) & (_bits(distance) <= limit), weight, 0.0)
         weight = tl.where(alone, tl.where(start + lane == chosen, 1.0, 0.0), weight)
         tl.store(target + start + lane, weight, mask=start + lane < size)
         mass += weight
@@ -272,6 +284,6 @@ def under(logits: Tensor, top: Tensor, row: Tensor, columns: dict[str, Tensor]) 
         given = [columns[name].float() for name in ("temperature", "top_p", "min_p")]
         _under[(pairs,)](
             logits.contiguous(), top, row, given[0], columns["top_k"].int(), given[1], given[2],
-            columns["greedy"].int(), weights, total, size, AT_ONCE=SOME, TRIED=TRIED, num_warps=8,
+            columns["greedy"].int(), weights, total, size, AT_ONCE=SOME, TRIED=TRIED, num_warps=16,
         )  # fmt: skip
     return weights, total

@@ -15,14 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from random_routing.decode.forcing import Forced
 from random_routing.decode.loop import decode
-from random_routing.decode.model_call import Call
 from random_routing.decode.prompts import Prompts
-from random_routing.law.base_decoders import distribution
-from random_routing.law.routes import delta
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.metrics.helpers.portions import cut
 from random_routing.metrics.metric import CellTexts, ratio
@@ -35,45 +30,13 @@ from random_routing.runs.plan import Plan
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store, content_key
 from random_routing.runs.tokenized import by_padded_length, padded_length
+from random_routing.scoring.forced_laws import SCORE_ROUTES, Law, Recorder
 from random_routing.scoring.gate_rates import route_names
 from random_routing.scoring.judge import Scored
-from random_routing.settings import Base, Route, Settings, Variant
+from random_routing.settings import Route, Settings, Variant
 
 RATES = np.concatenate([[0.0], np.logspace(-4, 0, 81)])  # r; the last is 1
 CODE_VERSION = 3  # raise it when a change of code changes what is stored
-SCORE_ROUTES = ("uniform", "top_k", "unigram")  # of a closed form in the scores
-
-
-@dataclass(frozen=True)
-class Law:
-    """A base decoder and a route on it."""
-
-    base: Base
-    route: Route
-
-
-class Recorder(Forced):
-    """Keeps p and δ of each token under every law: (laws, texts, T) float64."""
-
-    def __init__(
-        self,
-        texts: Sequence[Sequence[int]],
-        laws: Sequence[Law],
-        vocabulary: Vocabulary,
-        tables: dict[Route, np.ndarray],
-        device: str,
-    ) -> None:
-        super().__init__(texts, device)
-        self.laws, self.vocabulary, self.tables = laws, vocabulary, tables
-        shape = (len(laws), *self.tokens.shape)
-        self.p, self.delta = (torch.zeros(shape, dtype=torch.float64, device=device) for _ in range(2))
-
-    def record(self, call: Call, token: Tensor) -> None:
-        for number, law in enumerate(self.laws):
-            at = (number, call.text, call.step)
-            self.p[at] = distribution(call.logits, law.base).log_probs(call.row, token).double().exp()
-            mass = delta(law.route, call.logits.float(), self.vocabulary, self.tables.get(law.route))
-            self.delta[at] = mass[call.row, token].double()
 
 
 def laws_of(variants: dict[str, Variant]) -> dict[tuple[str, str], Law]:

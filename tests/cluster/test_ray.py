@@ -118,6 +118,7 @@ def test_a_unit_that_kills_its_workers_ends_the_run(
     assert sorted(kept) == [0, 1, 2, 4] and "\n" not in str(error.value)
 
 
+@pytest.mark.long
 @needs_ray
 def test_workers_that_die_while_they_load_end_the_run(
     two_nodes: Any, monkeypatch: pytest.MonkeyPatch

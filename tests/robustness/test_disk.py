@@ -73,7 +73,7 @@ def one_line(ended: Attempt) -> str:
 
 
 # Room, as shares of what an undisturbed run adds; less than one together, as what fits is kept.
-SHARES = (0, 0.02, 0.15, 0.2, 0.3) if LONG else (0, 0.02, 0.4)
+SHARES = (0, 0.02, 0.15, 0.2, 0.3) if LONG else (0, 0.4)
 
 
 def size(folder: Path) -> int:

@@ -166,6 +166,7 @@ generate.main(["textgen"])
 """
 
 
+@pytest.mark.long
 def test_two_dvc_and_the_first_is_killed_but_not_its_stage(calm: dict[str, Path], tmp_path: Path) -> None:
     """A second `dvc repro` says whom it would disturb; after the kill a third waits for the orphan's texts."""
     work = Path(shutil.copytree(calm["generate"], tmp_path / "work"))

@@ -14,9 +14,9 @@ ALLOWED = 30  # MiB; a cell of so many texts takes over 13, so that six more in 
 
 
 def test_what_is_measured_of_a_few_texts(tmp_path: Path) -> None:
-    found = scale.study(tmp_path, 2, 300, 100)
+    found = scale.study(tmp_path, 1, 100, 50)
     records = read_json(tmp_path / "result.json")
-    assert [record["cell"] for record in records] == ["cell-0", "cell-1", "human"]
+    assert [record["cell"] for record in records] == ["cell-0", "human"]
     for record in records:
         assert set(record["metrics"]) == set(scale.NAMES)
         for name, value in record["metrics"].items():

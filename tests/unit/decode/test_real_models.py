@@ -32,7 +32,7 @@ TOKENS = 12 if LONG else 6
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model with the texts of some cells on three real prompts, and what it writes."""
+    """A model with the texts of some cells on a few real prompts, and what it writes."""
 
     folder: Path
     model: LanguageModel
@@ -48,7 +48,7 @@ def loaded(request: pytest.FixtureRequest) -> Loaded:
     model = load_model(folder)
     cells = [cell for cell in all_cells(SETTINGS, task) if cell.name in CELLS]
     plan = plan_task(SETTINGS, task, cells, folder, model.tokenizer)
-    examples = plan.examples[:3]
+    examples = plan.examples[: 3 if LONG else 2]
     texts = [text for job in plan.jobs() for text in plan.texts_of(job) if text.example in examples]
     return Loaded(folder, model, plan, texts, made(model, plan, texts, 64))
 

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from random_routing.decode.slots import apart, together
+from random_routing.errors import PipelineError
+from random_routing.models.decode_check import check_decodes
 from random_routing.models.loading import has_bfloat16, load_model
 from random_routing.models.network import LanguageModel
 from tests.helpers import LONG
@@ -25,7 +27,9 @@ from tests.helpers.architectures import (
 from tests.helpers.tiny import tiny_model_folder
 
 # Each has a nearer relative among the others.
-RELATIVES = ("qwen3", "opt", "qwen2_moe", "olmoe", "mpt", "falcon_new", "gemma4", "marian")
+RELATIVES = (
+    "qwen3", "opt", "qwen2_moe", "olmoe", "mpt", "falcon_new", "gemma4", "marian", "mistral", "gptj", "m2m_100",
+)  # fmt: skip
 
 
 @pytest.fixture(
@@ -101,6 +105,13 @@ def test_static_shapes_give_the_same_texts(model: LanguageModel) -> None:
         static = True
 
     fixed = Static(**{name: getattr(model, name) for name in model.__dataclass_fields__})
+    try:
+        check_decodes(fixed)
+    except PipelineError as error:
+        assert type(model.network).__name__.startswith("Mpt"), (
+            error
+        )  # its bias counts the positions of the cache
+        pytest.skip("refused on a GPU")
     every = texts_for(model)
     reference, found = run(model, every, 64), run(fixed, every, 8)
     again = run(fixed, every, 3, apart)

@@ -123,6 +123,7 @@ def test_a_step_looks_up_what_a_processor_does() -> None:
 
 
 def test_truncations_keep_what_a_processor_keeps() -> None:
+    """A nucleus may end a token sooner or later where its mass is p to the last digits of float32."""
     bases = [
         Base(), Base(temperature=0.7), Base(greedy=True), Base(top_k=1), Base(top_k=50), Base(top_k=60_000),
         Base(top_p=0.8), Base(top_p=0.999), Base(min_p=0.1), Base(temperature=1.3, top_k=200, top_p=0.5),
@@ -134,8 +135,12 @@ def test_truncations_keep_what_a_processor_keeps() -> None:
     row, base = torch.arange(12).repeat_interleave(len(bases)), torch.arange(len(bases)).repeat(12)
     law = under(plain(logits), row, Bases.of(bases)[base])
     on_gpu = under(plain(logits.cuda()), row.cuda(), Bases.of(bases, "cuda")[base.cuda()])
-    assert torch.equal(law.weights > 0, on_gpu.weights.cpu() > 0)
-    assert torch.allclose(law.weights, on_gpu.weights.cpu(), rtol=1e-5)
+    other = (law.weights > 0) != (on_gpu.weights.cpu() > 0)
+    wide = torch.tensor([bases[number].top_p == 0.999 for number in base.tolist()])
+    assert not other[~wide].any() and other.sum(1).max() <= 1
+    assert torch.allclose(
+        law.weights.masked_fill(other, 0), on_gpu.weights.cpu().masked_fill(other, 0), rtol=1e-5
+    )
     assert torch.allclose(law.total, on_gpu.total.cpu(), rtol=1e-6)
 
 

@@ -19,8 +19,9 @@ from random_routing.models.network import LanguageModel
 from random_routing.resampling.weights import resample_weights
 from random_routing.runs.store import Store
 from random_routing.scoring import likelihood
+from random_routing.scoring.forced_laws import Law
 from random_routing.scoring.judge import Scored
-from random_routing.scoring.likelihood import RATES, HumanProbabilities, Law, laws_of, likelihood_curve
+from random_routing.scoring.likelihood import RATES, HumanProbabilities, laws_of, likelihood_curve
 from random_routing.settings import Base, Route, Variant
 from tests.helpers.tiny import tiny_model_folder
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -80,11 +81,11 @@ def test_no_text_is_judged_twice_while_workers_are_busy(
         for unit in handed:
             yield run(load(), unit, on_step)
 
-    def score_unit(model: None, unit: Sequence[Scored], on_step: Any, **options: int) -> Any:
+    def score_unit(model: Any, unit: Sequence[Scored], on_step: Any, **options: int) -> Any:
         return {pair: np.full(1, pair.text[0], np.float32) for pair in unit}, Work()
 
     def no_model() -> Any:
-        return None
+        return Mock()
 
     monkeypatch.setattr(judge, "score_unit", score_unit)
     scores = Scores({}, Store(tmp_path / "rows.sqlite"))
