@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from statistics import median
+from typing import Any
 
 from benchmarks.repeat import busy, quiet
 from benchmarks.workload import routing_only, settings_on_cpu, workload
@@ -44,6 +45,17 @@ def main() -> None:
     }
     write_json(
         "reports/neighbours.json", {"machine": machine(), "cores": os.cpu_count(), **policies}, indent=1
+    )
+
+
+def sentence(report: dict[str, Any]) -> str:
+    """What the report shows."""
+    sleep, spin = (report[policy] for policy in POLICIES)
+    return (
+        f"Beside two busy processes on {report['cores']} cores decoding takes {sleep['slower']:.1f} times as long: "
+        f"{sleep['quiet']:.1f} s and {sleep['busy']:.1f} s for a small block, with threads that sleep while they wait. "
+        f"With threads that spin, as OpenMP's do by default, it takes {spin['slower']:.1f} times as long: "
+        f"{spin['quiet']:.1f} s and {spin['busy']:.1f} s."
     )
 
 
