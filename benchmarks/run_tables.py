@@ -45,74 +45,49 @@ def interval(row: Record, value: str, low: str = "lo", high: str = "hi") -> str:
     return f"{number(row[value])} ({ends})"
 
 
-def verdicts() -> dict[str, dict[str, list[str]]]:
-    """Task → better, worse, neither: the decoders with routes that the temperature curve can be compared with."""
-    level = 1 - load_settings(ROOT / "params.yaml").confidence
-    sorted_out: dict[str, dict[str, list[str]]] = {}
-    for task, rows in by_task(records("matched")).items():
-        sorted_out[task] = {"better": [], "worse": [], "neither": []}
-        for row in rows:
-            if row["curve"] != "temperature" or row["missing"]:
-                continue
-            sure = row["p_adjusted"] and float(row["p_adjusted"]) < level
-            verdict = "neither" if not sure else "better" if float(row["difference"]) > 0 else "worse"
-            sorted_out[task][verdict].append(row["cell"])
-    return sorted_out
+WORDS = ("better", "worse", "equivalent", "inconclusive")
 
 
 def answer() -> str:
-    """One sentence: is any decoder with random routes better than temperature at equal diversity?"""
-    tasks = verdicts()
-    count = {
-        verdict: sum(len(v[verdict]) for v in tasks.values()) for verdict in ("better", "worse", "neither")
+    """One sentence on the hypotheses that were named before the run, and one on what it can see."""
+    rows = records("contrasts")
+    of = {word: [row for row in rows if row["verdict"] == word] for word in WORDS}
+    known = [row for row in rows if row["verdict"]]
+    if not known:
+        return "**Not known.** None of the hypotheses could be compared at equal diversity."
+    prompts = " or ".join(sorted({row["prompts"] for row in known}, key=int))
+    said = ", ".join(f"{word} in {len(of[word])}" for word in WORDS)
+    lead = (
+        "**In this run, some random routing was better.**" if of["better"] and not of["worse"]
+        else "**In this run, it depends.**" if of["better"]
+        else "**In this run, no.**" if of["worse"] or of["equivalent"]
+        else "**Not known yet.**"
+    )  # fmt: skip
+    named = {
+        word: ", ".join(f"{row['contrast']} ({row['task']})" for row in of[word])
+        for word in ("better", "worse")
     }
-    compared = sum(count.values())
-    examples = " or ".join(sorted({row["examples"] for row in records("cells")}, key=int))
-    seen = f"with {examples} examples per task only large differences can be seen"
-    if not compared:
-        return f"**Not known.** No decoder with random routes can be compared with temperature ({seen})."
-    rest = f"{are(count['worse'], 'worse')} and {count['neither']} show no difference"
-    if not count["better"]:
-        return (
-            "**In this run, no.** No decoder with random routes was shown to be better than temperature at equal "
-            f"diversity. Of {compared} comparisons, {rest} ({seen})."
-        )
-    named = [f"`{cell}` ({task})" for task, cells in tasks.items() for cell in cells["better"]]
-    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-    better = (
-        f"Of {compared} comparisons with temperature at equal diversity, {are(count['better'], 'better')}"
+    which = "".join(f" {word.capitalize()}: {names}." for word, names in named.items() if names)
+    return (
+        f"{lead} Of {len(rows)} hypotheses named before it, random routing is {said}, with {prompts} prompts per task."
+        f"{which}"
     )
-    counted = f"{better} ({', '.join(named[:3])}{more}), {rest} ({seen})."
-    summary = read_json(ROOT / "reports/summary.json")
-    if any(cells["better"] and summary[task].get("gain_lo", 0) > 0 for task, cells in tasks.items()):
-        return f"**In this run, some random routing was better than temperature.** {counted}"
-    again = "the decoder that does best on one half of the examples is not shown to beat temperature on the other half"
-    return f"**In this run, random routing was not shown to beat temperature.** {counted} But {again}."
-
-
-def are(count: int, what: str) -> str:
-    return f"{count} {'is' if count == 1 else 'are'} {what}"
 
 
 def tasks_table() -> str:
-    """A line per task: what was compared with the temperature curve, and what came out."""
-    labels = {
-        (row["task"], row["metric"]): f"{row['label'].split(':')[0]} ({row['unit']})"
-        for row in records("metrics")
-    }
-    quality = {row["task"]: row["quality"] for row in records("matched")}
-    areas = {row["task"]: row for row in records("hypervolume") if row["family"] == "routing"}
-    summary = read_json(ROOT / "reports/summary.json")
+    """A line per task and hypothesis."""
     lines = []
-    for task, cells in verdicts().items():
-        gain = {name: str(summary[task].get(name, "")) for name in ("gain", "gain_lo", "gain_hi")}
-        lines.append([
-            task, labels[task, quality[task]], *(str(len(cells[v])) for v in ("better", "worse", "neither")),
-            interval(gain, "gain", "gain_lo", "gain_hi"),
-            interval(areas[task], "ratio", "ratio_lo", "ratio_hi") if task in areas else "",
-        ])  # fmt: skip
-    header = "task | quality | better | worse | no difference shown | gain of the best | area against temperature"
-    return table(header, lines)
+    for row in records("contrasts"):
+        settle = f"{int(row['needed']):,} prompts" if row["verdict"] == "inconclusive" else ""
+        verdict = f"**{row['verdict'] or 'missing'}**"
+        found, delta = interval(row, "estimate"), number(row["delta"])
+        lines.append(
+            [row["task"], row["contrast"], row["against"], verdict, found, delta, row["prompts"], settle]
+        )
+    return table(
+        "task | hypothesis | against | verdict | difference of quality | Δ | prompts | would settle it",
+        lines,
+    )
 
 
 def example() -> str:

@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.workload import ASSETS, prepared
-from random_routing.comparison.curves import Point, matched_difference
+from random_routing.comparison.curves import Curve, Point, matched_difference
 from random_routing.files import write_json
 from random_routing.law.cells import Cell, Decoder
 from random_routing.metrics import METRICS, CellTexts
@@ -121,8 +121,8 @@ def simulate(pool: dict[str, CellTexts], size: int) -> dict[str, Any]:
             kinds.setdefault("unpaired", []).append(value[ROUTED, metric] - value[OTHER, metric])
             kinds.setdefault("a_a", []).append(value["A", metric] - value["B", metric])
         points = {name: Point(value[name, "ead_2"], -value[name, "generator_perplexity"]) for name in pool}
-        curve = [points["temperature-0.7"], points[PLAIN]]
-        difference = matched_difference(points["temperature-0.85"], curve)
+        curve = Curve.of({0.7: points["temperature-0.7"], 1.0: points[PLAIN]})
+        difference = matched_difference(points["temperature-0.85"], curve).value
         matched += [difference] if difference else []
     metrics = {
         metric: {

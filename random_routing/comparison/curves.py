@@ -1,7 +1,9 @@
-"""The curve of a family, and how far a decoder is above it at its own diversity.
+"""The curve of a family over its setting, and how far a decoder is above it at its own diversity.
 
-A decoder is a point (diversity, quality), both oriented so that more is better, with a cloud of
-bootstrap resamples. All decoders share their resamples, so that differences are paired.
+A decoder is a point (diversity, quality) with a cloud of bootstrap resamples. All decoders share their resamples, so
+that differences are paired. A curve is read over its setting: diversity as a function that never falls (isotonic
+regression, Barlow et al. 1972, "Statistical Inference under Order Restrictions"), so that noise does not change the
+order of its points, and quality, signed, by straight lines between them.
 """
 
 from __future__ import annotations
@@ -15,53 +17,126 @@ import numpy as np
 from random_routing.resampling.intervals import Sampled
 
 MOST_OUTSIDE = 0.1  # share of resamples that may fall outside a curve
+RISE = 2.0  # standard errors that diversity must rise by around the place where a curve is read
+OUTSIDE = "its diversity lies outside the curve"
+FLAT = "not identified: the curve's diversity does not rise there by two standard errors"
+NO_CURVE = "there is no such curve"
 
 
 @dataclass(frozen=True)
 class Point:
+    """Both turned so that more is better. signed: of a quality that is a distance from 0, before its sign is lost."""
+
     diversity: Sampled
     quality: Sampled
+    signed: Sampled | None = None
+
+    @property
+    def read(self) -> Sampled:
+        """What curves are drawn through."""
+        return self.signed or self.quality
 
 
-def matched_difference(point: Point, curve: Sequence[Point]) -> Sampled | None:
-    """The point's quality minus the curve's at the point's diversity, by straight lines between its points.
+@dataclass(frozen=True)
+class Curve:
+    """Decoders of a family in the order of their setting, with which diversity grows. settings: (m,), ascending."""
 
-    None where the point, or more than a tenth of its resamples, has a diversity outside the curve's:
-    nothing is extrapolated. Resamples outside are NaN.
+    settings: np.ndarray
+    points: Sequence[Point]
+
+    @classmethod
+    def of(cls, points: dict[float, Point]) -> Curve:
+        """By setting. Points without a value are left out."""
+        known = {
+            setting: point
+            for setting, point in points.items()
+            if math.isfinite(point.diversity.value + point.quality.value)
+        }
+        order = sorted(known)
+        return cls(np.array(order, dtype=np.float64), [known[setting] for setting in order])
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A matched difference, or why there is none; at: the curve's setting with the point's diversity."""
+
+    value: Sampled | None
+    at: float = math.nan
+    missing: str = ""
+
+
+def matched_difference(point: Point, curve: Curve) -> Difference:
+    """The point's quality minus the curve's at the point's diversity; a sign is lost last, after the curve is read.
+
+    Missing where the point, or more than a tenth of its resamples, has a diversity outside the curve's (nothing is
+    extrapolated), or where the curve's diversity hardly rises, so that no setting stands for it. Resamples outside are
+    NaN.
     """
-    value = point.quality.value - float(
-        interpolated(
-            np.array([point.diversity.value]),
-            np.array([[p.diversity.value for p in curve]]),
-            np.array([[p.quality.value for p in curve]]),
-        )[0]
-    )
-    if not math.isfinite(value):
-        return None
-    diversities = np.stack([p.diversity.resamples for p in curve], axis=1)  # (B, curve)
-    qualities = np.stack([p.quality.resamples for p in curve], axis=1)
-    at = interpolated(point.diversity.resamples, diversities, qualities)
-    resamples = point.quality.resamples - at
-    if np.isnan(resamples).mean() > MOST_OUTSIDE:
-        return None
-    return Sampled(value, resamples, point.quality.examples)
+    if len(curve) < 2:
+        return Difference(None, missing=NO_CURVE)
+    along = [[getattr(p, name) for p in curve.points] for name in ("diversity", "read")]
+    diversity, quality = (np.array([[sampled.value for sampled in some]]) for some in along)  # (1, m)
+    diversities, qualities = (np.stack([s.resamples for s in some], axis=1) for some in along)  # (B, m)
+    at = setting_at(np.array([point.diversity.value]), diversity, curve.settings)
+    if not np.isfinite(at).all():
+        return Difference(None, missing=OUTSIDE)
+    if not rises(curve, float(at[0])):
+        return Difference(None, float(at[0]), FLAT)
+    every = setting_at(point.diversity.resamples, diversities, curve.settings)  # (B,)
+    if np.isnan(every).mean() > MOST_OUTSIDE:
+        return Difference(None, float(at[0]), OUTSIDE)
+    of_curve, of_resamples = lines(at, curve.settings, quality), lines(every, curve.settings, qualities)
+    if point.signed:
+        of_curve, of_resamples = -np.abs(of_curve), -np.abs(of_resamples)
+    value, resamples = point.quality.value - float(of_curve[0]), point.quality.resamples - of_resamples
+    return Difference(Sampled(value, resamples, point.quality.examples), float(at[0]))
 
 
-def interpolated(x: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
-    """y at x (B,) on the straight lines through the points (xs, ys), each (B, n), of each row: (B,).
-
-    Points may come in any order. NaN outside them, and where a point is missing.
+def isotonic(values: np.ndarray) -> np.ndarray:
+    """The nearest sequences that never fall, by least squares: (…, m). max over j ≤ i of min over k ≥ i of the mean of
+    values j to k (Barlow et al. 1972, 1.4).
     """
-    order = np.argsort(xs, axis=1, kind="stable")
-    xs, ys = np.take_along_axis(xs, order, axis=1), np.take_along_axis(ys, order, axis=1)
-    right = np.clip((xs <= x[:, None]).sum(1), 1, xs.shape[1] - 1)[:, None]  # first point beyond x
+    size = values.shape[-1]
+    sums = np.concatenate([np.zeros_like(values[..., :1]), values.cumsum(-1)], axis=-1)
+    highest = np.full(values.shape, -np.inf)
+    for first in range(size):
+        counts = np.arange(1, size - first + 1)
+        means = (sums[..., first + 1 :] - sums[..., first, None]) / counts  # of first to k
+        least = np.minimum.accumulate(means[..., ::-1], axis=-1)[..., ::-1]  # over k ≥ i
+        highest[..., first:] = np.maximum(highest[..., first:], least)
+    return highest
 
-    def at(values: np.ndarray, index: np.ndarray) -> np.ndarray:
-        return np.take_along_axis(values, index, axis=1)[:, 0]
 
-    x0, x1, y0, y1 = at(xs, right - 1), at(xs, right), at(ys, right - 1), at(ys, right)
+def setting_at(x: np.ndarray, diversities: np.ndarray, settings: np.ndarray) -> np.ndarray:
+    """The setting at which the curve has diversity x (B,): (B,), NaN outside the curve. diversities: (B, m)."""
+    risen = isotonic(diversities)
+    below = (risen <= x[:, None]).sum(1)  # points up to x: the curve reaches x after the last of them
+    right = np.clip(below, 1, len(settings) - 1)[:, None]
+    low, high = (np.take_along_axis(risen, index, axis=1)[:, 0] for index in (right - 1, right))
+    s0, s1 = settings[right[:, 0] - 1], settings[right[:, 0]]
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(x1 > x0, (x - x0) / (x1 - x0), 0.0)
-    between = y0 + share * (y1 - y0)
-    known = (xs[:, 0] <= x) & (x <= xs[:, -1]) & np.isfinite(xs).all(1) & np.isfinite(ys).all(1)
-    return np.where(known, between, np.nan)
+        share = np.where(high > low, (x - low) / (high - low), 1.0)
+    inside = (risen[:, 0] <= x) & (x <= risen[:, -1]) & np.isfinite(diversities).all(1)
+    return np.where(inside, s0 + np.clip(share, 0.0, 1.0) * (s1 - s0), np.nan)
+
+
+def lines(at: np.ndarray, settings: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The values (B, m) at settings (m,) on straight lines at another setting for each row: (B,), NaN where at is."""
+    right = np.clip(np.searchsorted(settings, at, side="right"), 1, len(settings) - 1)
+    s0, s1 = settings[right - 1], settings[right]
+    rows = np.arange(len(values))
+    low, high = values[rows, right - 1], values[rows, right]
+    return low + (at - s0) / (s1 - s0) * (high - low)
+
+
+def rises(curve: Curve, at: float) -> bool:
+    """Whether diversity rises by two standard errors from the setting before the two around a place to that after. With
+    a single resample there is none, and nothing speaks against it.
+    """
+    right = int(np.clip(np.searchsorted(curve.settings, at, side="right"), 1, len(curve) - 1))
+    before, after = max(0, right - 2), min(len(curve) - 1, right + 1)
+    rise = curve.points[after].diversity - curve.points[before].diversity
+    return not rise.value <= RISE * rise.standard_error()

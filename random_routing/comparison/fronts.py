@@ -1,4 +1,4 @@
-"""Fronts of the quality–diversity plane, and the area below them."""
+"""Fronts of the quality–diversity plane."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from random_routing.comparison.curves import Point
-from random_routing.resampling.intervals import Sampled
 
 
 def front(points: Mapping[str, tuple[float, float]]) -> list[str]:
@@ -41,26 +40,3 @@ def front_shares(points: Sequence[Point]) -> list[float]:
     on = np.zeros_like(known)
     np.put_along_axis(on, order, np.take_along_axis(y > highest, first, axis=1), axis=1)
     return (on & known).mean(0).tolist()
-
-
-def hypervolume(points: np.ndarray, reference: tuple[float, float]) -> np.ndarray:
-    """Area that the points dominate above `reference` (Zitzler & Thiele 1999): (…) from (…, n, 2).
-
-    NaN points dominate nothing.
-    """
-    above = np.nan_to_num(np.clip(points - np.array(reference), 0.0, None), nan=0.0)
-    order = np.argsort(-above[..., 0], axis=-1, kind="stable")  # from the most diverse down
-    x, y = (np.take_along_axis(above[..., i], order, axis=-1) for i in (0, 1))
-    highest = np.maximum.accumulate(y, axis=-1)
-    step = x - np.concatenate([x[..., 1:], np.zeros_like(x[..., :1])], axis=-1)
-    return (step * highest).sum(-1)
-
-
-def family_volume(points: Sequence[Point], reference: tuple[float, float]) -> Sampled:
-    """Hypervolume of a family of decoders with its resamples."""
-    values = np.array([[p.diversity.value, p.quality.value] for p in points])
-    clouds = np.stack(
-        [np.stack([p.diversity.resamples, p.quality.resamples], axis=1) for p in points], axis=1
-    )
-    examples = points[0].quality.examples
-    return Sampled(float(hypervolume(values, reference)), hypervolume(clouds, reference), examples)

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from typing import TypeVar
 
 import numpy as np
 
 from random_routing.comparison import CURVES
+from random_routing.comparison.contrasts import NO_CELL, chosen
 from random_routing.comparison.corrected_p_values import adjusted
-from random_routing.comparison.curves import Point, matched_difference
-from random_routing.comparison.fronts import family_volume, front, front_shares
-from random_routing.law.cells import Cell, Decoder
+from random_routing.comparison.curves import Curve, Difference, Point, matched_difference
+from random_routing.comparison.fronts import front, front_shares
+from random_routing.comparison.verdicts import judge
+from random_routing.law.cells import Cell, Decoder, all_cells
 from random_routing.metrics.metric import Metric, first_with_enough
 from random_routing.resampling.intervals import Sampled, missing, sampled
 from random_routing.resampling.weights import Weights, resampled_sums
-from random_routing.results.compared import AgainstBase, Best, Compared, Hypervolume, Matched, OnFront
-from random_routing.settings import Base, Settings, Task
+from random_routing.results.compared import (
+    AgainstBase,
+    Best,
+    Compared,
+    ContrastResult,
+    Matched,
+    OnFront,
+)  # fmt: skip
+from random_routing.settings import Base, Contrast, Settings, Task
 
-OUTSIDE = "its diversity lies outside the curve"
-NO_CURVE = "there is no such curve"
 Tested = TypeVar("Tested", Matched, AgainstBase)
 
 
@@ -41,7 +48,8 @@ class Comparison:
         stats: dict[str, dict[str, np.ndarray]],
         metrics: dict[str, Metric],
     ) -> None:
-        self.settings, self.cells, self.stats = settings, list(cells), stats
+        self.settings, self.task, self.cells, self.stats = settings, task, list(cells), stats
+        self.name_of = {cell.decoder: cell.name for cell in cells}
         self.diversity = metrics[settings.comparison.diversity]
         qualities = [metrics[name] for name in settings.comparison.quality[task.name]]
         self.quality = first_with_enough(qualities, len(ids), task.samples) or qualities[0]
@@ -56,27 +64,43 @@ class Comparison:
         weights: (B, N) resamples of them.
         """
 
-        def coordinate(metric: Metric) -> dict[str, Sampled]:
+        def coordinate(metric: Metric, aggregate: Callable[[np.ndarray], np.ndarray]) -> dict[str, Sampled]:
             """Of every decoder that has not too few texts for it."""
             known = [cell.name for cell in self.cells if metric.name in self.stats[cell.name]]
             stats = {name: self.stats[name][metric.name][examples] for name in known}
             return {
-                name: metric.up(sampled(stats[name], sums, metric.aggregate))
+                name: sampled(stats[name], sums, aggregate)
                 for name, sums in zip(stats, resampled_sums(weights, list(stats.values())), strict=True)
             }
 
-        diversity, quality = coordinate(self.diversity), coordinate(self.quality)
+        diversity = coordinate(self.diversity, self.diversity.aggregate)
+        quality = coordinate(self.quality, self.quality.aggregate)
+        signed = coordinate(self.quality, self.quality.signed) if self.quality.signed else {}
         nothing = missing(len(examples), len(weights))
         return {
-            cell.name: Point(diversity.get(cell.name, nothing), quality.get(cell.name, nothing))
+            cell.name: Point(
+                self.diversity.up(diversity.get(cell.name, nothing)),
+                self.quality.up(quality.get(cell.name, nothing)),
+                signed.get(cell.name),
+            )
             for cell in self.cells
         }
 
-    def curve(self, family: str, points: dict[str, Point]) -> list[Point]:
-        """A family's decoders, and plain sampling, which is temperature 1 and p = 1, once."""
-        plain = [cell.name for cell in self.cells if cell.decoder == Decoder(Base())]
-        others = [c.name for c in self.cells if c.family == family and c.name not in plain]
-        return [points[name] for name in (*others, *plain[:1])]
+    def curve(self, family: str, points: dict[str, Point]) -> Curve:
+        """A family's decoders over their setting. Plain sampling is temperature 1 and p = 1, greedy is temperature 0;
+        top-p goes on beyond p = 1 with temperatures above 1.
+        """
+        members: dict[float, Point] = {}
+        for cell in self.cells:
+            above = cell.family == "temperature" and cell.setting is not None and cell.setting > 1
+            if cell.family == family or (family == "top_p" and above):
+                members[float(cell.setting or 0)] = points[cell.name]
+            elif cell.family == "greedy" and family == "temperature":
+                members[0.0] = points[cell.name]
+        for cell in self.cells:
+            if cell.decoder == Decoder(Base()):
+                members.setdefault(1.0, points[cell.name])
+        return Curve.of(members)
 
     def result(self, weights: Weights, half_weights: Weights) -> Compared:
         """weights: (B, E) resamples of all examples; half_weights: (B, E // 2) of every second one, in the
@@ -87,15 +111,15 @@ class Comparison:
             diversity=self.diversity.name,
             quality=self.quality.name,
             correction=self.settings.comparison.correction,
+            contrasts=self._contrasts(points),
             matched=self._matched(points),
             against_base=self._against_base(points),
             front=self._front(points),
-            hypervolume=self._volumes(points),
             best=self._best(half_weights),
         )
 
     def _numbers(self, difference: Sampled) -> dict[str, float]:
-        low, high = difference.interval(self.settings.confidence)
+        low, high = difference.t_interval(self.settings.confidence)
         return {"difference": difference.value, "lo": low, "hi": high, "p": difference.p_value()}
 
     def _corrected(self, records: list[Tested]) -> list[Tested]:
@@ -107,23 +131,69 @@ class Comparison:
         records = []
         for family in CURVES:
             curve = self.curve(family, points)
-            why = self.missing or (OUTSIDE if len(curve) > 1 else NO_CURVE)
             of_curve = []
             for cell in self.routed:
-                difference = matched_difference(points[cell.name], curve) if len(curve) > 1 else None
-                numbers = self._numbers(difference) if difference else {}
-                missing = "" if difference else why
-                of_curve.append(Matched(cell=cell.name, curve=family, missing=missing, **numbers))
+                found = self._difference(points[cell.name], curve)
+                numbers = self._numbers(found.value) if found.value else {}
+                of_curve.append(Matched(cell=cell.name, curve=family, missing=found.missing, **numbers))
             records += self._corrected(of_curve)
         return records
 
+    def _difference(self, point: Point, curve: Curve) -> Difference:
+        """Missing metrics are the reason that comes first."""
+        found = matched_difference(point, curve)
+        return replace(found, missing=self.missing) if self.missing and not found.value else found
+
+    def _contrasts(self, points: dict[str, Point]) -> list[ContrastResult]:
+        """Every hypothesis that was named for the task: the mean over its cells, judged among all hypotheses."""
+        comparison, task = self.settings.comparison, self.task.name
+        tests = comparison.hypotheses(self.settings.tasks)
+        records = []
+        for name, contrast in comparison.contrasts.items():
+            if contrast.tasks and task not in contrast.tasks:
+                continue
+            cells = [
+                c
+                for c in chosen(contrast, all_cells(self.settings, self.task))
+                if c.decoder in self.name_of
+            ]
+            found = [self._against(contrast, cell, points) for cell in cells]
+            known = [difference.value for difference in found if difference.value is not None]
+            record = ContrastResult(
+                contrast=name, variant=contrast.variant, against=contrast.against, delta=comparison.delta[task],
+                of=len(cells), cells=len(known), prompts=len(self.order), texts=len(self.order) * self.task.samples,
+                missing="" if known else "; ".join(sorted({d.missing for d in found})) or NO_CELL,
+            )  # fmt: skip
+            if known:
+                mean = mean_of(known)
+                judged = judge(
+                    mean.value,
+                    mean.standard_error(),
+                    mean.examples,
+                    record.delta,
+                    tests,
+                    self.settings.confidence,
+                )
+                record = replace(record, estimate=mean.value, **asdict(judged))
+            records.append(record)
+        return records
+
+    def _against(self, contrast: Contrast, cell: Cell, points: dict[str, Point]) -> Difference:
+        """Of one cell; against the base it is the plain difference of quality."""
+        point = points[self.name_of[cell.decoder]]
+        if contrast.against != "base":
+            return self._difference(point, self.curve(contrast.against, points))
+        base = self._unrouted(points).get(cell.decoder.base)
+        if base is None:
+            return Difference(None, missing="no cell has its base decoder without routes")
+        difference = point.quality - base.quality
+        if not math.isfinite(difference.value):
+            return Difference(None, missing=self.missing or "undefined for these texts")
+        return Difference(difference)
+
     def _against_base(self, points: dict[str, Point]) -> list[AgainstBase]:
         """Every decoder with routes against the same without; corrected over both coordinates together."""
-        plain = {
-            cell.decoder.base: points[cell.name]
-            for cell in self.cells
-            if not (cell.decoder.q or cell.decoder.lam or cell.decoder.beams)
-        }
+        plain = self._unrouted(points)
         records = []
         for cell in self.routed:
             base, point = plain.get(cell.decoder.base), points[cell.name]
@@ -136,6 +206,14 @@ class Comparison:
                         AgainstBase(cell=cell.name, metric=metric.name, **self._numbers(difference))
                     )
         return self._corrected(records)
+
+    def _unrouted(self, points: dict[str, Point]) -> dict[Base, Point]:
+        """By base decoder."""
+        return {
+            cell.decoder.base: points[cell.name]
+            for cell in self.cells
+            if not (cell.decoder.q or cell.decoder.lam or cell.decoder.beams)
+        }
 
     def _families(self) -> dict[str, list[str]]:
         """Family → its decoders; all with routes are one family, bases of variants by themselves another."""
@@ -157,28 +235,6 @@ class Comparison:
                 records.append(
                     OnFront(name, family, name in best, shares[name], name in best_of_family, share)
                 )
-        return records
-
-    def _volumes(self, points: dict[str, Point]) -> list[Hypervolume]:
-        """Of each family above the worst diversity and the worst quality of all decoders, and its ratio to
-        that of the temperature curve."""
-        known = [p for p in points.values() if math.isfinite(p.diversity.value + p.quality.value)]
-        if not known:
-            return []
-        worst = (min(p.diversity.value for p in known), min(p.quality.value for p in known))
-        volumes = {
-            family: family_volume([points[name] for name in members], worst)
-            for family, members in self._families().items()
-            if family != "beam"
-        }
-        records = []
-        for name, volume in volumes.items():
-            record = Hypervolume(name, volume.value, *volume.interval(self.settings.confidence))
-            if "temperature" in volumes:
-                ratio = volume / volumes["temperature"]
-                low, high = ratio.interval(self.settings.confidence)
-                record = replace(record, ratio=ratio.value, ratio_lo=low, ratio_hi=high)
-            records.append(record)
         return records
 
     def _best(self, weights: Weights) -> Best | None:
@@ -204,7 +260,13 @@ class Comparison:
         """Decoder with routes → its matched difference, where it has one."""
         points = self.points(examples, weights)
         curve = self.curve("temperature", points)
-        if len(curve) < 2:
-            return {}
-        differences = {cell.name: matched_difference(points[cell.name], curve) for cell in self.routed}
+        differences = {
+            cell.name: matched_difference(points[cell.name], curve).value for cell in self.routed
+        }
         return {name: difference for name, difference in differences.items() if difference is not None}
+
+
+def mean_of(differences: Sequence[Sampled]) -> Sampled:
+    """The mean of numbers that share their resamples; a resample in which one is undefined is left out."""
+    value = float(np.mean([difference.value for difference in differences]))
+    return Sampled(value, np.mean([d.resamples for d in differences], axis=0), differences[0].examples)

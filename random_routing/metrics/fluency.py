@@ -40,7 +40,12 @@ def gap(sums: np.ndarray) -> np.ndarray:
 
     Loops are too predictable and noise is too surprising; both are far from it.
     """
-    return np.abs(ratio(sums[..., :2]) - ratio(sums[..., 2:]))
+    return np.abs(signed_gap(sums))
+
+
+def signed_gap(sums: np.ndarray) -> np.ndarray:
+    """log perplexity − log perplexity of the human texts, nats per token: loops are below 0, noise is above."""
+    return ratio(sums[..., :2]) - ratio(sums[..., 2:])
 
 
 def generator_stats(cell: CellTexts) -> np.ndarray:
@@ -96,6 +101,7 @@ METRICS = (
         signature=JUDGE,
         stats=gap_stats,
         aggregate=gap,
+        signed=signed_gap,
         undefined=NO_TOKENS,
         against_human=True,
         short="gap",

@@ -87,6 +87,7 @@ class Metric:
     signature: str  # all that fixes the number; {judge}, {given}, {model}, … are filled in
     stats: Callable[[CellTexts], np.ndarray]
     aggregate: Callable[[np.ndarray], np.ndarray]
+    signed: Callable[[np.ndarray], np.ndarray] | None = None  # where aggregate is the absolute value of it
     minimum_examples: int = 1  # with fewer, the metric is missing
     minimum_samples: int = 1  # texts per example
     undefined: str = "undefined for these texts"  # why a value can be NaN

@@ -6,20 +6,26 @@ import math
 from collections.abc import Sequence
 
 from random_routing.comparison import CURVES
+from random_routing.comparison.verdicts import Verdict
 from random_routing.metrics import METRICS
 from random_routing.report.input import Results
 from random_routing.report.names import one_route
 from random_routing.report.tables.small_tables import missing
-from random_routing.results.compared import Compared, Hypervolume, Matched
+from random_routing.results.compared import Compared, ContrastResult, Matched
 from random_routing.results.measured import CellValues, Likelihood, Measured
 from random_routing.results.tuned import Tuned
 from random_routing.settings import Settings
 
 HEADER = """# Does random routing help?
 
-Written by the stage summarize from the numbers; see `reports/matched.csv` for every decoder. A difference is
-the decoder's quality minus that of the temperature or top-p curve *at the same diversity*, turned so that more
-is better, with its {confidence:.0%} interval. p-values are corrected ({correction}) over a task's decoders.
+Hypotheses of `params.yaml`, named before the run. A difference is the mean quality of the hypothesis's decoders minus
+that of the temperature or top-p curve *at their own diversity* (or minus that of the base decoder without routes),
+turned so that more is better. The {tests} intervals hold together with {confidence:.0%} confidence. *Equivalent*: the
+difference is shown to be below Δ, which `params.yaml` says does not matter.
+"""
+EXPLORED = """
+Under *exploration* stand single decoders that no hypothesis named; p-values are corrected ({correction}) over a task's
+decoders, see `reports/matched.csv`.
 """
 CORRECTIONS = {"holm": "Holm", "fdr_bh": "Benjamini–Hochberg"}
 
@@ -27,8 +33,26 @@ CORRECTIONS = {"holm": "Holm", "fdr_bh": "Benjamini–Hochberg"}
 def findings(settings: Settings, results: dict[str, Results]) -> str:
     """Markdown, of all tasks."""
     comparison = settings.comparison
-    header = HEADER.format(confidence=settings.confidence, correction=CORRECTIONS[comparison.correction])
-    return "\n".join([header, *(_task(of_task, settings) for of_task in results.values())])
+    header = HEADER.format(confidence=settings.confidence, tests=comparison.hypotheses(settings.tasks))
+    explored = EXPLORED.format(correction=CORRECTIONS[comparison.correction])
+    sections = (_task(of_task, settings) for of_task in results.values())
+    return "\n".join([header, _table(results), explored, *sections])
+
+
+def _table(results: dict[str, Results]) -> str:
+    """A line for each hypothesis."""
+    lines = [
+        "| task | hypothesis | against | verdict | difference | Δ | prompts | texts |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for task, of_task in results.items():
+        for record in of_task.measured.comparison.contrasts:
+            found = record.missing or _signed(record.estimate, record.lo, record.hi)
+            lines.append(
+                f"| {task} | {record.contrast} | {record.against} | {record.verdict or 'missing'} | {found} | "
+                f"{record.delta:g} | {record.prompts} | {record.texts} |"
+            )
+    return "\n".join(lines)
 
 
 def _task(results: Results, settings: Settings) -> str:
@@ -50,10 +74,11 @@ def _what(measured: Measured, settings: Settings) -> str:
 def sentences(results: Results, settings: Settings) -> list[str]:
     """Items of a Markdown list, the answer first."""
     measured, compared = results.measured, results.measured.comparison
+    about = {cell.cell: cell for cell in measured.cells}
     lines = [
-        _answer(compared),
+        *(contrast_sentence(record) for record in compared.contrasts),
+        _best(compared, about),
         *(_curve(family, compared.matched, settings) for family in CURVES),
-        _volume(compared.hypervolume),
         *(_likelihood(record) for record in measured.likelihood),
         *_tuned(results.tuned),
         _missing(measured.cells),
@@ -70,6 +95,7 @@ def _tuned(tuned: Tuned | None) -> list[str]:
         f"{_setting(record.family, tuned)}: **{verdict(record.lo, record.hi)}** against "
         f"{_setting(record.rival, tuned)}: {_signed(record.difference, record.lo, record.hi)} in reward."
         for record in tuned.differences
+        if record.difference or record.lo or record.hi  # not a decoder with itself
     ]
     return [*lines, _reached(tuned)]
 
@@ -122,18 +148,40 @@ def verdict(low: float, high: float) -> str:
     return "better" if low > 0 else "worse" if high < 0 else "no difference shown"
 
 
-def _answer(compared: Compared) -> str:
+def contrast_sentence(record: ContrastResult) -> str:
+    """What a hypothesis came to, and where that is not known what it would take."""
+    against = (
+        "their base decoder without routes"
+        if record.against == "base"
+        else f"{CURVES[record.against]} at equal diversity"
+    )
+    name, found = f"`{record.contrast}`", _signed(record.estimate, record.lo, record.hi)
+    if record.missing:
+        return f"- {name}: **not comparable** with {against} ({record.missing})."
+    part = "" if record.cells == record.of else f"; {record.cells} of {record.of} decoders can be compared"
+    if record.verdict == Verdict.EQUIVALENT:
+        return f"- {name}: **equivalent** to {against} within {record.delta:g} ({found}{part})."
+    if record.verdict == Verdict.INCONCLUSIVE:
+        return (
+            f"- {name}: **inconclusive** against {against}: {found}{part}. This run sees differences of "
+            f"{record.detectable:.2g} and more; {record.needed:,} prompts would settle one of {record.delta:g}."
+        )
+    return f"- {name}: **{record.verdict}** than {against}: {found}{part}."
+
+
+def _said(cell: CellValues) -> str:
+    return f"{cell.variant} with q = {cell.q:g}, λ = {cell.lam:g}"
+
+
+def _best(compared: Compared, about: dict[str, CellValues]) -> str:
     best = compared.best
     if best is None:
-        reasons = {r.missing for r in compared.matched if r.curve == "temperature" and r.missing}
-        why = f" ({'; '.join(sorted(reasons))})" if reasons else ""
-        return (
-            f"- **Not comparable**: no decoder with routes can be compared with the temperature curve{why}."
-        )
+        return ""
+    found = _signed(best.difference, best.lo, best.hi)
     return (
-        f"- **{verdict(best.lo, best.hi).capitalize()}** than temperature: the decoder that did best on one half of "
-        f"the examples, `{best.cell}`, differs by {_signed(best.difference, best.lo, best.hi)} on the other half."
-    ).replace("No difference shown** than", "No difference shown** from")
+        f"- Exploration: the decoder that did best on one half of the examples, {_said(about[best.cell])}, differs by "
+        f"{found} from temperature on the other half: **{verdict(best.lo, best.hi)}**."
+    )
 
 
 def _curve(family: str, matched: Sequence[Matched], settings: Settings) -> str:
@@ -142,25 +190,16 @@ def _curve(family: str, matched: Sequence[Matched], settings: Settings) -> str:
     if not of_curve:
         return ""
     sure = [record for record in comparable if record.p_adjusted < 1 - settings.confidence]
-    better = [record.cell for record in sure if record.difference > 0]
-    worse = [record.cell for record in sure if record.difference < 0]
-    curve = f"- Against the {CURVES[family]} curve: "
+    better, worse = (sum(sign * record.difference > 0 for record in sure) for sign in (1, -1))
     if not comparable:
-        return f"{curve}none of {len(of_curve)} decoders can be compared ({of_curve[0].missing})."
-    named = f" ({', '.join(f'`{cell}`' for cell in better[:5])})" if better else ""
+        reasons = "; ".join(sorted({record.missing for record in of_curve}))
+        return (
+            f"- Exploration: no single decoder can be compared with the {CURVES[family]} curve ({reasons})."
+        )
     return (
-        f"{curve}of the {len(comparable)} of {len(of_curve)} decoders at a diversity that it reaches, {len(better)} "
-        f"better{named}, {len(worse)} worse, {len(comparable) - len(sure)} with no difference shown."
-    )
-
-
-def _volume(volumes: Sequence[Hypervolume]) -> str:
-    routing = next((v for v in volumes if v.family == "routing" and math.isfinite(v.ratio)), None)
-    if routing is None:
-        return ""
-    return (
-        f"- All of routing covers {routing.ratio:.2f} times the area of the quality–diversity plane that temperature "
-        f"covers ({routing.ratio_lo:.2f} to {routing.ratio_hi:.2f})."
+        f"- Exploration: of {len(comparable)} of {len(of_curve)} single decoders at a diversity that the "
+        f"{CURVES[family]} curve reaches, {better} are better, {worse} worse, and "
+        f"{len(comparable) - len(sure)} show no difference."
     )
 
 

@@ -43,17 +43,28 @@ class Sampled:
     def interval(self, confidence: float) -> tuple[float, float]:
         return percentile_interval(self.resamples, confidence, self.examples)
 
-    def p_value(self) -> float:
-        """Two-sided, of the hypothesis that the number is 0: twice the smaller share of resamples on
-        one side of it, each share (count + 1) / (B + 1) (Davison & Hinkley 1997, 4.2), widened as the
-        interval is.
-        """
+    def standard_error(self) -> float:
+        """The resamples' standard deviation, times √(n/(n−1)): a bootstrap of few examples is too narrow by that."""
         known = self.resamples[np.isfinite(self.resamples)]
-        if not len(known):
+        if self.examples < 2 or len(known) < 2:
             return math.nan
-        below, above = (known <= 0).sum(), (known >= 0).sum()
-        share = min(0.5, float(min(below, above) + 1) / (len(known) + 1))
-        return 2 * float(student.cdf(normal.ppf(share) / _widening(self.examples), self.examples - 1))
+        return float(known.std(ddof=1)) * _widening(self.examples)
+
+    def p_value(self) -> float:
+        """Two-sided, of the hypothesis that the number is 0, by Student's t with n − 1 degrees of freedom (Davison &
+        Hinkley 1997, 2.4): however many tests there are, no least value stands in their way.
+        """
+        error = self.standard_error()
+        if not math.isfinite(self.value) or math.isnan(error):
+            return math.nan
+        if error == 0:
+            return float(self.value == 0)
+        return 2 * float(student.sf(abs(self.value) / error, self.examples - 1))
+
+    def t_interval(self, confidence: float) -> tuple[float, float]:
+        """The interval that leaves out 0 exactly where `p_value` is below 1 − confidence."""
+        half = float(student.ppf((1 + confidence) / 2, max(1, self.examples - 1))) * self.standard_error()
+        return self.value - half, self.value + half
 
 
 def _widening(examples: int) -> float:

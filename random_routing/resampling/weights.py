@@ -12,17 +12,16 @@ BLOCK = 2**23  # weights of the resamples that are drawn at once: 64 MiB
 
 
 def resample_weights(examples: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each example is drawn in each resample: (B, E) float64, rows sum to E."""
-    generator = np.random.Generator(np.random.Philox(seed))
-    even = np.full(examples, 1 / examples)
-    return generator.multinomial(examples, even, size=resamples).astype(np.float64)
+    """How often each example is drawn in each resample: (B, E) float64, rows sum to E. Those of `Drawn`, in memory."""
+    drawn = Drawn(examples, resamples, seed)
+    return np.stack([drawn.row(number) for number in range(resamples)]).astype(np.float64)
 
 
 class Drawn:
-    """Weights (B, E) that are too many for memory: each product draws them again, some resamples at a time.
+    """Weights (B, E) that may be too many for memory: each product draws them again, some resamples at a time.
 
-    Every resample has a generator of its own (key: seed and its number), and counts E uniform draws, which is the
-    law of `resample_weights`, though not its numbers. chosen: the examples that the columns are, (N,).
+    Every resample has a generator of its own (key: seed and its number), and counts E uniform draws. chosen: the
+    examples that the columns are, (N,).
     """
 
     def __init__(

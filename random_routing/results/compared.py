@@ -33,6 +33,33 @@ class Matched(Difference):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ContrastResult:
+    """A hypothesis that was named before the run: the mean difference of its cells, and what it shows.
+
+    lo, hi: simultaneous over all hypotheses; delta: differences below it do not matter; detectable: the least one that
+    is found with a chance of 80 %; needed: prompts that would settle it; cells: that could be compared, of `of`.
+    """
+
+    contrast: str
+    variant: str
+    against: str
+    delta: float
+    of: int
+    cells: int = 0
+    estimate: float = NAN
+    lo: float = NAN
+    hi: float = NAN
+    p: float = NAN
+    p_adjusted: float = NAN
+    verdict: str = ""
+    detectable: float = NAN
+    needed: int = 0
+    prompts: int
+    texts: int
+    missing: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgainstBase(Difference):
     """A cell's metric minus that of its base decoder without routes."""
 
@@ -61,25 +88,12 @@ class OnFront:
 
 
 @dataclass(frozen=True)
-class Hypervolume:
-    """Of a family, and its ratio to that of the temperature curve."""
-
-    family: str
-    value: float
-    lo: float
-    hi: float
-    ratio: float = NAN
-    ratio_lo: float = NAN
-    ratio_hi: float = NAN
-
-
-@dataclass(frozen=True)
 class Compared:
     diversity: str  # the metrics that are the two coordinates
     quality: str
     correction: str
+    contrasts: list[ContrastResult]
     matched: list[Matched]
     against_base: list[AgainstBase]
     front: list[OnFront]
-    hypervolume: list[Hypervolume]
     best: Best | None

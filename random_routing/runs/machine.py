@@ -51,4 +51,6 @@ def rows_in(room: float, width: int, row: int) -> tuple[int, int]:
     bytes of its keys and values."""
     call = max(2, min(MOST_ROWS, int(room / 4 / (LOGITS * width))))
     held = int((room - call * LOGITS * width) / max(1, row))
-    return min(call, max(2, held)), max(2, min(MOST_HELD, held))
+    if held < call:  # all of them in one call
+        call = held = max(2, int(room / (max(1, row) + LOGITS * width)))
+    return call, max(2, min(MOST_HELD, held))

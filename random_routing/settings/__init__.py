@@ -5,6 +5,7 @@ the file, the key, the value and what is allowed.
 """
 
 from random_routing.settings.assets import FAULT, FIELDS, ORIGIN, Asset
+from random_routing.settings.contrasts import Contrast
 from random_routing.settings.decoders import BY_R, Base, Gate, Route, Schedule, Variant, exploration_weight
 from random_routing.settings.parse import load_settings, parse_settings
 from random_routing.settings.schema import Cluster, Comparison, Settings, Tuning
@@ -19,6 +20,7 @@ __all__ = [
     "Base",
     "Cluster",
     "Comparison",
+    "Contrast",
     "Gate",
     "Route",
     "Schedule",

@@ -38,6 +38,8 @@ def compared(
     for task in tasks:
         if task not in comparison.quality:
             raise missing(f"comparison.quality.{task}")
+        if task not in comparison.delta:
+            raise missing(f"comparison.delta.{task}")
         listed = comparison.quality[task]
         for i, name in enumerate(listed):
             key = f"comparison.quality.{task}" + (f"[{i}]" if len(listed) > 1 else "")
@@ -47,7 +49,8 @@ def compared(
                 allowed = ", ".join(m for m in qualities if task in known[m].tasks)
                 raise fail(key, name, f"a metric that {task} cannot have; allowed: {allowed}")
     _check("comparison.diversity", comparison.diversity, "diversity", metrics, known)
-    return replace(comparison, quality={task: comparison.quality[task] for task in tasks})
+    quality = {task: comparison.quality[task] for task in tasks}
+    return replace(comparison, quality=quality, delta={task: comparison.delta[task] for task in tasks})
 
 
 def _check(key: str, name: str, coordinate: str, metrics: Sequence[str], known: Metrics) -> None:

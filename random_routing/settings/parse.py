@@ -38,6 +38,7 @@ def parse_settings(raw: Any, metrics: Metrics = None) -> Settings:
     _check_assets(settings)
     for name, variant in settings.variants.items():
         _check_gates(name, variant, settings)
+    _check_contrasts(settings)
     check_metrics(settings.metrics, metrics)
     comparison = compared(settings.comparison, list(settings.tasks), settings.metrics, metrics)
     return replace(settings, comparison=comparison, tune=_tuning(settings))
@@ -58,6 +59,13 @@ def _check_assets(settings: Settings) -> None:
         choice(f"tasks.{name}.judge", task.judge, kinds["model"])
         choice(f"tasks.{name}.data", task.data, kinds["data"])
     choice("embedder", settings.embedder, kinds["embedder"])
+
+
+def _check_contrasts(settings: Settings) -> None:
+    for name, contrast in settings.comparison.contrasts.items():
+        choice(f"comparison.contrasts.{name}.variant", contrast.variant, settings.variants)
+        for i, task in enumerate(contrast.tasks):
+            choice(f"comparison.contrasts.{name}.tasks[{i}]", task, settings.tasks)
 
 
 def _tuning(settings: Settings) -> Tuning:

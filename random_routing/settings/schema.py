@@ -5,8 +5,8 @@ Variants and baselines, tasks, and assets have files of their own beside this on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationInfo, WrapValidator, field_validator, model_validator
@@ -25,6 +25,7 @@ from random_routing.settings.checks import (
     one_of,
     whole,
 )
+from random_routing.settings.contrasts import Contrast
 from random_routing.settings.decoders import Base, Families, Rates, Variant, VariantName
 from random_routing.settings.keys import STRICT, OrNone, at, check_below, keyed, wrong
 from random_routing.settings.tasks import TASK_KEYS, Task, TaskKeys
@@ -70,12 +71,21 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What decoders are compared by. quality: task → metrics, of which the first with enough texts is used."""
+    """What decoders are compared by. quality: task → metrics, of which the first with enough texts is used.
+
+    delta: task → the difference of quality below which it does not matter.
+    """
 
     __pydantic_config__ = STRICT
     diversity: Text
     quality: ByTask[Annotated[Values[Text], OneOrMore]]
+    delta: ByTask[Annotated[float, number(0, 1e9, open_low=True)]]
     correction: Annotated[str, one_of("holm", "fdr_bh")]
+    contrasts: Annotated[dict[Name, Contrast], OrNone] = field(default_factory=dict)
+
+    def hypotheses(self, tasks: Collection[str]) -> int:
+        """How many are tested over all tasks."""
+        return sum(len(contrast.tasks or tasks) for contrast in self.contrasts.values())
 
 
 def _target(value: Any, check: Callable[[Any], float]) -> float | str:

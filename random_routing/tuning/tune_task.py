@@ -162,7 +162,7 @@ def differences(rewards: dict[str, Sampled], settings: Settings) -> list[RewardD
         for rival in (name for name in rewards if name not in (family, "scheduled")):
             difference = rewards[family] - rewards[rival]
             if np.isfinite(difference.value):  # else of texts that have no quality or diversity
-                low, high = difference.interval(settings.confidence)
+                low, high = difference.t_interval(settings.confidence)
                 record = RewardDifference(family, rival, difference.value, low, high, difference.p_value())
                 records.append(record)
     return records

@@ -37,7 +37,10 @@ FIGURES = ("heatmap", "plane", "rate", "routing", "matched", "likelihood", "tune
 
 
 def raw_params() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    """The file without its hypotheses, which name variants."""
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values["comparison"]["contrasts"] = {}
+    return values
 
 
 def warmth(base: Base) -> float:
@@ -139,24 +142,24 @@ def comparison(settings: Settings, task: str, cells: list[Cell]) -> dict[str, An
                            "p_adjusted": min(1.0, 0.02 * i)}  # fmt: skip
             matched.append(record)
     best = next((r for r in matched if "missing" not in r), None)
-    volumes = [
-        {
-            "family": family,
-            "value": 2.0,
-            "lo": 1.5,
-            "hi": 2.5,
-            "ratio": ratio,
-            "ratio_lo": 0.8,
-            "ratio_hi": 1.2,
-        }
-        for family, ratio in (("temperature", 1.0), ("routing", 0.9))
-    ]
     return {
         "diversity": settings.comparison.diversity, "quality": settings.comparison.quality[task][-1],
-        "correction": settings.comparison.correction, "matched": matched, "against_base": [], "front": [],
-        "hypervolume": volumes if first else [],
+        "correction": settings.comparison.correction, "contrasts": contrasts(settings, task),
+        "matched": matched, "against_base": [], "front": [],
         "best": best and {name: best[name] for name in ("cell", "difference", "lo", "hi", "p")},
     }  # fmt: skip
+
+
+def contrasts(settings: Settings, task: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "contrast": name, "variant": contrast.variant, "against": contrast.against,
+            "delta": settings.comparison.delta[task], "of": 4, "cells": 3, "estimate": -0.5, "lo": -0.9, "hi": -0.1,
+            "p": 0.001, "p_adjusted": 0.009, "verdict": "worse", "detectable": 0.6, "needed": 900, "prompts": 30,
+            "texts": 120,
+        }
+        for name, contrast in settings.comparison.contrasts.items()
+    ]  # fmt: skip
 
 
 def likelihood(settings: Settings) -> list[dict[str, Any]]:

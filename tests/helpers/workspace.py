@@ -41,6 +41,7 @@ def params(examples: int = 4, steps: int = 8) -> dict[str, Any]:
     values["grid"] = {"q": [0, 0.1, 0.3], "lambda": [0, 0.1]}
     kept = ("uniform", "epsilon-greedy", "plausible")  # pipeline/test_variants.py has the others
     values["variants"] = {name: values["variants"][name] for name in kept}
+    values["comparison"]["contrasts"] = {}
     values["baselines"] = {"greedy": True, "temperature": [0.7, 1.0], "top_p": [0.9]}
     values["bootstrap"]["resamples"] = 100
     values["tune"] |= {"trials": 4, "batch": 2, "variants": ["uniform"], "schedules": ["constant"]}

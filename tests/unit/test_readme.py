@@ -72,41 +72,35 @@ def test_paths_and_commands_that_are_named_are_there(name: str) -> None:
         assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
 
 
-HEADER = "task,cell,curve,quality,difference,lo,hi,p,p_adjusted,missing\n"
-ALL = "Of 3 comparisons with temperature at equal diversity, 1 is better"
-BETTER = "dialogue,routing-a,temperature,chrf,0.5,0.1,0.9,0.001,0.02,\n"
-WORSE = "dialogue,routing-b,temperature,chrf,-0.5,-0.9,-0.1,0.001,0.02,\n"
-NEITHER = "dialogue,routing-c,temperature,chrf,0.1,-0.9,0.9,0.5,1,\n"
-OUTSIDE = "dialogue,routing-d,temperature,chrf,,,,,,its diversity lies outside the curve\n"
-ANOTHER = "dialogue,routing-b,top_p,chrf,0.5,0.1,0.9,0.001,0.02,\n"
-EVERY = BETTER + WORSE + NEITHER + OUTSIDE + ANOTHER
+HEADER = "task,contrast,against,estimate,lo,hi,delta,verdict,needed,prompts\n"
+BETTER = "dialogue,a,temperature,0.5,0.1,0.9,0.1,better,90,40\n"
+WORSE = "dialogue,b,temperature,-0.5,-0.9,-0.1,0.1,worse,90,40\n"
+SAME = "dialogue,c,base,0.01,-0.05,0.07,0.1,equivalent,90,40\n"
+UNCLEAR = "dialogue,d,top_p,0.1,-0.9,0.9,0.1,inconclusive,1200,40\n"
+MISSING = "dialogue,e,top_p,,,,0.1,,,40\n"
 
 
 @pytest.mark.parametrize(
-    ("rows", "gain", "said"),
+    ("rows", "said"),
     [
-        (EVERY, 0.1, "**In this run, some random routing was better than temperature.**"),
-        (EVERY, -0.1, "**In this run, random routing was not shown to beat temperature.**"),
-        (WORSE + NEITHER + OUTSIDE + ANOTHER, 0.1, "**In this run, no.**"),
-        (OUTSIDE + ANOTHER, 0.1, "**Not known.**"),
+        (BETTER + SAME + UNCLEAR, "**In this run, some random routing was better.** Of 3 hypotheses"),
+        (BETTER + WORSE, "**In this run, it depends.**"),
+        (WORSE + SAME + MISSING, "**In this run, no.** Of 3 hypotheses"),
+        (UNCLEAR + MISSING, "**Not known yet.**"),
+        (MISSING, "**Not known.**"),
     ],
 )  # fmt: skip
 def test_the_answer_follows_the_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: str, gain: float, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: str, said: str
 ) -> None:
-    """Better alone is no proof: the best of many has to be better on examples that did not choose it."""
-    reports = tmp_path / "reports"
-    reports.mkdir()
-    (tmp_path / "params.yaml").write_text(read("params.yaml"), encoding="utf-8")
-    (reports / "matched.csv").write_text(HEADER + rows, encoding="utf-8")
-    (reports / "cells.csv").write_text("task,cell,examples\ndialogue,greedy,40\n", encoding="utf-8")
-    write_json(reports / "summary.json", {"dialogue": {"gain_lo": gain}})
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/contrasts.csv").write_text(HEADER + rows, encoding="utf-8")
     monkeypatch.setattr(run_tables, "ROOT", tmp_path)
-    answer = run_tables.answer()
-    assert said in answer and (ALL in answer) == (BETTER in rows)
-    assert ("1 is better (`routing-a` (dialogue)), 1 is worse" in answer) == (BETTER in rows)
-    assert "(with 40 examples per task" in answer
-    assert ("not shown to beat temperature on the other half" in answer) == (BETTER in rows and gain < 0)
+    answer, shown = run_tables.answer(), run_tables.tasks_table()
+    assert said in answer and ("Better: a (dialogue)." in answer) == (BETTER in rows)
+    assert ("with 40 prompts per task" in answer) == (rows != MISSING)
+    assert ("| 1,200 prompts |" in shown) == (UNCLEAR in rows)
+    assert ("| **missing** | missing |" in shown) == (MISSING in rows)
 
 
 def test_a_text_cannot_break_out_of_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

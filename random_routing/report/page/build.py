@@ -115,7 +115,6 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
         "gates": _with_family(measured.gates, rows),
         "recovery": to_json(measured.recovery),
         "likelihood": to_json(measured.likelihood),
-        "hypervolume": to_json(compared.hypervolume),
         "missing": to_json(missing([cell for cell in rows if cell.family != "human"])),
         "samples": samples,
     }

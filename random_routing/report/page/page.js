@@ -432,7 +432,6 @@ function routes() {
     family: record.variant, route: record.route, line: `${record.variant}, ${routeName(record.route)}`, dash: record.route === "λ" ? "λ" : "q", x: point.r, y: point.value, lo: point.lo, hi: point.hi,
     tip: `${short(point.value)}${span(point.lo, point.hi)} at r = ${short(point.r)}`,
   })));
-  shown.hypervolume = of.hypervolume;
   const nothing = "nothing to show for this task";
   const figures = { gates: ["share of steps by the law", "observed / expected"], recovery: ["tokens after a random one", "nats"],
                     likelihood: ["r", "log-likelihood (nats / token)"] };
@@ -440,9 +439,6 @@ function routes() {
     if (shown[kind].length) draw(`${kind}-chart`, kind, { rows: shown[kind] }, { x, y, about: `${y} against ${x}` });
     else empty(`${kind}-chart`, nothing);
   }
-  table($("hypervolume-table"), ["family", "area", "over temperature's"], of.hypervolume.map((record) => line([
-    [record.family], [short(record.value) + span(record.lo, record.hi), "number"],
-    [record.ratio === undefined || record.ratio === null ? "–" : short(record.ratio) + span(record.ratio_lo, record.ratio_hi), "number"]])));
 }
 
 function definitions() {

@@ -47,6 +47,15 @@ TABLES = {  # reports/<name>.csv
         ("task", "variant", "collapses", "r", "cells", "same_bytes", "p_value", "why"),
         lambda results: results.measured.identity,
     ),
+    "contrasts": Table(
+        (
+            "task", "contrast", "family", "against", "cells", "of", "estimate", "lo", "hi", "p", "p_adjusted", "delta",
+            "verdict", "detectable", "needed", "prompts", "texts", "missing",
+        ),
+        lambda results: [
+            {"family": record.variant, **to_json(record)} for record in results.measured.comparison.contrasts
+        ],
+    ),
     "matched": Table(
         ("task", "cell", "curve", "quality", "difference", "lo", "hi", "p", "p_adjusted", "missing"),
         lambda results: [
@@ -61,10 +70,6 @@ TABLES = {  # reports/<name>.csv
     "front": Table(
         ("task", "cell", "family", "on_front", "share", "on_family_front", "family_share"),
         lambda results: results.measured.comparison.front,
-    ),
-    "hypervolume": Table(
-        ("task", "family", "value", "lo", "hi", "ratio", "ratio_lo", "ratio_hi"),
-        lambda results: results.measured.comparison.hypervolume,
     ),
     "likelihood": Table(
         ("task", "variant", "route", "r", "value", "lo", "hi"),

@@ -2,7 +2,6 @@
 
     gain, gain_lo, gain_hi   quality over the temperature curve's at equal diversity (more is better): of the
                              decoder that did best on one half of the examples, measured on the other half
-    area_vs_temp             hypervolume of routing / of temperature in the quality-diversity plane
     sampling_<quality>       quality of plain sampling, no random routes
 
 Names are short, because `dvc exp show` prints a column for each. A number that is missing is left out.
@@ -27,9 +26,6 @@ def summarize_task(
     numbers: dict[str, float] = {}
     if best := compared.best:
         numbers |= {"gain": best.difference, "gain_lo": best.lo, "gain_hi": best.hi}
-    for volume in compared.hypervolume:
-        if volume.family == "routing":
-            numbers["area_vs_temp"] = volume.ratio
     sampling = selection.plain(cells, variants, Base())
     if sampling is not None:
         quality = METRICS[compared.quality]

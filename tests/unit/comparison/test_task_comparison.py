@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from random_routing.comparison.corrected_p_values import adjusted
-from random_routing.comparison.curves import Point, interpolated, matched_difference
-from random_routing.comparison.fronts import family_volume, front, hypervolume
+from random_routing.comparison.curves import Point
+from random_routing.comparison.fronts import front
 from random_routing.comparison.task_comparison import Comparison
 from random_routing.law.cells import Cell, all_cells, representatives
 from random_routing.metrics import METRICS
@@ -26,50 +26,6 @@ def point(diversity: float, quality: float, spread: float = 0.0, resamples: int 
     """Its resamples lie `spread` to either side of the value."""
     offset = np.where(np.arange(resamples) % 2 == 0, spread, -spread)
     return Point(Sampled(diversity, diversity + 0 * offset, 500), Sampled(quality, quality + offset, 500))
-
-
-CURVE = [point(0.8, 30.0), point(0.4, 50.0), point(0.6, 40.0)]  # in no order
-
-
-def test_matched_difference_by_hand() -> None:
-    """At 0.5 the curve has 45, at 0.8 it has 30."""
-    found = matched_difference(point(0.5, 47.0, spread=1.0), CURVE)
-    assert found is not None and found.value == pytest.approx(2.0)
-    assert found.interval(0.9) == (pytest.approx(1.0), pytest.approx(3.0))
-    edge = matched_difference(point(0.8, 29.0), CURVE)
-    assert edge is not None and edge.value == pytest.approx(-1.0)
-
-
-def test_nothing_is_extrapolated() -> None:
-    assert matched_difference(point(0.81, 47.0), CURVE) is None
-    assert matched_difference(point(0.39, 47.0), CURVE) is None
-    assert matched_difference(point(NAN, 47.0), CURVE) is None
-    diversity = Sampled(0.79, np.where(np.arange(100) < 11, 0.9, 0.79), 500)  # 11 of 100 resamples outside
-    assert matched_difference(Point(diversity, point(0, 47.0).quality), CURVE) is None
-    diversity = Sampled(0.79, np.where(np.arange(100) < 10, 0.9, 0.79), 500)
-    found = matched_difference(Point(diversity, point(0, 47.0).quality), CURVE)
-    assert found is not None and np.isnan(found.resamples).sum() == 10
-
-
-def test_interpolation_equals_numpys() -> None:
-    random = np.random.Generator(np.random.Philox(1))
-    x, xs, ys = random.random(200), random.random((200, 5)), random.random((200, 5))
-    found = interpolated(x, xs, ys)
-    for i in range(200):
-        order = np.argsort(xs[i])
-        inside = xs[i].min() <= x[i] <= xs[i].max()
-        expected = np.interp(x[i], xs[i][order], ys[i][order]) if inside else NAN
-        assert found[i] == pytest.approx(expected, nan_ok=True)
-    # two points of one diversity: no division by zero
-    assert np.isfinite(interpolated(np.array([0.5]), np.array([[0.5, 0.5]]), np.array([[1.0, 2.0]])))[0]
-
-
-def test_p_values_by_hand() -> None:
-    many = 10**6  # so that nothing is widened
-    none_of_99 = Sampled(1.0, np.arange(1.0, 100.0), many)
-    assert none_of_99.p_value() == pytest.approx(2 / 100, rel=1e-4)
-    assert Sampled(0.0, np.array([-1.0, 1.0] * 50), many).p_value() == pytest.approx(1.0)
-    assert math.isnan(Sampled(NAN, np.full(9, NAN), many).p_value())
 
 
 def test_corrections_by_hand() -> None:
@@ -91,28 +47,20 @@ def test_front_by_hand() -> None:
     assert front(points) == ["a", "b", "e"]  # c and f are beaten; b and e are the same point
 
 
-def test_hypervolume_by_hand() -> None:
-    """Above (0, 0): 1 × 3 for (1, 3), and 1 × 1 more for (2, 1); (0.5, 0.5) lies inside."""
-    points = np.array([[1.0, 3.0], [2.0, 1.0], [0.5, 0.5]])
-    assert float(hypervolume(points, (0.0, 0.0))) == pytest.approx(4.0)
-    assert float(hypervolume(points, (1.0, 0.0))) == pytest.approx(1.0)
-    assert float(hypervolume(np.array([[NAN, 2.0]]), (0.0, 0.0))) == 0.0
-    random = np.random.Generator(np.random.Philox(2))
-    cloud = random.random((3, 6, 2))
-    for one, found in zip(cloud, hypervolume(cloud, (0.1, 0.1)), strict=True):
-        grid = np.stack(np.meshgrid(*[np.linspace(0.1, 1, 400)] * 2), axis=-1).reshape(-1, 2)
-        covered = (grid[:, None] <= one[None]).all(2).any(1).mean() * 0.81
-        assert found == pytest.approx(covered, abs=0.01)
-    assert family_volume([point(1.0, 3.0), point(2.0, 1.0)], (0.0, 0.0)).resamples.tolist() == [4.0] * 100
-
-
 IDS = [f"{i:04}" for i in range(1000)]
 
 
-def comparison(truth: dict[str, tuple[float, float]], noise: float, seed: int, examples: int = 60) -> Any:
+def comparison(
+    truth: dict[str, tuple[float, float]],
+    noise: float,
+    seed: int,
+    examples: int = 60,
+    contrasts: Any = None,
+) -> Any:
     """A Comparison whose decoders have the given true diversity and quality; examples differ by
     shared and by own noise. `truth`: decoder → (diversity, quality)."""
     values = params()
+    values["comparison"] |= {"contrasts": contrasts, "delta": dict.fromkeys(values["tasks"], 0.04)}
     values["tune"]["variants"] = "all"
     values["variants"] = {"uniform": values["variants"]["uniform"]}
     values["grid"] = {"q": [0, 0.1, 0.3], "lambda": [0]}
@@ -160,13 +108,40 @@ def test_a_comparison_finds_the_truth() -> None:
     base = {(r.cell, r.metric): r.difference for r in found.against_base}
     assert base["routing-uniform-q0.1-l0", "reference_similarity"] == pytest.approx(0.15, abs=0.01)
     assert base["routing-uniform-q0.1-l0", "ead_2"] == pytest.approx(-0.2, abs=0.01)
-    volumes = {r.family: r for r in found.hypervolume}
-    assert volumes["temperature"].ratio == 1.0
     on_front = {r.cell: r.share for r in found.front if r.on_front}
     assert set(on_front) == {"temperature-0.7", "temperature-1", "routing-uniform-q0.1-l0"}
     assert min(on_front.values()) > 0.99  # with so little noise hardly a resample says otherwise
     assert {r.family for r in found.front} == {"temperature", "top_p", "routing"}
     assert all(r.on_family_front for r in found.front if r.family == "top_p")  # it is alone
+
+
+def test_hypotheses_are_judged_together() -> None:
+    """Of both routed decoders: +0.05 and −0.15 against the temperature curve, and against their base +0.15 and −0.1."""
+    about: dict[str, Any] = {"variant": "uniform", "against": "temperature"}
+    contrasts = {
+        "both": about, "small": about | {"r": [0.05, 0.15]}, "base": about | {"against": "base"},
+        "top-p": about | {"against": "top_p"}, "none": about | {"r": [0.4, 0.5]},
+        "elsewhere": about | {"tasks": ["textgen"]},
+    }  # fmt: skip
+    made = comparison(TRUTH, noise=0.01, seed=1, contrasts=contrasts)
+    found = {
+        r.contrast: r
+        for r in made.result(resample_weights(60, 500, 1), resample_weights(30, 500, 2)).contrasts
+    }
+    assert list(found) == ["both", "small", "base", "top-p", "none"]
+    for name, value, verdict, cells in (
+        ("both", -0.05, "worse", 2), ("small", 0.05, "better", 1), ("base", 0.025, "equivalent", 2),
+        ("top-p", -0.005, "equivalent", 2),
+    ):  # fmt: skip
+        record = found[name]
+        assert record.estimate == pytest.approx(value, abs=0.005), name
+        assert (record.verdict, record.cells, record.of, record.missing) == (verdict, cells, cells, ""), (
+            name
+        )
+        assert record.lo < record.estimate < record.hi and record.prompts == 60 and record.delta == 0.04
+    # five hypotheses of three tasks, and one of one
+    assert found["top-p"].p_adjusted == pytest.approx(min(1, 16 * found["top-p"].p))
+    assert found["none"].missing == "no cell of the grid has routes and rates in its ranges"
 
 
 def test_the_result_does_not_depend_on_the_order_of_examples() -> None:

@@ -103,6 +103,7 @@ def test_metrics_switched_off(
 ) -> None:
     quality = "reference_similarity"  # what is compared is always there
     comparison = {"diversity": "ead_2", "quality": {"translation": quality}, "correction": "holm"}
+    comparison |= {"delta": {"translation": 0.03}}
     raw = only("translation", metrics=[*metrics, "ead_2", quality], comparison=comparison)
     found = run(tmp_path, raw, monkeypatch)
     kinds = sorted([*kinds, "routing", "matched", "likelihood", "tune"])

@@ -10,7 +10,7 @@ import pytest
 from random_routing.report.findings import findings, sentences, verdict
 from random_routing.report.input import Results
 from random_routing.report.tables.small_tables import TABLES, Missing, missing, table_to_csv
-from random_routing.results.compared import Best, Compared, Hypervolume, Matched
+from random_routing.results.compared import Best, Compared, ContrastResult, Matched
 from random_routing.results.json_form import from_json
 from random_routing.results.measured import NAN, CellValues, Likelihood, Measured, Value
 from random_routing.results.tuned import Tuned
@@ -39,15 +39,25 @@ def record(cell: str, difference: float, p: float) -> Matched:
     )  # fmt: skip
 
 
+CONTRAST = ContrastResult(
+    contrast="few", variant="v", against="temperature", delta=0.1, of=4, cells=3, estimate=-0.5, lo=-0.9, hi=-0.1,
+    p=0.001, p_adjusted=0.009, verdict="worse", detectable=0.6, needed=900, prompts=30, texts=120,
+)  # fmt: skip
+SMALL = {"estimate": 0.01, "lo": -0.05, "hi": 0.07, "verdict": "equivalent"}
+OTHERS = [
+    replace(CONTRAST, contrast="same", against="top_p", cells=4, **SMALL),  # type: ignore[arg-type]
+    replace(CONTRAST, contrast="unclear", against="base", cells=4, verdict="inconclusive", needed=1200),
+    replace(CONTRAST, contrast="none", cells=0, verdict="", missing="outside"),
+]  # fmt: skip
 BEST = Best(cell="one", difference=0.25, lo=-0.05, hi=0.55, p=0.1)
 
 
 def results(best: Best | None, task: str = "translation", quality: str = "chrf") -> Results:
     outside = Matched(cell="four", curve="temperature", missing="outside")
     compared = Compared(
-        diversity="ead_2", quality=quality, correction="holm",
+        diversity="ead_2", quality=quality, correction="holm", contrasts=[CONTRAST, *OTHERS],
         matched=[record("one", 0.3, 0.01), record("two", 0.3, 0.06), record("three", -0.3, 0.01), outside],
-        against_base=[], front=[], hypervolume=[Hypervolume("routing", NAN, NAN, NAN, 0.93, 0.8, 1.1)], best=best,
+        against_base=[], front=[], best=best,
     )  # fmt: skip
     few = Value(NAN, NAN, NAN, "needs 200 examples; there are 30")
     values = {"mauve": few, "vendi": few, "ter": Value(1.0, NAN, NAN)}
@@ -72,9 +82,16 @@ def test_the_sentences() -> None:
     text = findings(settings, {"translation": results(BEST)})
     for part in (
         "## translation", "chrF (0–100)", "30 examples", "corrected (Holm)",
-        "**No difference shown** from temperature", "`one`, differs by +0.25 (-0.05 to +0.55) on the other half",
-        "of the 3 of 4 decoders at a diversity that it reaches, 1 better (`one`), 1 worse, 1 with no difference shown",
-        "0.93 times the area", "(0.80 to 1.10)", "likeliest under `v` (q-route alone) at r = 0.002 (0 to 0.01)",
+        "| translation | few | temperature | worse | -0.5 (-0.9 to -0.1) | 0.1 | 30 | 120 |",
+        "| translation | none | temperature | missing | outside | 0.1 | 30 | 120 |",
+        "`few`: **worse** than temperature at equal diversity: -0.5 (-0.9 to -0.1); 3 of 4 decoders can be compared.",
+        "`same`: **equivalent** to top-p at equal diversity within 0.1 (+0.01 (-0.05 to +0.07)).",
+        "`unclear`: **inconclusive** against their base decoder without routes: -0.5 (-0.9 to -0.1). This run sees "
+        "differences of 0.6 and more; 1,200 prompts would settle one of 0.1.",
+        "`none`: **not comparable** with temperature at equal diversity (outside).",
+        "one half of the examples, v with q = 0.1, λ = 0, differs by +0.25 (-0.05 to +0.55) from temperature on the",
+        "of 3 of 4 single decoders at a diversity that the temperature curve reaches, 1 are better, 1 worse, and 1",
+        "likeliest under `v` (q-route alone) at r = 0.002 (0 to 0.01)",
         "likeliest under `one` (random, by r) at r = 0.002",
         "Tuned on 16 examples and measured on the other 16, routing (`uniform`, q = 0.1, λ-weight = 0): "
         "**no difference shown** against temperature 0.80: +0.01 (-0.1 to +0.1) in reward",
@@ -83,9 +100,8 @@ def test_the_sentences() -> None:
     ):  # fmt: skip
         assert part in text, part
     for best, answer in (
-        (replace(BEST, lo=0.05), "**Better** than temperature"),
-        (replace(BEST, hi=-0.01), "**Worse** than temperature"),
-        (None, "**Not comparable**"),
+        (replace(BEST, lo=0.05), "on the other half: **better**"),
+        (replace(BEST, hi=-0.01), "on the other half: **worse**"),
     ):
         assert answer in findings(settings, {"translation": results(best)})
 

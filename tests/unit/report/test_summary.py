@@ -14,7 +14,7 @@ from pipeline import summarize
 from random_routing.errors import PipelineError
 from random_routing.report.tables.cells_csv import to_csv
 from random_routing.report.tables.summary import summarize_task
-from random_routing.results.compared import Best, Compared, Hypervolume
+from random_routing.results.compared import Best, Compared
 from random_routing.results.measured import NAN, CellValues, Measured, Value
 from random_routing.settings import Base, Route, Variant
 from tests.helpers import synthetic
@@ -58,7 +58,7 @@ def test_csv_of_two_cells_is_exactly_this() -> None:
 
 COMPARED = Compared(
     diversity="ead_2", quality="bleu", correction="holm", matched=[], against_base=[], front=[],
-    hypervolume=[Hypervolume("temperature", 1, 1, 1, 1.0), Hypervolume("routing", 1, 1, 1, 0.5)],
+    contrasts=[],
     best=Best(cell="routing-v-q0.1-l0", difference=0.0123456789, lo=-0.1, hi=0.2, p=0.5),
 )  # fmt: skip
 MEASURED = Measured(
@@ -70,12 +70,12 @@ MEASURED = Measured(
 def test_the_numbers_of_a_task() -> None:
     rows = [row("temperature", 0.9, 1 / 3, setting=1.0), row("routing", 0.9, 20.0, r=0.1)]
     assert summarize_task(rows, COMPARED, UNIFORM) == {
-        "gain": 0.0123457, "gain_lo": -0.1, "gain_hi": 0.2, "area_vs_temp": 0.5, "sampling_bleu": 0.333333,
+        "gain": 0.0123457, "gain_lo": -0.1, "gain_hi": 0.2, "sampling_bleu": 0.333333,
     }  # fmt: skip
 
 
 def test_missing_numbers_are_left_out() -> None:
-    nothing = replace(COMPARED, best=None, hypervolume=[])
+    nothing = replace(COMPARED, best=None)
     assert summarize_task([row("human", 0.9, 100.0)], nothing, UNIFORM) == {}
     assert COMPARED.best is not None
     no_interval = replace(COMPARED, best=replace(COMPARED.best, lo=NAN))
@@ -91,7 +91,7 @@ def run(folder: Path, raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> d
 
 def test_stage_on_the_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     summary = run(tmp_path, synthetic.raw_params(), monkeypatch)
-    assert list(summary["textgen"]) == ["area_vs_temp", "gain", "gain_hi", "gain_lo", "sampling_gap"]
+    assert list(summary["textgen"]) == ["gain", "gain_hi", "gain_lo", "sampling_gap"]
     assert set(summary) == {"textgen", "dialogue", "translation"}
     assert all(len(numbers) <= 5 for numbers in summary.values())
     with open("reports/cells.csv", encoding="utf-8") as file:

@@ -45,8 +45,22 @@ def test_intervals_of_few_examples_are_expanded() -> None:
     assert (low, high) == (pytest.approx(0.00855, abs=1e-4), pytest.approx(0.99145, abs=1e-4))
     assert percentile_interval(values, 0.95, 10**6)[0] == pytest.approx(0.025, abs=1e-4)
     assert all(map(math.isnan, percentile_interval(values, 0.95, 1)))
-    # the p-value is 5 % where the interval's end is 0
-    assert Sampled(0.5, values - low, 10).p_value() == pytest.approx(0.05, abs=0.001)
+
+
+def test_p_values_by_hand() -> None:
+    """A standard deviation of 1 of 10 examples: t = value / √(10/9), with 9 degrees of freedom, and no least value."""
+    resamples = np.where(np.arange(1000) % 2 == 0, 1.0, -1.0) * np.sqrt(999 / 1000)
+    for value in (0.0, 1.0, 9.0):
+        expected = 2 * stats.t.sf(value / np.sqrt(10 / 9), 9)
+        assert Sampled(value, value + resamples, 10).p_value() == pytest.approx(expected)
+    edge = Sampled(1.0, 1.0 + resamples, 10)
+    low, high = edge.t_interval(1 - edge.p_value())
+    assert low == pytest.approx(0.0) and high == pytest.approx(2.0)
+    assert math.isnan(Sampled(math.nan, np.full(9, math.nan), 10).p_value())
+    assert (
+        Sampled(0.0, np.zeros(9), 10).p_value() == 1.0
+        and Sampled(0.1, np.full(9, 0.1), 10).p_value() == 0.0
+    )
 
 
 def test_undefined_resamples_are_left_out() -> None:

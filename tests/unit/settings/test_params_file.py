@@ -187,7 +187,7 @@ def test_names_that_are_one_file_on_some_disks(
 def test_the_longest_name_is_one_that_a_disk_can_have(raw: dict[str, Any], tmp_path: Path) -> None:
     """With the longest numbers, under the name that it has while it is written."""
     raw["variants"] = {"v" * LONGEST_NAME: raw["variants"]["uniform"]}
-    raw["tune"]["variants"] = "all"
+    raw["tune"]["variants"], raw["comparison"]["contrasts"] = "all", None
     raw["grid"] = {"q": [1.23456789012e-05], "lambda": [1.23456789012e-05]}
     settings = parse_settings(raw)
     name = all_cells(settings, settings.tasks["textgen"])[-1].name

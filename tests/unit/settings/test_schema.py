@@ -127,6 +127,44 @@ WRONG = [
         "comparison.quality.dialogue is missing",
         "must be given",
     ),
+    ("comparison/delta/textgen", 0, "comparison.delta.textgen = 0", "above 0"),
+    ("comparison/delta", {"textgen": 1}, "comparison.delta.dialogue is missing", ""),
+    (
+        "comparison/contrasts",
+        {"a": {"variant": "uniform"}},
+        "comparison.contrasts.a.against",
+        "must be given",
+    ),
+    (
+        "comparison/contrasts",
+        {"a": {"variant": "unifrom", "against": "base"}},
+        "comparison.contrasts.a.variant = 'unifrom'",
+        "did you mean uniform?",
+    ),
+    (
+        "comparison/contrasts",
+        {"a": {"variant": "uniform", "against": "topp"}},
+        "comparison.contrasts.a.against = 'topp'",
+        "must be one of base, temperature, top_p",
+    ),
+    (
+        "comparison/contrasts",
+        {"a": {"variant": "uniform", "against": "base", "r": [0.3, 0.1]}},
+        "comparison.contrasts.a.r = [0.3, 0.1]",
+        "the least rate first",
+    ),
+    (
+        "comparison/contrasts",
+        {"a": {"variant": "uniform", "against": "base", "lambda": [0.3]}},
+        "comparison.contrasts.a.lambda = [0.3]",
+        "a list of two rates",
+    ),
+    (
+        "comparison/contrasts",
+        {"a": {"variant": "uniform", "against": "base", "tasks": ["chat"]}},
+        "comparison.contrasts.a.tasks[0] = 'chat'",
+        "must be one of dialogue, textgen, translation",
+    ),
     ("comparison/correction", "bonferroni", "comparison.correction", "fdr_bh, holm"),
     (
         "metrics",
@@ -180,7 +218,7 @@ def test_bases_combine(raw: dict[str, Any]) -> None:
 
 
 def test_a_variant_in_full(raw: dict[str, Any]) -> None:
-    raw["tune"]["variants"] = "all"
+    raw["tune"]["variants"], raw["comparison"]["contrasts"] = "all", {}
     raw["variants"] = {
         "all": {
             "base": {"top_p": 0.9},

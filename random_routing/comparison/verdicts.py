@@ -1,0 +1,86 @@
+"""What a difference shows: better, worse, equivalent, or what it would take to know.
+
+All from one standard error and Student's t, so that a verdict, its interval, its p-value and its power agree. Of K
+hypotheses that were named before the run each has the share α/K of the error (Bonferroni), so that all intervals hold
+together with confidence 1 − α.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from scipy.stats import t as student
+
+POWER = 0.8  # the chance to find an effect that is called detectable
+MOST = 10_000_000  # examples; more are not counted
+
+
+class Verdict(StrEnum):
+    BETTER = "better"
+    WORSE = "worse"
+    EQUIVALENT = "equivalent"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """lo, hi: the simultaneous interval; p: two-sided, of no difference; detectable: the least difference that is found
+    with a chance of 80 %; needed: examples with which a difference of Δ is found, and none is told from Δ, each with
+    that chance.
+    """
+
+    verdict: Verdict
+    lo: float
+    hi: float
+    p: float
+    p_adjusted: float
+    detectable: float
+    needed: int
+
+
+def judge(value: float, error: float, examples: int, delta: float, tests: int, confidence: float) -> Judged:
+    """value, error: the difference and its standard error from `examples`; delta: differences below it do not matter;
+    tests: how many were named before.
+
+    Equivalent: both one-sided tests against ±Δ reject (Schuirmann 1987), also where the difference is not 0.
+    """
+    share, freedom = (1 - confidence) / tests, max(1, examples - 1)
+    half = float(student.isf(share / 2, freedom)) * error
+    inside = float(student.isf(share, freedom)) * error
+    p = 1.0 if error == 0 == value else 2 * float(student.sf(abs(value) / error, freedom)) if error else 0.0
+    if abs(value) + inside < delta:
+        verdict = Verdict.EQUIVALENT
+    elif abs(value) > half:
+        verdict = Verdict.BETTER if value > 0 else Verdict.WORSE
+    else:
+        verdict = Verdict.INCONCLUSIVE
+    return Judged(
+        verdict, value - half, value + half, p, min(1.0, tests * p), detectable(error, examples, tests, confidence),
+        needed(error, examples, delta, tests, confidence),
+    )  # fmt: skip
+
+
+def detectable(error: float, examples: int, tests: int, confidence: float) -> float:
+    """The least difference that is found to be one with a chance of 80 %."""
+    freedom = max(1, examples - 1)
+    share = (1 - confidence) / tests
+    return float(student.isf(share / 2, freedom) + student.ppf(POWER, freedom)) * error
+
+
+def needed(error: float, examples: int, delta: float, tests: int, confidence: float) -> int:
+    """Examples with which both verdicts can be reached: a difference of Δ is found, and one of 0 is equivalent.
+
+    error: from `examples`; it falls with the root of their number.
+    """
+    spread, share, count = error * math.sqrt(examples), (1 - confidence) / tests, 2.0
+    for _ in range(100):  # t quantiles depend on the number
+        freedom = max(1.0, count - 1)
+        found = student.isf(share / 2, freedom) + student.ppf(POWER, freedom)
+        same = student.isf(share, freedom) + student.ppf((1 + POWER) / 2, freedom)
+        before, count = count, (float(max(found, same)) * spread / delta) ** 2
+        count = min(float(MOST), max(2.0, count))
+        if abs(count - before) < 0.5:
+            break
+    return math.ceil(count)

@@ -1,0 +1,114 @@
+"""Curves over a setting: values by hand, isotonic regression, and where nothing is said."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.isotonic import IsotonicRegression
+
+from random_routing.comparison.curves import (
+    FLAT,
+    NO_CURVE,
+    OUTSIDE,
+    Curve,
+    Difference,
+    Point,
+    isotonic,
+    lines,
+    matched_difference,
+    setting_at,
+)
+from random_routing.resampling.intervals import Sampled
+
+NAN = math.nan
+
+
+def sampled(value: float, spread: float = 0.0, resamples: int = 100) -> Sampled:
+    """Its resamples lie `spread` to either side of the value."""
+    return Sampled(value, value + np.where(np.arange(resamples) % 2 == 0, spread, -spread), 500)
+
+
+def point(diversity: float, quality: float, spread: float = 0.0) -> Point:
+    return Point(sampled(diversity), sampled(quality, spread))
+
+
+CURVE = Curve.of({1.0: point(0.8, 30.0), 0.5: point(0.4, 50.0), 0.7: point(0.6, 40.0)})  # in no order
+
+
+def found(one: Point, curve: Curve = CURVE) -> Sampled:
+    difference = matched_difference(one, curve).value
+    assert difference is not None
+    return difference
+
+
+def test_matched_difference_by_hand() -> None:
+    """At diversity 0.5 the setting is 0.6 and the curve has 45; at 0.8 it has 30."""
+    difference = matched_difference(point(0.5, 47.0, spread=1.0), CURVE)
+    assert difference.value is not None and difference.at == pytest.approx(0.6)
+    assert difference.value.value == pytest.approx(2.0)
+    assert set(difference.value.resamples.round(9)) == {1.0, 3.0}
+    assert found(point(0.8, 29.0)).value == pytest.approx(-1.0)
+    assert found(point(0.4, 49.0)).value == pytest.approx(-1.0)
+
+
+def test_nothing_is_extrapolated() -> None:
+    for outside in (point(0.81, 47.0), point(0.39, 47.0), point(NAN, 47.0)):
+        assert matched_difference(outside, CURVE) == Difference(None, missing=OUTSIDE)
+
+    def with_outside(count: int) -> Point:
+        return Point(Sampled(0.79, np.where(np.arange(100) < count, 0.9, 0.79), 500), sampled(47.0))
+
+    assert matched_difference(with_outside(11), CURVE).missing == OUTSIDE
+    assert np.isnan(found(with_outside(10)).resamples).sum() == 10
+    assert matched_difference(point(0.5, 47.0), Curve.of({1.0: point(0.8, 30.0)})).missing == NO_CURVE
+    assert len(Curve.of({0.5: point(0.4, NAN), 1.0: point(0.8, 30.0)})) == 1
+
+
+def test_the_sign_of_a_distance_is_lost_last() -> None:
+    """The curve runs from −1 to +1: between, it is as near to people as can be, not at distance 1."""
+
+    def gap(diversity: float, signed: float) -> Point:
+        return Point(sampled(diversity), sampled(-abs(signed)), sampled(signed))
+
+    curve = Curve.of({0.5: gap(0.4, -1.0), 1.0: gap(0.8, 1.0)})
+    assert found(gap(0.6, 0.25), curve).value == pytest.approx(-0.25)
+    assert found(gap(0.7, -0.25), curve).value == pytest.approx(0.25)
+
+
+def test_a_flat_stretch_is_not_identified() -> None:
+    """Diversity that rises by less than two standard errors around a place says nothing of the setting there."""
+
+    def noisy(diversity: float, quality: float, seed: int) -> Point:
+        random = np.random.Generator(np.random.Philox(seed))
+        return Point(
+            Sampled(diversity, diversity + 0.01 * random.standard_normal(100), 500), sampled(quality)
+        )
+
+    flat = [noisy(0.900 + 0.002 * i, 50.0 - i, i) for i in range(4)]
+    curve = Curve.of({0.5: noisy(0.2, 60.0, 9)} | {0.7 + 0.1 * i: one for i, one in enumerate(flat)})
+    assert matched_difference(noisy(0.903, 47.0, 8), curve).missing == FLAT
+    assert matched_difference(noisy(0.5, 47.0, 8), curve).value is not None
+
+
+def test_isotonic_regression_equals_scikit_learns() -> None:
+    random = np.random.Generator(np.random.Philox(1))
+    for size in (1, 2, 9):
+        values = random.random((50, size)).cumsum(1) * 0.2 + random.random((50, size))
+        expected = [IsotonicRegression().fit_transform(np.arange(size), row) for row in values]
+        assert np.allclose(isotonic(values), expected, atol=1e-12)
+
+
+def test_reading_a_curve_undoes_it() -> None:
+    """The setting at which a rising curve has a diversity, and back; where noise turns its order, it still rises."""
+    random = np.random.Generator(np.random.Philox(2))
+    settings = np.array([0.0, 0.3, 0.5, 0.7, 1.0, 1.3])
+    diversities = random.random((200, 6)).cumsum(1)
+    x = diversities[:, 0] + random.random(200) * (diversities[:, -1] - diversities[:, 0])
+    at = setting_at(x, diversities, settings)
+    assert np.allclose(lines(at, settings, diversities), x)
+    turned = diversities[:1, [0, 2, 1, 3, 4, 5]]
+    along = np.linspace(turned[0, 0], turned[0, -1], 50)
+    assert (np.diff(setting_at(along, np.repeat(turned, 50, 0), settings)) >= 0).all()
+    assert np.isnan(setting_at(np.array([5.0]), np.full((1, 6), NAN), settings)).all()
