@@ -138,6 +138,7 @@ def test_a_second_run_does_nothing(clone: Path) -> None:
     assert children_s_work() - before < 30
 
 
+@pytest.mark.long
 def test_an_experiment_computes_only_what_is_new(clone: Path) -> None:
     """In a temporary workspace, which shares finished rows through the cache folder. All stages for the real models."""
     before, count = parquet(clone), len(tasks(clone))

@@ -109,6 +109,7 @@ def configurations(name: str, splits: dict[str, str]) -> bytes:
     ).encode()
 
 
+@pytest.mark.long
 def test_with_stand_ins_of_its_names(project: Path, settings: Settings, tmp_path: Path) -> None:
     """Configuration, splits, nested columns and conversations are those of the public data sets."""
     repositories: dict[str, dict[str, bytes]] = {}

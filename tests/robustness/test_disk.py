@@ -82,7 +82,7 @@ def size(folder: Path) -> int:
     return sum(-(-size // 4096) * 4 for size in blocks)
 
 
-@stages("tune")
+@stages("evaluate", "tune")
 def test_a_full_disk(calm: dict[str, Path], disk: Path, tmp_path: Path, stage: str) -> None:
     """Amounts of room that are too little: what was stored stays, more room ends with the same bytes."""
     work, log = Path(shutil.copytree(calm[stage], disk, dirs_exist_ok=True)), tmp_path / "keys"

@@ -76,9 +76,9 @@ def nearly_sure(values: Values) -> None:
     values["bootstrap"] = {"resamples": 100, "confidence": 0.999}
 
 
-SHORT: list[Callable[[Values], None]] = [one_cell, gates_that_open_late]
+SHORT: list[Callable[[Values], None]] = [one_cell]
 ODD = [
-    *SHORT, several_texts_independent_and_exploit, a_front_in_no_time, one_token_under_a_schedule,
+    *SHORT, gates_that_open_late, several_texts_independent_and_exploit, a_front_in_no_time, one_token_under_a_schedule,
     other_routes_mixed_before, too_few_for_the_comparison, noise_alone, two_examples, one_token, nearly_sure,
 ]  # fmt: skip
 

@@ -46,7 +46,9 @@ def small(folder: Path) -> Path:
     values["grid"] = {"q": [0, 0.1], "lambda": [0, 0.1] if LONG else [0]}
     values["baselines"] |= {"temperature": [0.7]}
     values["tune"] |= {"trials": 2}
-    values["variants"] = {name: values["variants"][name] for name in ("uniform", "plausible")}
+    values["variants"] = {
+        name: values["variants"][name] for name in ("uniform", "plausible")[: 2 if LONG else 1]
+    }
     write_params(folder, values)
     rows = [{"text": f"{i} Straße, İstanbul ıI, naïve “quotes” — größer " * 4} for i in range(20)]
     write(folder / f"{TASK}.jsonl", jsonl(rows))

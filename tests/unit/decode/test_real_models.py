@@ -41,7 +41,9 @@ class Loaded:
     found: dict[bytes, Trajectory]
 
 
-@pytest.fixture(scope="module", params=TASKS)
+@pytest.fixture(
+    scope="module", params=[TASKS[0], *(pytest.param(task, marks=pytest.mark.long) for task in TASKS[1:])]
+)
 def loaded(request: pytest.FixtureRequest) -> Loaded:
     task: Task = replace(SETTINGS.tasks[request.param], max_new_tokens=TOKENS)
     folder = Path("data/assets") / task.model
