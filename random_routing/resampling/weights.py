@@ -13,8 +13,7 @@ BLOCK = 2**23  # weights of the resamples that are drawn at once: 64 MiB
 
 def resample_weights(examples: int, resamples: int, seed: int) -> np.ndarray:
     """How often each example is drawn in each resample: (B, E) float64, rows sum to E. Those of `Drawn`, in memory."""
-    drawn = Drawn(examples, resamples, seed)
-    return np.stack([drawn.row(number) for number in range(resamples)]).astype(np.float64)
+    return Drawn(examples, resamples, seed).rows(0, resamples).astype(np.float64)
 
 
 class Drawn:
@@ -45,21 +44,25 @@ class Drawn:
         chosen = np.arange(self.examples) if self.chosen is None else self.chosen
         return Drawn(self.examples, self.resamples, self.seed, chosen[columns])
 
-    def row(self, number: int) -> np.ndarray:
-        """(E,) int64: the weights of one resample."""
-        generator = np.random.Generator(
-            np.random.Philox(key=np.array([self.seed, number], dtype=np.uint64))
-        )
-        drawn = generator.integers(0, self.examples, self.examples, dtype=np.int32)
-        counts = np.bincount(drawn, minlength=self.examples)
-        return counts if self.chosen is None else counts[self.chosen]
+    def rows(self, first: int, stop: int) -> np.ndarray:
+        """(b, N) int64: the weights of some resamples. One generator takes the keys of all, which is faster."""
+        bits = np.random.Philox(key=np.array([self.seed, 0], dtype=np.uint64))
+        generator, state = np.random.Generator(bits), bits.state
+        rows = np.empty((stop - first, self.shape[1]), dtype=np.int64)
+        for row, number in zip(rows, range(first, stop), strict=True):
+            state["state"]["key"][1] = number
+            bits.state = state  # as if made with this key
+            drawn = generator.integers(0, self.examples, self.examples, dtype=np.int32)
+            counts = np.bincount(drawn, minlength=self.examples)
+            row[:] = counts if self.chosen is None else counts[self.chosen]
+        return rows
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Some resamples, and their weights (b, E) float64."""
         step = max(1, BLOCK // self.examples)
         for start in range(0, self.resamples, step):
-            rows = range(start, min(start + step, self.resamples))
-            yield slice(rows.start, rows.stop), np.stack([self.row(i) for i in rows]).astype(np.float64)
+            stop = min(start + step, self.resamples)
+            yield slice(start, stop), self.rows(start, stop).astype(np.float64)
 
     def __matmul__(self, stats: np.ndarray) -> np.ndarray:
         """(B, E) @ (E, k)."""
