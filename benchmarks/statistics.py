@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.workload import ASSETS, prepared
+from benchmarks.workload import ASSETS, prepared, settings_on_cpu
 from random_routing.comparison.curves import Curve, Point, matched_difference
 from random_routing.files import write_json
 from random_routing.law.cells import Cell, Decoder
@@ -31,7 +31,7 @@ from random_routing.runs.generation import compute, missing_texts
 from random_routing.runs.make_plan import Prepared
 from random_routing.runs.packed_texts import unpack
 from random_routing.runs.store import Store
-from random_routing.settings import Base, Route, load_settings
+from random_routing.settings import Base, Route
 
 TASK, POOL, STUDIES, RESAMPLES, CONFIDENCE = "textgen", 1000, 1000, 1000, 0.95
 SIZES = (32, 100)
@@ -58,7 +58,7 @@ def main() -> None:
 
 def make_pool(seed: int, cells: tuple[Cell, ...], store: Store) -> dict[str, CellTexts]:
     """Cell → texts of all examples of the pool; those in the store are not made again."""
-    settings = load_settings()
+    settings = settings_on_cpu()
     settings = replace(settings, seed=settings.seed + seed)
     task = replace(settings.tasks[TASK], examples=POOL, samples=1)
     tokenizer, rows = prepared(TASK, POOL)
