@@ -13,9 +13,8 @@ def adjusted(p_values: Sequence[float], method: str) -> list[float]:
     method: `holm` (Holm 1979: chance of any false claim) or `fdr_bh` (Benjamini & Hochberg 1995: share
     of false claims).
     """
-    from statsmodels.stats.multitest import (
-        multipletests,
-    )  # takes longer to import than most stages to begin
+    # Here, because it takes longer to import than most stages to begin.
+    from statsmodels.stats.multitest import multipletests
 
     corrected = np.array(p_values, dtype=np.float64)
     known = np.isfinite(corrected)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -58,9 +59,24 @@ class Curve:
     def __len__(self) -> int:
         return len(self.points)
 
+    @cached_property
+    def risen(self) -> tuple[np.ndarray, np.ndarray]:
+        """Diversity that never falls: (1, m), and of the resamples, (B, m)."""
+        values, resamples = _stacked([point.diversity for point in self.points])
+        return isotonic(values), isotonic(resamples)
+
+    @cached_property
+    def quality(self) -> tuple[np.ndarray, np.ndarray]:
+        """(1, m), and of the resamples, (B, m); signed where it has a sign."""
+        return _stacked([point.read for point in self.points])
+
+
+def _stacked(points: Sequence[Sampled]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([[point.value for point in points]]), np.stack([p.resamples for p in points], axis=1)
+
 
 @dataclass(frozen=True)
-class Difference:
+class MatchedDifference:
     """A matched difference, or why there is none; at: the curve's setting with the point's diversity."""
 
     value: Sampled | None
@@ -68,7 +84,7 @@ class Difference:
     missing: str = ""
 
 
-def matched_difference(point: Point, curve: Curve) -> Difference:
+def matched_difference(point: Point, curve: Curve) -> MatchedDifference:
     """The point's quality minus the curve's at the point's diversity; a sign is lost last, after the curve is read.
 
     Missing where the point, or more than a tenth of its resamples, has a diversity outside the curve's (nothing is
@@ -76,23 +92,21 @@ def matched_difference(point: Point, curve: Curve) -> Difference:
     NaN.
     """
     if len(curve) < 2:
-        return Difference(None, missing=NO_CURVE)
-    along = [[getattr(p, name) for p in curve.points] for name in ("diversity", "read")]
-    diversity, quality = (np.array([[sampled.value for sampled in some]]) for some in along)  # (1, m)
-    diversities, qualities = (np.stack([s.resamples for s in some], axis=1) for some in along)  # (B, m)
+        return MatchedDifference(None, missing=NO_CURVE)
+    (diversity, diversities), (quality, qualities) = curve.risen, curve.quality
     at = setting_at(np.array([point.diversity.value]), diversity, curve.settings)
     if not np.isfinite(at).all():
-        return Difference(None, missing=OUTSIDE)
+        return MatchedDifference(None, missing=OUTSIDE)
     if not rises(curve, float(at[0])):
-        return Difference(None, float(at[0]), FLAT)
+        return MatchedDifference(None, float(at[0]), FLAT)
     every = setting_at(point.diversity.resamples, diversities, curve.settings)  # (B,)
     if np.isnan(every).mean() > MOST_OUTSIDE:
-        return Difference(None, float(at[0]), OUTSIDE)
+        return MatchedDifference(None, float(at[0]), OUTSIDE)
     of_curve, of_resamples = lines(at, curve.settings, quality), lines(every, curve.settings, qualities)
     if point.signed:
         of_curve, of_resamples = -np.abs(of_curve), -np.abs(of_resamples)
     value, resamples = point.quality.value - float(of_curve[0]), point.quality.resamples - of_resamples
-    return Difference(Sampled(value, resamples, point.quality.examples), float(at[0]))
+    return MatchedDifference(Sampled(value, resamples, point.quality.examples), float(at[0]))
 
 
 def isotonic(values: np.ndarray) -> np.ndarray:
@@ -110,16 +124,15 @@ def isotonic(values: np.ndarray) -> np.ndarray:
     return highest
 
 
-def setting_at(x: np.ndarray, diversities: np.ndarray, settings: np.ndarray) -> np.ndarray:
-    """The setting at which the curve has diversity x (B,): (B,), NaN outside the curve. diversities: (B, m)."""
-    risen = isotonic(diversities)
+def setting_at(x: np.ndarray, risen: np.ndarray, settings: np.ndarray) -> np.ndarray:
+    """The setting at which the curve has diversity x (B,): (B,), NaN outside the curve. risen: (B, m), never falls."""
     below = (risen <= x[:, None]).sum(1)  # points up to x: the curve reaches x after the last of them
     right = np.clip(below, 1, len(settings) - 1)[:, None]
     low, high = (np.take_along_axis(risen, index, axis=1)[:, 0] for index in (right - 1, right))
     s0, s1 = settings[right[:, 0] - 1], settings[right[:, 0]]
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(high > low, (x - low) / (high - low), 1.0)
-    inside = (risen[:, 0] <= x) & (x <= risen[:, -1]) & np.isfinite(diversities).all(1)
+    inside = (risen[:, 0] <= x) & (x <= risen[:, -1]) & np.isfinite(risen).all(1)
     return np.where(inside, s0 + np.clip(share, 0.0, 1.0) * (s1 - s0), np.nan)
 
 

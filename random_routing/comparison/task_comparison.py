@@ -12,7 +12,7 @@ import numpy as np
 from random_routing.comparison import CURVES
 from random_routing.comparison.contrasts import NO_CELL, chosen
 from random_routing.comparison.corrected_p_values import adjusted
-from random_routing.comparison.curves import Curve, Difference, Point, matched_difference
+from random_routing.comparison.curves import Curve, MatchedDifference, Point, matched_difference
 from random_routing.comparison.fronts import front, front_shares
 from random_routing.comparison.verdicts import judge
 from random_routing.law.cells import Cell, Decoder, all_cells
@@ -27,9 +27,10 @@ from random_routing.results.compared import (
     Matched,
     OnFront,
 )  # fmt: skip
-from random_routing.settings import Base, Contrast, Settings, Task
+from random_routing.settings import Base, Settings, Task
 
 Tested = TypeVar("Tested", Matched, AgainstBase)
+NO_ERROR = "too few examples, or resamples with a value, for a standard error"
 
 
 class Comparison:
@@ -107,12 +108,13 @@ class Comparison:
         order of their ids.
         """
         points = self.points(np.arange(weights.shape[1]), weights)
+        differences = self._differences(points)
         return Compared(
             diversity=self.diversity.name,
             quality=self.quality.name,
             correction=self.settings.comparison.correction,
-            contrasts=self._contrasts(points),
-            matched=self._matched(points),
+            contrasts=self._contrasts(points, differences),
+            matched=self._matched(differences),
             against_base=self._against_base(points),
             front=self._front(points),
             best=self._best(half_weights),
@@ -126,25 +128,34 @@ class Comparison:
         p_values = adjusted([record.p for record in records], self.settings.comparison.correction)
         return [replace(record, p_adjusted=p) for record, p in zip(records, p_values, strict=True)]
 
-    def _matched(self, points: dict[str, Point]) -> list[Matched]:
-        """Every decoder with routes against each curve at its own diversity; corrected over each curve."""
-        records = []
+    def _differences(self, points: dict[str, Point]) -> dict[str, dict[str, MatchedDifference]]:
+        """Curve → decoder with routes → its difference, or why there is none: missing metrics come first."""
+        found: dict[str, dict[str, MatchedDifference]] = {}
         for family in CURVES:
             curve = self.curve(family, points)
-            of_curve = []
-            for cell in self.routed:
-                found = self._difference(points[cell.name], curve)
-                numbers = self._numbers(found.value) if found.value else {}
-                of_curve.append(Matched(cell=cell.name, curve=family, missing=found.missing, **numbers))
+            of_cells = {cell.name: matched_difference(points[cell.name], curve) for cell in self.routed}
+            found[family] = {
+                name: replace(one, missing=self.missing) if self.missing and not one.value else one
+                for name, one in of_cells.items()
+            }
+        return found
+
+    def _matched(self, differences: dict[str, dict[str, MatchedDifference]]) -> list[Matched]:
+        """Every decoder with routes against each curve at its own diversity; corrected over each curve."""
+        records = []
+        for family, of_cells in differences.items():
+            of_curve = [
+                Matched(
+                    cell=name, curve=family, missing=found.missing, **self._numbers(found.value) if found.value else {}
+                )
+                for name, found in of_cells.items()
+            ]  # fmt: skip
             records += self._corrected(of_curve)
         return records
 
-    def _difference(self, point: Point, curve: Curve) -> Difference:
-        """Missing metrics are the reason that comes first."""
-        found = matched_difference(point, curve)
-        return replace(found, missing=self.missing) if self.missing and not found.value else found
-
-    def _contrasts(self, points: dict[str, Point]) -> list[ContrastResult]:
+    def _contrasts(
+        self, points: dict[str, Point], differences: dict[str, dict[str, MatchedDifference]]
+    ) -> list[ContrastResult]:
         """Every hypothesis that was named for the task: the mean over its cells, judged among all hypotheses."""
         comparison, task = self.settings.comparison, self.task.name
         tests = comparison.hypotheses(self.settings.tasks)
@@ -157,39 +168,43 @@ class Comparison:
                 for c in chosen(contrast, all_cells(self.settings, self.task))
                 if c.decoder in self.name_of
             ]
-            found = [self._against(contrast, cell, points) for cell in cells]
+            against = differences.get(contrast.against) or self._from_base(points)
+            found = [against[self.name_of[cell.decoder]] for cell in cells]
             known = [difference.value for difference in found if difference.value is not None]
             record = ContrastResult(
                 contrast=name, variant=contrast.variant, against=contrast.against, delta=comparison.delta[task],
                 of=len(cells), cells=len(known), prompts=len(self.order), texts=len(self.order) * self.task.samples,
                 missing="" if known else "; ".join(sorted({d.missing for d in found})) or NO_CELL,
             )  # fmt: skip
-            if known:
-                mean = mean_of(known)
+            mean = mean_of(known) if known else None
+            error = mean.standard_error() if mean else math.nan
+            if mean and math.isfinite(error):
                 judged = judge(
-                    mean.value,
-                    mean.standard_error(),
-                    mean.examples,
-                    record.delta,
-                    tests,
-                    self.settings.confidence,
+                    mean.value, error, mean.examples, record.delta, tests, self.settings.confidence
                 )
                 record = replace(record, estimate=mean.value, **asdict(judged))
+            elif known:
+                record = replace(record, missing=NO_ERROR)
             records.append(record)
         return records
 
-    def _against(self, contrast: Contrast, cell: Cell, points: dict[str, Point]) -> Difference:
-        """Of one cell; against the base it is the plain difference of quality."""
-        point = points[self.name_of[cell.decoder]]
-        if contrast.against != "base":
-            return self._difference(point, self.curve(contrast.against, points))
-        base = self._unrouted(points).get(cell.decoder.base)
-        if base is None:
-            return Difference(None, missing="no cell has its base decoder without routes")
-        difference = point.quality - base.quality
-        if not math.isfinite(difference.value):
-            return Difference(None, missing=self.missing or "undefined for these texts")
-        return Difference(difference)
+    def _from_base(self, points: dict[str, Point]) -> dict[str, MatchedDifference]:
+        """Decoder with routes → its quality minus that of the same without."""
+        plain, found = self._unrouted(points), {}
+        for cell in self.routed:
+            base = plain.get(cell.decoder.base)
+            difference = points[cell.name].quality - base.quality if base else None
+            if difference is None:
+                found[cell.name] = MatchedDifference(
+                    None, missing="no cell has its base decoder without routes"
+                )
+            elif math.isfinite(difference.value):
+                found[cell.name] = MatchedDifference(difference)
+            else:
+                found[cell.name] = MatchedDifference(
+                    None, missing=self.missing or "undefined for these texts"
+                )
+        return found
 
     def _against_base(self, points: dict[str, Point]) -> list[AgainstBase]:
         """Every decoder with routes against the same without; corrected over both coordinates together."""

@@ -35,11 +35,6 @@ class Sampled:
     def __sub__(self, other: Sampled) -> Sampled:
         return Sampled(self.value - other.value, self.resamples - other.resamples, self.examples)
 
-    def __truediv__(self, other: Sampled) -> Sampled:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            resamples = np.where(other.resamples != 0, self.resamples / other.resamples, np.nan)
-        return Sampled(self.value / other.value if other.value else math.nan, resamples, self.examples)
-
     def interval(self, confidence: float) -> tuple[float, float]:
         return percentile_interval(self.resamples, confidence, self.examples)
 

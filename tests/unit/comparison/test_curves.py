@@ -13,7 +13,7 @@ from random_routing.comparison.curves import (
     NO_CURVE,
     OUTSIDE,
     Curve,
-    Difference,
+    MatchedDifference,
     Point,
     isotonic,
     lines,
@@ -55,7 +55,7 @@ def test_matched_difference_by_hand() -> None:
 
 def test_nothing_is_extrapolated() -> None:
     for outside in (point(0.81, 47.0), point(0.39, 47.0), point(NAN, 47.0)):
-        assert matched_difference(outside, CURVE) == Difference(None, missing=OUTSIDE)
+        assert matched_difference(outside, CURVE) == MatchedDifference(None, missing=OUTSIDE)
 
     def with_outside(count: int) -> Point:
         return Point(Sampled(0.79, np.where(np.arange(100) < count, 0.9, 0.79), 500), sampled(47.0))
@@ -106,9 +106,9 @@ def test_reading_a_curve_undoes_it() -> None:
     settings = np.array([0.0, 0.3, 0.5, 0.7, 1.0, 1.3])
     diversities = random.random((200, 6)).cumsum(1)
     x = diversities[:, 0] + random.random(200) * (diversities[:, -1] - diversities[:, 0])
-    at = setting_at(x, diversities, settings)
+    at = setting_at(x, isotonic(diversities), settings)
     assert np.allclose(lines(at, settings, diversities), x)
     turned = diversities[:1, [0, 2, 1, 3, 4, 5]]
     along = np.linspace(turned[0, 0], turned[0, -1], 50)
-    assert (np.diff(setting_at(along, np.repeat(turned, 50, 0), settings)) >= 0).all()
+    assert (np.diff(setting_at(along, isotonic(np.repeat(turned, 50, 0)), settings)) >= 0).all()
     assert np.isnan(setting_at(np.array([5.0]), np.full((1, 6), NAN), settings)).all()
