@@ -144,6 +144,13 @@ def test_hypotheses_are_judged_together() -> None:
     assert found["none"].missing == "no cell of the grid has routes and rates in its ranges"
 
 
+def test_a_hypothesis_of_one_example_is_missing_with_the_reason() -> None:
+    contrasts = {"both": {"variant": "uniform", "against": "temperature"}}
+    made = comparison(TRUTH, noise=0.01, seed=1, examples=1, contrasts=contrasts)
+    (found,) = made.result(resample_weights(1, 100, 1), resample_weights(1, 100, 2)[:, :0]).contrasts
+    assert found.verdict == "" and "standard error" in found.missing and math.isnan(found.estimate)
+
+
 def test_the_result_does_not_depend_on_the_order_of_examples() -> None:
     """Up to which examples a resample draws: weights are permuted with them."""
     made = comparison(TRUTH, noise=0.05, seed=3)
