@@ -124,12 +124,17 @@ def run_block(
 def run_beam(
     model: LanguageModel, plan: Plan, texts: list[Text], batch_size: int
 ) -> tuple[dict[bytes, Trajectory], Work]:
-    """Beam search of texts that share a decoder, with prompts of one padded length."""
+    """Beam search of texts that share a decoder, with prompts of one padded length. It has no noise: all samples of an
+    example are one search.
+    """
     beams = texts[0].job.decoder.beams
-    prompts = Prompts.of([text.example.prompt for text in texts], plan.room(texts[0].example))
+    examples, number = numbered([text.example for text in texts])
+    prompts = Prompts.of([example.prompt for example in examples], plan.room(texts[0].example))
     trajectories = beam_search(
         model, prompts, beams, plan.task.max_new_tokens, plan.vocabulary.stop, batch_size
     )
-    delivered = sum(len(t.token_ids) for t in trajectories)
-    work = Work(rows=delivered * beams, delivered=delivered)
-    return {text.key: t for text, t in zip(texts, trajectories, strict=True)}, work
+    work = Work(
+        rows=beams * sum(len(t.token_ids) for t in trajectories),
+        delivered=sum(len(trajectories[n].token_ids) for n in number),
+    )
+    return {text.key: trajectories[n] for text, n in zip(texts, number, strict=True)}, work

@@ -148,9 +148,10 @@ def test_beam_equals_hugging_face_one_prompt_at_a_time(loaded: Loaded) -> None:
     task = plan.task
     cells = [cell for cell in all_cells(SETTINGS, task) if cell.family == "beam"]
     beam_plan = plan_task(SETTINGS, task, cells, loaded.folder, model.tokenizer)
-    texts = beam_plan.texts_of(beam_plan.jobs()[0])[: 3 if LONG else 2]
-    found, _ = run_beam(model, beam_plan, texts, 64)
-    for text in texts:
+    texts = beam_plan.texts_of(beam_plan.jobs()[0])[: task.samples * (3 if LONG else 2)]
+    found, work = run_beam(model, beam_plan, texts, 64)
+    assert work.rows == 4 * work.delivered // task.samples  # the samples of an example are one search
+    for text in texts[:: task.samples]:
         prompt = torch.tensor([text.example.prompt])
         output = model.network.generate(  # type: ignore[operator]
             prompt,
