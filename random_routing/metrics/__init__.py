@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from random_routing.metrics import (
+    against_people,
     compression,
+    failures,
     fluency,
     mauve,
     ngrams,
@@ -32,10 +34,12 @@ MODULES = (
     vendi,
     within_prompt,
     mauve,
+    against_people,
     fluency,
     relevance,
     translation,
     per_text,
+    failures,
 )
 METRICS = {metric.name: metric for module in MODULES for metric in module.METRICS}
 

@@ -44,6 +44,8 @@ class CellTexts:
     ended: np.ndarray = field(default_factory=lambda: np.empty(0))  # (R,) does the last token only end it?
     # (R,) bytes before what is judged
     judge_unread: np.ndarray = field(default_factory=lambda: np.empty(0))
+    sources: Sequence[str] = ()  # (R,) what a text answers, goes on from or translates
+    entropies: Sequence[np.ndarray] = ()  # of the generator's steps, nats; none: human texts
     language: Language = UNKNOWN  # of the texts
 
     @property
@@ -113,6 +115,11 @@ class Metric:
     def up(self, value: Sampled) -> Sampled:
         """A value of this metric turned so that more is better, or more diverse where neither is."""
         return -value if self.better == "lower" else value
+
+
+def needs_judge(metric: Metric) -> bool:
+    """Whether it reads the judge's scores, which its signature names."""
+    return "{judge}" in metric.signature
 
 
 def first_with_enough(metrics: Sequence[Metric], examples: int, samples: int) -> Metric | None:

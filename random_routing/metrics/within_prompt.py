@@ -45,6 +45,16 @@ def pairwise_bleu(sums: np.ndarray) -> np.ndarray:
     return np.where(sums[..., -1] > 0, translation.bleu(sums), np.nan)
 
 
+def sample_spread_stats(cell: CellTexts) -> np.ndarray:
+    """(R, 2), in the first row of each example: 1 − cosine of its ordered pairs of texts, summed; and the pairs."""
+    stats = np.zeros((len(cell.texts), 2))
+    for group in groups(cell.example):
+        total, pairs = cell.text_embeddings[group].astype(np.float64).sum(0), len(group) * (len(group) - 1)
+        # Σ over all pairs of cosines is |Σ e|², of which each text with itself is 1.
+        stats[group[0]] = pairs - (total @ total - len(group)), pairs
+    return stats
+
+
 def oracle_bleu_stats(cell: CellTexts) -> np.ndarray:
     """BLEU's statistics of each example's text with the best sentence BLEU; 0 for the others."""
     stats = translation.bleu_stats(cell)
@@ -115,6 +125,20 @@ METRICS = (
         aggregate=pairwise_bleu,
         minimum_samples=2,
         undefined="no text has four words",
+    ),
+    Metric(
+        name="sample_spread",
+        label="spread of meaning among the texts of a prompt",
+        axis="spread of a prompt's texts (1 − cosine)",
+        unit="1 − cosine, 0 to 2",
+        role="diversity",
+        coordinate="diversity",
+        better="",
+        source="after Tevet & Berant 2021",
+        signature=f"ordered pairs pooled|empty texts:as equal ones|{relevance.COSINE}",
+        stats=sample_spread_stats,
+        aggregate=ratio,
+        minimum_samples=2,
     ),
     Metric(
         name="oracle_bleu",

@@ -21,7 +21,7 @@ from random_routing.settings import Settings, Task
 from random_routing.tasks import TASKS
 
 NOTHING = np.empty(0)
-LISTS = ("token_ids", "routes", "model_logprobs")
+LISTS = ("token_ids", "routes", "model_logprobs", "entropies")
 COLUMNS = ("example_id", "text", "finish", *LISTS)
 
 
@@ -75,11 +75,11 @@ def cell_texts(
     texts = _unscored(
         columns["text"], columns["token_ids"], columns["model_logprobs"], example, rows, vocabulary
     )
-    routes = columns["routes"]
+    routes, entropies = columns["routes"], columns["entropies"]
     if not isinstance(routes, Ragged):
-        routes = concatenated(routes, np.int8)
+        routes, entropies = concatenated(routes, np.int8), concatenated(entropies, np.float32)
     ended = np.array([finish == "eos" for finish in columns["finish"]])
-    return replace(texts, routes=routes, order=order, ended=ended, language=language)
+    return replace(texts, routes=routes, entropies=entropies, order=order, ended=ended, language=language)
 
 
 def human_texts(task: Task, rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray) -> CellTexts:
@@ -111,6 +111,7 @@ def _unscored(
         example=example,
         examples=len(rows),
         references=[rows[i]["references"] for i in example],
+        sources=[rows[i]["source"] for i in example],
         judge_nll=NOTHING,
         judge_tokens=NOTHING,
         text_embeddings=NOTHING,

@@ -21,6 +21,8 @@ def cell(texts: list[str], **given: Any) -> CellTexts:
         "example": np.arange(rows),
         "examples": rows,
         "references": [[text] for text in texts],
+        "sources": [f"before {row}" for row in range(rows)],
+        "entropies": [np.full(len(text.encode()), 1.0) for text in texts],
         "judge_nll": np.array([2.0 * len(text) for text in texts]),
         "judge_tokens": np.array([len(text) for text in texts]),
         "text_embeddings": unit,
