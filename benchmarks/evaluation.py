@@ -94,7 +94,9 @@ def run(examples: int) -> dict[str, Any]:
         _, stats = measure(settings, task, cells, texts, metrics, weights, bar.update)
     measured = time.perf_counter() - started
     compared = Comparison(settings, task, ids, cells, stats, METRICS)
-    compared.result(weights, task_resamples(settings, task, ids[1::2], "half"))
+    compared.result(
+        weights, [task_resamples(settings, task, ids[half::2], f"half {half}") for half in (0, 1)]
+    )
     write_stats(f"data/evaluation-{examples}.parquet", ids, stats)
     total = time.perf_counter() - started
     return {

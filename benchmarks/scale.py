@@ -148,7 +148,9 @@ def write(settings: Settings, cells: int, texts: int, names: Sequence[str]) -> d
     for number, name in enumerate([HUMAN, *(cell.name for cell in grid(cells))]):
         write_cell(folder / f"{name}.parquet", groups(number, texts), {"cell": name})
     rows = (record for batch in groups(0, texts) for record in batch)
-    prepared = [{"id": record["example_id"], "references": [record["text"]]} for record in rows]
+    prepared = [
+        {"id": record["example_id"], "source": "", "references": [record["text"]]} for record in rows
+    ]
     write_jsonl(f"data/prepared/{TASK}.jsonl", prepared)
     return {}
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm as normal
 from scipy.stats import t as student
 
-from random_routing.resampling.weights import Weights
+from random_routing.resampling.weights import Weights, blocks_of
 
 
 def by_example(stats: np.ndarray, example: np.ndarray, examples: int) -> np.ndarray:
@@ -70,20 +70,29 @@ def resampled(
     stats: np.ndarray, weights: Weights, aggregate: Callable[[np.ndarray], np.ndarray]
 ) -> Sampled:
     """aggregate of the sums of stats (E, k), and of those of every resample, weights (B, E)."""
-    return sampled(stats, weights @ stats, aggregate)
+    return resampled_all(weights, [(stats, aggregate)])[0]
 
 
-def sampled(stats: np.ndarray, sums: np.ndarray, aggregate: Callable[[np.ndarray], np.ndarray]) -> Sampled:
-    """aggregate of the sums of stats (E, k), and of their sums in every resample, (B, k).
+def resampled_all(
+    weights: Weights, items: Sequence[tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]]
+) -> list[Sampled]:
+    """`resampled` of each (stats, aggregate): weights that are not in memory are drawn once for all of them.
 
     Where aggregate gives S values, (..., S), the metric is itself random: the value is their mean, and
     resample b takes the (b mod S)-th, so that their spread is a part of the interval.
     """
-    value, resamples = np.asarray(aggregate(stats.sum(0))), aggregate(sums)
-    if resamples.ndim == 2:
-        draw = np.arange(len(resamples))
-        resamples = resamples[draw, draw % resamples.shape[1]]
-    return Sampled(float(value.mean()), resamples, len(stats))
+    resamples = np.empty((len(items), len(weights)))
+    for block, drawn in blocks_of(weights):
+        for row, (stats, aggregate) in zip(resamples, items, strict=True):
+            values = np.asarray(aggregate(drawn @ stats))
+            if values.ndim == 2:
+                number = np.arange(block.start, block.stop)
+                values = values[number - block.start, number % values.shape[1]]
+            row[block] = values
+    return [
+        Sampled(float(np.mean(aggregate(stats.sum(0)))), row, len(stats))
+        for row, (stats, aggregate) in zip(resamples, items, strict=True)
+    ]
 
 
 def missing(examples: int, resamples: int) -> Sampled:

@@ -79,11 +79,8 @@ def weights_of(examples: int, resamples: int, seed: int) -> Weights:
     return resample_weights(examples, resamples, seed)
 
 
-def resampled_sums(weights: Weights, stats: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """weights (B, E) @ each of the statistics (E, k). A `Drawn` is drawn once for all of them."""
+def blocks_of(weights: Weights) -> Iterator[tuple[slice, np.ndarray]]:
+    """Some resamples at a time, and their weights (b, E)."""
     if isinstance(weights, np.ndarray):
-        return [weights @ array for array in stats]
-    if not stats:
-        return []
-    edges = np.cumsum([array.shape[1] for array in stats])[:-1]
-    return np.split(weights @ np.concatenate(stats, axis=1), edges, axis=1)
+        return iter([(slice(0, len(weights)), weights)])
+    return weights.blocks()

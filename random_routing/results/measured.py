@@ -57,7 +57,7 @@ class MetricAbout:
 
 @dataclass(frozen=True)
 class GateRate:
-    """How often a decoder took a route, with the exact binomial interval. expected: NaN where the law gives none."""
+    """How often a decoder took a route, with its interval. expected: NaN where the law gives none."""
 
     cell: str
     variant: str
@@ -73,11 +73,15 @@ class GateRate:
 
 @dataclass(frozen=True)
 class Recovery:
-    """Log-probability (nats) of the token `lag` steps after an isolated random one, and of the same without routes."""
+    """Log-probability (nats) of the token `lag` steps after an isolated random one, and of the same without routes.
+
+    places: different ones among the events, (text, step), which decoders with common noise share.
+    """
 
     variant: str
     lag: int
     events: int
+    places: int
     after: float
     control: float
     difference: float
@@ -110,7 +114,9 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Likelihood:
-    """How likely the human texts are over r, and the r at which they are likeliest."""
+    """How likely the human texts are over r, the r at which they are likeliest, and the greatest r (`cheap_r`) that
+    costs less than 0.01 nats a token against it.
+    """
 
     variant: str
     route: str
@@ -118,6 +124,9 @@ class Likelihood:
     best_r: float
     best_lo: float
     best_hi: float
+    cheap_r: float = NAN
+    cheap_lo: float = NAN
+    cheap_hi: float = NAN
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from random_routing.law.cells import Cell, representatives
 from random_routing.metrics.helpers.languages import language_of
 from random_routing.metrics.metric import CellTexts, Metric
 from random_routing.metrics.translation import signatures
-from random_routing.resampling.intervals import by_example, sampled
-from random_routing.resampling.weights import Weights, resampled_sums, weights_of
+from random_routing.resampling.intervals import Sampled, by_example, resampled_all
+from random_routing.resampling.weights import Weights, weights_of
 from random_routing.results.measured import NAN, CellValues, MetricAbout, Value
 from random_routing.scoring.statistics_file import Statistics
 from random_routing.settings import Settings, Task
@@ -87,10 +87,10 @@ def _values(
     why = {m.name: _missing(m, texts.examples, samples, task.samples) for m in metrics}
     enough = [m for m in metrics if why[m.name] is None]
     stats = {m.name: by_example(m.stats(texts), texts.example, texts.examples) for m in enough}
-    sums = resampled_sums(weights, list(stats.values()))
+    drawn = resampled_all(weights, [(stats[m.name], m.aggregate) for m in enough])
     values = {m.name: Value(NAN, NAN, NAN, why[m.name] or "") for m in metrics}
-    for metric, of_metric in zip(enough, sums, strict=True):
-        values[metric.name] = _value(metric, texts, stats[metric.name], of_metric, settings.confidence)
+    for metric, resampled in zip(enough, drawn, strict=True):
+        values[metric.name] = _value(metric, texts, resampled, settings.confidence)
     return values, stats
 
 
@@ -109,11 +109,8 @@ def _missing(metric: Metric, examples: int, samples: int, others: int) -> str | 
     return metric.missing(examples, samples)
 
 
-def _value(
-    metric: Metric, texts: CellTexts, stats: np.ndarray, sums: np.ndarray, confidence: float
-) -> Value:
-    """A value with its interval, or why it is undefined. stats: (E, k); sums: (B, k), of every resample."""
-    resampled = sampled(stats, sums, metric.aggregate)
+def _value(metric: Metric, texts: CellTexts, resampled: Sampled, confidence: float) -> Value:
+    """A value with its interval, or why it is undefined."""
     why = ""
     if not math.isfinite(resampled.value):
         why = metric.undefined if any(text.strip() for text in texts.texts) else "every text is empty"

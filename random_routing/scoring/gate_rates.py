@@ -32,10 +32,10 @@ def gate_rates(
     """A record for each route of each decoder with routes: steps, how many took it, expected share.
 
     `route`: as in `route_names`.
-    The interval is the exact binomial one (Clopper & Pearson 1934). Under `span` and `sequence` gates
-    only the first token of each text counts: the others are not independent of it, and texts on a
-    random route are longer, because it does not end them. `expected` is NaN where the law gives no
-    number.
+    The interval is the exact binomial one (Clopper & Pearson 1934); an entropy gate's steps depend on each other, and
+    examples are its unit (`between_examples`). Under `span` and `sequence` gates only the first token of each text
+    counts: the others are not independent of it, and texts on a random route are longer, because it does not end them.
+    `expected` is NaN where the law gives no number.
     """
     records = []
     for cell in _one_each(cells):
@@ -48,11 +48,30 @@ def gate_rates(
             if not cell.decoder.rates[origin] or not total:
                 continue
             opened = sum(int((values == origin).sum()) for values in routes)
-            interval = stats.binomtest(opened, total).proportion_ci(confidence, "exact")
+            if gates[origin].kind == "entropy":
+                low, high = between_examples(routes, texts[cell.name].example, origin, confidence)
+            else:
+                low, high = stats.binomtest(opened, total).proportion_ci(confidence, "exact")
             about = (cell.name, cell.variant, name, gates[origin].kind)
-            rates = (expected[origin], opened / total, float(interval.low), float(interval.high))
+            rates = (expected[origin], opened / total, float(low), float(high))
             records.append(GateRate(*about, total, opened, *rates))
     return records
+
+
+def between_examples(
+    routes: Sequence[np.ndarray], example: np.ndarray, origin: Origin, confidence: float
+) -> tuple[float, float]:
+    """The interval of the share of steps on a route, by Student's t from the spread between examples (Cochran 1977,
+    equation 11.12). example: (R,) of each text; NaN for a single one.
+    """
+    steps = np.bincount(example, [len(values) for values in routes])
+    opened = np.bincount(example, [np.count_nonzero(values == origin) for values in routes])
+    share, count = opened.sum() / steps.sum(), np.count_nonzero(steps)
+    if count < 2:
+        return NAN, NAN
+    error = np.sqrt(count / (count - 1) * ((opened - share * steps) ** 2).sum()) / steps.sum()
+    half = stats.t.ppf((1 + confidence) / 2, count - 1) * error
+    return max(0.0, share - half), min(1.0, share + half)
 
 
 def _one_each(cells: Sequence[Cell]) -> list[Cell]:

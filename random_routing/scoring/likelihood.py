@@ -8,6 +8,7 @@ want (Jelinek & Mercer 1980).
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,8 +24,8 @@ from random_routing.metrics.helpers.portions import cut
 from random_routing.metrics.metric import CellTexts, ratio
 from random_routing.models.memory import Memory, Warn, within
 from random_routing.models.network import LanguageModel
-from random_routing.resampling.intervals import percentile_interval, sampled
-from random_routing.resampling.weights import Weights, resampled_sums
+from random_routing.resampling.intervals import percentile_interval, resampled_all
+from random_routing.resampling.weights import Weights
 from random_routing.results.measured import CurvePoint, Likelihood
 from random_routing.runs.plan import Plan
 from random_routing.runs.recheck import Sample
@@ -36,6 +37,7 @@ from random_routing.scoring.judge import Scored
 from random_routing.settings import Route, Settings, Variant
 
 RATES = np.concatenate([[0.0], np.logspace(-4, 0, 81)])  # r; the last is 1
+CHEAP = 0.01  # nats a token: a cost that is called cheap
 CODE_VERSION = 3  # raise it when a change of code changes what is stored
 
 
@@ -140,14 +142,27 @@ def likelihood_curve(
         sums = np.stack([np.where(real, np.log(r * mass + (1 - r) * p), 0.0).sum(1) for r in RATES], axis=1)
     known = np.flatnonzero(np.isfinite(sums).all(0))
     stats = [np.stack([sums[:, i], lengths], axis=1) for i in known]
-    curve = []
-    for i, of_rate, drawn_sums in zip(known, stats, resampled_sums(weights, stats), strict=True):
-        mean = sampled(of_rate, drawn_sums, ratio)
-        curve.append(CurvePoint(float(RATES[i]), mean.value, *mean.interval(confidence)))
-    drawn = np.where(np.isfinite(sums), sums, -1e9)
-    best = RATES[np.argmax(weights @ drawn, axis=1)]
-    low, high = percentile_interval(best, confidence, len(p))
-    return Likelihood("", "", curve, float(RATES[drawn.sum(0).argmax()]), low, high)
+    means = resampled_all(weights, [(of_rate, ratio) for of_rate in stats])
+    curve = [
+        CurvePoint(float(RATES[i]), mean.value, *mean.interval(confidence))
+        for i, mean in zip(known, means, strict=True)
+    ]
+    if not curve:
+        return Likelihood("", "", [], math.nan, math.nan, math.nan)
+    values = np.stack(
+        [np.concatenate([[mean.value], mean.resamples]) for mean in means], axis=1
+    )  # (1 + B, known)
+    rates = RATES[known]
+    best, cheap = rates[values.argmax(1)], rates[_last_cheap(values)]
+    ends = (percentile_interval(of[1:], confidence, len(p)) for of in (best, cheap))
+    (low, high), (cheap_low, cheap_high) = ends
+    return Likelihood("", "", curve, float(best[0]), low, high, float(cheap[0]), cheap_low, cheap_high)
+
+
+def _last_cheap(values: np.ndarray) -> np.ndarray:
+    """The last rate whose mean (B, rates) is less than `CHEAP` below the greatest: (B,)."""
+    near = values > values.max(1, keepdims=True) - CHEAP
+    return values.shape[1] - 1 - np.argmax(near[:, ::-1], axis=1)
 
 
 def human_probabilities(

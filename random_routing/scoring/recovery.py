@@ -15,16 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from random_routing.law.cells import Cell
+from random_routing.law.cells import Cell, Decoder
 from random_routing.law.origin import Origin
 from random_routing.metrics.metric import CellTexts, ratio
 from random_routing.models.tokens import continuation, encode_as_text, token_ends
 from random_routing.resampling.intervals import interval, paired_difference
 from random_routing.resampling.weights import Weights
-from random_routing.results.measured import Recovery
+from random_routing.results.measured import NAN, Recovery
 from random_routing.tasks import TaskKind
 
 LAGS = (1, 2, 4, 8)
+LEAST = 8  # examples with events, for an interval
 MOST_KNOWN = 100_000  # texts whose values are kept: some tens of MiB
 
 
@@ -111,22 +112,23 @@ def recovery(
 ) -> list[Recovery]:
     """A record for each variant and lag, over all its decoders with routes; weights: (B, E) resamples.
 
-    Variants without a cell that has no routes have nothing to be compared with, and are left out.
+    Variants whose base decoder no cell has have nothing to be compared with, and are left out. Decoders that share
+    their noise share places of events too; examples are what is resampled, and few with events give no interval.
     """
     records = []
     for variant in dict.fromkeys(cell.variant for cell in cells if cell.variant):
         of_variant = [cell for cell in cells if cell.variant == variant]
-        plain = next((cell.name for cell in of_variant if not (cell.decoder.q or cell.decoder.lam)), None)
+        bases = {Decoder(cell.decoder.base) for cell in of_variant}
+        plain = next((cell.name for cell in cells if cell.decoder in bases), None)
         routed = {
             cell.decoder: cell.name for cell in reversed(of_variant) if cell.decoder.q or cell.decoder.lam
         }
         if plain is None:
             continue
         control_texts = texts[plain]  # two cells in memory: this one, and each other in turn
-        sums = sum(
-            (_stats(texts[name], control_texts, judged) for name in routed.values()),
-            np.zeros((control_texts.examples, len(LAGS), 3)),
-        )
+        sums, seen = np.zeros((control_texts.examples, len(LAGS), 3)), set[tuple[int, int]]()
+        for name in routed.values():
+            sums += _stats(texts[name], control_texts, judged, seen)
         for number, lag in enumerate(LAGS):
             stats = sums[:, number]  # (E, 3)
             if not stats[:, 2].sum():
@@ -134,14 +136,19 @@ def recovery(
             after, control = stats[:, [0, 2]], stats[:, [1, 2]]
             mean_after = interval(after, weights, ratio, confidence)[0]
             mean_control = interval(control, weights, ratio, confidence)[0]
-            difference = paired_difference(after, control, weights, ratio, confidence)
+            difference, low, high = paired_difference(after, control, weights, ratio, confidence)
+            if np.count_nonzero(stats[:, 2]) < LEAST:
+                low = high = NAN
             events = int(stats[:, 2].sum())
-            records.append(Recovery(variant, lag, events, mean_after, mean_control, *difference))
+            records.append(
+                Recovery(variant, lag, events, len(seen), mean_after, mean_control, difference, low, high)
+            )
     return records
 
 
-def _stats(cell: CellTexts, plain: CellTexts, judged: Judged) -> np.ndarray:
-    """(E, lags, 3): log-probability after a random token, that of the text without routes there, events.
+def _stats(cell: CellTexts, plain: CellTexts, judged: Judged, seen: set[tuple[int, int]]) -> np.ndarray:
+    """(E, lags, 3): log-probability after a random token, that of the text without routes there, events. Their places,
+    (text, step), are added to `seen`.
 
     Left out whole are events with a token of no characters at or after them (a part of a character:
     its cost would fall on the next token), and those beyond the end of the other text.
@@ -155,6 +162,7 @@ def _stats(cell: CellTexts, plain: CellTexts, judged: Judged) -> np.ndarray:
         places = places[places + LAGS[-1] < len(control)]
         span = places[:, None] + np.arange(LAGS[-1] + 1)  # (N, 9): the event and the 8 tokens after it
         whole = np.isfinite(routed[span]).all(1) & np.isfinite(control[span[:, 1:]]).all(1)
+        seen.update((row, int(place)) for place in places[whole])
         after = places[whole, None] + np.array(LAGS)  # (N, lags)
         pairs = np.stack([routed[after], control[after], np.ones(after.shape)], axis=2)
         sums[cell.example[row]] += pairs.sum(0)

@@ -17,7 +17,8 @@ from random_routing.metrics.helpers.ragged import Ragged, as_ragged, concatenate
 from random_routing.metrics.helpers.words import words
 from random_routing.metrics.metric import CellTexts
 from random_routing.metrics.ngrams import distinct_stats, entropy_stats, ngrams, seq_rep_stats
-from random_routing.resampling.weights import Drawn, resampled_sums
+from random_routing.resampling.intervals import resampled_all
+from random_routing.resampling.weights import Drawn
 from tests.helpers.cell_texts import cell
 
 
@@ -121,8 +122,10 @@ def test_weights_that_are_drawn_anew_have_the_law_of_those_that_are_held(
     monkeypatch.setattr(
         "random_routing.resampling.weights.BLOCK", 7 * examples
     )  # the blocks leave no trace
-    for found, own in zip(resampled_sums(drawn, stats), stats, strict=True):
-        assert np.allclose(found, weights @ own, rtol=1e-12)
+    items = [(of_metric, lambda sums: sums[..., 0]) for of_metric in stats]
+    for found, own in zip(resampled_all(drawn, items), stats, strict=True):
+        assert np.allclose(found.resamples, (weights @ own)[:, 0], rtol=1e-12)
+        assert found.value == own[:, 0].sum() and found.examples == examples
 
 
 def test_portions_are_full_and_nothing_is_computed_twice() -> None:

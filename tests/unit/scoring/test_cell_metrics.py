@@ -75,7 +75,7 @@ def evaluated(
     weights = task_resamples(made, task, ids)
     values, stats = measure(made, task, cells, texts, metrics, weights)
     compared = Comparison(made, task, ids, [c for c in cells if c.name in stats], stats, METRICS)
-    halves = task_resamples(made, task, sorted(ids)[1::2], "half")
+    halves = [task_resamples(made, task, sorted(ids)[half::2], f"half {half}") for half in (0, 1)]
     measured = Measured(
         task=TASK, examples=ids, metrics=describe(made, task, metrics), cells=values, recovery=[], identity=[],
         gates=[], likelihood=[], comparison=compared.result(weights, halves),
@@ -263,7 +263,9 @@ def test_the_reason_that_there_is_nothing_to_compare() -> None:
     ids = [f"{i:02}" for i in range(EXAMPLES)]
     made = settings(baselines={})
     compared = evaluated(made, ids, made_up(made))[0]["comparison"]
-    assert {record["missing"] for record in compared["matched"]} == {"there is no such curve"}
+    assert {record["missing"] for record in compared["matched"]} == {
+        "its curve has fewer than two decoders"
+    }
     assert "base" in {r["family"] for r in compared["front"]}  # plain sampling is not routing
     values = synthetic.raw_params()["comparison"]
     made = settings(comparison={**values, "diversity": "vendi"})

@@ -25,6 +25,7 @@ from tests.helpers.workspace import inside, params, write_params
 MADE = [Path(f"data/metrics/textgen.{kind}") for kind in ("json", "stats.parquet")]
 
 
+@pytest.mark.long
 def test_small_portions_give_the_same_bytes(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counts: dict[str, list[int]] = {"judge": [], "embedder": []}
     score_unit, embedded = judge.score_unit, Embeddings.compute

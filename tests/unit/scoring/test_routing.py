@@ -101,6 +101,20 @@ def test_gates_of_one_entropy_are_not_independent() -> None:
     assert q.expected == pytest.approx(0.2) and math.isnan(lam.expected) and lam.opened == 1
 
 
+def test_steps_of_an_entropy_gate_are_counted_by_example() -> None:
+    """Shares 1 and 0 of two examples of 4 steps: residuals ±2 about 1/2, so an error of √(2·8)/8 = 1/2, times t of one
+    degree of freedom at 50 %, which is 1. Twice the texts of an example with the same steps change nothing.
+    """
+    one, cells = gated(q_gate="entropy")
+    for repeats in (1, 2):
+        made = texts([[1] * 4] * repeats + [[0] * 4] * repeats)
+        made = replace(made, example=np.repeat([0, 1], repeats), examples=2)
+        found = {r.route: r for r in gate_rates(one.variants, cells, some(cells, made), 8, 0.5)}["q"]
+        assert (found.observed, found.lo, found.hi) == (0.5, pytest.approx(0.0), pytest.approx(1.0))
+    (alone, _) = gate_rates(one.variants, cells, some(cells, texts([[1, 2, 0]])), 8, 0.5)
+    assert math.isnan(alone.lo)
+
+
 def test_a_law_that_collapses_on_a_grid_without_equal_rates() -> None:
     one, cells = gated(lambda_route="uniform")
     (record,) = identity(one, cells, some(cells, texts([[0]])))
@@ -175,7 +189,7 @@ def test_recovery_sees_the_first_token_after_its_prompt() -> None:
         assert found.tolist() == pytest.approx([first, -9.0])
 
 
-def test_recovery_by_hand() -> None:
+def test_recovery_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Byte tokens and a judge of the same bytes: a token's value is the judge's own."""
     one = settings()
     cells = [c for c in routing_cells(one, one.tasks["textgen"]) if c.variant == "plausible"]
@@ -201,6 +215,10 @@ def test_recovery_by_hand() -> None:
     assert [record.after for record in found] == [-7.5, -5.5, -3.5, -2.5]
     assert [record.control for record in found] == [-1.5] * 4
     assert [record.difference for record in found] == [-6.0, -4.0, -2.0, -1.0]
+    assert [record.places for record in found] == [2] * 4  # the decoders share them
+    assert all(math.isnan(record.lo) and math.isnan(record.hi) for record in found)  # of two examples
+    monkeypatch.setattr("random_routing.scoring.recovery.LEAST", 2)
+    found = recovery(cells, made, judged, resample_weights(3, 100, 1), 0.95)
     assert all(record.lo <= record.difference <= record.hi for record in found)
 
 
