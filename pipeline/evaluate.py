@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import stage
-from random_routing.comparison.task_comparison import Comparison
+from random_routing.comparison.task_comparison import CONTROLS, Comparison
+from random_routing.decode.row_counts import Work
 from random_routing.errors import PipelineError
 from random_routing.files import asset_files, read_jsonl
 from random_routing.law.cells import Cell, all_cells
 from random_routing.metrics import METRICS, CellTexts, metrics_of
 from random_routing.metrics.helpers.portions import Lazy
+from random_routing.metrics.metric import needs_judge
 from random_routing.models.folder import load_tokenizer
 from random_routing.models.numerics import arithmetic
 from random_routing.models.pooling import read_embedding
@@ -33,6 +35,7 @@ from random_routing.runs.tensorboard import events
 from random_routing.scoring.add_scores import Judge, add_embeddings, add_judge
 from random_routing.scoring.cell_metrics import describe, measure, task_resamples
 from random_routing.scoring.cell_texts import human_texts, read_texts, text_order
+from random_routing.scoring.controls import controls
 from random_routing.scoring.embedding import Embeddings
 from random_routing.scoring.gate_rates import gate_rates, identity
 from random_routing.scoring.likelihood import HumanProbabilities, human_likelihood, human_probabilities
@@ -60,9 +63,12 @@ def main(argv: list[str]) -> None:
     metrics = metrics_of(task.name, settings.metrics)
     with open_store("evaluate") as store:
         judge, judged = Judge(settings, task), Progress(f"{task.name}, judge", "tok")
-        with judged as show:
-            begin = partial(say_scores, settings, task, (len(cells) * task.samples + 1) * len(rows))
-            scored, work = add_judge(judge, rows, texts, store, show, executor_of(settings), begin)
+        reads = any(needs_judge(metric) for metric in metrics)
+        scored, work = texts, Work()
+        if reads:
+            with judged as show:
+                begin = partial(say_scores, settings, task, (len(cells) * task.samples + 1) * len(rows))
+                scored, work = add_judge(judge, rows, texts, store, show, executor_of(settings), begin)
         people = probabilities(settings, task, plan, store)
         likelihood = human_likelihood(people, plan, texts["human"], weights, settings)
         with Progress(f"{task.name}, embeddings", "text") as show:
@@ -81,11 +87,12 @@ def main(argv: list[str]) -> None:
             embeddings.remade(),
         )
         checked = recheck(f"evaluate {task.name}", store, again)
-        after_random = recovery(cells, scored, by_token, weights, settings.confidence)
-    compared = Comparison(
-        settings, task, ids, [cell for cell in cells if cell.name in stats], stats, METRICS
-    )
-    halves = task_resamples(settings, task, sorted(ids)[1::2], "half")
+        after_random = recovery(cells, scored, by_token, weights, settings.confidence) if reads else []
+    decoders = [cell for cell in cells if cell.name in stats]
+    for one in decoders:
+        stats[one.name][CONTROLS] = controls(texts[one.name], one.decoder, task.max_new_tokens)
+    compared = Comparison(settings, task, ids, decoders, stats, METRICS)
+    halves = [task_resamples(settings, task, sorted(ids)[half::2], f"half {half}") for half in range(2)]
     measured = Measured(
         task=task.name,
         examples=ids,

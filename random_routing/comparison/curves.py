@@ -21,7 +21,7 @@ MOST_OUTSIDE = 0.1  # share of resamples that may fall outside a curve
 RISE = 2.0  # standard errors that diversity must rise by around the place where a curve is read
 OUTSIDE = "its diversity lies outside the curve"
 FLAT = "not identified: the curve's diversity does not rise there by two standard errors"
-NO_CURVE = "there is no such curve"
+NO_CURVE = "its curve has fewer than two decoders"
 
 
 @dataclass(frozen=True)

@@ -1,43 +1,37 @@
-"""The comparison of a task: matched differences, differences from the unrouted decoder, fronts, the answer."""
+"""The comparison of a task: hypotheses, matched differences, differences from the base decoder, fronts, the best."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
 from random_routing.comparison import CURVES
-from random_routing.comparison.contrasts import NO_CELL, chosen
 from random_routing.comparison.corrected_p_values import adjusted
-from random_routing.comparison.curves import Curve, MatchedDifference, Point, matched_difference
+from random_routing.comparison.curves import Point
 from random_routing.comparison.fronts import front, front_shares
-from random_routing.comparison.verdicts import judge
-from random_routing.law.cells import Cell, Decoder, all_cells
+from random_routing.comparison.hypotheses import Hypotheses, mean_sampled
+from random_routing.comparison.planes import Decoders, Differences
+from random_routing.law.cells import Cell, all_cells
 from random_routing.metrics.metric import Metric, first_with_enough
-from random_routing.resampling.intervals import Sampled, missing, sampled
-from random_routing.resampling.weights import Weights, resampled_sums
-from random_routing.results.compared import (
-    AgainstBase,
-    Best,
-    Compared,
-    ContrastResult,
-    Matched,
-    OnFront,
-)  # fmt: skip
-from random_routing.settings import Base, Settings, Task
+from random_routing.resampling.intervals import Sampled, resampled_all
+from random_routing.resampling.weights import Weights
+from random_routing.results.compared import AgainstBase, Best, Compared, Matched, OnFront
+from random_routing.settings import Settings, Task
 
+CONTROLS = "controls"  # among the statistics of a decoder
 Tested = TypeVar("Tested", Matched, AgainstBase)
-NO_ERROR = "too few examples, or resamples with a value, for a standard error"
 
 
 class Comparison:
-    """All decoders of a task as points. stats: decoder → metric → (E, k), statistics per example.
+    """All decoders of a task on the plane of one diversity and one quality.
 
-    ids: of the examples; halves and resamples follow them, not the order of the file. cells: of distinct
-    decoders, whose names are the decoders'.
+    ids: of the examples; halves and resamples follow them, not the order of the file. cells: of distinct decoders,
+    whose names are the decoders'. stats: decoder → metric → (E, k), statistics per example; `CONTROLS` → (E, c), sums
+    whose means are 0, if they are known.
     """
 
     def __init__(
@@ -50,74 +44,57 @@ class Comparison:
         metrics: dict[str, Metric],
     ) -> None:
         self.settings, self.task, self.cells, self.stats = settings, task, list(cells), stats
-        self.name_of = {cell.decoder: cell.name for cell in cells}
+        self.metrics = {
+            name: metrics[name] for name in settings.metrics if task.name in metrics[name].tasks
+        }
         self.diversity = metrics[settings.comparison.diversity]
         qualities = [metrics[name] for name in settings.comparison.quality[task.name]]
         self.quality = first_with_enough(qualities, len(ids), task.samples) or qualities[0]
         reasons = {m.name: m.missing(len(ids), task.samples) for m in (self.diversity, self.quality)}
         self.missing = "; ".join(f"{name} {why}" for name, why in reasons.items() if why)
         self.order = np.argsort(np.array(ids))
-        self.routed = [c for c in cells if c.decoder.q or c.decoder.lam]
 
-    def points(self, examples: np.ndarray, weights: Weights) -> dict[str, Point]:
-        """Decoder → point over some examples, (N,) indices, both coordinates turned so that more is better.
-
-        weights: (B, N) resamples of them.
+    def result(self, weights: Weights, half_weights: Sequence[Weights]) -> Compared:
+        """weights: (B, E) resamples of all examples; half_weights: of every second one in the order of their ids,
+        beginning with the first, (B, ⌈E/2⌉), and with the second, (B, ⌊E/2⌋).
         """
-
-        def coordinate(metric: Metric, aggregate: Callable[[np.ndarray], np.ndarray]) -> dict[str, Sampled]:
-            """Of every decoder that has not too few texts for it."""
-            known = [cell.name for cell in self.cells if metric.name in self.stats[cell.name]]
-            stats = {name: self.stats[name][metric.name][examples] for name in known}
-            return {
-                name: sampled(stats[name], sums, aggregate)
-                for name, sums in zip(stats, resampled_sums(weights, list(stats.values())), strict=True)
-            }
-
-        diversity = coordinate(self.diversity, self.diversity.aggregate)
-        quality = coordinate(self.quality, self.quality.aggregate)
-        signed = coordinate(self.quality, self.quality.signed) if self.quality.signed else {}
-        nothing = missing(len(examples), len(weights))
-        return {
-            cell.name: Point(
-                self.diversity.up(diversity.get(cell.name, nothing)),
-                self.quality.up(quality.get(cell.name, nothing)),
-                signed.get(cell.name),
-            )
-            for cell in self.cells
-        }
-
-    def curve(self, family: str, points: dict[str, Point]) -> Curve:
-        """A family's decoders over their setting. Plain sampling is temperature 1 and p = 1, greedy is temperature 0;
-        top-p goes on beyond p = 1 with temperatures above 1.
-        """
-        members: dict[float, Point] = {}
-        for cell in self.cells:
-            above = cell.family == "temperature" and cell.setting is not None and cell.setting > 1
-            if cell.family == family or (family == "top_p" and above):
-                members[float(cell.setting or 0)] = points[cell.name]
-            elif cell.family == "greedy" and family == "temperature":
-                members[0.0] = points[cell.name]
-        for cell in self.cells:
-            if cell.decoder == Decoder(Base()):
-                members.setdefault(1.0, points[cell.name])
-        return Curve.of(members)
-
-    def result(self, weights: Weights, half_weights: Weights) -> Compared:
-        """weights: (B, E) resamples of all examples; half_weights: (B, E // 2) of every second one, in the
-        order of their ids.
-        """
-        points = self.points(np.arange(weights.shape[1]), weights)
-        differences = self._differences(points)
+        decoders = self._decoders(np.arange(weights.shape[1]), weights)
+        points = decoders.points(self.diversity, self.quality)
+        hypotheses = self._hypotheses(decoders)
         return Compared(
             diversity=self.diversity.name,
             quality=self.quality.name,
             correction=self.settings.comparison.correction,
-            contrasts=self._contrasts(points, differences),
-            matched=self._matched(differences),
-            against_base=self._against_base(points),
-            front=self._front(points),
+            contrasts=hypotheses.results(self.diversity, self.quality, self.missing),
+            axes=hypotheses.on_other_axes(self.diversity, self.quality),
+            matched=self._matched(decoders, points),
+            against_base=self._against_base(decoders, points),
+            front=self._front(decoders, points),
             best=self._best(half_weights),
+        )
+
+    def _decoders(self, examples: np.ndarray, weights: Weights) -> Decoders:
+        return Decoders(self.cells, self.stats, self.metrics, examples, weights)
+
+    def _hypotheses(self, decoders: Decoders) -> Hypotheses:
+        comparison, size = self.settings.comparison, len(self.order)
+        columns = {
+            name: [np.stack([column, np.ones(size)], axis=1) for column in self.stats[name][CONTROLS].T]
+            for name in (cell.name for cell in self.cells)
+            if CONTROLS in self.stats[name]
+        }
+        means = iter(
+            resampled_all(decoders.weights, [(c, _mean) for of_cell in columns.values() for c in of_cell])
+        )
+        return Hypotheses(
+            comparison=comparison,
+            task=self.task.name,
+            confidence=self.settings.confidence,
+            tests=comparison.hypotheses(self.settings.tasks),
+            decoders=decoders,
+            cells=all_cells(self.settings, self.task),
+            controls={name: [next(means) for _ in of_cell] for name, of_cell in columns.items()},
+            samples=self.task.samples,
         )
 
     def _numbers(self, difference: Sampled) -> dict[str, float]:
@@ -128,89 +105,24 @@ class Comparison:
         p_values = adjusted([record.p for record in records], self.settings.comparison.correction)
         return [replace(record, p_adjusted=p) for record, p in zip(records, p_values, strict=True)]
 
-    def _differences(self, points: dict[str, Point]) -> dict[str, dict[str, MatchedDifference]]:
-        """Curve → decoder with routes → its difference, or why there is none: missing metrics come first."""
-        found: dict[str, dict[str, MatchedDifference]] = {}
-        for family in CURVES:
-            curve = self.curve(family, points)
-            of_cells = {cell.name: matched_difference(points[cell.name], curve) for cell in self.routed}
-            found[family] = {
-                name: replace(one, missing=self.missing) if self.missing and not one.value else one
-                for name, one in of_cells.items()
-            }
-        return found
-
-    def _matched(self, differences: dict[str, dict[str, MatchedDifference]]) -> list[Matched]:
+    def _matched(self, decoders: Decoders, points: dict[str, Point]) -> list[Matched]:
         """Every decoder with routes against each curve at its own diversity; corrected over each curve."""
         records = []
-        for family, of_cells in differences.items():
+        for family in CURVES:
             of_curve = [
                 Matched(
                     cell=name, curve=family, missing=found.missing, **self._numbers(found.value) if found.value else {}
                 )
-                for name, found in of_cells.items()
+                for name, found in decoders.differences(family, points, self.missing).items()
             ]  # fmt: skip
             records += self._corrected(of_curve)
         return records
 
-    def _contrasts(
-        self, points: dict[str, Point], differences: dict[str, dict[str, MatchedDifference]]
-    ) -> list[ContrastResult]:
-        """Every hypothesis that was named for the task: the mean over its cells, judged among all hypotheses."""
-        comparison, task = self.settings.comparison, self.task.name
-        tests = comparison.hypotheses(self.settings.tasks)
-        records = []
-        for name, contrast in comparison.contrasts.items():
-            if contrast.tasks and task not in contrast.tasks:
-                continue
-            cells = [
-                c
-                for c in chosen(contrast, all_cells(self.settings, self.task))
-                if c.decoder in self.name_of
-            ]
-            against = differences.get(contrast.against) or self._from_base(points)
-            found = [against[self.name_of[cell.decoder]] for cell in cells]
-            known = [difference.value for difference in found if difference.value is not None]
-            record = ContrastResult(
-                contrast=name, variant=contrast.variant, against=contrast.against, delta=comparison.delta[task],
-                of=len(cells), cells=len(known), prompts=len(self.order), texts=len(self.order) * self.task.samples,
-                missing="" if known else "; ".join(sorted({d.missing for d in found})) or NO_CELL,
-            )  # fmt: skip
-            mean = mean_of(known) if known else None
-            error = mean.standard_error() if mean else math.nan
-            if mean and math.isfinite(error):
-                judged = judge(
-                    mean.value, error, mean.examples, record.delta, tests, self.settings.confidence
-                )
-                record = replace(record, estimate=mean.value, **asdict(judged))
-            elif known:
-                record = replace(record, missing=NO_ERROR)
-            records.append(record)
-        return records
-
-    def _from_base(self, points: dict[str, Point]) -> dict[str, MatchedDifference]:
-        """Decoder with routes → its quality minus that of the same without."""
-        plain, found = self._unrouted(points), {}
-        for cell in self.routed:
-            base = plain.get(cell.decoder.base)
-            difference = points[cell.name].quality - base.quality if base else None
-            if difference is None:
-                found[cell.name] = MatchedDifference(
-                    None, missing="no cell has its base decoder without routes"
-                )
-            elif math.isfinite(difference.value):
-                found[cell.name] = MatchedDifference(difference)
-            else:
-                found[cell.name] = MatchedDifference(
-                    None, missing=self.missing or "undefined for these texts"
-                )
-        return found
-
-    def _against_base(self, points: dict[str, Point]) -> list[AgainstBase]:
+    def _against_base(self, decoders: Decoders, points: dict[str, Point]) -> list[AgainstBase]:
         """Every decoder with routes against the same without; corrected over both coordinates together."""
-        plain = self._unrouted(points)
+        plain = decoders.unrouted(points)
         records = []
-        for cell in self.routed:
+        for cell in decoders.routed:
             base, point = plain.get(cell.decoder.base), points[cell.name]
             if base is None:
                 continue
@@ -222,28 +134,12 @@ class Comparison:
                     )
         return self._corrected(records)
 
-    def _unrouted(self, points: dict[str, Point]) -> dict[Base, Point]:
-        """By base decoder."""
-        return {
-            cell.decoder.base: points[cell.name]
-            for cell in self.cells
-            if not (cell.decoder.q or cell.decoder.lam or cell.decoder.beams)
-        }
-
-    def _families(self) -> dict[str, list[str]]:
-        """Family → its decoders; all with routes are one family, bases of variants by themselves another."""
-        families: dict[str, list[str]] = {}
-        for cell in self.cells:
-            unrouted = "base" if cell.family == "routing" else cell.family
-            families.setdefault("routing" if cell in self.routed else unrouted, []).append(cell.name)
-        return families
-
-    def _front(self, points: dict[str, Point]) -> list[OnFront]:
+    def _front(self, decoders: Decoders, points: dict[str, Point]) -> list[OnFront]:
         """Who is on the front of all decoders and on that of its family, and in which share of resamples."""
         values = {name: (p.diversity.value, p.quality.value) for name, p in points.items()}
         best, shares = front(values), dict(zip(points, front_shares(list(points.values())), strict=True))
         records = []
-        for family, members in self._families().items():
+        for family, members in families(decoders).items():
             best_of_family = front({name: values[name] for name in members})
             family_shares = front_shares([points[name] for name in members])
             for name, share in zip(members, family_shares, strict=True):
@@ -252,36 +148,42 @@ class Comparison:
                 )
         return records
 
-    def _best(self, weights: Weights) -> Best | None:
-        """The decoder with the best matched difference from the temperature curve on one half of the
-        examples, measured on the other half: the gain of a winner holds the luck that made it win.
+    def _best(self, half_weights: Sequence[Weights]) -> Best | None:
+        """The decoder with the best matched difference from the temperature curve on one half of the examples,
+        measured on the other half, and the other way round; the mean of the two. The gain of a winner holds the luck
+        that made it win, which the other half does not know (Chernozhukov et al. 2018).
 
-        None where no decoder can be compared on both, or where the other half is a single example. Statistics
-        of all examples are split, so the halves share what an example's influence owes to the others.
-        weights: (B, examples // 2).
+        None where no decoder can be compared on both, or where a half is a single example. Statistics of all examples
+        are split, so the halves share what an example's influence owes to the others.
         """
-        even, odd = self.order[::2], self.order[1::2]
-        if len(odd) < 2:
+        halves = self.order[::2], self.order[1::2]
+        if len(halves[1]) < 2:
             return None
-        on_even = self._matched_to_temperature(even, np.ones((1, len(even))))
-        on_odd = self._matched_to_temperature(odd, weights)
-        both = [name for name in on_even if name in on_odd]  # which is a matter of their diversity alone
+        found = [self._at_equal_diversity(half, w) for half, w in zip(halves, half_weights, strict=True)]
+        both = [name for name in found[0] if name in found[1]]  # which is a matter of their diversity alone
         if not both:
             return None
-        name = max(both, key=lambda cell: on_even[cell].value)
-        return Best(cell=name, **self._numbers(on_odd[name]))
+        winners = [max(both, key=lambda cell: values[cell].value) for values in found]
+        # The halves are drawn apart: the variance of the mean is that of its two independent parts.
+        on_others = [found[1][winners[0]], found[0][winners[1]]]
+        return Best(cells=tuple(winners), **self._numbers(mean_sampled(on_others[::-1])))
 
-    def _matched_to_temperature(self, examples: np.ndarray, weights: Weights) -> dict[str, Sampled]:
-        """Decoder with routes → its matched difference, where it has one."""
-        points = self.points(examples, weights)
-        curve = self.curve("temperature", points)
-        differences = {
-            cell.name: matched_difference(points[cell.name], curve).value for cell in self.routed
-        }
-        return {name: difference for name, difference in differences.items() if difference is not None}
+    def _at_equal_diversity(self, examples: np.ndarray, weights: Weights) -> dict[str, Sampled]:
+        """Decoder with routes → its difference from the temperature curve, where it has one."""
+        decoders = self._decoders(examples, weights)
+        points = decoders.points(self.diversity, self.quality)
+        differences: Differences = decoders.from_curve("temperature", points)
+        return {name: one.value for name, one in differences.items() if one.value is not None}
 
 
-def mean_of(differences: Sequence[Sampled]) -> Sampled:
-    """The mean of numbers that share their resamples; a resample in which one is undefined is left out."""
-    value = float(np.mean([difference.value for difference in differences]))
-    return Sampled(value, np.mean([d.resamples for d in differences], axis=0), differences[0].examples)
+def families(decoders: Decoders) -> dict[str, list[str]]:
+    """Family → its decoders; all with routes are one family, bases of variants by themselves another."""
+    found: dict[str, list[str]] = {}
+    for cell in decoders.cells:
+        unrouted = "base" if cell.family == "routing" else cell.family
+        found.setdefault("routing" if cell in decoders.routed else unrouted, []).append(cell.name)
+    return found
+
+
+def _mean(sums: np.ndarray) -> np.ndarray:
+    return sums[..., 0] / sums[..., 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from random_routing.comparison import CURVES
 from random_routing.comparison.verdicts import Verdict
@@ -36,17 +36,18 @@ def findings(settings: Settings, results: dict[str, Results]) -> str:
     header = HEADER.format(confidence=settings.confidence, tests=comparison.hypotheses(settings.tasks))
     explored = EXPLORED.format(correction=CORRECTIONS[comparison.correction])
     sections = (_task(of_task, settings) for of_task in results.values())
-    return "\n".join([header, _table(results), explored, *sections])
+    contrasts = {task: of_task.measured.comparison.contrasts for task, of_task in results.items()}
+    return "\n".join([header, verdict_table(contrasts), explored, *sections])
 
 
-def _table(results: dict[str, Results]) -> str:
-    """A line for each hypothesis."""
+def verdict_table(contrasts: Mapping[str, Sequence[ContrastResult]]) -> str:
+    """Markdown: a line for each hypothesis of each task."""
     lines = [
         "| task | hypothesis | against | verdict | difference | Δ | prompts | texts |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for task, of_task in results.items():
-        for record in of_task.measured.comparison.contrasts:
+    for task, records in contrasts.items():
+        for record in records:
             found = record.missing or _signed(record.estimate, record.lo, record.hi)
             lines.append(
                 f"| {task} | {record.contrast} | {record.against} | {record.verdict or 'missing'} | {found} | "
@@ -77,6 +78,7 @@ def sentences(results: Results, settings: Settings) -> list[str]:
     about = {cell.cell: cell for cell in measured.cells}
     lines = [
         *(contrast_sentence(record) for record in compared.contrasts),
+        *_axes(compared),
         _best(compared, about),
         *(_curve(family, compared.matched, settings) for family in CURVES),
         *(_likelihood(record) for record in measured.likelihood),
@@ -91,11 +93,10 @@ def _tuned(tuned: Tuned | None) -> list[str]:
     if tuned is None:
         return []
     lines = [
-        f"- Tuned on {len(tuned.split.tune)} examples and measured on the other {len(tuned.split.test)}, "
+        f"- Exploration: tuned on {len(tuned.split.tune)} examples and measured on the other {len(tuned.split.test)}, "
         f"{_setting(record.family, tuned)}: **{verdict(record.lo, record.hi)}** against "
         f"{_setting(record.rival, tuned)}: {_signed(record.difference, record.lo, record.hi)} in reward."
         for record in tuned.differences
-        if record.difference or record.lo or record.hi  # not a decoder with itself
     ]
     return [*lines, _reached(tuned)]
 
@@ -162,15 +163,41 @@ def contrast_sentence(record: ContrastResult) -> str:
     if record.verdict == Verdict.EQUIVALENT:
         return f"- {name}: **equivalent** to {against} within {record.delta:g} ({found}{part})."
     if record.verdict == Verdict.INCONCLUSIVE:
-        return (
-            f"- {name}: **inconclusive** against {against}: {found}{part}. This run sees differences of "
-            f"{record.detectable:.2g} and more; {record.needed:,} prompts would settle one of {record.delta:g}."
-        )
+        return f"- {name}: **inconclusive** against {against}: {found}{part}. {_settle(record)}"
     return f"- {name}: **{record.verdict}** than {against}: {found}{part}."
+
+
+def _settle(record: ContrastResult) -> str:
+    if record.veto:
+        return f"It would be better or equivalent, but its texts have {record.veto}."
+    return (
+        f"This run sees differences of {record.detectable:.2g} and more; {record.needed:,} prompts would settle one "
+        f"of {record.delta:g}."
+    )
 
 
 def _said(cell: CellValues) -> str:
     return f"{cell.variant} with q = {cell.q:g}, λ = {cell.lam:g}"
+
+
+def _axes(compared: Compared) -> list[str]:
+    """Each hypothesis by other diversities and qualities, in a line."""
+    lines = []
+    for contrast in dict.fromkeys(record.contrast for record in compared.axes):
+        said: dict[str, list[str]] = {}
+        for record in compared.axes:
+            if record.contrast == contrast and (
+                record.against != "base" or record.diversity == compared.diversity
+            ):
+                other = record.quality if record.diversity == compared.diversity else record.diversity
+                said.setdefault(
+                    verdict(record.lo, record.hi) if record.cells else "not comparable", []
+                ).append(other)
+        found = "; ".join(
+            f"{word} by {', '.join(f'`{name}`' for name in names)}" for word, names in said.items()
+        )
+        lines.append(f"- `{contrast}` by other measures: {found}.")
+    return lines
 
 
 def _best(compared: Compared, about: dict[str, CellValues]) -> str:
@@ -178,9 +205,10 @@ def _best(compared: Compared, about: dict[str, CellValues]) -> str:
     if best is None:
         return ""
     found = _signed(best.difference, best.lo, best.hi)
+    names = " and ".join(dict.fromkeys(_said(about[cell]) for cell in best.cells))
     return (
-        f"- Exploration: the decoder that did best on one half of the examples, {_said(about[best.cell])}, differs by "
-        f"{found} from temperature on the other half: **{verdict(best.lo, best.hi)}**."
+        f"- Exploration: the decoders that did best on one half of the examples, {names}, each measured on the other "
+        f"half, differ by {found} from temperature: **{verdict(best.lo, best.hi)}**."
     )
 
 
@@ -206,9 +234,13 @@ def _curve(family: str, matched: Sequence[Matched], settings: Settings) -> str:
 def _likelihood(record: Likelihood) -> str:
     if math.isnan(record.best_lo):  # a single text
         return ""
+    law = f"`{record.variant}` ({one_route(record.route)})"
+    cheap = f"up to r = {_three(record.cheap_r, record.cheap_lo, record.cheap_hi, '.2g')}"
+    if record.best_r == 0:
+        return f"- People's texts: random steps of {law} cost less than 0.01 nats a token {cheap}, and never help."
     return (
-        f"- The human texts are likeliest under `{record.variant}` ({one_route(record.route)}) at "
-        f"r = {record.best_r:.2g} ({record.best_lo:.2g} to {record.best_hi:.2g})."
+        f"- People's texts are likeliest under {law} at r = "
+        f"{_three(record.best_r, record.best_lo, record.best_hi, '.2g')}; within 0.01 nats a token of that {cheap}."
     )
 
 

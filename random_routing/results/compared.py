@@ -36,8 +36,11 @@ class Matched(Difference):
 class ContrastResult:
     """A hypothesis that was named before the run: the mean difference of its cells, and what it shows.
 
-    lo, hi: simultaneous over all hypotheses; delta: differences below it do not matter; detectable: the least one that
-    is found with a chance of 80 %; needed: prompts that would settle it; cells: that could be compared, of `of`.
+    error: the estimate's standard error; lo, hi: simultaneous over all hypotheses; delta: differences below it do not
+    matter; detectable: the least one that
+    is found with a chance of 80 %; needed: prompts that would settle it; cells: that could be compared, of `of`;
+    variance: what control variates leave of it, 1 without them; veto: failures for which a favourable verdict is not
+    given.
     """
 
     contrast: str
@@ -47,6 +50,7 @@ class ContrastResult:
     of: int
     cells: int = 0
     estimate: float = NAN
+    error: float = NAN
     lo: float = NAN
     hi: float = NAN
     p: float = NAN
@@ -56,7 +60,24 @@ class ContrastResult:
     needed: int = 0
     prompts: int
     texts: int
+    variance: float = NAN
+    veto: str = ""
     missing: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnOtherAxes:
+    """A hypothesis by another diversity or quality than the one it is judged by. lo, hi: as wide as its own."""
+
+    contrast: str
+    against: str
+    diversity: str
+    quality: str
+    cells: int
+    estimate: float = NAN
+    lo: float = NAN
+    hi: float = NAN
+    p: float = NAN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +91,9 @@ class AgainstBase(Difference):
 
 @dataclass(frozen=True, kw_only=True)
 class Best(Difference):
-    """The decoder that did best on one half of the examples, measured on the other."""
+    """The decoders that did best on one half of the examples, each measured on the other; the mean of both."""
 
-    cell: str
+    cells: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -93,6 +114,7 @@ class Compared:
     quality: str
     correction: str
     contrasts: list[ContrastResult]
+    axes: list[OnOtherAxes]
     matched: list[Matched]
     against_base: list[AgainstBase]
     front: list[OnFront]

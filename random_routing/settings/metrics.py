@@ -21,6 +21,9 @@ class Choosable(Protocol):
     @property
     def coordinate(self) -> str: ...
 
+    @property
+    def role(self) -> str: ...
+
 
 Metrics = Mapping[str, Choosable] | None  # None: of a stage that measures nothing; any name is taken
 
@@ -49,6 +52,11 @@ def compared(
                 allowed = ", ".join(m for m in qualities if task in known[m].tasks)
                 raise fail(key, name, f"a metric that {task} cannot have; allowed: {allowed}")
     _check("comparison.diversity", comparison.diversity, "diversity", metrics, known)
+    for name in comparison.vetoes:
+        if known is not None:
+            choice("comparison.vetoes", name, [m for m in known if known[m].role == "failures"])
+        if name not in metrics:
+            raise fail("comparison.vetoes", name, "must also stand in the list metrics")
     quality = {task: comparison.quality[task] for task in tasks}
     return replace(comparison, quality=quality, delta={task: comparison.delta[task] for task in tasks})
 

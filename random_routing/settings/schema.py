@@ -82,10 +82,12 @@ class Comparison:
     delta: ByTask[Annotated[float, number(0, 1e9, open_low=True)]]
     correction: Annotated[str, one_of("holm", "fdr_bh")]
     contrasts: Annotated[dict[Name, Contrast], OrNone] = field(default_factory=dict)
+    # Metric of failures → by how much their share may grow before a hypothesis is called better or equivalent.
+    vetoes: Annotated[dict[str, Annotated[float, number(0, 1)]], OrNone] = field(default_factory=dict)
 
     def hypotheses(self, tasks: Collection[str]) -> int:
         """How many are tested over all tasks."""
-        return sum(len(contrast.tasks or tasks) for contrast in self.contrasts.values())
+        return sum(len(set(contrast.tasks or tasks) & set(tasks)) for contrast in self.contrasts.values())
 
 
 def _target(value: Any, check: Callable[[Any], float]) -> float | str:

@@ -18,7 +18,7 @@ from random_routing.errors import PipelineError
 from random_routing.law.cells import Cell, Decoder
 from random_routing.metrics import METRICS, CellTexts, Metric
 from random_routing.metrics.helpers.languages import language_of
-from random_routing.metrics.metric import first_with_enough
+from random_routing.metrics.metric import first_with_enough, needs_judge
 from random_routing.models.folder import load_tokenizer
 from random_routing.models.network import LanguageModel
 from random_routing.resampling.intervals import Sampled, by_example, resampled
@@ -80,6 +80,11 @@ class Scorer:
         self.diversity_samples = 1 if alone else task.samples
         if lack := self.diversity.missing(fewest, self.diversity_samples):
             raise too_few("diversity", self.diversity, lack)
+        if settings.tune.target == "human" and self.diversity.minimum_samples > 1:
+            raise Unrewarded(
+                f"params.yaml: tune.target = human: people wrote one text per example, and comparison.diversity = "
+                f"{self.diversity.name} is about several; allowed: sampling, a number"
+            )
         self.quality = self._quality(fewest)
         self.judge = Judge(settings, task)
         self.embeddings = Embeddings(settings, store)
@@ -172,7 +177,7 @@ class Scorer:
             inputs[name] = cell_texts(columns, rows, samples, len(self.tokenizer), order, language)
         inputs["human"] = human_texts(task, rows, self.tokenizer, text_order(settings, task, rows, 1))
         needs = self.quality.signature + self.diversity.signature
-        if "{judge}" in needs:
+        if needs_judge(self.quality) or needs_judge(self.diversity):
             judged, _ = add_judge(self.judge, rows, inputs, self.store, lambda done, total: None)
             inputs = dict(judged)
         if "{embedder}" in needs:

@@ -156,13 +156,21 @@ def _score(scores: Scores, settings: Settings) -> Score:
 
 
 def differences(rewards: dict[str, Sampled], settings: Settings) -> list[RewardDifference]:
-    """Reward of each winner with routes minus each other one's, over the same resamples. rewards: by family."""
+    """Reward of each winner with routes minus each other one's, over the same resamples. rewards: by family.
+
+    Intervals and p-values are Bonferroni's over the pairs; two families with one winner are no pair.
+    """
+    pairs = [
+        (family, rival, rewards[family] - rewards[rival])
+        for family in ("scheduled", "routing")
+        for rival in rewards
+        if family in rewards and rival not in (family, "scheduled")
+    ]
+    # Of texts that have no quality or diversity the difference is NaN.
+    known = [pair for pair in pairs if np.isfinite(pair[2].value) and pair[2].resamples.any()]
     records = []
-    for family in (name for name in ("scheduled", "routing") if name in rewards):
-        for rival in (name for name in rewards if name not in (family, "scheduled")):
-            difference = rewards[family] - rewards[rival]
-            if np.isfinite(difference.value):  # else of texts that have no quality or diversity
-                low, high = difference.t_interval(settings.confidence)
-                record = RewardDifference(family, rival, difference.value, low, high, difference.p_value())
-                records.append(record)
+    for family, rival, difference in known:
+        low, high = difference.t_interval(1 - (1 - settings.confidence) / len(known))
+        p = min(1.0, len(known) * difference.p_value())
+        records.append(RewardDifference(family, rival, difference.value, low, high, p))
     return records

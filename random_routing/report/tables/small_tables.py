@@ -40,7 +40,7 @@ TABLES = {  # reports/<name>.csv
         lambda results: results.measured.gates,
     ),
     "recovery": Table(
-        ("task", "variant", "lag", "events", "after", "control", "difference", "lo", "hi"),
+        ("task", "variant", "lag", "events", "places", "after", "control", "difference", "lo", "hi"),
         lambda results: results.measured.recovery,
     ),
     "identity": Table(
@@ -50,11 +50,17 @@ TABLES = {  # reports/<name>.csv
     "contrasts": Table(
         (
             "task", "contrast", "family", "against", "cells", "of", "estimate", "lo", "hi", "p", "p_adjusted", "delta",
-            "verdict", "detectable", "needed", "prompts", "texts", "missing",
+            "verdict", "detectable", "needed", "prompts", "texts", "error", "variance", "veto", "missing",
         ),
         lambda results: [
             {"family": record.variant, **to_json(record)} for record in results.measured.comparison.contrasts
         ],
+    ),
+    "axes": Table(
+        (
+            "task", "contrast", "against", "diversity", "quality", "cells", "estimate", "lo", "hi", "p",
+        ),
+        lambda results: results.measured.comparison.axes,
     ),
     "matched": Table(
         ("task", "cell", "curve", "quality", "difference", "lo", "hi", "p", "p_adjusted", "missing"),

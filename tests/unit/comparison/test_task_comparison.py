@@ -50,16 +50,21 @@ def test_front_by_hand() -> None:
 IDS = [f"{i:04}" for i in range(1000)]
 
 
+def halves(examples: int, resamples: int) -> list[np.ndarray]:
+    return [resample_weights(examples, resamples, seed) for seed in (2, 3)]
+
+
 def comparison(
     truth: dict[str, tuple[float, float]],
     noise: float,
     seed: int,
     examples: int = 60,
     contrasts: Any = None,
+    failing: dict[str, float] | None = None,
 ) -> Any:
     """A Comparison whose decoders have the given true diversity and quality; examples differ by
-    shared and by own noise. `truth`: decoder → (diversity, quality)."""
-    values = params()
+    shared and by own noise. `truth`: decoder → (diversity, quality); failing: decoder → twice its share of junk."""
+    values, failing = params(), failing or {}
     values["comparison"] |= {"contrasts": contrasts, "delta": dict.fromkeys(values["tasks"], 0.04)}
     values["tune"]["variants"] = "all"
     values["variants"] = {"uniform": values["variants"]["uniform"]}
@@ -78,7 +83,9 @@ def comparison(
         count = np.full(examples, 100.0)
         size, one = np.full(examples, 1e9), np.ones(examples)
         unique = 100 * np.clip(diversity + 0.1 * own[0], 0, 1)
+        junk = np.clip(0.5 * failing.get(cell.name, 0) + 0 * own[0], 0, 1)
         stats[cell.name] = {
+            "junk": np.stack([junk, one], axis=1),
             "ead_2": np.stack([unique, count, size, one], axis=1),
             "reference_similarity": np.stack([quality + shared + own[1], one], axis=1),
         }
@@ -94,7 +101,7 @@ TRUTH = {
 def test_a_comparison_finds_the_truth() -> None:
     """With little noise: at 0.6 the temperature curve has 0.4, so +0.05; at 0.7 it has 0.35, so −0.15."""
     made = comparison(TRUTH, noise=0.01, seed=1)
-    found = made.result(resample_weights(60, 1000, 1), resample_weights(30, 1000, 2))
+    found = made.result(resample_weights(60, 1000, 1), halves(30, 1000))
     matched = {(r.cell, r.curve): r for r in found.matched}
     better = matched["routing-uniform-q0.1-l0", "temperature"]
     assert better.difference == pytest.approx(0.05, abs=0.005) and better.lo > 0.04
@@ -104,7 +111,11 @@ def test_a_comparison_finds_the_truth() -> None:
     # the top-p curve ends in plain sampling, p = 1: from 0.35 at 0.55 to 0.3 at 0.8
     against = matched["routing-uniform-q0.1-l0", "top_p"]
     assert against.difference == pytest.approx(0.45 - 0.34, abs=0.005)
-    assert found.best is not None and found.best.cell == "routing-uniform-q0.1-l0" and found.best.lo > 0
+    assert (
+        found.best is not None
+        and set(found.best.cells) == {"routing-uniform-q0.1-l0"}
+        and found.best.lo > 0
+    )
     base = {(r.cell, r.metric): r.difference for r in found.against_base}
     assert base["routing-uniform-q0.1-l0", "reference_similarity"] == pytest.approx(0.15, abs=0.01)
     assert base["routing-uniform-q0.1-l0", "ead_2"] == pytest.approx(-0.2, abs=0.01)
@@ -124,10 +135,7 @@ def test_hypotheses_are_judged_together() -> None:
         "elsewhere": about | {"tasks": ["textgen"]},
     }  # fmt: skip
     made = comparison(TRUTH, noise=0.01, seed=1, contrasts=contrasts)
-    found = {
-        r.contrast: r
-        for r in made.result(resample_weights(60, 500, 1), resample_weights(30, 500, 2)).contrasts
-    }
+    found = {r.contrast: r for r in made.result(resample_weights(60, 500, 1), halves(30, 500)).contrasts}
     assert list(found) == ["both", "small", "base", "top-p", "none"]
     for name, value, verdict, cells in (
         ("both", -0.05, "worse", 2), ("small", 0.05, "better", 1), ("base", 0.025, "equivalent", 2),
@@ -144,10 +152,27 @@ def test_hypotheses_are_judged_together() -> None:
     assert found["none"].missing == "no cell of the grid has routes and rates in its ranges"
 
 
+def test_junk_vetoes_what_would_be_better() -> None:
+    contrasts = {"small": {"variant": "uniform", "against": "temperature", "r": [0.05, 0.15]}}
+    for share, verdict, veto in (
+        (0.0, "better", ""),
+        (0.1, "better", ""),
+        (0.4, "inconclusive", "20.0% more junk"),
+    ):
+        failing = {"routing-uniform-q0.1-l0": share}
+        made = comparison(TRUTH, noise=0.01, seed=1, contrasts=contrasts, failing=failing)
+        (found,) = made.result(resample_weights(60, 500, 1), halves(30, 500)).contrasts
+        assert (found.verdict, found.veto) == (verdict, veto) and found.estimate > 0.04
+    worse = {"large": contrasts["small"] | {"r": [0.25, 0.35]}}
+    made = comparison(TRUTH, 0.01, 1, contrasts=worse, failing={"routing-uniform-q0.3-l0": 1.0})
+    (found,) = made.result(resample_weights(60, 500, 1), halves(30, 500)).contrasts
+    assert (found.verdict, found.veto) == ("worse", "")  # it needs no veto
+
+
 def test_a_hypothesis_of_one_example_is_missing_with_the_reason() -> None:
     contrasts = {"both": {"variant": "uniform", "against": "temperature"}}
     made = comparison(TRUTH, noise=0.01, seed=1, examples=1, contrasts=contrasts)
-    (found,) = made.result(resample_weights(1, 100, 1), resample_weights(1, 100, 2)[:, :0]).contrasts
+    (found,) = made.result(resample_weights(1, 100, 1), []).contrasts
     assert found.verdict == "" and "standard error" in found.missing and math.isnan(found.estimate)
 
 
@@ -156,8 +181,10 @@ def test_the_result_does_not_depend_on_the_order_of_examples() -> None:
     made = comparison(TRUTH, noise=0.05, seed=3)
     order = np.random.Generator(np.random.Philox(4)).permutation(60)
     weights = resample_weights(60, 500, 1)
-    before = made.points(np.arange(60), weights)
-    after = made.points(order, weights[:, order])
+    before, after = (
+        made._decoders(examples, weights[:, examples]).points(made.diversity, made.quality)
+        for examples in (np.arange(60), order)
+    )
     for name in TRUTH:
         assert before[name].quality.value == pytest.approx(after[name].quality.value)
         assert np.allclose(before[name].quality.resamples, after[name].quality.resamples)
@@ -170,11 +197,12 @@ def test_the_winner_is_measured_where_it_was_not_chosen() -> None:
     chosen, measured = [], []
     for seed in range(60):
         made = comparison(equal, noise=0.3, seed=seed, examples=40)
-        best = made._best(resample_weights(20, 100, seed))
+        best = made._best(halves(20, 100))
         if best is None:
             continue
-        even = made._matched_to_temperature(np.arange(0, 40, 2), np.ones((1, 20)))
-        chosen.append(even[best.cell].value)
+        even, odd = (made._at_equal_diversity(np.arange(half, 40, 2), np.ones((1, 20))) for half in (0, 1))
+        chosen.append((even[best.cells[0]].value + odd[best.cells[1]].value) / 2)
+        assert best.difference == pytest.approx((odd[best.cells[0]].value + even[best.cells[1]].value) / 2)
         measured.append(best.difference)
     error = np.std(measured) / math.sqrt(len(measured))
     assert abs(np.mean(measured)) < 4 * error

@@ -10,7 +10,7 @@ import pytest
 from random_routing.report.findings import findings, sentences, verdict
 from random_routing.report.input import Results
 from random_routing.report.tables.small_tables import TABLES, Missing, missing, table_to_csv
-from random_routing.results.compared import Best, Compared, ContrastResult, Matched
+from random_routing.results.compared import Best, Compared, ContrastResult, Matched, OnOtherAxes
 from random_routing.results.json_form import from_json
 from random_routing.results.measured import NAN, CellValues, Likelihood, Measured, Value
 from random_routing.results.tuned import Tuned
@@ -49,13 +49,22 @@ OTHERS = [
     replace(CONTRAST, contrast="unclear", against="base", cells=4, verdict="inconclusive", needed=1200),
     replace(CONTRAST, contrast="none", cells=0, verdict="", missing="outside"),
 ]  # fmt: skip
-BEST = Best(cell="one", difference=0.25, lo=-0.05, hi=0.55, p=0.1)
+AXES = [
+    OnOtherAxes(
+        contrast="few", against="temperature", diversity="ead_2", quality="bleu", cells=3, lo=-2, hi=-1
+    ),
+    OnOtherAxes(
+        contrast="few", against="temperature", diversity="distinct_2", quality="chrf", cells=3, lo=-2, hi=1
+    ),
+    OnOtherAxes(contrast="few", against="temperature", diversity="vendi", quality="chrf", cells=0),
+]
+BEST = Best(cells=("one", "two"), difference=0.25, lo=-0.05, hi=0.55, p=0.1)
 
 
 def results(best: Best | None, task: str = "translation", quality: str = "chrf") -> Results:
     outside = Matched(cell="four", curve="temperature", missing="outside")
     compared = Compared(
-        diversity="ead_2", quality=quality, correction="holm", contrasts=[CONTRAST, *OTHERS],
+        diversity="ead_2", quality=quality, correction="holm", contrasts=[CONTRAST, *OTHERS], axes=AXES,
         matched=[record("one", 0.3, 0.01), record("two", 0.3, 0.06), record("three", -0.3, 0.01), outside],
         against_base=[], front=[], best=best,
     )  # fmt: skip
@@ -67,8 +76,8 @@ def results(best: Best | None, task: str = "translation", quality: str = "chrf")
         for name, metrics in (("one", values), ("two", odd))
     ]
     likelihood = [
-        Likelihood(name, route, [], 0.002, 0.0, 0.01)
-        for name, route in (("v", "q"), ("one", "random, by r"))
+        Likelihood(name, route, [], best, 0.0, 0.01, 0.1, 0.05, 0.2)
+        for name, route, best in (("v", "q", 0.002), ("one", "random, by r", 0.0))
     ]
     measured = Measured(
         task=task, examples=["a"] * 30, metrics={}, cells=cells, recovery=[], identity=[], gates=[],
@@ -89,19 +98,20 @@ def test_the_sentences() -> None:
         "`unclear`: **inconclusive** against their base decoder without routes: -0.5 (-0.9 to -0.1). This run sees "
         "differences of 0.6 and more; 1,200 prompts would settle one of 0.1.",
         "`none`: **not comparable** with temperature at equal diversity (outside).",
-        "one half of the examples, v with q = 0.1, λ = 0, differs by +0.25 (-0.05 to +0.55) from temperature on the",
+        "`few` by other measures: worse by `bleu`; no difference shown by `distinct_2`; not comparable by `vendi`.",
+        "one half of the examples, v with q = 0.1, λ = 0, each measured on the other half, differ by +0.25 (-0.05 to",
         "of 3 of 4 single decoders at a diversity that the temperature curve reaches, 1 are better, 1 worse, and 1",
-        "likeliest under `v` (q-route alone) at r = 0.002 (0 to 0.01)",
-        "likeliest under `one` (random, by r) at r = 0.002",
-        "Tuned on 16 examples and measured on the other 16, routing (`uniform`, q = 0.1, λ-weight = 0): "
+        "likeliest under `v` (q-route alone) at r = 0.002 (0 to 0.01); within 0.01 nats a token of that up to r = 0.1",
+        "random steps of `one` (random, by r) cost less than 0.01 nats a token up to r = 0.1 (0.05 to 0.2), and never",
+        "Exploration: tuned on 16 examples and measured on the other 16, routing (`uniform`, q = 0.1, λ-weight = 0): "
         "**no difference shown** against temperature 0.80: +0.01 (-0.1 to +0.1) in reward",
         "has a reward of 0.3 (0.2 to 0.4) after 500 texts; the best of the grid, `g0`, -0 after 96.",
         "Missing: `mauve`, `vendi`: needs 200 examples; there are 30; `ter` (in 1 of 2 cells): every text is empty.",
     ):  # fmt: skip
         assert part in text, part
     for best, answer in (
-        (replace(BEST, lo=0.05), "on the other half: **better**"),
-        (replace(BEST, hi=-0.01), "on the other half: **worse**"),
+        (replace(BEST, lo=0.05), "from temperature: **better**"),
+        (replace(BEST, hi=-0.01), "from temperature: **worse**"),
     ):
         assert answer in findings(settings, {"translation": results(best)})
 

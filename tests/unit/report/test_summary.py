@@ -59,7 +59,8 @@ def test_csv_of_two_cells_is_exactly_this() -> None:
 COMPARED = Compared(
     diversity="ead_2", quality="bleu", correction="holm", matched=[], against_base=[], front=[],
     contrasts=[],
-    best=Best(cell="routing-v-q0.1-l0", difference=0.0123456789, lo=-0.1, hi=0.2, p=0.5),
+    axes=[],
+    best=Best(cells=("routing-v-q0.1-l0",), difference=0.0123456789, lo=-0.1, hi=0.2, p=0.5),
 )  # fmt: skip
 MEASURED = Measured(
     task="translation", examples=["a"], metrics={}, cells=[], recovery=[], identity=[], gates=[], likelihood=[],

@@ -165,10 +165,13 @@ WRONG = [
         "comparison.contrasts.a.tasks[0] = 'chat'",
         "must be one of dialogue, textgen, translation",
     ),
+    ("comparison/vetoes", {"loop": 0.1}, "comparison.vetoes = 'loop'", "must be one of broken"),
+    ("comparison/vetoes", {"loops": 2}, "comparison.vetoes.loops = 2", "at most 1"),
+    ("comparison/vetoes", ["loops"], "comparison.vetoes", "mapping"),
     ("comparison/correction", "bonferroni", "comparison.correction", "fdr_bh, holm"),
     (
         "metrics",
-        ["length", "mauve", "fluency_gap", "chrf"],
+        ["length", "mauve", "human_distance", "chrf"],
         "comparison.quality.dialogue",
         "must also stand in the list metrics",
     ),
@@ -206,7 +209,7 @@ def test_what_is_not_a_mapping_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_default_file_is_read_whole() -> None:
     settings = load_settings(ROOT / "params.yaml", METRICS)
-    assert settings.q == settings.lambdas == (0, 0.01, 0.03, 0.1, 0.3)
+    assert settings.q == settings.lambdas == (0, 0.1, 0.3)
     assert settings.variants["epsilon-greedy"].base == Base(greedy=True)
     assert settings.variants["plausible"].lambda_route == Route("top_k", 20)
     assert set(settings.tasks) == {"textgen", "dialogue", "translation"}
@@ -281,7 +284,7 @@ def test_spans_that_do_not_fit(raw: dict[str, Any]) -> None:
     raw["lambda_means"] = "exploit"  # λ = 0.1 gives the random route 0.9
     raw["variants"]["uniform"] = {**raw["variants"]["plausible"], "lambda_gate": {"span": 4}}
     with pytest.raises(
-        SettingsError, match=r"lambda_gate.span = 4.0: .* not 0.99 \(the grid's lambda = 0.01\)"
+        SettingsError, match=r"lambda_gate.span = 4.0: .* not 0.9 \(the grid's lambda = 0.1\)"
     ):
         parse_settings(raw)
 
