@@ -19,6 +19,7 @@ class Usage:
     writes: str
     argument: str = ""  # what the one argument names
     example: str = ""  # of it
+    many: bool = False  # numbers, as many as one likes
 
 
 STAGES = {
@@ -72,6 +73,14 @@ STAGES = {
         "params.yaml; all of data/",
         "reports/plots/, reports/index.html",
     ),
+    "power": Usage(  # not of dvc.yaml: a question before a run
+        "Say what a number of prompts can show, from the variances of the last run.",
+        "params.yaml; data/metrics/",
+        "nothing",
+        "prompts",
+        "256 1000",
+        many=True,
+    ),
 }
 
 
@@ -99,6 +108,12 @@ def begin() -> None:
         sys.exit(2)
 
 
+def _count(word: str) -> int:
+    if not (word.isdecimal() and 2 <= int(word) <= 10**9):
+        raise argparse.ArgumentTypeError(f"{word}: must be a whole number of at least 2")
+    return int(word)
+
+
 def parse(stage: str, argv: Sequence[str]) -> None:
     """Raises `PipelineError` for arguments that the stage does not take, and SystemExit after --help."""
     usage = STAGES[stage]
@@ -110,7 +125,9 @@ def parse(stage: str, argv: Sequence[str]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    if usage.argument:
+    if usage.many:
+        parser.add_argument(usage.argument, nargs="*", type=_count, help="numbers of prompts, at least 2")
+    elif usage.argument:
         section = "assets" if usage.argument == "asset" else "tasks"
         parser.add_argument(usage.argument, help=f"a name under `{section}` in params.yaml")
     parser.parse_args(argv)
