@@ -1,4 +1,5 @@
 # make repro: set up, then run the pipeline.  make test: set up, then the tests.  make check: those without downloads.
+# make study: the runs of studies/cpu and their verdicts (STUDY=name: of another).
 # make test-long: all tests, with more draws, moments and generated cases.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,11 +11,14 @@ export PIP_DEFAULT_TIMEOUT ?= 120
 JOBS ?= 2
 SPREAD := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: repro test test-long check lint assets clean
+.PHONY: repro study test test-long check lint assets clean
 
 repro: $(BIN)/ready
 	@python -m pipeline.check  # first, because DVC reads params.yaml before it runs anything
 	dvc repro
+
+study: $(BIN)/ready
+	python -m benchmarks.study $(or $(STUDY),cpu)
 
 test: lint assets
 	pytest $(SPREAD) -m "not long"

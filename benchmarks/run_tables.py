@@ -15,10 +15,18 @@ FEWEST = 30  # isolated random tokens, for a line of their own
 Record = dict[str, str]
 
 
-def records(name: str) -> list[Record]:
-    """The rows of `reports/<name>.csv`."""
-    with (ROOT / f"reports/{name}.csv").open(encoding="utf-8", newline="") as file:
+def records(name: str, folder: Path = ROOT / "reports") -> list[Record]:
+    """The rows of `<folder>/<name>.csv`, by default of the last run."""
+    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def contrasts() -> tuple[str, list[Record]]:
+    """The hypotheses of the study, where there is one, else of the run; and which of the two it is."""
+    study = ROOT / "studies/cpu/reports"
+    if (study / "contrasts.csv").exists():
+        return "study", records("contrasts", study)
+    return "run", records("contrasts")
 
 
 def by_task(rows: list[Record]) -> dict[str, list[Record]]:
@@ -50,17 +58,18 @@ WORDS = ("better", "worse", "equivalent", "inconclusive")
 
 def answer() -> str:
     """One sentence on the hypotheses that were named before the run, and one on what it can see."""
-    rows = records("contrasts")
+    what, rows = contrasts()
     of = {word: [row for row in rows if row["verdict"] == word] for word in WORDS}
     known = [row for row in rows if row["verdict"]]
     if not known:
         return "**Not known.** None of the hypotheses could be compared at equal diversity."
     prompts = " or ".join(sorted({row["prompts"] for row in known}, key=int))
+    texts = " or ".join(sorted({str(int(row["texts"]) // int(row["prompts"])) for row in known}, key=int))
     said = ", ".join(f"{word} in {len(of[word])}" for word in WORDS)
     lead = (
-        "**In this run, some random routing was better.**" if of["better"] and not of["worse"]
-        else "**In this run, it depends.**" if of["better"]
-        else "**In this run, no.**" if of["worse"] or of["equivalent"]
+        f"**In this {what}, some random routing was better.**" if of["better"] and not of["worse"]
+        else f"**In this {what}, it depends.**" if of["better"]
+        else f"**In this {what}, no.**" if of["worse"] or of["equivalent"]
         else "**Not known yet.**"
     )  # fmt: skip
     named = {
@@ -69,7 +78,8 @@ def answer() -> str:
     }
     which = "".join(f" {word.capitalize()}: {names}." for word, names in named.items() if names)
     return (
-        f"{lead} Of {len(rows)} hypotheses named before it, random routing is {said}, with {prompts} prompts per task."
+        f"{lead} Of {len(rows)} hypotheses named before it, random routing is {said}, with {prompts} prompts per task, "
+        f"{texts} texts of each."
         f"{which}"
     )
 
@@ -77,7 +87,7 @@ def answer() -> str:
 def tasks_table() -> str:
     """A line per task and hypothesis."""
     lines = []
-    for row in records("contrasts"):
+    for row in contrasts()[1]:
         settle = f"{int(row['needed']):,} prompts" if row["verdict"] == "inconclusive" else ""
         verdict = f"**{row['verdict'] or 'missing'}**"
         found, delta = interval(row, "estimate"), number(row["delta"])
@@ -110,7 +120,7 @@ def spelt(text: str) -> str:
 
 
 def loops_table() -> str:
-    """Repeated 4-grams of greedy decoding, of its variants with routes by λ alone, and of people."""
+    """Repeated 4-grams of greedy decoding, of its variants with routes by q alone, and of people."""
     greedy = {name for name, v in load_settings(ROOT / "params.yaml").variants.items() if v.base.greedy}
     lines = [
         [
@@ -121,7 +131,7 @@ def loops_table() -> str:
         ]
         for row in records("cells")
         if row["family"] in ("greedy", "human")
-        or (row["variant"] in greedy and row["q"] == "0" != row["lambda"])
+        or (row["variant"] in greedy and row["lambda"] == "0" != row["q"])
     ]
     return table("task | decoder | r | seq-rep-4", lines)
 

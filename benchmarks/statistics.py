@@ -1,170 +1,248 @@
-"""Do the statistics tell the truth? `python -m benchmarks.statistics` writes `reports/statistics.json`.
+"""Does the comparison tell the truth? `python -m benchmarks.statistics [folder]` writes `reports/statistics.json`.
 
-A pool of real texts is made (open-ended text, a few decoders), and studies of a few examples are drawn
-from it many times over, so that the truth is known:
+folder: a finished run (a workspace of `make study`, say), with `params.yaml` and `data/metrics/`. Its prompts are a
+population whose truth is known: studies of a few prompts are drawn from it many times over and compared by the same
+code as a run, with its metrics, curves, hypotheses and correlations.
 
-- A against A: two seeds of one decoder, swapped at random in every example, so that their difference is 0
-  by construction: a test at 5 % should reject in 5 % of the studies.
-- Coverage: a 95 % interval should hold the mean over all studies of its size in 95 % of them; of values,
-  of paired differences, and of matched differences from the temperature curve.
-- Common noise: how much narrower paired intervals are when cells share their noise.
+Drawn without replacement, n of N prompts vary less than n of infinitely many, by √(1 − n/N): deviations from the truth
+are made so much larger (Cochran 1977, 2.5). Then each hypothesis is moved to a known effect, and judged:
+
+- at no difference: how often is any hypothesis of all tasks called better or worse (at most 5 %)?
+- at a difference of Δ: how often is it called equivalent (at most 5 %)?
+- at the difference that the power calculation calls detectable: how often is it found (80 %)?
+- coverage of 95 % intervals: of the default metrics, of differences from plain sampling, and of matched differences;
+- the verdicts of the whole run with ten seeds of the bootstrap.
 """
 
 from __future__ import annotations
 
+import math
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.workload import ASSETS, prepared, settings_on_cpu
-from random_routing.comparison.curves import Curve, Point, matched_difference
+from random_routing.comparison.task_comparison import Comparison
+from random_routing.comparison.verdicts import Verdict, detectable, judge
 from random_routing.files import write_json
-from random_routing.law.cells import Cell, Decoder
-from random_routing.metrics import METRICS, CellTexts
-from random_routing.resampling.intervals import Sampled, resampled
+from random_routing.law.cells import Cell, Decoder, all_cells
+from random_routing.metrics import METRICS
 from random_routing.resampling.weights import resample_weights
-from random_routing.runs.generation import compute, missing_texts
-from random_routing.runs.make_plan import Prepared
-from random_routing.runs.packed_texts import unpack
-from random_routing.runs.store import Store
-from random_routing.settings import Base, Route
+from random_routing.results.compared import ContrastResult
+from random_routing.scoring.statistics_file import Statistics, read_stats
+from random_routing.settings import Base, Settings, Task, load_settings
 
-TASK, POOL, STUDIES, RESAMPLES, CONFIDENCE = "textgen", 1000, 1000, 1000, 0.95
-SIZES = (32, 100)
-MEASURED = ("ead_2", "distinct_2", "entropy_2", "generator_perplexity", "seq_rep_4")
-CELLS = (
-    Cell("temperature-0.7", "temperature", Decoder(Base(temperature=0.7))),
-    Cell("temperature-0.85", "temperature", Decoder(Base(temperature=0.85))),
-    Cell("temperature-1", "temperature", Decoder(Base())),
-    Cell("uniform-0.03", "routing", Decoder(Base(), 0.03, 0.0, Route("uniform"))),
-)
-PLAIN, OTHER, ROUTED = "temperature-1", "temperature-1, another seed", "uniform-0.03"
+STUDIES, RESAMPLES, SEEDS = 1000, 1000, 10
 
 
-def main() -> None:
-    store = Store(Path(sys.argv[1] if len(sys.argv) > 1 else "data/statistics.sqlite"))
-    pool = {**make_pool(0, CELLS, store), OTHER: make_pool(1, CELLS[2:3], store)[PLAIN]}
-    result: dict[str, Any] = {
-        "pool": POOL, "studies": STUDIES, "resamples": RESAMPLES, "task": TASK,
-        "sizes": {str(size): simulate(pool, size) for size in SIZES},
+@dataclass(frozen=True)
+class Population:
+    """All prompts of a task's run, in the order of their ids."""
+
+    settings: Settings
+    task: Task
+    ids: list[str]
+    cells: list[Cell]
+    stats: Statistics
+
+    @cached_property
+    def whole(self) -> Study:
+        return self.study(np.arange(len(self.ids)), 0)
+
+    @classmethod
+    def of(cls, settings: Settings, name: str, folder: Path) -> Population:
+        ids, stats = read_stats(folder / f"data/metrics/{name}.stats.parquet")
+        task, order = settings.tasks[name], np.argsort(ids)
+        cells = [cell for cell in all_cells(settings, task) if cell.name in stats]
+        ordered = {
+            decoder: {metric: values[order] for metric, values in of_decoder.items()}
+            for decoder, of_decoder in stats.items()
+        }
+        return cls(settings, task, sorted(ids), cells, ordered)
+
+    def study(self, chosen: np.ndarray, seed: int, resamples: int = RESAMPLES) -> Study:
+        """The comparison of some prompts, (n,)."""
+        stats = {
+            decoder: {metric: values[chosen] for metric, values in of_decoder.items()}
+            for decoder, of_decoder in self.stats.items()
+        }
+        ids = [self.ids[i] for i in chosen]
+        compared = Comparison(self.settings, self.task, ids, self.cells, stats, METRICS)
+        weights = resample_weights(len(chosen), resamples, seed)
+        decoders = compared._decoders(np.arange(len(chosen)), weights)
+        contrasts = compared._hypotheses(decoders).results(compared.diversity, compared.quality, "")
+        plain = next(cell.name for cell in self.cells if cell.decoder == Decoder(Base()))
+        routed = next(cell.name for cell in decoders.routed)
+        values = {}
+        for metric in (compared.diversity, compared.quality):
+            sampled = decoders.values(metric)
+            values[metric.name] = (sampled[plain].value, sampled[plain].standard_error())
+            difference = sampled[routed] - sampled[plain]
+            values[f"{metric.name}, difference"] = (difference.value, difference.standard_error())
+        return Study({record.contrast: record for record in contrasts}, values)
+
+
+@dataclass(frozen=True)
+class Study:
+    contrasts: dict[str, ContrastResult]
+    values: dict[
+        str, tuple[float, float]
+    ]  # of plain sampling, and of the first decoder with routes: value, error
+
+
+def main(folder: Path) -> None:
+    settings = load_settings(folder / "params.yaml", METRICS)
+    populations = [Population.of(settings, name, folder) for name in settings.tasks]
+    size = len(populations[0].ids)
+    result = {
+        "prompts": size, "samples": populations[0].task.samples, "studies": STUDIES, "resamples": RESAMPLES,
+        "hypotheses": settings.comparison.hypotheses(settings.tasks),
+        "sizes": {str(n): simulate(populations, n) for n in sizes(size)},
+        "seeds": [stability(population) for population in populations],
     }  # fmt: skip
     write_json("reports/statistics.json", result, indent=2)
     print(table(result))
 
 
-def make_pool(seed: int, cells: tuple[Cell, ...], store: Store) -> dict[str, CellTexts]:
-    """Cell → texts of all examples of the pool; those in the store are not made again."""
-    settings = settings_on_cpu()
-    settings = replace(settings, seed=settings.seed + seed)
-    task = replace(settings.tasks[TASK], examples=POOL, samples=1)
-    tokenizer, rows = prepared(TASK, POOL)
-    folder = ASSETS / task.model
-    plan = Prepared(settings, task, rows, folder, tokenizer).plan(list(cells))
-    compute(settings, plan, lambda: missing_texts(plan, store), folder, store, lambda *event: None)
-    pool = {}
-    for cell in cells:
-        of_cell = plan.texts_of(plan.job_of(cell))
-        values = store.get([text.key for text in of_cell])
-        pool[cell.name] = as_texts([unpack(values[text.key]) for text in of_cell], tokenizer)
-    return pool
+def sizes(prompts: int) -> tuple[int, int]:
+    """A quarter and three eighths of the prompts."""
+    return max(8, prompts // 4), max(9, prompts * 3 // 8)
 
 
-def as_texts(trajectories: list[Any], tokenizer: Any) -> CellTexts:
-    nothing, count = np.empty(0), len(trajectories)
-    ids = [trajectory.token_ids.tolist() for trajectory in trajectories]
-    return CellTexts(
-        texts=tokenizer.batch_decode(ids, skip_special_tokens=True), token_ids=ids,
-        model_logprobs=[trajectory.model_logprobs for trajectory in trajectories],
-        example=np.arange(count), examples=count, references=[[] for _ in ids], judge_nll=nothing,
-        judge_tokens=nothing, text_embeddings=nothing, source_embeddings=nothing,
-        reference_embeddings=nothing, vocabulary=len(tokenizer),
-    )  # fmt: skip
-
-
-def subset(cells: list[CellTexts], examples: np.ndarray) -> CellTexts:
-    """A study: text i is that of example examples[i] in cells[i]."""
-    pairs = list(zip(cells, examples.tolist(), strict=True))
-    return replace(
-        cells[0],
-        texts=[cell.texts[i] for cell, i in pairs],
-        token_ids=[cell.token_ids[i] for cell, i in pairs],
-        model_logprobs=[cell.model_logprobs[i] for cell, i in pairs],
-        example=np.arange(len(pairs)),
-        examples=len(pairs),
-    )
-
-
-def simulate(pool: dict[str, CellTexts], size: int) -> dict[str, Any]:
-    """All studies of one size: metric → rates."""
-    random = np.random.Generator(np.random.Philox(size))
-    drawn: dict[str, dict[str, list[Sampled]]] = {name: {} for name in MEASURED}
-    matched: list[Sampled] = []
-    for study in tqdm(range(STUDIES), desc=f"studies of {size}", mininterval=5):
-        examples = random.choice(POOL, size, replace=False)
-        swap = random.random(size) < 0.5
-        weights = resample_weights(size, RESAMPLES, study)
-        cells = {name: subset([cell] * size, examples) for name, cell in pool.items()}
-        cells["A"] = subset([pool[OTHER if s else PLAIN] for s in swap], examples)
-        cells["B"] = subset([pool[PLAIN if s else OTHER] for s in swap], examples)
-        value = {
-            (name, metric): resampled(METRICS[metric].stats(cell), weights, METRICS[metric].aggregate)
-            for name, cell in cells.items()
-            for metric in MEASURED
-        }
-        for metric, kinds in drawn.items():
-            kinds.setdefault("value", []).append(value[PLAIN, metric])
-            kinds.setdefault("difference", []).append(value[ROUTED, metric] - value[PLAIN, metric])
-            kinds.setdefault("unpaired", []).append(value[ROUTED, metric] - value[OTHER, metric])
-            kinds.setdefault("a_a", []).append(value["A", metric] - value["B", metric])
-        points = {name: Point(value[name, "ead_2"], -value[name, "generator_perplexity"]) for name in pool}
-        curve = Curve.of({0.7: points["temperature-0.7"], 1.0: points[PLAIN]})
-        difference = matched_difference(points["temperature-0.85"], curve).value
-        matched += [difference] if difference else []
-    metrics = {
-        metric: {
-            "a_a_rejected": float(np.mean([s.p_value() < 1 - CONFIDENCE for s in kinds["a_a"]])),
-            "value_covered": covered(kinds["value"]),
-            "difference_covered": covered(kinds["difference"]),
-            "common_noise_width": widths(kinds["difference"]) / widths(kinds["unpaired"]),
-        }
-        for metric, kinds in drawn.items()
+def simulate(populations: Sequence[Population], size: int, studies: int = STUDIES) -> dict[str, Any]:
+    """All studies of one size."""
+    drawn: list[list[Study]] = []
+    for population in populations:
+        random = np.random.Generator(np.random.Philox(size))
+        of_task = []
+        for seed in tqdm(range(studies), desc=f"{population.task.name}, {size} prompts", mininterval=5):
+            chosen = np.sort(random.choice(len(population.ids), size, replace=False))
+            of_task.append(population.study(chosen, seed))
+        drawn.append(of_task)
+    hypotheses, claimed = {}, np.zeros(studies, dtype=bool)
+    for population, of_task in zip(populations, drawn, strict=True):
+        for name in of_task[0].contrasts:
+            found, claims = of_hypothesis(population, name, of_task, size)
+            hypotheses[f"{population.task.name}, {name}"] = found
+            claimed |= claims
+    values = {
+        f"{population.task.name}, {name}": covered(
+            [study.values[name] for study in of_task], population, size
+        )
+        for population, of_task in zip(populations, drawn, strict=True)
+        for name in of_task[0].values
     }
-    return {"metrics": metrics, "matched_covered": covered(matched), "matched_studies": len(matched)}
+    return {"any_false_claim": float(claimed.mean()), "hypotheses": hypotheses, "covered": values}
 
 
-def covered(estimates: list[Sampled]) -> float:
-    """Share of the intervals that hold the mean over all studies."""
-    truth = float(np.mean([estimate.value for estimate in estimates]))
-    ends = [estimate.interval(CONFIDENCE) for estimate in estimates]
-    return float(np.mean([low <= truth <= high for low, high in ends]))
+def widened(estimates: np.ndarray, population: Population, size: int) -> np.ndarray:
+    """Deviations from the mean over all studies, as those of an infinite population."""
+    return (estimates - np.nanmean(estimates)) / math.sqrt(1 - size / len(population.ids))
 
 
-def widths(estimates: list[Sampled]) -> float:
-    ends = [estimate.interval(CONFIDENCE) for estimate in estimates]
-    return float(np.median([high - low for low, high in ends]))
+def of_hypothesis(
+    population: Population, name: str, studies: Sequence[Study], size: int
+) -> tuple[dict[str, float], np.ndarray]:
+    """Rates of one hypothesis, and in which studies a difference is claimed where there is none."""
+    settings, records = population.settings, [study.contrasts[name] for study in studies]
+    tests, confidence = settings.comparison.hypotheses(settings.tasks), settings.confidence
+    delta = settings.comparison.delta[population.task.name]
+    errors = np.array([record.error for record in records])
+    away = widened(np.array([record.estimate for record in records]), population, size)
+    effect = detectable(float(np.nanmedian(errors)), size, tests, confidence)
+    known = np.isfinite(errors + away)
+
+    def verdicts(shift: float, tests: int) -> list[Verdict]:
+        return [
+            judge(shift + off, error, size, delta, tests, confidence).verdict
+            for off, error in zip(away[known], errors[known], strict=True)
+        ]
+
+    # Equivalence only where an error allows it: Δ of twice the detectable difference.
+    wide, whole = 2 * effect, population.whole.contrasts[name].estimate
+    equivalent = [
+        judge(wide + off, error, size, wide, 1, confidence).verdict == Verdict.EQUIVALENT
+        for off, error in zip(away[known], errors[known], strict=True)
+    ]
+    claims = np.zeros(len(records), dtype=bool)
+    half = [
+        judge(off, error, size, 1e-12, tests, confidence)
+        for off, error in zip(away[known], errors[known], strict=True)
+    ]
+    claims[known] = [judged.lo > 0 or judged.hi < 0 for judged in half]
+    alone = [
+        judge(off, error, size, 1e-12, 1, confidence)
+        for off, error in zip(away[known], errors[known], strict=True)
+    ]
+    return {
+        "known": float(known.mean()),
+        "bias": float((np.nanmean([record.estimate for record in records]) - whole) / np.nanmedian(errors)),
+        "covered": float(np.mean([judged.lo <= 0 <= judged.hi for judged in alone])),
+        "false_equivalent": float(np.mean(equivalent)),
+        "planted": effect,
+        "found": float(np.mean([verdict == Verdict.BETTER for verdict in verdicts(effect, tests)])),
+    }, claims
+
+
+def covered(estimates: Sequence[tuple[float, float]], population: Population, size: int) -> float:
+    """Share of the 95 % intervals that hold the truth."""
+    values, errors = np.array(estimates).T
+    away = widened(values, population, size)
+    confidence = population.settings.confidence
+    return float(np.mean([
+        judged.lo <= 0 <= judged.hi
+        for judged in (judge(a, e, size, 1e-12, 1, confidence) for a, e in zip(away, errors, strict=True))
+    ]))  # fmt: skip
+
+
+def stability(population: Population) -> dict[str, Any]:
+    """Verdicts of all prompts under seeds of the bootstrap."""
+    every = np.arange(len(population.ids))
+    runs = [population.study(every, seed, population.settings.resamples) for seed in range(1, SEEDS + 1)]
+    words = {name: [run.contrasts[name].verdict or "missing" for run in runs] for name in runs[0].contrasts}
+    return {"task": population.task.name, "verdicts": {n: sorted(set(w)) for n, w in words.items()}}
 
 
 def table(result: dict[str, Any]) -> str:
     """Markdown."""
     lines = [
-        "| examples | metric | A/A rejected | value covered | difference covered | width with common noise |",
+        "| prompts | task, hypothesis | covered | bias, in errors | equivalent at a true Δ | planted effect found |",
         "|---|---|---|---|---|---|",
     ]
     for size in sorted(result["sizes"], key=int):
         of_size = result["sizes"][size]
-        for name in MEASURED:
-            rates = of_size["metrics"][name]
+        for name, rates in of_size["hypotheses"].items():
             lines.append(
-                f"| {size} | {name} | {rates['a_a_rejected']:.1%} | {rates['value_covered']:.1%} | "
-                f"{rates['difference_covered']:.1%} | {rates['common_noise_width']:.2f} |"
+                f"| {size} | {name} | {rates['covered']:.1%} | {rates['bias']:+.2f} | "
+                f"{rates['false_equivalent']:.1%} | {rates['found']:.1%} |"
             )
-        lines.append(f"| {size} | matched difference | | | {of_size['matched_covered']:.1%} | |")
+        lines.append(
+            f"| {size} | *all {result['hypotheses']} at once* | {of_size['any_false_claim']:.1%} | | |"
+        )
+    lines += ["", "| prompts | value | covered |", "|---|---|---|"]
+    for size in sorted(result["sizes"], key=int):
+        lines += [
+            f"| {size} | {name} | {rate:.1%} |" for name, rate in result["sizes"][size]["covered"].items()
+        ]
+    changed = [
+        f"{of_task['task']}, {name} ({', '.join(words)})"
+        for of_task in result["seeds"]
+        for name, words in of_task["verdicts"].items()
+        if len(words) > 1
+    ]
+    count = sum(len(of_task["verdicts"]) for of_task in result["seeds"])
+    said = f"change: {'; '.join(changed)}" if changed else "are the same"
+    lines += [
+        "",
+        f"Over {SEEDS} seeds of the bootstrap the verdicts of all {count} hypotheses on all prompts {said}.",
+    ]
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "."))

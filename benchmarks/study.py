@@ -1,0 +1,130 @@
+"""A study: a run of `studies/<name>/params.yaml` for each of its seeds, and all of them together.
+
+`python -m benchmarks.study <name>` (`make study`) runs the pipeline in a workspace per seed, `data/studies/<name>/`,
+with the checkout's commit, cache and finished texts; an interrupted study goes on where it was. What it writes is
+committed: `studies/<name>/<seed>/` has the lock and the reports of each seed, `studies/<name>/reports/` the verdicts of
+all texts. Seeds have other random numbers and the same prompts: together they are more texts of each prompt.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from random_routing.comparison.task_comparison import Comparison
+from random_routing.errors import PipelineError
+from random_routing.files import write_text
+from random_routing.law.cells import all_cells
+from random_routing.metrics import METRICS
+from random_routing.report.findings import contrast_sentence, verdict_table
+from random_routing.report.tables.small_tables import TABLES, csv_of
+from random_routing.results.compared import Compared
+from random_routing.results.json_form import to_json
+from random_routing.scoring.cell_metrics import task_resamples
+from random_routing.scoring.statistics_file import Statistics, read_stats
+from random_routing.settings import Settings, load_settings
+
+ROOT = Path(__file__).parent.parent
+KEPT = ("*.csv", "*.md", "*.json", "plots")  # of a seed's reports
+HEADER = """# {name}: does random routing help?
+
+{seeds} seeds, {prompts} prompts a task, {texts} texts of each prompt by each decoder; {tests} hypotheses, whose
+intervals hold together with {confidence:.0%} confidence. A difference is of quality at equal diversity (or from the
+base decoder), turned so that more is better.
+"""
+
+
+def main(name: str) -> None:
+    study = ROOT / "studies" / name
+    if not (study / "params.yaml").exists():
+        raise PipelineError(f"studies/{name}/params.yaml: is missing")
+    seeds = [int(line) for line in (study / "seeds.txt").read_text().split()]
+    spaces = [run_seed(study, seed) for seed in seeds]
+    for task in tables(study, spaces, len(seeds)):
+        print(task)
+
+
+def run_seed(study: Path, seed: int) -> Path:
+    """The pipeline at the checkout's commit with the study's parameters and this seed; returns its workspace."""
+    space = ROOT / "data" / "studies" / study.name / str(seed)
+    if not space.exists():
+        subprocess.run(["git", "clone", "--quiet", "--shared", ROOT, space], check=True)
+    subprocess.run(["git", "fetch", "--quiet", "origin", "HEAD"], cwd=space, check=True)
+    subprocess.run(["git", "checkout", "--quiet", "--force", "FETCH_HEAD"], cwd=space, check=True)
+    params = yaml.safe_load((study / "params.yaml").read_text(encoding="utf-8")) | {"seed": seed}
+    (space / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    dvc = str(Path(sys.executable).parent / "dvc")
+    cache = subprocess.run(
+        [dvc, "cache", "dir"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    subprocess.run(
+        [dvc, "cache", "dir", "--local", (ROOT / cache.strip()).resolve()], cwd=space, check=True
+    )
+    subprocess.run([dvc, "repro"], cwd=space, check=True)
+    kept = study / str(seed)
+    shutil.rmtree(kept, ignore_errors=True)
+    (kept / "reports").mkdir(parents=True)
+    shutil.copy2(space / "dvc.lock", kept)
+    for pattern in KEPT:
+        for path in (space / "reports").glob(pattern):
+            copy = shutil.copytree if path.is_dir() else shutil.copy2
+            copy(path, kept / "reports" / path.name)
+    return space
+
+
+def tables(study: Path, spaces: Sequence[Path], seeds: int) -> list[str]:
+    """Write the verdicts of all seeds together; returns them in sentences."""
+    settings = load_settings(study / "params.yaml", METRICS)
+    together = {task: pooled(settings, task, spaces) for task in settings.tasks}
+    for name in ("contrasts", "axes"):
+        columns = TABLES[name].columns
+        rows = [
+            {"task": task, "family": getattr(record, "variant", ""), **to_json(record)}
+            for task, compared in together.items()
+            for record in getattr(compared, name)
+        ]
+        text = csv_of(columns, [[row.get(column) for column in columns] for row in rows])
+        write_text(study / "reports" / f"{name}.csv", text)
+    contrasts = {task: compared.contrasts for task, compared in together.items()}
+    first = next(record for records in contrasts.values() for record in records)
+    header = HEADER.format(
+        name=study.name, seeds=seeds, prompts=first.prompts, texts=first.texts // first.prompts,
+        tests=settings.comparison.hypotheses(settings.tasks), confidence=settings.confidence,
+    )  # fmt: skip
+    sentences = {
+        task: [contrast_sentence(record) for record in records] for task, records in contrasts.items()
+    }
+    parts = [header, verdict_table(contrasts)]
+    parts += [f"\n## {task}\n\n" + "\n".join(of_task) for task, of_task in sentences.items()]
+    write_text(study / "reports" / "findings.md", "\n".join(parts) + "\n")
+    return [f"{task} {line}" for task, of_task in sentences.items() for line in of_task]
+
+
+def pooled(settings: Settings, name: str, spaces: Sequence[Path]) -> Compared:
+    """The comparison of a task over the texts of all seeds. Statistics are sums over texts, so they add up."""
+    task, runs = (
+        settings.tasks[name],
+        [read_stats(s / f"data/metrics/{name}.stats.parquet") for s in spaces],
+    )
+    ids = runs[0][0]
+    if any(other != ids for other, _ in runs):
+        raise PipelineError(f"{spaces[0]}: its examples of {name} are not those of the other seeds")
+    stats: Statistics = {
+        decoder: {metric: sum(run[decoder][metric] for _, run in runs) for metric in of_decoder}  # type: ignore[misc]
+        for decoder, of_decoder in runs[0][1].items()
+    }
+    cells = [cell for cell in all_cells(settings, task) if cell.name in stats]
+    all_texts = replace(task, samples=task.samples * len(spaces))
+    halves = [task_resamples(settings, task, sorted(ids)[half::2], f"half {half}") for half in range(2)]
+    weights = task_resamples(settings, task, ids)
+    return Comparison(settings, all_texts, ids, cells, stats, METRICS).result(weights, halves)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "cpu")
