@@ -93,6 +93,7 @@ def test_too_little_memory_for_the_judge(
 
 
 @needs_ray
+@pytest.mark.long
 def test_a_poisoned_prompt_is_named_and_all_others_are_made(tmp_path: Path, two_nodes: Any) -> None:
     folder, made = tiny_model_folder(tmp_path / "model"), plan(6, 2)
     texts = [text for job in made.jobs() for text in made.texts_of(job)]

@@ -37,9 +37,30 @@ FIGURES = ("heatmap", "plane", "rate", "routing", "matched", "likelihood", "tune
 
 
 def raw_params() -> dict[str, Any]:
-    """The file without its hypotheses, which name variants."""
+    """The file, with a full grid of each variant, metrics that one text an example is enough for, and no hypotheses,
+    which name variants.
+    """
     values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    values["comparison"]["contrasts"] = {}
+    rates = [0, 0.01, 0.03, 0.1, 0.3]
+    values["grid"] = {"q": rates, "lambda": rates}
+    del values["variants"]["explore-first"]
+    for name in ("uniform", "epsilon-greedy"):
+        del values["variants"][name]["grid"]
+    entropy = values["variants"].pop("entropy")
+    heads = {"base": "sample", "q_route": {"heads": 0.3}, "lambda_route": {"heads": 0.3}}
+    values["variants"] |= {
+        "heads": heads | {"grid": {"q": [0, 0.3, 1], "lambda": [0]}},
+        "entropy": entropy | {"grid": {"q": [0, 0.1, 0.3], "lambda": [0]}},
+    }
+    values["baselines"] = {
+        "greedy": True, "temperature": [0.5, 0.7, 0.85, 1.0, 1.15, 1.3], "top_k": [10, 50],
+        "top_p": [0.5, 0.8, 0.9, 0.95], "min_p": [0.05, 0.1],
+    }  # fmt: skip
+    for task in values["tasks"].values():
+        task["samples"] = 1
+    values["comparison"] |= {"diversity": "ead_2", "contrasts": {}, "vetoes": {}}
+    values["comparison"]["quality"]["textgen"] = ["mauve", "fluency_gap"]
+    values["tune"]["target"] = "human"
     return values
 
 
@@ -146,7 +167,8 @@ def comparison(settings: Settings, task: str, cells: list[Cell]) -> dict[str, An
         "diversity": settings.comparison.diversity, "quality": settings.comparison.quality[task][-1],
         "correction": settings.comparison.correction, "contrasts": contrasts(settings, task),
         "matched": matched, "against_base": [], "front": [],
-        "best": best and {name: best[name] for name in ("cell", "difference", "lo", "hi", "p")},
+        "axes": [],
+        "best": best and {"cells": [best["cell"]]} | {name: best[name] for name in ("difference", "lo", "hi", "p")},
     }  # fmt: skip
 
 
@@ -194,7 +216,7 @@ def gates(settings: Settings, cells: list[Cell]) -> list[dict[str, Any]]:
 def recovery(settings: Settings) -> list[dict[str, Any]]:
     return [
         {
-            "variant": name, "lag": lag, "events": 500, "after": -5 - 3 / lag, "control": -4.5,
+            "variant": name, "lag": lag, "places": 9, "events": 500, "after": -5 - 3 / lag, "control": -4.5,
             "difference": -0.5 - 3 / lag, "lo": -0.8 - 3 / lag, "hi": -0.2 - 3 / lag,
         }
         for name in settings.variants

@@ -41,7 +41,11 @@ def params(examples: int = 4, steps: int = 8) -> dict[str, Any]:
     values["grid"] = {"q": [0, 0.1, 0.3], "lambda": [0, 0.1]}
     kept = ("uniform", "epsilon-greedy", "plausible")  # pipeline/test_variants.py has the others
     values["variants"] = {name: values["variants"][name] for name in kept}
-    values["comparison"]["contrasts"] = {}
+    for variant in values["variants"].values():
+        variant.pop("grid", None)
+    values["comparison"] |= {"diversity": "ead_2", "contrasts": {}}
+    values["comparison"]["quality"]["textgen"] = ["mauve", "fluency_gap"]
+    values["tune"]["target"] = "human"
     values["baselines"] = {"greedy": True, "temperature": [0.7, 1.0], "top_p": [0.9]}
     values["bootstrap"]["resamples"] = 100
     values["tune"] |= {"trials": 4, "batch": 2, "variants": ["uniform"], "schedules": ["constant"]}
@@ -57,6 +61,7 @@ def params(examples: int = 4, steps: int = 8) -> dict[str, Any]:
             "judge": "two",
             "data": name,
             "examples": examples,
+            "samples": 1,
             "max_new_tokens": steps,
         }
         values["assets"][name] = {"kind": "data", "source": f"file:{name}.jsonl", "reader": "records"}

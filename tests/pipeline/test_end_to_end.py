@@ -88,8 +88,9 @@ def clone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     request.param(clone)
     change(clone, grid__q=[0, 0.1], grid__lambda=[0, 0.1], bootstrap__resamples=100)
     change(clone, baselines={"greedy": True, "temperature": [0.7, 1.0], "top_k": [10], "top_p": [0.9]})
-    # Trials of each family; the search itself is tested elsewhere.
-    change(clone, tune__trials=2, tune__batch=2)
+    # Trials of each family; the search itself is tested elsewhere. Few texts of a tiny model share no pair of words, so
+    # that diversity within a prompt is always 1.
+    change(clone, tune__trials=2, tune__batch=2, comparison__diversity="ead_2")
     for task in tasks(clone):
         change(clone, **{f"tasks__{task}__examples": 4, f"tasks__{task}__max_new_tokens": 8})
     run(clone, "dvc", "repro")
@@ -99,12 +100,13 @@ def clone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def test_every_artifact_is_there(clone: Path) -> None:
     with open(clone / "reports/cells.csv", newline="") as lines:
         rows = list(csv.DictReader(lines))
-    # 3 variants × 2 × 2, 2 with 3 cells of their own, greedy, 2 temperatures, top-k, top-p, human; a beam
+    # a variant × 2 × 2, four with 4, 2, 2 and 1 cells of their own, greedy, 2 temperatures, top-k, top-p, human; a beam
     # for translation
     count = len(tasks(clone))
-    assert len(rows) == count * (12 + 6 + 5 + 1) + 1
+    assert len(rows) == count * (4 + 9 + 5 + 1) + 1
     for row in rows:
-        assert row["family"] != "routing" or float(row["r"]) == pytest.approx(
+        constant = row["family"] == "routing" and row["variant"] != "explore-first"
+        assert not constant or float(row["r"]) == pytest.approx(
             1 - (1 - float(row["q"])) * (1 - float(row["lambda"]))
         )
         assert float(row["perplexity_lo"]) <= float(row["perplexity"]) <= float(row["perplexity_hi"])
@@ -115,7 +117,7 @@ def test_every_artifact_is_there(clone: Path) -> None:
     assert set(summary) == set(tasks(clone)) and all(0 < len(numbers) <= 5 for numbers in summary.values())
     drawn = {path.stem for path in (clone / "reports/plots").glob("*.png")}
     assert drawn == {f"{task}-{kind}" for task in summary for kind in FIGURES}
-    assert len(parquet(clone)) == count * 23 + 1
+    assert len(parquet(clone)) == count * 18 + 1
 
 
 @pytest.mark.parametrize("clone", [REAL], indirect=True)
@@ -126,7 +128,7 @@ def test_texts_are_real(clone: Path) -> None:
     ]
     greedy = cells["data/generations/textgen/greedy.parquet"]
     assert len(prompts) == 4 and all(len(text.split()) >= 2 for text in greedy["text"])
-    noisy = cells["data/generations/textgen/routing-uniform-q0.1-l0.1.parquet"]
+    noisy = cells["data/generations/textgen/routing-uniform-q0.1-l0.parquet"]
     assert 0 < sum(map(sum, noisy["routes"])) < 4 * 8
     for text in cells["data/generations/translation/greedy.parquet"]["text"]:
         assert "\n" not in text and text == text.strip()
