@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import optuna
 
-from random_routing.law.cells import Cell, all_cells, representatives
+from random_routing.law.cells import Cell, Decoder, all_cells, representatives
 from random_routing.results.tuned import (
     Family,
     Grid,
@@ -74,7 +74,9 @@ def tune_task(scorer: Scorer, examples: Examples, on_trial: OnTrial) -> Tuned:
         texts=sum(trial.examples for record in records.values() for trial in record.trials) * task.samples,
         families=records,
         differences=differences(
-            {name: at_test[cell.name].reward for name, (cell, *_) in searched.items()}, settings
+            {name: at_test[cell.name].reward for name, (cell, *_) in searched.items()},
+            {name: cell.decoder for name, (cell, *_) in searched.items()},
+            settings,
         ),
         grid=_grid(scorer, examples.tune),
     )
@@ -155,8 +157,10 @@ def _score(scores: Scores, settings: Settings) -> Score:
     return Score(scores.quality.value, scores.diversity.value, scores.reward.value, low, high)
 
 
-def differences(rewards: dict[str, Sampled], settings: Settings) -> list[RewardDifference]:
-    """Reward of each winner with routes minus each other one's, over the same resamples. rewards: by family.
+def differences(
+    rewards: dict[str, Sampled], winners: dict[str, Decoder], settings: Settings
+) -> list[RewardDifference]:
+    """Reward of each winner with routes minus each other one's, over the same resamples. Both by family.
 
     Intervals and p-values are Bonferroni's over the pairs; two families with one winner are no pair.
     """
@@ -164,10 +168,10 @@ def differences(rewards: dict[str, Sampled], settings: Settings) -> list[RewardD
         (family, rival, rewards[family] - rewards[rival])
         for family in ("scheduled", "routing")
         for rival in rewards
-        if family in rewards and rival not in (family, "scheduled")
+        if family in rewards and rival not in (family, "scheduled") and winners[family] != winners[rival]
     ]
     # Of texts that have no quality or diversity the difference is NaN.
-    known = [pair for pair in pairs if np.isfinite(pair[2].value) and pair[2].resamples.any()]
+    known = [pair for pair in pairs if np.isfinite(pair[2].value)]
     records = []
     for family, rival, difference in known:
         low, high = difference.t_interval(1 - (1 - settings.confidence) / len(known))

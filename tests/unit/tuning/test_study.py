@@ -164,9 +164,12 @@ def test_differences_are_paired() -> None:
     rewards = {}
     for family, value in (("routing", 1.0), ("temperature", 0.9), ("top_p", 1.2)):
         rewards[family] = Sampled(value, value + noise, 16)
-    found = {record.rival: record for record in differences(rewards, settings())}
+    winners = {name: Decoder(Base(temperature=value.value)) for name, value in rewards.items()}
+    found = {record.rival: record for record in differences(rewards, winners, settings())}
     assert found["temperature"].difference == pytest.approx(0.1) == pytest.approx(found["temperature"].lo)
     assert found["top_p"].hi == pytest.approx(-0.2)
+    winners["routing"] = winners["top_p"]  # one decoder is not compared with itself
+    assert [record.rival for record in differences(rewards, winners, settings())] == ["temperature"]
 
 
 WRONG = [
