@@ -77,10 +77,12 @@ def answer() -> str:
         for word in ("better", "worse")
     }
     which = "".join(f" {word.capitalize()}: {names}." for word, names in named.items() if names)
+    needed = sorted(int(row["needed"]) for row in of["inconclusive"])
+    settle = f" {needed[0]:,} to {needed[-1]:,} prompts would settle those." if needed else ""
     return (
         f"{lead} Of {len(rows)} hypotheses named before it, random routing is {said}, with {prompts} prompts per task, "
         f"{texts} texts of each."
-        f"{which}"
+        f"{settle}{which}"
     )
 
 

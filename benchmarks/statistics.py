@@ -166,7 +166,7 @@ def of_hypothesis(
     # Equivalence only where an error allows it: Δ of twice the detectable difference.
     wide, whole = 2 * effect, population.whole.contrasts[name].estimate
     equivalent = [
-        judge(wide + off, error, size, wide, 1, confidence).verdict == Verdict.EQUIVALENT
+        judge(wide + off, error, size, wide, tests, confidence).verdict == Verdict.EQUIVALENT
         for off, error in zip(away[known], errors[known], strict=True)
     ]
     claims = np.zeros(len(records), dtype=bool)
