@@ -15,16 +15,16 @@ FEWEST = 30  # isolated random tokens, for a line of their own
 Record = dict[str, str]
 
 
-def records(name: str, folder: Path = ROOT / "reports") -> list[Record]:
+def records(name: str, folder: str = "reports") -> list[Record]:
     """The rows of `<folder>/<name>.csv`, by default of the last run."""
-    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+    with (ROOT / folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def contrasts() -> tuple[str, list[Record]]:
     """The hypotheses of the study, where there is one, else of the run; and which of the two it is."""
-    study = ROOT / "studies/cpu/reports"
-    if (study / "contrasts.csv").exists():
+    study = "studies/cpu/reports"
+    if (ROOT / study / "contrasts.csv").exists():
         return "study", records("contrasts", study)
     return "run", records("contrasts")
 

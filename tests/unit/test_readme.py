@@ -36,14 +36,15 @@ def test_the_readme_is_short() -> None:
 
 
 def test_the_statistics_tell_the_truth() -> None:
-    """A/A at 5 % ± 2 %, coverage of 93 % to 98.5 %; rare repetitions are known to be too narrow."""
+    """False claims over all hypotheses in at most 6 % of studies; of so few prompts (8 and 12 of 16) single intervals
+    are a little too narrow, and a planted effect is found a little less often than promised.
+    """
     for found in read_json(ROOT / "reports/statistics.json")["sizes"].values():
-        assert 0.93 <= found["matched_covered"] <= 0.985
-        for name, rates in found["metrics"].items():
-            assert rates["common_noise_width"] < 1
-            if name != "seq_rep_4":
-                assert 0.03 <= rates["a_a_rejected"] <= 0.07, name
-                assert 0.93 <= rates["value_covered"] <= 0.985, name
+        assert found["any_false_claim"] <= 0.06
+        for name, rates in found["hypotheses"].items():
+            assert abs(rates["bias"]) < 0.1 and 0.9 <= rates["covered"] <= 0.99, name
+            assert rates["false_equivalent"] <= 0.1 and rates["found"] >= 0.65, name
+        assert all(0.88 <= rate <= 0.985 for rate in found["covered"].values())
 
 
 def anchors(text: str) -> set[str]:
@@ -72,12 +73,12 @@ def test_paths_and_commands_that_are_named_are_there(name: str) -> None:
         assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
 
 
-HEADER = "task,contrast,against,estimate,lo,hi,delta,verdict,needed,prompts\n"
-BETTER = "dialogue,a,temperature,0.5,0.1,0.9,0.1,better,90,40\n"
-WORSE = "dialogue,b,temperature,-0.5,-0.9,-0.1,0.1,worse,90,40\n"
-SAME = "dialogue,c,base,0.01,-0.05,0.07,0.1,equivalent,90,40\n"
-UNCLEAR = "dialogue,d,top_p,0.1,-0.9,0.9,0.1,inconclusive,1200,40\n"
-MISSING = "dialogue,e,top_p,,,,0.1,,,40\n"
+HEADER = "task,contrast,against,estimate,lo,hi,delta,verdict,needed,prompts,texts\n"
+BETTER = "dialogue,a,temperature,0.5,0.1,0.9,0.1,better,90,40,160\n"
+WORSE = "dialogue,b,temperature,-0.5,-0.9,-0.1,0.1,worse,90,40,160\n"
+SAME = "dialogue,c,base,0.01,-0.05,0.07,0.1,equivalent,90,40,160\n"
+UNCLEAR = "dialogue,d,top_p,0.1,-0.9,0.9,0.1,inconclusive,1200,40,160\n"
+MISSING = "dialogue,e,top_p,,,,0.1,,,40,160\n"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,8 @@ def test_the_answer_follows_the_table(
     monkeypatch.setattr(run_tables, "ROOT", tmp_path)
     answer, shown = run_tables.answer(), run_tables.tasks_table()
     assert said in answer and ("Better: a (dialogue)." in answer) == (BETTER in rows)
-    assert ("with 40 prompts per task" in answer) == (rows != MISSING)
+    assert ("with 40 prompts per task, 4 texts of each" in answer) == (rows != MISSING)
+    assert ("1,200 to 1,200 prompts would settle" in answer) == (UNCLEAR in rows)
     assert ("| 1,200 prompts |" in shown) == (UNCLEAR in rows)
     assert ("| **missing** | missing |" in shown) == (MISSING in rows)
 

@@ -58,7 +58,7 @@ def test_lambda_has_two_readings() -> None:
         c.name: c
         for c in routing_cells(replace(SETTINGS, lambda_means="exploit"), SETTINGS.tasks["textgen"])
     }
-    assert cells["routing-uniform-q0-l0.3"].r == pytest.approx(0.7)
+    assert cells["routing-plausible-q0-l0.3"].r == pytest.approx(0.7)
 
 
 def test_equal_laws_are_one_decoder() -> None:
@@ -123,16 +123,16 @@ def test_explore_first_means_the_same_under_both_readings() -> None:
 
 
 def test_a_variant_may_have_a_grid_of_its_own() -> None:
-    names = [c.name for c in all_cells(SETTINGS, SETTINGS.tasks["textgen"]) if c.variant == "heads"]
-    assert names == ["routing-heads-q0-l0", "routing-heads-q0.3-l0", "routing-heads-q1-l0"]
+    names = [c.name for c in all_cells(SETTINGS, SETTINGS.tasks["textgen"]) if c.variant == "explore-first"]
+    assert names == ["routing-explore-first-q0-l0.1", "routing-explore-first-q0-l0.3"]
 
 
 def test_default_grid_counts() -> None:
     cells = all_cells(SETTINGS, SETTINGS.tasks["textgen"])
-    assert len(cells) == 75 + 6 + 15 and len({c.name for c in cells}) == len(cells)
-    # 15 rates uniform (temperature 1 is its r = 0) + 15 ε-greedy (greedy is its r = 0) + 20 plausible
-    # (its λ = 0 column is uniform's) + 2 heads + 2 entropy + 5 temperatures + 2 top-k + 4 top-p + 2 min-p
-    assert len(representatives(cells)) == 15 + 15 + 20 + 2 + 2 + 5 + 2 + 4 + 2
+    assert len(cells) == 4 + 2 + 9 + 2 + 1 + 15 and len({c.name for c in cells}) == len(cells)
+    # 3 rates uniform (temperature 1 is its r = 0) + 1 ε-greedy (greedy is its r = 0) + 6 plausible (its λ = 0 column is
+    # uniform's) + 2 explore-first + 1 entropy + 15 baselines
+    assert len(representatives(cells)) == 3 + 1 + 6 + 2 + 1 + 15
     assert "beam-4" in {c.name for c in all_cells(SETTINGS, SETTINGS.tasks["translation"])}
 
 
