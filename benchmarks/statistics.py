@@ -210,7 +210,10 @@ def stability(population: Population) -> dict[str, Any]:
 
 def table(result: dict[str, Any]) -> str:
     """Markdown."""
+    prompts = f"{result['prompts']} prompts with {result['samples']} texts each"
     lines = [
+        f"{result['studies']:,} studies of each size, of {prompts}.",
+        "",
         "| prompts | task, hypothesis | covered | bias, in errors | equivalent at a true Δ | planted effect found |",
         "|---|---|---|---|---|---|",
     ]
