@@ -28,7 +28,7 @@ import numpy as np
 from tqdm import tqdm
 
 from random_routing.comparison.task_comparison import Comparison
-from random_routing.comparison.verdicts import Verdict, detectable, judge
+from random_routing.comparison.verdicts import Judged, Verdict, detectable, judge
 from random_routing.files import write_json
 from random_routing.law.cells import Cell, Decoder, all_cells
 from random_routing.metrics import METRICS
@@ -38,6 +38,7 @@ from random_routing.scoring.statistics_file import Statistics, read_stats
 from random_routing.settings import Base, Settings, Task, load_settings
 
 STUDIES, RESAMPLES, SEEDS = 1000, 1000, 10
+NEVER = 1e-12  # a Δ within which no difference is shown to be
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,12 @@ class Population:
         ids = [self.ids[i] for i in chosen]
         compared = Comparison(self.settings, self.task, ids, self.cells, stats, METRICS)
         weights = resample_weights(len(chosen), resamples, seed)
-        decoders = compared._decoders(np.arange(len(chosen)), weights)
-        contrasts = compared._hypotheses(decoders).results(compared.diversity, compared.quality, "")
+        plane = compared.plane(np.arange(len(chosen)), weights)
+        decoders, contrasts = plane.decoders, compared.hypotheses(plane.decoders).results(plane)
         plain = next(cell.name for cell in self.cells if cell.decoder == Decoder(Base()))
         routed = next(cell.name for cell in decoders.routed)
         values = {}
-        for metric in (compared.diversity, compared.quality):
+        for metric in (plane.diversity, plane.quality):
             sampled = decoders.values(metric)
             values[metric.name] = (sampled[plain].value, sampled[plain].standard_error())
             difference = sampled[routed] - sampled[plain]
@@ -157,47 +158,39 @@ def of_hypothesis(
     effect = detectable(float(np.nanmedian(errors)), size, tests, confidence)
     known = np.isfinite(errors + away)
 
-    def verdicts(shift: float, tests: int) -> list[Verdict]:
-        return [
-            judge(shift + off, error, size, delta, tests, confidence).verdict
-            for off, error in zip(away[known], errors[known], strict=True)
-        ]
+    def at(shift: float, delta: float, tests: int) -> list[Judged]:
+        pairs = zip(away[known], errors[known], strict=True)
+        return [judge(shift + off, error, size, delta, tests, confidence) for off, error in pairs]
 
     # Equivalence only where an error allows it: Δ of twice the detectable difference.
-    wide, whole = 2 * effect, population.whole.contrasts[name].estimate
-    equivalent = [
-        judge(wide + off, error, size, wide, tests, confidence).verdict == Verdict.EQUIVALENT
-        for off, error in zip(away[known], errors[known], strict=True)
-    ]
+    equivalent = [one.verdict == Verdict.EQUIVALENT for one in at(2 * effect, 2 * effect, tests)]
+    found = [one.verdict == Verdict.BETTER for one in at(effect, delta, tests)]
     claims = np.zeros(len(records), dtype=bool)
-    half = [
-        judge(off, error, size, 1e-12, tests, confidence)
-        for off, error in zip(away[known], errors[known], strict=True)
-    ]
-    claims[known] = [judged.lo > 0 or judged.hi < 0 for judged in half]
-    alone = [
-        judge(off, error, size, 1e-12, 1, confidence)
-        for off, error in zip(away[known], errors[known], strict=True)
-    ]
+    claims[known] = [not holds_none(one) for one in at(0, NEVER, tests)]
+    whole = population.whole.contrasts[name].estimate
     return {
         "known": float(known.mean()),
         "bias": float((np.nanmean([record.estimate for record in records]) - whole) / np.nanmedian(errors)),
-        "covered": float(np.mean([judged.lo <= 0 <= judged.hi for judged in alone])),
+        "covered": float(np.mean([holds_none(one) for one in at(0, NEVER, 1)])),
         "false_equivalent": float(np.mean(equivalent)),
         "planted": effect,
-        "found": float(np.mean([verdict == Verdict.BETTER for verdict in verdicts(effect, tests)])),
+        "found": float(np.mean(found)),
     }, claims
+
+
+def holds_none(judged: Judged) -> bool:
+    """Whether the interval holds a difference of 0."""
+    return judged.lo <= 0 <= judged.hi
 
 
 def covered(estimates: Sequence[tuple[float, float]], population: Population, size: int) -> float:
     """Share of the 95 % intervals that hold the truth."""
     values, errors = np.array(estimates).T
-    away = widened(values, population, size)
+    pairs = zip(widened(values, population, size), errors, strict=True)
     confidence = population.settings.confidence
-    return float(np.mean([
-        judged.lo <= 0 <= judged.hi
-        for judged in (judge(a, e, size, 1e-12, 1, confidence) for a, e in zip(away, errors, strict=True))
-    ]))  # fmt: skip
+    return float(
+        np.mean([holds_none(judge(off, error, size, NEVER, 1, confidence)) for off, error in pairs])
+    )
 
 
 def stability(population: Population) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from random_routing.files import asset_files, read_jsonl
 from random_routing.law.cells import Cell, all_cells
 from random_routing.metrics import METRICS, CellTexts, metrics_of
 from random_routing.metrics.helpers.portions import Lazy
-from random_routing.metrics.metric import needs_judge
 from random_routing.models.folder import load_tokenizer
 from random_routing.models.numerics import arithmetic
 from random_routing.models.pooling import read_embedding
@@ -63,7 +62,7 @@ def main(argv: list[str]) -> None:
     metrics = metrics_of(task.name, settings.metrics)
     with open_store("evaluate") as store:
         judge, judged = Judge(settings, task), Progress(f"{task.name}, judge", "tok")
-        reads = any(needs_judge(metric) for metric in metrics)
+        reads = any(metric.reads("judge") for metric in metrics)
         scored, work = texts, Work()
         if reads:
             with judged as show:

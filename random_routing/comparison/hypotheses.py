@@ -10,8 +10,7 @@ import numpy as np
 
 from random_routing.comparison.contrasts import NO_CELL, chosen
 from random_routing.comparison.control_variates import controlled
-from random_routing.comparison.curves import Point
-from random_routing.comparison.planes import Decoders, Differences
+from random_routing.comparison.planes import Decoders, Differences, Plane
 from random_routing.comparison.verdicts import Verdict, judge
 from random_routing.law.cells import Cell, Decoder
 from random_routing.metrics.metric import Metric
@@ -28,7 +27,7 @@ class Hypotheses:
     """Those of a task, and what they are judged by.
 
     cells: all of the task. tests: hypotheses over all tasks of the run. controls: decoder → `Sampled` numbers whose
-    means are 0. missing: why the plane's metrics have no value, if they have none.
+    means are 0.
     """
 
     comparison: Comparison
@@ -40,10 +39,9 @@ class Hypotheses:
     controls: Mapping[str, Sequence[Sampled]]
     samples: int
 
-    def results(self, diversity: Metric, quality: Metric, missing: str) -> list[ContrastResult]:
+    def results(self, plane: Plane) -> list[ContrastResult]:
         """Every hypothesis that was named for the task, judged among all hypotheses."""
-        points = self.decoders.points(diversity, quality)
-        return [self._result(*named, diversity, points, missing) for named in self._named()]
+        return [self._result(*named, plane) for named in self._named()]
 
     def _named(self) -> list[tuple[str, Contrast]]:
         return [
@@ -52,11 +50,9 @@ class Hypotheses:
             if not contrast.tasks or self.task in contrast.tasks
         ]
 
-    def _result(
-        self, name: str, contrast: Contrast, diversity: Metric, points: dict[str, Point], missing: str
-    ) -> ContrastResult:
+    def _result(self, name: str, contrast: Contrast, plane: Plane) -> ContrastResult:
         members, prompts = self._members(contrast), len(self.decoders.examples)
-        differences = self.decoders.differences(contrast.against, points, missing)
+        differences = plane.differences(contrast.against)
         found = {member: differences[member] for member in members}
         known = [member for member, one in found.items() if one.value is not None]
         record = ContrastResult(
@@ -71,7 +67,7 @@ class Hypotheses:
         if not math.isfinite(error):
             return replace(record, missing=NO_ERROR)
         judged = judge(mean.value, error, mean.examples, record.delta, self.tests, self.confidence)
-        veto = self._veto(contrast, diversity, known) if judged.verdict in FAVOURABLE else ""
+        veto = self._veto(contrast, plane.diversity, known) if judged.verdict in FAVOURABLE else ""
         verdict = Verdict.INCONCLUSIVE if veto else judged.verdict
         return replace(
             record,
@@ -106,8 +102,7 @@ class Hypotheses:
             failures = self.decoders.metrics.get(metric)
             if failures is None or not self.decoders.values(failures):
                 continue
-            points = self.decoders.points(diversity, failures)
-            differences = self.decoders.differences(contrast.against, points)
+            differences = Plane(self.decoders, diversity, failures).differences(contrast.against)
             known = [name for name in members if differences[name].value is not None]
             if known and (more := -mean_of(differences, known).value) > most:
                 found.append(f"{more:.1%} more {metric}")
@@ -119,9 +114,9 @@ class Hypotheses:
         planes += [(diversity, other) for other in self._others("quality") if other.name != quality.name]
         records = []
         for across, along in planes:
-            points = self.decoders.points(across, along)
+            plane = Plane(self.decoders, across, along)
             for name, contrast in self._named():
-                differences = self.decoders.differences(contrast.against, points)
+                differences = plane.differences(contrast.against)
                 known = [m for m in self._members(contrast) if differences[m].value is not None]
                 record = OnOtherAxes(
                     contrast=name, against=contrast.against, diversity=across.name, quality=along.name, cells=len(known)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -45,74 +46,84 @@ class Decoders:
         if (key := (metric.name, signed)) not in self._known:
             aggregate = metric.signed if signed and metric.signed else metric.aggregate
             names = [cell.name for cell in self.cells if metric.name in self.stats[cell.name]]
-            self._known[key] = self._resampled(names, metric.name, aggregate)
+            items = [(self.stats[name][metric.name][self.examples], aggregate) for name in names]
+            self._known[key] = dict(zip(names, resampled_all(self.weights, items), strict=True))
         return self._known[key]
 
-    def _resampled(
-        self, names: Sequence[str], statistic: str, aggregate: Callable[[np.ndarray], np.ndarray]
-    ) -> dict[str, Sampled]:
-        items = [(self.stats[name][statistic][self.examples], aggregate) for name in names]
-        return dict(zip(names, resampled_all(self.weights, items), strict=True))
 
-    def points(self, diversity: Metric, quality: Metric) -> dict[str, Point]:
+class Plane:
+    """All decoders by one diversity and one quality. Points, and what they are compared with, are found once.
+
+    why: why the metrics have no value, which goes before other reasons for a missing difference.
+    """
+
+    def __init__(self, decoders: Decoders, diversity: Metric, quality: Metric, why: str = "") -> None:
+        self.decoders, self.diversity, self.quality, self.why = decoders, diversity, quality, why
+        self._differences: dict[str, Differences] = {}
+
+    @cached_property
+    def points(self) -> dict[str, Point]:
         """By decoder, both coordinates turned so that more is better."""
-        across, along = self.values(diversity), self.values(quality)
-        signed = self.values(quality, signed=True) if quality.signed else {}
-        nothing = missing(len(self.examples), len(self.weights))
+        across, along = self.decoders.values(self.diversity), self.decoders.values(self.quality)
+        signed = self.decoders.values(self.quality, signed=True) if self.quality.signed else {}
+        nothing = missing(len(self.decoders.examples), len(self.decoders.weights))
         return {
             cell.name: Point(
-                diversity.up(across.get(cell.name, nothing)),
-                quality.up(along.get(cell.name, nothing)),
+                self.diversity.up(across.get(cell.name, nothing)),
+                self.quality.up(along.get(cell.name, nothing)),
                 signed.get(cell.name),
             )
-            for cell in self.cells
+            for cell in self.decoders.cells
         }
 
-    def curve(self, family: str, points: dict[str, Point]) -> Curve:
+    def curve(self, family: str) -> Curve:
         """A family's decoders over their setting. Plain sampling is temperature 1 and p = 1, greedy is temperature 0;
         top-p goes on beyond p = 1 with temperatures above 1.
         """
         members: dict[float, Point] = {}
-        for cell in self.cells:
+        for cell in self.decoders.cells:
             above = cell.family == "temperature" and cell.setting is not None and cell.setting > 1
             if cell.family == family or (family == "top_p" and above):
-                members[float(cell.setting or 0)] = points[cell.name]
+                members[float(cell.setting or 0)] = self.points[cell.name]
             elif cell.family == "greedy" and family == "temperature":
-                members[0.0] = points[cell.name]
-        for cell in self.cells:
+                members[0.0] = self.points[cell.name]
+        for cell in self.decoders.cells:
             if cell.decoder == Decoder(Base()):
-                members.setdefault(1.0, points[cell.name])
+                members.setdefault(1.0, self.points[cell.name])
         return Curve.of(members)
 
-    def unrouted(self, points: dict[str, Point]) -> dict[Base, Point]:
+    @cached_property
+    def unrouted(self) -> dict[Base, Point]:
         """By base decoder."""
         return {
-            cell.decoder.base: points[cell.name]
-            for cell in self.cells
+            cell.decoder.base: self.points[cell.name]
+            for cell in self.decoders.cells
             if not (cell.decoder.q or cell.decoder.lam or cell.decoder.beams)
         }
 
-    def from_curve(self, family: str, points: dict[str, Point]) -> Differences:
-        """Every decoder with routes against a curve at its own diversity."""
-        curve = self.curve(family, points)
-        return {cell.name: matched_difference(points[cell.name], curve) for cell in self.routed}
+    def differences(self, against: str) -> Differences:
+        """Every decoder with routes against a curve at its own diversity (against: its family), or its base."""
+        if against not in self._differences:
+            found = self._from_curve(against) if against in CURVES else self._from_base()
+            self._differences[against] = {
+                name: replace(one, missing=self.why) if self.why and one.value is None else one
+                for name, one in found.items()
+            }
+        return self._differences[against]
 
-    def from_base(self, points: dict[str, Point]) -> Differences:
-        """Every decoder with routes: its quality minus that of the same without."""
-        plain, found = self.unrouted(points), Differences()
-        for cell in self.routed:
-            base = plain.get(cell.decoder.base)
-            difference = points[cell.name].quality - base.quality if base else None
+    def _from_curve(self, family: str) -> Differences:
+        curve = self.curve(family)
+        return {
+            cell.name: matched_difference(self.points[cell.name], curve) for cell in self.decoders.routed
+        }
+
+    def _from_base(self) -> Differences:
+        """Quality minus that of the same decoder without routes."""
+        found = Differences()
+        for cell in self.decoders.routed:
+            base = self.unrouted.get(cell.decoder.base)
+            difference = self.points[cell.name].quality - base.quality if base else None
             known = difference is not None and np.isfinite(difference.value)
             why = "" if known else NO_BASE if base is None else UNDEFINED
             found[cell.name] = MatchedDifference(difference if known else None, missing=why)
         return found
-
-    def differences(self, against: str, points: dict[str, Point], why: str = "") -> Differences:
-        """against: a curve's family, or base. why: a reason that goes before others where there is no difference."""
-        found = self.from_curve(against, points) if against in CURVES else self.from_base(points)
-        if not why:
-            return found
-        return {
-            name: one if one.value is not None else replace(one, missing=why) for name, one in found.items()
-        }

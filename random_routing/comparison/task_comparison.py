@@ -11,12 +11,11 @@ import numpy as np
 
 from random_routing.comparison import CURVES
 from random_routing.comparison.corrected_p_values import adjusted
-from random_routing.comparison.curves import Point
 from random_routing.comparison.fronts import front, front_shares
 from random_routing.comparison.hypotheses import Hypotheses, mean_sampled
-from random_routing.comparison.planes import Decoders, Differences
+from random_routing.comparison.planes import Decoders, Plane
 from random_routing.law.cells import Cell, all_cells
-from random_routing.metrics.metric import Metric, first_with_enough
+from random_routing.metrics.metric import Metric, first_with_enough, ratio
 from random_routing.resampling.intervals import Sampled, resampled_all
 from random_routing.resampling.weights import Weights
 from random_routing.results.compared import AgainstBase, Best, Compared, Matched, OnFront
@@ -58,25 +57,26 @@ class Comparison:
         """weights: (B, E) resamples of all examples; half_weights: of every second one in the order of their ids,
         beginning with the first, (B, ⌈E/2⌉), and with the second, (B, ⌊E/2⌋).
         """
-        decoders = self._decoders(np.arange(weights.shape[1]), weights)
-        points = decoders.points(self.diversity, self.quality)
-        hypotheses = self._hypotheses(decoders)
+        plane = self.plane(np.arange(weights.shape[1]), weights)
+        hypotheses = self.hypotheses(plane.decoders)
         return Compared(
             diversity=self.diversity.name,
             quality=self.quality.name,
             correction=self.settings.comparison.correction,
-            contrasts=hypotheses.results(self.diversity, self.quality, self.missing),
+            contrasts=hypotheses.results(plane),
             axes=hypotheses.on_other_axes(self.diversity, self.quality),
-            matched=self._matched(decoders, points),
-            against_base=self._against_base(decoders, points),
-            front=self._front(decoders, points),
+            matched=self._matched(plane),
+            against_base=self._against_base(plane),
+            front=self._front(plane),
             best=self._best(half_weights),
         )
 
-    def _decoders(self, examples: np.ndarray, weights: Weights) -> Decoders:
-        return Decoders(self.cells, self.stats, self.metrics, examples, weights)
+    def plane(self, examples: np.ndarray, weights: Weights) -> Plane:
+        """Of some examples, (N,) indices; weights: (B, N) resamples of them."""
+        decoders = Decoders(self.cells, self.stats, self.metrics, examples, weights)
+        return Plane(decoders, self.diversity, self.quality, self.missing)
 
-    def _hypotheses(self, decoders: Decoders) -> Hypotheses:
+    def hypotheses(self, decoders: Decoders) -> Hypotheses:
         comparison, size = self.settings.comparison, len(self.order)
         columns = {
             name: [np.stack([column, np.ones(size)], axis=1) for column in self.stats[name][CONTROLS].T]
@@ -84,7 +84,7 @@ class Comparison:
             if CONTROLS in self.stats[name]
         }
         means = iter(
-            resampled_all(decoders.weights, [(c, _mean) for of_cell in columns.values() for c in of_cell])
+            resampled_all(decoders.weights, [(c, ratio) for of_cell in columns.values() for c in of_cell])
         )
         return Hypotheses(
             comparison=comparison,
@@ -105,7 +105,7 @@ class Comparison:
         p_values = adjusted([record.p for record in records], self.settings.comparison.correction)
         return [replace(record, p_adjusted=p) for record, p in zip(records, p_values, strict=True)]
 
-    def _matched(self, decoders: Decoders, points: dict[str, Point]) -> list[Matched]:
+    def _matched(self, plane: Plane) -> list[Matched]:
         """Every decoder with routes against each curve at its own diversity; corrected over each curve."""
         records = []
         for family in CURVES:
@@ -113,17 +113,16 @@ class Comparison:
                 Matched(
                     cell=name, curve=family, missing=found.missing, **self._numbers(found.value) if found.value else {}
                 )
-                for name, found in decoders.differences(family, points, self.missing).items()
+                for name, found in plane.differences(family).items()
             ]  # fmt: skip
             records += self._corrected(of_curve)
         return records
 
-    def _against_base(self, decoders: Decoders, points: dict[str, Point]) -> list[AgainstBase]:
+    def _against_base(self, plane: Plane) -> list[AgainstBase]:
         """Every decoder with routes against the same without; corrected over both coordinates together."""
-        plain = decoders.unrouted(points)
         records = []
-        for cell in decoders.routed:
-            base, point = plain.get(cell.decoder.base), points[cell.name]
+        for cell in plane.decoders.routed:
+            base, point = plane.unrouted.get(cell.decoder.base), plane.points[cell.name]
             if base is None:
                 continue
             differences = (point.diversity - base.diversity, point.quality - base.quality)
@@ -134,12 +133,13 @@ class Comparison:
                     )
         return self._corrected(records)
 
-    def _front(self, decoders: Decoders, points: dict[str, Point]) -> list[OnFront]:
+    def _front(self, plane: Plane) -> list[OnFront]:
         """Who is on the front of all decoders and on that of its family, and in which share of resamples."""
+        points = plane.points
         values = {name: (p.diversity.value, p.quality.value) for name, p in points.items()}
         best, shares = front(values), dict(zip(points, front_shares(list(points.values())), strict=True))
         records = []
-        for family, members in families(decoders).items():
+        for family, members in families(plane.decoders).items():
             best_of_family = front({name: values[name] for name in members})
             family_shares = front_shares([points[name] for name in members])
             for name, share in zip(members, family_shares, strict=True):
@@ -170,9 +170,7 @@ class Comparison:
 
     def _at_equal_diversity(self, examples: np.ndarray, weights: Weights) -> dict[str, Sampled]:
         """Decoder with routes → its difference from the temperature curve, where it has one."""
-        decoders = self._decoders(examples, weights)
-        points = decoders.points(self.diversity, self.quality)
-        differences: Differences = decoders.from_curve("temperature", points)
+        differences = self.plane(examples, weights).differences("temperature")
         return {name: one.value for name, one in differences.items() if one.value is not None}
 
 
@@ -183,7 +181,3 @@ def families(decoders: Decoders) -> dict[str, list[str]]:
         unrouted = "base" if cell.family == "routing" else cell.family
         found.setdefault("routing" if cell in decoders.routed else unrouted, []).append(cell.name)
     return found
-
-
-def _mean(sums: np.ndarray) -> np.ndarray:
-    return sums[..., 0] / sums[..., 1]

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from random_routing.metrics.helpers.form import TRIPLES, Unseen, first_rows, people_of, repeated_pairs
+from random_routing.metrics.helpers.form import TRIPLES, Form
 from random_routing.metrics.metric import CellTexts, Metric
 from random_routing.metrics.relevance import COSINE
 
@@ -37,7 +37,7 @@ def likely_cuts(nats: np.ndarray) -> np.ndarray:
 
 def dealt(cell: CellTexts, parts: int) -> np.ndarray:
     """(E,) the part of each example, dealt in an order of their own, whatever the order of the file is."""
-    first = first_rows(cell)
+    first = cell.first_rows
     order = cell.order[first] if len(cell.order) else cell.example[first]
     return np.argsort(np.argsort(order, kind="stable")) % parts
 
@@ -49,23 +49,20 @@ def distance_stats(cell: CellTexts) -> np.ndarray:
     Half of the weight is on the form of a text (its nats per byte, repeated word pairs and unseen letter triples, a
     third each), half on its meaning (random directions of the embeddings).
     """
-    first, people = first_rows(cell), people_of(cell)
-    number, unseen = cell.example[first], Unseen(cell)
+    first, (texts, people) = cell.first_rows, cell.forms
     directions = np.random.Generator(np.random.Philox(0)).standard_normal(
         (cell.text_embeddings.shape[1], DIRECTIONS)
     )
 
-    def measured(
-        texts: list[str], nll: np.ndarray, examples: np.ndarray, vectors: np.ndarray
-    ) -> list[np.ndarray]:
-        size = np.array([len(text.encode()) for text in texts], dtype=np.float64)
+    def measured(form: Form, nll: np.ndarray, vectors: np.ndarray) -> list[np.ndarray]:
+        size = np.array([len(text.encode()) for text in form.texts], dtype=np.float64)
         nats = np.where(size > 0, nll / np.maximum(size, 1), np.nan)
         meaning = vectors.astype(np.float64) @ directions
-        return [nats, repeated_pairs(texts), unseen.shares(texts, examples), *meaning.T]
+        return [nats, form.repeated, form.unseen, *meaning.T]
 
     nll = np.where(cell.judge_tokens > 0, cell.judge_nll, np.nan)
-    of_people = measured(people, cell.human_nll[first], number, cell.reference_embeddings[first])
-    of_texts = measured(cell.texts, nll, cell.example, cell.text_embeddings)
+    of_people = measured(people, cell.human_nll[first], cell.reference_embeddings[first])
+    of_texts = measured(texts, nll, cell.text_embeddings)
     even = (np.arange(EVEN) + 0.5) / EVEN
     cuts = [likely_cuts(of_people[0]), even, even, *(np.quantile(of, QUARTILES) for of in of_people[3:])]
     shares = [1 / 6] * 3 + [0.5 / DIRECTIONS] * DIRECTIONS  # of the weight
@@ -74,7 +71,7 @@ def distance_stats(cell: CellTexts) -> np.ndarray:
         np.hstack([below_cuts(values, c) for values, c in zip(of, cuts, strict=True)])
         for of in (of_texts, of_people)
     )
-    place = np.searchsorted(number, cell.example)
+    place = np.searchsorted(cell.example[first], cell.example)
     sums = np.zeros_like(below_of_people)
     np.add.at(sums, place, below)
     difference = (sums / np.bincount(place)[:, None] - below_of_people) * np.sqrt(weights)
@@ -103,18 +100,17 @@ def told_apart_stats(cell: CellTexts) -> np.ndarray:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    first, people = first_rows(cell), people_of(cell)
-    number, unseen = cell.example[first], Unseen(cell)
+    first, (texts, people) = cell.first_rows, cell.forms
 
-    def features(texts: list[str], examples: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
-        letters = np.array([sum(map(str.isalpha, text)) / max(1, len(text)) for text in texts])
-        of_form = np.stack([repeated_pairs(texts), unseen.shares(texts, examples), letters], axis=1)
+    def features(form: Form, embeddings: np.ndarray) -> np.ndarray:
+        letters = np.array([sum(map(str.isalpha, text)) / max(1, len(text)) for text in form.texts])
+        of_form = np.stack([form.repeated, form.unseen, letters], axis=1)
         return np.hstack([of_form, of_form**2, embeddings.astype(np.float64)])
 
-    machine = features(cell.texts, cell.example, cell.text_embeddings)
-    human = features(people, number, cell.reference_embeddings[first])
+    machine = features(texts, cell.text_embeddings)
+    human = features(people, cell.reference_embeddings[first])
     fold_of = dealt(cell, FOLDS)
-    of_texts = fold_of[np.searchsorted(number, cell.example)]
+    of_texts = fold_of[np.searchsorted(cell.example[first], cell.example)]
     stats = np.zeros((len(cell.texts), 4))
     stats[:, 1], stats[first, 3] = 1, 1
     for fold in range(min(FOLDS, len(first))):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from random_routing.metrics.helpers.form import TRIPLES, Unseen, first_rows, people_of
+from random_routing.metrics.helpers.form import TRIPLES
 from random_routing.metrics.helpers.words import WORDS, words
 from random_routing.metrics.metric import CellTexts, Metric, columns, ratio
-from random_routing.metrics.ngrams import seq_rep_stats
+from random_routing.metrics.ngrams import ngrams, seq_rep_stats
 
 LOOP = 0.5  # share of a text's 4-grams that are repeats; above, it is a loop
 PEOPLE = 0.99  # of the human texts have fewer unseen triples than a junk text
@@ -21,10 +21,9 @@ def loop_stats(cell: CellTexts) -> np.ndarray:
 
 def junk_stats(cell: CellTexts) -> np.ndarray:
     """(R, 2): has it more letter triples that people do not write than nearly all human texts, and 1."""
-    first, unseen = first_rows(cell), Unseen(cell)
-    of_people = unseen.shares(people_of(cell), cell.example[first])
-    most = np.quantile(of_people, PEOPLE, method="higher")
-    return columns(unseen.shares(cell.texts, cell.example) > most, np.ones(len(cell.texts)))
+    of_texts, of_people = cell.forms
+    most = np.quantile(of_people.unseen, PEOPLE, method="higher")
+    return columns(of_texts.unseen > most, np.ones(len(cell.texts)))
 
 
 def copied_stats(cell: CellTexts) -> np.ndarray:
@@ -33,15 +32,10 @@ def copied_stats(cell: CellTexts) -> np.ndarray:
     stats = np.zeros((len(cell.texts), 2))
     for row, (text, source) in enumerate(zip(cell.texts, cell.sources, strict=True)):
         if source not in known:
-            known[source] = set(_triples(source))
-        of_text = _triples(text)
+            known[source] = set(ngrams(words(source), 3))
+        of_text = ngrams(words(text), 3)
         stats[row] = sum(triple in known[source] for triple in of_text), len(of_text)
     return stats
-
-
-def _triples(text: str) -> list[tuple[str, ...]]:
-    of_text = words(text)
-    return list(zip(of_text, of_text[1:], of_text[2:], strict=False))
 
 
 METRICS = (

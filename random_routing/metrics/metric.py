@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from random_routing.metrics.helpers.form import Form, forms
 from random_routing.metrics.helpers.languages import UNKNOWN, Language
 from random_routing.metrics.helpers.ragged import Ragged
 from random_routing.metrics.helpers.words import word_ids
@@ -62,6 +63,16 @@ class CellTexts:
         """The words of the texts as numbers."""
         return word_ids(self.texts)
 
+    @cached_property
+    def first_rows(self) -> np.ndarray:
+        """(E,) the first row of each example that has one."""
+        return np.unique(self.example, return_index=True)[1]
+
+    @cached_property
+    def forms(self) -> tuple[Form, Form]:
+        """Of the texts, and of the first human text of each example, in the order of `first_rows`."""
+        return forms(self.texts, self.example, self.references, self.sources)
+
 
 Better = Literal["higher", "lower", "nearer to human", ""]  # "": no value is better than another
 
@@ -112,14 +123,13 @@ class Metric:
             return f"needs {self.minimum_samples} texts an example; there is {samples}"
         return None
 
+    def reads(self, model: Literal["judge", "embedder"]) -> bool:
+        """Whether it needs what the judge or the embedder says of the texts: its signature names them."""
+        return f"{{{model}}}" in self.signature
+
     def up(self, value: Sampled) -> Sampled:
         """A value of this metric turned so that more is better, or more diverse where neither is."""
         return -value if self.better == "lower" else value
-
-
-def needs_judge(metric: Metric) -> bool:
-    """Whether it reads the judge's scores, which its signature names."""
-    return "{judge}" in metric.signature
 
 
 def first_with_enough(metrics: Sequence[Metric], examples: int, samples: int) -> Metric | None:

@@ -37,10 +37,9 @@ class ContrastResult:
     """A hypothesis that was named before the run: the mean difference of its cells, and what it shows.
 
     error: the estimate's standard error; lo, hi: simultaneous over all hypotheses; delta: differences below it do not
-    matter; detectable: the least one that
-    is found with a chance of 80 %; needed: prompts that would settle it; cells: that could be compared, of `of`;
-    variance: what control variates leave of it, 1 without them; veto: failures for which a favourable verdict is not
-    given.
+    matter; detectable: the least one that is found with a chance of 80 %; needed: prompts that would settle it; cells:
+    that could be compared, of `of`; variance: the share that control variates leave, 1 without them; veto: failures
+    for which a favourable verdict is not given.
     """
 
     contrast: str

@@ -18,7 +18,7 @@ from random_routing.errors import PipelineError
 from random_routing.law.cells import Cell, Decoder
 from random_routing.metrics import METRICS, CellTexts, Metric
 from random_routing.metrics.helpers.languages import language_of
-from random_routing.metrics.metric import first_with_enough, needs_judge
+from random_routing.metrics.metric import first_with_enough
 from random_routing.models.folder import load_tokenizer
 from random_routing.models.network import LanguageModel
 from random_routing.resampling.intervals import Sampled, by_example, resampled
@@ -176,10 +176,10 @@ class Scorer:
             columns["model_logprobs"] = [np.array(logs) for logs in columns["model_logprobs"]]
             inputs[name] = cell_texts(columns, rows, samples, len(self.tokenizer), order, language)
         inputs["human"] = human_texts(task, rows, self.tokenizer, text_order(settings, task, rows, 1))
-        needs = self.quality.signature + self.diversity.signature
-        if needs_judge(self.quality) or needs_judge(self.diversity):
+        used = (self.quality, self.diversity)
+        if any(metric.reads("judge") for metric in used):
             judged, _ = add_judge(self.judge, rows, inputs, self.store, lambda done, total: None)
             inputs = dict(judged)
-        if "{embedder}" in needs:
+        if any(metric.reads("embedder") for metric in used):
             inputs = dict(add_embeddings(rows, inputs, self.embeddings))
         return inputs

@@ -182,8 +182,7 @@ def test_the_result_does_not_depend_on_the_order_of_examples() -> None:
     order = np.random.Generator(np.random.Philox(4)).permutation(60)
     weights = resample_weights(60, 500, 1)
     before, after = (
-        made._decoders(examples, weights[:, examples]).points(made.diversity, made.quality)
-        for examples in (np.arange(60), order)
+        made.plane(examples, weights[:, examples]).points for examples in (np.arange(60), order)
     )
     for name in TRUTH:
         assert before[name].quality.value == pytest.approx(after[name].quality.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def permuted(texts: CellTexts, order: np.ndarray) -> CellTexts:
     """The examples of `order`."""
     turned = {
         name: value[order] if isinstance(value, np.ndarray) else [value[i] for i in order]
-        for name, value in vars(texts).items()
+        for name, value in ((field.name, getattr(texts, field.name)) for field in fields(texts))
         if isinstance(value, np.ndarray | list) and len(value) == texts.examples and name != "example"
     }
     return cell(**turned | {"vocabulary": texts.vocabulary})
