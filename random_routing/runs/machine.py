@@ -1,7 +1,8 @@
-"""What `params.yaml` leaves to the machine: where models run, and how many rows at once."""
+"""What `params.yaml` leaves to the machine: where models run, in how many processes, and how many rows at once."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import torch
 
 from random_routing.models.folder import read_shape
 from random_routing.progress import say
-from random_routing.runs.forecast import ITEM, row_bytes, weight_count
+from random_routing.runs.forecast import ITEM, free_memory, row_bytes, weight_count
 from random_routing.settings import Settings, Task
 
-ON_CPU = (256, 1_024)  # rows of a model call, and rows held at once
+ON_CPU = (256, 1_024)  # rows of a model call, and rows held at once by all workers
+MOST_WORKERS = 4  # of a CPU: more hold too few rows each to share what cells have in common
+FOR_WEIGHTS = 0.25  # of the free memory, at most, for the weights of all workers
 PROMPT = 256  # tokens; of longer ones fewer rows fit, which is met as it happens
 SHARE = 0.8  # of the free memory; the rest is for what a call needs meanwhile
 MOST_ROWS, MOST_HELD = 32_768, 65_536  # more is no faster
@@ -20,16 +23,27 @@ LOGITS = 12  # bytes of a logit while tokens are chosen
 
 
 def on_this_machine(settings: Settings, task: Task) -> Settings:
-    """The settings with a device, and with `batch_size` and `max_rows` where they are left out."""
+    """The settings with a device, and with `workers`, `batch_size` and `max_rows` where they are left out."""
     device = settings.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    rows = ON_CPU
+    here = device == "cpu" and settings.executor == "local"
+    workers = settings.workers or (workers_that_fit(settings, task) if here else 1)
+    settings = replace(settings, device=device, workers=workers)
+    rows = ON_CPU[0], max(ON_CPU[0], ON_CPU[1] // workers)
     if device == "cuda" and torch.cuda.is_available() and not (settings.batch_size and settings.max_rows):
         rows = rows_that_fit(settings, task, torch.cuda.mem_get_info()[0])
         say("model", f"{task.name}: up to {rows[0]} rows a call and {rows[1]} at once fit this GPU")
     batch_size, max_rows = settings.batch_size or rows[0], settings.max_rows or rows[1]
-    return replace(settings, device=device, batch_size=batch_size, max_rows=max_rows)
+    return replace(settings, batch_size=batch_size, max_rows=max_rows)
+
+
+def workers_that_fit(settings: Settings, task: Task) -> int:
+    """Processes for the cores that there are: several of few threads are faster than one of many."""
+    folders = [Path("data/assets") / name for name in (task.model, task.judge)]
+    weights = max((ITEM[settings.dtype] * weight_count(folder) for folder in folders), default=0)
+    fit = int(FOR_WEIGHTS * free_memory() / max(1, weights))
+    return max(1, min(len(os.sched_getaffinity(0)), MOST_WORKERS, fit))
 
 
 def rows_that_fit(settings: Settings, task: Task, free: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from threading import Thread
@@ -40,12 +40,15 @@ def in_processes(
 ) -> Iterator[Result]:
     """run(load(), unit, on_step) of every unit, in the order in which they finish.
 
-    With one worker all happens in this process. `load`, `run` and units must be picklable for more.
+    With one worker, or one unit, all happens in this process. `load`, `run` and units must be picklable for more.
     Raises `PipelineError` when a worker ends before its unit does.
     """
-    if workers == 1:
+    left = iter(units)
+    first = list(islice(left, 2))
+    left = chain(first, left)
+    if workers == 1 or len(first) < 2:
         loaded = load()
-        for unit in units:
+        for unit in left:
             yield run(loaded, unit, on_step)
         return
     context = multiprocessing.get_context("spawn")
@@ -54,7 +57,7 @@ def in_processes(
     resource_tracker.ensure_running()  # whose start would let Ctrl-C through to what is started with it
     steps, (reader, writer) = context.Value("q"), context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(workers, context, _begin, (load, run, steps, threads, reader))
-    left, busy, shown = iter(units), set[Future[Result]](), 0
+    busy, shown = set[Future[Result]](), 0
     try:
         while True:
             for unit in islice(left, workers - len(busy)):

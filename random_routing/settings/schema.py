@@ -151,7 +151,6 @@ class Settings:
     dtype: Annotated[str, one_of("float32", "bfloat16", known_as=KNOWN_AS)]
     device: Annotated[str, one_of("auto", "cpu", "cuda", known_as=KNOWN_AS)]
     executor: Annotated[str, one_of("local", "ray")]
-    workers: Annotated[int, whole(1, 256)]  # processes that generate, of the local executor
     ray: Cluster
     q: Annotated[Rates, at("grid.q")]
     lambdas: Annotated[Rates, at("grid.lambda")]
@@ -170,7 +169,10 @@ class Settings:
     tensorboard: Flag
     tune: Tuning
     assets: Annotated[dict[Name, Asset], Field(min_length=1), apart("assets"), AfterValidator(_named)]
-    batch_size: Annotated[int, whole(1, 1_000_000, HELD)] = 0  # left out: found on the machine
+    workers: Annotated[int, whole(1, 256)] = (
+        0  # processes of the local executor; left out: found on the machine
+    )
+    batch_size: Annotated[int, whole(1, 1_000_000, HELD)] = 0  # these too
     max_rows: Annotated[int, whole(2, 1_000_000, HELD)] = 0
 
     @model_validator(mode="before")

@@ -25,8 +25,13 @@ def test_every_unit_once(workers: int) -> None:
     assert sorted(found) == [10 * i for i in range(7)] and sum(steps) == 7
 
 
-def test_more_workers_than_units() -> None:
-    assert list(in_processes(load, run, [4], lambda count: None, 2)) == [40]
+def test_one_unit_needs_no_other_process() -> None:
+    assert list(in_processes(os.getpid, where, iter([4]), lambda count: None, 2)) == [os.getpid()]
+    assert not list(in_processes(os.getpid, where, iter([]), lambda count: None, 2))
+
+
+def where(loaded: int, unit: int, on_step: Callable[[int], None]) -> int:
+    return loaded
 
 
 @pytest.mark.parametrize("workers", [1, 2])
