@@ -116,6 +116,8 @@ class Hypotheses:
         for across, along in planes:
             plane = Plane(self.decoders, across, along)
             for name, contrast in self._named():
+                if contrast.against == "base" and across != diversity:
+                    continue  # a plain difference of quality knows no diversity
                 differences = plane.differences(contrast.against)
                 known = [m for m in self._members(contrast) if differences[m].value is not None]
                 record = OnOtherAxes(

@@ -152,6 +152,22 @@ def test_hypotheses_are_judged_together() -> None:
     assert found["none"].missing == "no cell of the grid has routes and rates in its ranges"
 
 
+def test_other_axes_have_each_hypothesis_once() -> None:
+    """A plain difference of quality is the same on each diversity."""
+    about = {"variant": "uniform", "r": [0.05, 0.15]}
+    contrasts = {against: about | {"against": against} for against in ("temperature", "base")}
+    made = comparison(TRUTH, noise=0.01, seed=1, contrasts=contrasts)
+    for of_decoder in made.stats.values():
+        of_decoder["ead_1"] = of_decoder["ead_2"]
+    (record,) = made.result(resample_weights(60, 500, 1), halves(30, 500)).axes
+    assert (record.contrast, record.diversity, record.quality) == (
+        "temperature",
+        "ead_1",
+        "reference_similarity",
+    )
+    assert record.estimate == pytest.approx(0.05, abs=0.005)
+
+
 def test_junk_vetoes_what_would_be_better() -> None:
     contrasts = {"small": {"variant": "uniform", "against": "temperature", "r": [0.05, 0.15]}}
     for share, verdict, veto in (
