@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from random_routing.report.figures.style import WIDTH, looks, save
+from random_routing.report.figures.style import FULL, looks, save
 
 LABELS = {
     "library": "loop over generate",
@@ -21,7 +21,7 @@ AXES = {"cells": "cells", "samples": "samples per prompt", "tokens": "tokens per
 def draw(result: dict[str, Any], path: Path) -> None:
     """Delivered tokens per second, and how many rows a token takes as the run grows."""
     with looks():
-        figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
+        figure = Figure(figsize=(1.4 * FULL, 4.2), layout="constrained")
         bars, curves = figure.subplots(1, 2, width_ratios=(1.6, 1))
         _bars(bars, result["runs"])
         _growth(curves, result["growth"])

@@ -71,7 +71,7 @@ STAGES = {
     "plot": Usage(
         "Draw the figures and write the page.",
         "params.yaml; all of data/",
-        "reports/plots/, reports/index.html",
+        "reports/plots/, reports/figures/, reports/index.html",
     ),
     "power": Usage(  # not of dvc.yaml: a question before a run
         "Say what a number of prompts can show, from the variances of the last run.",

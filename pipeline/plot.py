@@ -1,4 +1,4 @@
-"""Stage plot: metrics and texts → figures in `reports/plots/` and the page `reports/index.html`."""
+"""Stage plot: metrics and texts → figures in `reports/plots/` and `reports/figures/`, the page `reports/index.html`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from random_routing.metrics import METRICS
 from random_routing.models.folder import load_tokenizer
 from random_routing.progress import say
 from random_routing.report.figures import (
-    curves,
-    gates_and_recovery,
+    captions,
+    forest,
+    gates,
     heatmap,
     likelihood,
     matched,
     plane,
+    rate,
+    recovery,
     style,
     tuning,
 )
@@ -35,44 +39,69 @@ from random_routing.runs.cost import read_costs
 from random_routing.runs.make_plan import Prepared
 from random_routing.settings import Settings, Task, load_settings
 
-FOLDER = Path("reports/plots")
+PLOTS = Path("reports/plots")  # a PNG of each, for the documents and `dvc plots`
+FIGURES = Path("reports/figures")  # of both widths, as PNG, SVG and PDF, with their captions
 PAGE = Path("reports/index.html")
-OF_METRICS: dict[str, Callable[[Measured, Settings], Figure | None]] = {
-    "heatmap": heatmap.draw,
+Draw = Callable[[Measured, Settings, float], Figure | None]
+OF_TASK: dict[str, Draw] = {
     "plane": plane.draw,
-    "rate": curves.draw,
+    "matched": matched.draw,
+    "heatmap": heatmap.draw,
+    "rate": rate.draw,
+    "recovery": recovery.draw,
+    "likelihood": likelihood.draw,
+    "gates": gates.draw,
 }
 
 
 def main(argv: list[str]) -> None:
     settings = load_settings(metrics=METRICS)
     results = read_results(settings.tasks)
-    say("plot", f"{figures(settings, results)} figures in {FOLDER}")
+    say("plot", f"{figures(settings, results)} figures in {PLOTS} and {FIGURES}")
     html = whole_page(settings, results)
     write_text(PAGE, html)
     say("plot", f"{PAGE}, {len(html.encode()) / 2**20:.1f} MiB")
 
 
 def figures(settings: Settings, results: dict[str, Results]) -> int:
-    """Draw the figures of all tasks; returns how many."""
-    written = 0
-    with fresh_folder(FOLDER) as folder, style.looks():
-        for task, of_task in results.items():
-            measured = of_task.measured
-            drawn = {name: draw(measured, settings) for name, draw in OF_METRICS.items()}
-            for name in (name for name, figure in drawn.items() if figure is None):
-                say("plot", f"{task}-{name} left out: the table lacks the metrics it shows")
-            drawn |= {
-                "routing": gates_and_recovery.draw(measured.gates, measured.recovery, settings.variants),
-                "matched": matched.draw(measured, settings),
-                "likelihood": likelihood.draw(measured, settings),
-                "tune": tuning.draw(of_task.tuned),
-            }
-            for name, figure in drawn.items():
-                if figure is not None:
-                    style.save(figure, folder / f"{task}-{name}")
-                    written += 1
-    return written
+    """Draw the figures of all tasks, each of both widths; returns how many."""
+    said = dict[str, str]()
+    with fresh_folder(PLOTS) as plots, fresh_folder(FIGURES) as folder, style.looks():
+        for name, (draw, caption) in pictures(settings, results).items():
+            for width_name, width in style.WIDTHS.items():
+                figure = draw(width)
+                if figure is None:
+                    break
+                said[name] = caption
+                for kind in ("pdf", "svg", "png"):
+                    style.save(figure, folder / f"{name}-{width_name}.{kind}")
+                if width == style.FULL:
+                    shutil.copyfile(folder / f"{name}-{width_name}.png", plots / f"{name}.png")
+        write_text(folder / "captions.md", captions.as_markdown(said))
+        write_text(folder / "captions.tex", captions.as_latex(said))
+    return len(said)
+
+
+def pictures(
+    settings: Settings, results: dict[str, Results]
+) -> dict[str, tuple[Callable[[float], Figure | None], str]]:
+    """Name → how it is drawn in some width, which is None where there is nothing to show, and its caption."""
+    measured = {task: of_task.measured for task, of_task in results.items()}
+    found: dict[str, tuple[Callable[[float], Figure | None], str]] = {
+        "contrasts": (
+            lambda width: forest.draw(results, settings, width),
+            captions.contrasts_caption(list(measured.values()), settings),
+        )
+    }
+    for task, of_task in results.items():
+        for name, draw in OF_TASK.items():
+            found[f"{task}-{name}"] = (
+                partial(draw, measured[task], settings), captions.caption(name, measured[task], settings)
+            )  # fmt: skip
+        found[f"{task}-tune"] = (
+            partial(tuning.draw, of_task.tuned), captions.caption("tune", measured[task], settings)
+        )  # fmt: skip
+    return found
 
 
 def whole_page(settings: Settings, results: dict[str, Results]) -> str:

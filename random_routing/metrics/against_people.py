@@ -157,6 +157,7 @@ METRICS = (
         minimum_examples=EXAMPLES,
         undefined="one example has no distribution",
         against_human=True,
+        people=0.0,
         short="distance",
     ),
     Metric(
@@ -177,6 +178,7 @@ METRICS = (
         aggregate=told_apart,
         minimum_examples=EXAMPLES,
         against_human=True,
+        people=0.5,
         short="told",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -106,6 +107,7 @@ class Metric:
     undefined: str = "undefined for these texts"  # why a value can be NaN
     over_all: bool = False  # depends on the number of texts, so that only equal numbers can be compared
     against_human: bool = False  # measures nearness to the human text, whose own value says nothing
+    people: float = math.nan  # then, what texts have that are like the human ones; NaN: not known
     log_axis: bool = False  # figures show it on a logarithmic axis
     short: str = ""  # where a table has little room; empty: its name
 

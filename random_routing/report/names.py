@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from random_routing.metrics import METRICS, Metric
-from random_routing.settings import BY_R
+from random_routing.settings import BY_R, Route, Variant
+
+MEANS = {"explore": "weight of the random route", "exploit": "weight of the model"}
 
 
-def axis_label(metric: str) -> str:
-    return f"{METRICS[metric].role}: {METRICS[metric].axis}"
+def axis_label(metric: str, inches: float) -> str:
+    """In as many lines as `inches` ask for."""
+    return wrapped(f"{METRICS[metric].role}: {METRICS[metric].axis}", inches)
 
 
-def with_better(metric: str) -> str:
+def with_better(metric: str, inches: float) -> str:
     """The axis label and, on a line of its own, which way is better."""
-    return "\n".join(filter(None, (axis_label(metric), which_way(METRICS[metric]))))
+    return "\n".join(filter(None, (axis_label(metric, inches), which_way(METRICS[metric]))))
 
 
-def panel_title(metric: str) -> str:
+def panel_title(metric: str, inches: float, of: str = "") -> str:
+    """of: what the panel is about beside the metric."""
     about = METRICS[metric]
-    return ", ".join(filter(None, (about.role, which_way(about)))) + f"\n{about.axis}"
+    first = ", ".join(filter(None, (of, about.role, which_way(about))))
+    return f"{wrapped(first, inches)}\n{wrapped(about.axis, inches)}"
+
+
+def wrapped(text: str, inches: float) -> str:
+    """Lines of 8-point text that fit."""
+    return textwrap.fill(text, int(15 * inches), break_long_words=False)
 
 
 def which_way(metric: Metric) -> str:
@@ -54,3 +66,32 @@ def short(value: float) -> str:
             scaled = value / step
             return f"{scaled:.{2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0}f}{unit}"
     return f"{value:.0e}"
+
+
+def routes_in_words(variant: Variant, means: str) -> str:
+    """What a variant draws from, and when."""
+    if variant.collapses:
+        rest = "(1−λ)" if means == "explore" else "λ"
+        return f"{_route(variant.q_route)}; q and λ count only through r = 1 − (1−q){rest}"
+    if variant.q_route == variant.lambda_route:
+        routes = f"random route: {_route(variant.q_route)}"
+    else:
+        routes = f"random route of q: {_route(variant.q_route)}, of λ: {_route(variant.lambda_route)}"
+    gates = [
+        gate.kind for gate in dict.fromkeys((variant.q_gate, variant.lambda_gate)) if gate.kind != "token"
+    ]
+    schedules = [
+        s.kind for s in dict.fromkeys((variant.q_schedule, variant.lambda_schedule)) if s.kind != "constant"
+    ]
+    about = [routes, *(f"{kind} gate" for kind in gates), *(f"{kind} schedule" for kind in schedules)]
+    return "; ".join(about)
+
+
+def _route(route: Route) -> str:
+    if route.kind == "top_k":
+        return f"{route.k} likeliest tokens"
+    if route.kind in ("heads", "layers"):
+        return f"the model without {route.drop:.0%} of its {route.kind}"
+    return {"experts": "the model with random experts", "frozen": "a frozen distribution"}.get(
+        route.kind, route.kind
+    )

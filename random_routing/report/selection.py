@@ -6,31 +6,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from random_routing.results.measured import CellValues
+from random_routing.metrics import METRICS
+from random_routing.results.measured import CellValues, Measured
 from random_routing.settings import Base, Variant
 
-# The first of each that the table holds is used, so that any metric may be switched off.
-DIVERSITY = ("distinct_2", "distinct_3", "distinct_1", "self_bleu")
-FLUENCY = ("perplexity", "generator_perplexity")
-RELEVANCE = {
-    "textgen": ("context_similarity",),
-    "dialogue": ("reference_similarity", "context_similarity"),
-    "translation": ("bleu", "chrf", "ter"),
-}
-# What the plane shows as quality. Open-ended text has no reference.
-QUALITY = {
-    "textgen": (*FLUENCY, "context_similarity"),
-    "dialogue": (*RELEVANCE["dialogue"], *FLUENCY),
-    "translation": (*RELEVANCE["translation"], *FLUENCY),
-}
+BESIDE = (
+    "perplexity",
+    "length",
+)  # what stands beside the two metrics of the comparison, where it is measured
 
 
-def pick(names: Sequence[str], rows: Sequence[CellValues]) -> str | None:
-    """The first metric that any cell but the human one has a value of."""
-    for name in names:
-        if any(row.family != "human" and not math.isnan(row.get(name).value) for row in rows):
-            return name
-    return None
+def telling_metrics(measured: Measured) -> list[str]:
+    """Diversity and quality of the comparison and what stands beside them, of which any routed cell has a value."""
+    routed = [row for row in measured.cells if row.family == "routing"]
+    wanted = dict.fromkeys((measured.comparison.diversity, measured.comparison.quality, *BESIDE))
+    return [m for m in wanted if any(math.isfinite(row.get(m).value) for row in routed)]
 
 
 def variants_in(rows: Sequence[CellValues]) -> dict[str, list[CellValues]]:
@@ -40,6 +30,16 @@ def variants_in(rows: Sequence[CellValues]) -> dict[str, list[CellValues]]:
         if row.family == "routing":
             variants.setdefault(row.variant, []).append(row)
     return variants
+
+
+def with_two_knobs(rows: Sequence[CellValues], variants: dict[str, Variant]) -> dict[str, list[CellValues]]:
+    """Variant → its rows, of those in whose grid and law q and λ both count."""
+    return {
+        name: members
+        for name, members in variants_in(rows).items()
+        if not variants[name].collapses
+        and all(len({getattr(r, knob) for r in members}) > 1 for knob in ("q", "lam"))
+    }
 
 
 def baselines_in(rows: Sequence[CellValues]) -> dict[str, list[CellValues]]:
@@ -53,6 +53,14 @@ def baselines_in(rows: Sequence[CellValues]) -> dict[str, list[CellValues]]:
 
 def human_in(rows: Sequence[CellValues]) -> CellValues | None:
     return next((row for row in rows if row.family == "human"), None)
+
+
+def human_value(rows: Sequence[CellValues], metric: str) -> float:
+    """What human texts have of a metric; NaN where that says nothing."""
+    human, about = human_in(rows), METRICS[metric]
+    if about.against_human or human is None:
+        return about.people
+    return human.get(metric).value
 
 
 def distinct(rows: Sequence[CellValues]) -> list[CellValues]:

@@ -104,12 +104,15 @@ class Identity:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """Mean log-likelihood of a human token (nats) at the rate r."""
+    """Mean log-likelihood of a human token (nats) at the rate r, and the same minus that at r = 0, with intervals."""
 
     r: float
     value: float
     lo: float
     hi: float
+    difference: float = NAN  # NaN where r = 0 makes a text impossible
+    difference_lo: float = NAN
+    difference_hi: float = NAN
 
 
 @dataclass(frozen=True)

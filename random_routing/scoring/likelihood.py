@@ -143,10 +143,14 @@ def likelihood_curve(
     known = np.flatnonzero(np.isfinite(sums).all(0))
     stats = [np.stack([sums[:, i], lengths], axis=1) for i in known]
     means = resampled_all(weights, [(of_rate, ratio) for of_rate in stats])
+    plain = means[0] if len(known) and known[0] == 0 else None  # r = 0
     curve = [
-        CurvePoint(float(RATES[i]), mean.value, *mean.interval(confidence))
+        CurvePoint(
+            float(RATES[i]), mean.value, *mean.interval(confidence),
+            *(((mean - plain).value, *(mean - plain).interval(confidence)) if plain else ()),
+        )
         for i, mean in zip(known, means, strict=True)
-    ]
+    ]  # fmt: skip
     if not curve:
         return Likelihood("", "", [], math.nan, math.nan, math.nan)
     values = np.stack(

@@ -33,7 +33,16 @@ LEVELS = {
     "dialogue": ((0.60, 6.0), (0.86, 22.0), (0.91, 48.0)),
     "translation": ((0.82, 30.0), (0.88, 62.0), (0.83, 36.0)),
 }
-FIGURES = ("heatmap", "plane", "rate", "routing", "matched", "likelihood", "tune")  # of a task that has all
+FIGURES = (
+    "gates",
+    "heatmap",
+    "likelihood",
+    "matched",
+    "plane",
+    "rate",
+    "recovery",
+    "tune",
+)  # of a task that has all
 
 
 def raw_params() -> dict[str, Any]:
@@ -185,7 +194,13 @@ def contrasts(settings: Settings, task: str) -> list[dict[str, Any]]:
 
 
 def likelihood(settings: Settings) -> list[dict[str, Any]]:
-    curve = [{"r": r, "value": -3 - r, "lo": -3.2 - r, "hi": -2.8 - r} for r in (0.0, 0.01, 1.0)]
+    curve = [
+        {
+            "r": r, "value": -3 - r, "lo": -3.2 - r, "hi": -2.8 - r,
+            "difference": -r, "difference_lo": -2 * r, "difference_hi": 0.0,
+        }
+        for r in (0.0, 0.01, 1.0)
+    ]  # fmt: skip
     return [
         {
             "variant": name, "route": BY_R if variant.collapses else "q", "curve": curve, "best_r": 0.001,

@@ -1,1 +1,1 @@
-"""The figures in `reports/plots/`."""
+"""The figures in `reports/plots/` and `reports/figures/`."""

@@ -1,4 +1,4 @@
-"""How likely the human texts are under the law, over the rate r."""
+"""What a rate r costs: how likely human texts are under the law, minus the same without routes."""
 
 from __future__ import annotations
 
@@ -10,32 +10,38 @@ from random_routing.results.measured import Measured
 from random_routing.settings import BY_R, Settings
 
 STYLES = {"q": "-", BY_R: "-", "λ": ":"}
-FIRST = 1e-3  # the axis is linear from 0 to here
+FIRST, LAST = 1e-4, 0.3  # rates: the axis is linear from 0 to the first
+CHEAP, LOWEST = 0.01, -0.1  # nats a token: what is called cheap, and where the axis ends
 
 
-def draw(measured: Measured, settings: Settings) -> Figure | None:
+def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
     """A curve per variant and route, with its best r marked. None where no route has a closed form."""
-    records = [record for record in measured.likelihood if record.curve]
-    if not records:
-        return None
     looks = {name: style.variant_look(name, i) for i, name in enumerate(settings.variants)}
-    figure = Figure(figsize=(style.WIDTH, 3.4), layout="constrained")
-    ax = figure.subplots()
-    for record in records:
-        rates, values = [point.r for point in record.curve], [point.value for point in record.curve]
-        low, high = [point.lo for point in record.curve], [point.hi for point in record.curve]
+    figure, (ax,) = style.panels(width, 1)
+    highest = CHEAP
+    for record in measured.likelihood:
+        curve = [
+            point for point in record.curve if point.r <= LAST and point.difference == point.difference
+        ]
+        if not curve:
+            continue
+        rates, values = [point.r for point in curve], [point.difference for point in curve]
+        low, high = [point.difference_lo for point in curve], [point.difference_hi for point in curve]
         look, name = looks[record.variant], f"{record.variant}, {one_route(record.route)}"
         ax.fill_between(rates, low, high, color=look.colour, alpha=0.1, linewidth=0)
         ax.plot(rates, values, STYLES[record.route], color=look.colour, label=name)
         best = max(range(len(values)), key=values.__getitem__)
-        ax.plot(rates[best], values[best], look.marker, color=look.colour, markersize=6)
-    ax.set_xscale("symlog", linthresh=FIRST, linscale=0.4)
-    ax.set_xlim(0, 1)
+        ax.plot(rates[best], values[best], look.marker, color=look.colour)
+        highest = max(highest, *high)
+    if not ax.lines:
+        return None
+    ax.axhspan(-CHEAP, CHEAP, color="black", alpha=0.07, linewidth=0)
+    ax.axhline(0.0, color="black", linewidth=0.6, zorder=1)
+    ax.set_xscale("symlog", linthresh=FIRST, linscale=0.3)
+    ax.set_xlim(0, LAST)
+    ax.set_ylim(LOWEST, 1.15 * highest)
     ax.xaxis.set_major_formatter("{x:g}")
     ax.set_xlabel("r, share of steps on the random route")
-    ax.set_ylabel("log-likelihood (nats / token)")
-    ax.set_title(
-        "human texts under the law; the marker is where they are likeliest", loc="left", fontsize=9
-    )
-    figure.legend(loc="outside lower center", ncols=3)
+    ax.set_ylabel("log-likelihood of human texts\nminus that at r = 0 (nats / token)")
+    style.legend(figure, ax.get_legend_handles_labels()[0])
     return figure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -11,13 +12,18 @@ from matplotlib.lines import Line2D
 from random_routing.comparison import CURVES
 from random_routing.metrics import METRICS
 from random_routing.report.figures import style
+from random_routing.report.names import wrapped
 from random_routing.results.compared import Matched
 from random_routing.results.measured import CellValues, Measured
 from random_routing.settings import Settings
 
+DELTA = np.array([-1.0, 1.0])
 
-def draw(measured: Measured, settings: Settings) -> Figure | None:
-    """A panel per curve: x the decoder's diversity, y the difference. None where no decoder can be compared."""
+
+def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
+    """A panel per curve: x the decoder's diversity, y the difference; the zone that does not matter is grey. None where
+    no decoder can be compared.
+    """
     compared = measured.comparison
     shown = [record for record in compared.matched if not record.missing]
     if not shown:
@@ -25,24 +31,23 @@ def draw(measured: Measured, settings: Settings) -> Figure | None:
     by_name = {cell.cell: cell for cell in measured.cells}
     looks = {name: style.variant_look(name, i) for i, name in enumerate(settings.variants)}
     curves = [curve for curve in CURVES if any(record.curve == curve for record in shown)]
-    figure = Figure(figsize=(style.WIDTH, 3.8), layout="constrained")
-    panels = figure.subplots(1, len(curves), squeeze=False, sharey=True)[0]
+    figure, panels = style.panels(width, len(curves))
     for ax, curve in zip(panels, curves, strict=True):
         _panel(ax, [r for r in shown if r.curve == curve], by_name, looks, settings)
-        ax.set_title(f"minus the {CURVES[curve]} curve at equal diversity", loc="left", fontsize=9)
-    quality = METRICS[compared.quality].axis
-    panels[0].set_ylabel(f"difference in quality (up is better)\n{quality}")
+        ax.set_title(f"minus {CURVES[curve]}, at equal diversity")
+        ax.set_ylabel(f"difference in quality (up is better)\n{METRICS[compared.quality].axis}")
+        ax.axhspan(
+            *DELTA * settings.comparison.delta[measured.task], color="black", alpha=0.07, linewidth=0
+        )
     present = {by_name[record.cell].variant for record in shown}
     handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, markersize=4, linestyle="none", label=name)
+        Line2D([], [], color=look.colour, marker=look.marker, linestyle="none", label=name)
         for name, look in looks.items()
         if name in present
     ]
-    hollow = Line2D([], [], color="#777777", marker="o", markersize=4, linestyle="none",
-                    markerfacecolor="white", label="hollow: no difference shown (corrected)")  # fmt: skip
-    labels = [*present, str(hollow.get_label())]
-    columns = style.legend_columns(labels, 6)
-    figure.legend(handles=[*handles, hollow], loc="outside lower center", ncols=columns)
+    hollow = Line2D([], [], color=style.GREY, marker="o", linestyle="none",
+                    markerfacecolor="white", label="hollow: not shown (corrected)")  # fmt: skip
+    style.legend(figure, [*handles, hollow])
     return figure
 
 
@@ -60,9 +65,9 @@ def _panel(
         sure = record.p_adjusted < 1 - settings.confidence
         ax.errorbar(
             cell.get(diversity).value, value, [[value - record.lo], [record.hi - value]],
-            color=look.colour, marker=look.marker, markersize=4, linewidth=0.8, alpha=0.85,
+            color=look.colour, marker=look.marker, linewidth=0.8, alpha=0.85,
             markerfacecolor=look.colour if sure else "white",
         )  # fmt: skip
     ax.axhline(0.0, color="black", linewidth=0.8, zorder=1)
-    ax.set_xlabel(METRICS[diversity].axis)
+    ax.set_xlabel(wrapped(METRICS[diversity].axis, style.FULL / 2))
     ax.margins(x=0.05)

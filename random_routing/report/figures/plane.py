@@ -1,4 +1,4 @@
-"""The quality-diversity plane: does routing buy diversity cheaper than today's decoders do?"""
+"""Quality against diversity: does routing buy diversity cheaper than today's decoders do?"""
 
 from __future__ import annotations
 
@@ -9,101 +9,146 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from random_routing.metrics import METRICS
 from random_routing.report import names, selection
 from random_routing.report.figures import style
 from random_routing.report.figures.label_places import Label, place
-from random_routing.report.figures.plane_series import LOOSE, STAR, Series, all_series, legend
+from random_routing.report.figures.plane_series import LOOSE, Series, all_series, of_hypotheses
 from random_routing.results.measured import CellValues, Measured
 from random_routing.settings import Settings
 
+HEIGHT = 2.7  # inches, of a panel
+ROOM = 0.12  # beside the decoders of the second panel, as a share of their range
 
-def draw(measured: Measured, settings: Settings) -> Figure | None:
-    """None where diversity or quality is not among the metrics."""
-    rows = measured.cells
-    diversity = selection.pick(selection.DIVERSITY, rows)
-    metrics = _panels(measured)
-    if diversity is None or not metrics:
-        return None
-    series = all_series(rows, settings)
-    figure = Figure(figsize=(style.WIDTH, 6.2 if len(metrics) == 1 else 5.4), layout="constrained")
-    axes = figure.subplots(1, len(metrics), squeeze=False)[0]
-    handles, columns = legend(series, rows)
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
-    for ax, metric in zip(axes, metrics, strict=True):
-        _panel(ax, rows, series, diversity, metric)
+
+def draw(measured: Measured, settings: Settings, width: float) -> Figure:
+    """All decoders, and beside them the part of the plane where those of the hypotheses lie; up is better. A band
+    around the temperature curve holds differences of quality that do not matter.
+    """
+    rows, compared = measured.cells, measured.comparison
+    across, along = compared.diversity, compared.quality
+    series, delta = all_series(rows, settings), settings.comparison.delta[measured.task]
+    part = _values(of_hypotheses(measured, settings), across, along)
+    part = part[np.isfinite(part).all(1)]
+    figure, axes = style.panels(width, 2 if len(part) else 1, HEIGHT if len(part) else 3.2)
+    for ax in (
+        axes
+    ):  # intervals of decoders that share their noise say little of differences: the second has none
+        _panel(ax, series, across, along, delta, ax is axes[0], selection.human_value(rows, along))
+    axes[0].set_title("all decoders" if len(part) else "")
+    if len(part):
+        _zoom(axes[1], part, series, across, along)
+        axes[1].set_title("where the hypotheses are decided")
+    style.legend(figure, _legend(series, delta, math.isfinite(selection.human_value(rows, along))))
     figure.draw_without_rendering()  # settles the layout, which the labels need
     figure.set_layout_engine("none")
-    for ax, metric in zip(axes, metrics, strict=True):
-        _label(ax, rows, series, diversity, metric)
+    for ax in axes:
+        _label(ax, series, across, along)
     return figure
 
 
-def _panels(measured: Measured) -> list[str]:
-    """Quality, and beside it fluency where quality is something else."""
-    quality = selection.pick(selection.QUALITY[measured.task], measured.cells)
-    fluency = selection.pick(selection.FLUENCY, measured.cells)
-    return list(dict.fromkeys(m for m in (quality, fluency) if m is not None))
-
-
 def _panel(
-    ax: Axes, rows: Sequence[CellValues], series: Sequence[Series], diversity: str, metric: str
+    ax: Axes, series: Sequence[Series], across: str, along: str, delta: float, intervals: bool, human: float
 ) -> None:
     crowd = max(1.0, sum(len(family.rows) for family in series) / 60)  # many points: paler intervals
     for family in series:
-        x, y = _points(family.rows, diversity), _points(family.rows, metric)
+        x, y = _values(family.rows, across, along).T
         colour = family.look.colour
-        errors: Any = {"xerr": _errors(family.rows, diversity), "yerr": _errors(family.rows, metric)}
-        ax.errorbar(x, y, **errors, fmt="none", ecolor=colour, elinewidth=0.7, alpha=0.25 / crowd, zorder=2)
+        errors: Any = {"xerr": _errors(family.rows, across), "yerr": _errors(family.rows, along)}
+        if intervals:
+            ax.errorbar(
+                x, y, **errors, fmt="none", ecolor=colour, elinewidth=0.6, alpha=0.35 / crowd, zorder=2
+            )
         ax.plot(
-            x, y, linestyle=family.line or "none", color=colour, marker=family.look.marker, linewidth=1.2,
+            x, y, linestyle=family.line or "none", color=colour, marker=family.look.marker,
             markerfacecolor=colour if family.routing else "white", zorder=3 if family.routing else 4,
-            **(LOOSE if not family.line else {"markersize": 5.0 / crowd**0.25} if family.routing else {}),
+            **(LOOSE if not family.line else {"markersize": 4.0 / crowd**0.25} if family.routing else {}),
         )  # fmt: skip
-    human = selection.human_in(rows)
-    if human is not None and not METRICS[metric].against_human:
-        level = human.get(metric).value
-        ax.axhline(level, color="#888888", linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
-        ax.plot(human.get(diversity).value, level, **STAR, zorder=5)
-    ax.set_xlabel(names.axis_label(diversity))
-    ax.set_ylabel(names.with_better(metric))
-    if METRICS[metric].log_axis:
+        if family.equivalent:
+            order = np.argsort(x)
+            ax.fill_between(
+                x[order], y[order] - delta, y[order] + delta, color="black", alpha=0.09, linewidth=0
+            )
+    if math.isfinite(human):
+        ax.axhline(human, color="black", linewidth=0.9, linestyle=style.DOTTED, zorder=1)
+    ax.set_xlabel(names.axis_label(across, style.FULL / 2))
+    ax.set_ylabel(names.with_better(along, HEIGHT * 0.75))
+    if METRICS[along].log_axis:
         ax.set_yscale("log")
-    ax.margins(0.04)
-    if METRICS[metric].log_axis:
+    ax.margins(0.05)
+    if METRICS[along].log_axis:
         style.plain_log_ticks(ax.yaxis, *ax.get_ylim())
+    if METRICS[along].better == "lower":
+        ax.invert_yaxis()
 
 
-def _label(
-    ax: Axes, rows: Sequence[CellValues], series: Sequence[Series], diversity: str, metric: str
-) -> None:
-    labels, marks, along = [], [np.empty((0, 2))], [np.empty((0, 2))]
+def _zoom(ax: Axes, part: np.ndarray, series: Sequence[Series], across: str, along: str) -> None:
+    """To some points (N, 2) and the neighbours in diversity of all of them on the temperature curve."""
+    seen = [part]
+    for curve in (family for family in series if family.equivalent):
+        points = _values(curve.rows, across, along)
+        left = np.nanmax(np.where(points[:, 0] <= part[:, 0].min(), points[:, 0], -np.inf))
+        right = np.nanmin(np.where(points[:, 0] >= part[:, 0].max(), points[:, 0], np.inf))
+        seen.append(points[(points[:, 0] >= left) & (points[:, 0] <= right)])
+    low, high = np.nanmin(np.concatenate(seen), axis=0), np.nanmax(np.concatenate(seen), axis=0)
+    room = ROOM * (high - low)
+    ax.set_xlim(low[0] - room[0], high[0] + room[0])
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ends = (
+        (low[1] / 1.3, high[1] * 1.3) if METRICS[along].log_axis else (low[1] - room[1], high[1] + room[1])
+    )
+    ax.set_ylim(*(ends[::-1] if ax.yaxis_inverted() else ends))
+
+
+def _legend(series: Sequence[Series], delta: float, human: bool) -> list[Any]:
+    handles: list[Any] = [
+        Line2D(
+            [], [], color=family.look.colour, marker=family.look.marker, label=family.look.name,
+            markerfacecolor=family.look.colour if family.routing else "white",
+            linestyle=(family.line if len(family.rows) > 1 else "") or "none",
+            **({} if family.line else LOOSE),
+        )
+        for family in series
+    ]  # fmt: skip
+    if human:
+        handles.append(
+            Line2D([], [], color="black", linewidth=0.9, linestyle=style.DOTTED, label="human texts")
+        )
+    if any(family.equivalent for family in series):
+        handles.append(Patch(color="black", alpha=0.12, label=f"T ± Δ, {delta:g}"))
+    return handles
+
+
+def _label(ax: Axes, series: Sequence[Series], across: str, along: str) -> None:
+    labels, marks, lines = [], [np.empty((0, 2))], [np.empty((0, 2))]
+    low, high = sorted(ax.get_xlim())
+    bottom, top = sorted(ax.get_ylim())
     for family in series:
-        points = np.column_stack([_points(family.rows, diversity), _points(family.rows, metric)])
-        finite = np.isfinite(points).all(axis=1)
-        marks.append(points[finite])
+        points = _values(family.rows, across, along)
+        inside = np.all((points >= [low, bottom]) & (points <= [high, top]), axis=1)
+        marks.append(points[inside])
         if family.line:
             steps = np.linspace(0, 1, 12)[None, :, None]
-            a, b = points[finite][:-1, None], points[finite][1:, None]
-            along.append((a + (b - a) * steps).reshape(-1, 2))
+            known = points[np.isfinite(points).all(1)]
+            a, b = known[:-1, None], known[1:, None]
+            lines.append((a + (b - a) * steps).reshape(-1, 2))
         labels += [
             Label(x, y, text, style.shade(family.look.colour))
-            for (x, y), text, seen in zip(points, family.labels, finite, strict=True)
+            for (x, y), text, seen in zip(points, family.labels, inside, strict=True)
             if seen and text
         ]
-    human = selection.human_in(rows)
-    if human is not None and not METRICS[metric].against_human:
-        x, y = human.get(diversity).value, human.get(metric).value
-        if math.isfinite(x + y):
-            marks.append(np.array([[x, y]]))
-            along.append(np.column_stack([np.linspace(*ax.get_xlim(), 200), np.full(200, y)]))
-            labels.insert(0, Label(x, y, "human", "black"))
-    place(ax, labels, np.concatenate(marks), np.concatenate(along))
+    place(ax, labels, np.concatenate(marks), np.concatenate(lines))
 
 
-def _points(rows: Sequence[CellValues], metric: str) -> np.ndarray:
-    return np.array([row.get(metric).value for row in rows])
+def _values(rows: Sequence[CellValues], *metrics: str) -> np.ndarray:
+    """(rows, metrics)"""
+    return np.array([[row.get(metric).value for metric in metrics] for row in rows]).reshape(
+        -1, len(metrics)
+    )
 
 
 def _errors(rows: Sequence[CellValues], metric: str) -> np.ndarray:

@@ -1,7 +1,8 @@
 """How every figure looks: sizes, colours, markers, and how it is saved.
 
-Figures are 10 inches wide and shown at about 1000 pixels, so 8 points are 11 pixels there. Colours
-are Okabe and Ito's, which stay apart for colour-blind readers; markers and line styles repeat them.
+A figure is drawn for the column or the page of a paper, at its own size, with text of 8 points and more. Today's
+decoders are black and grey, decoders with random routes have Okabe and Ito's colours, which stay apart for
+colour-blind readers; markers and line styles repeat them.
 """
 
 from __future__ import annotations
@@ -10,36 +11,45 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib.style
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-WIDTH = 10.0  # inches
-DPI = 160
-SMALL = 8.0  # points, the smallest text
+COLUMN, FULL = 3.4, 7.0  # inches
+WIDTHS = {"column": COLUMN, "full": FULL}
+DPI = 200
+SMALL = 8.0  # points, of all text
+LINE = 0.17  # inches, of a legend
+GREY = "#777777"
+DOTTED: Any = (0, (1, 1.5))
 
 RC = {
-    "font.size": 9.0,
-    "axes.titlesize": 10.0,
-    "axes.labelsize": 9.0,
+    "font.size": SMALL,
+    "axes.titlesize": SMALL,
+    "axes.labelsize": SMALL,
     "xtick.labelsize": SMALL,
     "ytick.labelsize": SMALL,
     "legend.fontsize": SMALL,
     "legend.frameon": False,
     "legend.columnspacing": 1.2,
+    "legend.handlelength": 1.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.linewidth": 0.7,
+    "axes.linewidth": 0.6,
+    "axes.titlelocation": "left",
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.4,
-    "lines.markersize": 5.0,
+    "grid.color": "#e8e8e8",
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 4.0,
     "svg.hashsalt": "random routing",  # names of its parts, random otherwise
     "svg.fonttype": "none",  # text stays text
+    "pdf.fonttype": 42,
 }
 
 
@@ -55,17 +65,17 @@ class Look:
 
 VARIANT_LOOKS = (
     ("#D55E00", "o"), ("#0072B2", "s"), ("#009E73", "D"), ("#CC79A7", "^"), ("#E69F00", "v"),
-    ("#56B4E9", "P"), ("#000000", "X"),
+    ("#56B4E9", "P"), ("#8B5A2B", "X"),
 )  # fmt: skip
 FAMILY_LOOKS = {
     "greedy": Look("greedy", "#000000", "X"),
     "temperature": Look("temperature T", "#000000", "o", "T="),
-    "top_k": Look("top-k", "#CC79A7", "v", "k="),
-    "top_p": Look("top-p", "#56B4E9", "^", "p="),
-    "min_p": Look("min-p", "#E69F00", "<", "min-p "),
-    "typical_p": Look("typical-p", "#009E73", ">", "typ "),
-    "eta": Look("η-sampling", "#0072B2", "p", "η="),
-    "beam": Look("beam search", "#000000", "P", "beam "),
+    "top_k": Look("top-k", "#777777", "v", "k="),
+    "top_p": Look("top-p", "#777777", "^", "p="),
+    "min_p": Look("min-p", "#777777", "<", "min-p "),
+    "typical_p": Look("typical-p", "#777777", ">", "typ "),
+    "eta": Look("η-sampling", "#777777", "p", "η="),
+    "beam": Look("beam search", "#777777", "P", "beam "),
 }
 HUMAN = Look("human texts", "#F0E442", "*")
 
@@ -81,12 +91,26 @@ def shade(colour: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def legend_columns(names: Sequence[str], most: int) -> int:
-    """How many columns fit into the figure's width. names: in matplotlib's order, down the columns."""
-    for columns in range(min(most, len(names)), 1, -1):
+def panels(width: float, count: int, height: float = 2.6) -> tuple[Figure, list[Axes]]:
+    """Beside each other on a page, below each other in a column. height: of each, inches."""
+    beside = count if width >= FULL else 1
+    figure = Figure(figsize=(width, height * (count // beside)), layout="constrained")
+    return figure, list(figure.subplots(count // beside, beside, squeeze=False).flat)
+
+
+def legend(figure: Figure, handles: Sequence[Any]) -> None:
+    """Below all panels, in as many columns as fit; the figure grows by its height."""
+    columns = legend_columns([str(handle.get_label()) for handle in handles], figure.get_figwidth())
+    figure.set_figheight(figure.get_figheight() + LINE * -(-len(handles) // columns))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+
+
+def legend_columns(names: Sequence[str], width: float) -> int:
+    """How many columns fit into `width` inches. names: in matplotlib's order, down the columns."""
+    for columns in range(len(names), 1, -1):
         full = -(-len(names) // columns)
-        widths = [0.057 * max(map(len, names[i : i + full])) + 0.46 for i in range(0, len(names), full)]
-        if sum(widths) < WIDTH:
+        widths = [0.065 * max(map(len, names[i : i + full])) + 0.5 for i in range(0, len(names), full)]
+        if sum(widths) < width:
             return columns
     return 1
 
@@ -108,10 +132,14 @@ def looks() -> Iterator[None]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """A PNG, and an SVG for papers, whose bytes depend on the figure alone (no date, no version).
-
-    path: without its ending.
-    """
-    figure.savefig(path.with_name(f"{path.name}.png"), format="png", dpi=DPI, metadata={"Software": None})
-    nothing = {"Creator": None, "Date": None, "Format": None, "Type": None}
-    figure.savefig(path.with_name(f"{path.name}.svg"), format="svg", metadata=nothing)
+    """With bytes that depend on the figure alone (no date, no version). path: .png, .svg or .pdf."""
+    names = {
+        "png": ("Software",),
+        "svg": ("Creator", "Date", "Format", "Type"),
+        "pdf": ("Creator", "Producer", "CreationDate"),
+    }
+    kind = path.suffix[1:]
+    if figure.get_layout_engine() is not None:  # it would settle again for each file
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+    figure.savefig(path, format=kind, dpi=DPI, metadata=dict.fromkeys(names[kind]))

@@ -17,10 +17,10 @@ from random_routing.comparison import CURVES
 from random_routing.metrics import METRICS
 from random_routing.report import selection
 from random_routing.report.figures import style
-from random_routing.report.figures.gates_and_recovery import FEWEST
-from random_routing.report.figures.heatmap import MEANS, note
+from random_routing.report.figures.recovery import FEWEST
 from random_routing.report.findings import sentences
 from random_routing.report.input import Results
+from random_routing.report.names import MEANS, routes_in_words
 from random_routing.report.page.charts import all_charts
 from random_routing.report.page.contours import contours
 from random_routing.report.tables.small_tables import missing
@@ -163,7 +163,7 @@ def _variant(name: str, rows: Sequence[CellValues], settings: Settings) -> dict[
     first = selection.lines(rows, variant, means)[0]
     steady = variant.q_schedule == variant.lambda_schedule == Schedule()  # else r is a mean over the steps
     return {
-        "name": name, "note": note(variant, means), "routes": variant.routes, "q": qs, "lambda": lambdas,
+        "name": name, "note": routes_in_words(variant, means), "routes": variant.routes, "q": qs, "lambda": lambdas,
         "contours": contours(qs, lambdas, means) if steady else [], "steps": [row.cell for row in first.rows],
     }  # fmt: skip
 

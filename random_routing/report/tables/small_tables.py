@@ -78,7 +78,7 @@ TABLES = {  # reports/<name>.csv
         lambda results: results.measured.comparison.front,
     ),
     "likelihood": Table(
-        ("task", "variant", "route", "r", "value", "lo", "hi"),
+        ("task", "variant", "route", "r", "value", "lo", "hi", "difference", "difference_lo", "difference_hi"),
         lambda results: [
             {"variant": likelihood.variant, "route": likelihood.route, **to_json(point)}
             for likelihood in results.measured.likelihood

@@ -17,7 +17,6 @@ from random_routing.metrics.helpers.words import words
 from random_routing.metrics.metric import ratio
 from random_routing.metrics.selfbleu import self_bleu_stats
 from random_routing.metrics.translation import signatures
-from random_routing.report import selection
 from tests.helpers.cell_texts import cell, nltk_self_bleu, value
 
 TEXTS = [
@@ -31,12 +30,6 @@ TEXTS = [
 
 def test_a_metric_is_defined_once() -> None:
     assert len(METRICS) == sum(len(module.METRICS) for module in MODULES)
-
-
-def test_the_report_chooses_among_metrics_that_the_task_has() -> None:
-    roles = [("textgen", selection.DIVERSITY), ("textgen", selection.FLUENCY)]
-    for task, names in [*roles, *selection.RELEVANCE.items(), *selection.QUALITY.items()]:
-        assert all(task in METRICS[name].tasks for name in names)
 
 
 def test_what_a_comparison_can_be_of() -> None:

@@ -6,6 +6,7 @@ import io
 import math
 import re
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,22 @@ from pipeline import plot, summarize
 from random_routing.errors import PipelineError
 from random_routing.files import write_json
 from random_routing.report import names, selection
-from random_routing.report.figures import gates_and_recovery, heatmap, label_places, style, tuning
+from random_routing.report.figures import (
+    captions,
+    gates,
+    heatmap,
+    label_places,
+    plane,
+    plane_series,
+    recovery,
+    style,
+    tuning,
+)
 from random_routing.report.input import read_results
 from random_routing.results.json_form import from_json
 from random_routing.results.measured import CellValues, GateRate
 from random_routing.results.tuned import Tuned
-from random_routing.settings import Base, Route, Variant, load_settings
+from random_routing.settings import Base, Route, Variant, load_settings, parse_settings
 from tests.helpers import LONG, synthetic
 
 TOP = Route("top_k", 20)
@@ -71,44 +82,52 @@ def test_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tasks: tu
     assert set(found) == {f"{task}-{kind}.png" for task in tasks for kind in synthetic.FIGURES}
     for name, png in found.items():
         width, height = pixels(png)
-        assert width == style.WIDTH * style.DPI, name
+        assert width == style.FULL * style.DPI, name
         assert width / 4 < height < 2 * width, name
+        assert png == Path("reports/figures", f"{Path(name).stem}-full.png").read_bytes()
         assert shades(png) > 2, name  # not blank
         assert len(png) < width * height / 3, name  # well compressed, for the repository
         assert b"Matplotlib" not in png, name  # the version would change the bytes
-    for name in found:
-        svg = Path("reports/plots", name).with_suffix(".svg").read_text(encoding="utf-8")
+    said = Path("reports/figures/captions.md").read_text(encoding="utf-8")
+    for name, width_name in ((Path(name).stem, width) for name in found for width in style.WIDTHS):
+        path = Path("reports/figures", f"{name}-{width_name}")
+        assert f"**{name}**: " in said
+        pdf = path.with_suffix(".pdf").read_bytes()
+        assert pdf.startswith(b"%PDF") and b"Date" not in pdf, name
+        svg = path.with_suffix(".svg").read_text(encoding="utf-8")
+        points = float(re.search(r'<svg [^>]*?width="([\d.]+)pt"', svg)[1])  # type: ignore[index]
+        assert points == pytest.approx(72 * style.WIDTHS[width_name]), name
         assert svg.count("<text") > 5, name  # text stays text
         assert "<dc:date>" not in svg and "Matplotlib" not in svg, name
         sizes = [float(size) for size in re.findall(r"font(?:-size)?: ([\d.]+)px", svg)]
         assert min(sizes) >= style.SMALL, name  # an SVG's px are points here
     if not LONG:
         return
-    before = {path.name: path.read_bytes() for path in Path("reports/plots").glob("dialogue-*.svg")}
+    before = {path.name: path.read_bytes() for path in Path("reports/figures").glob("dialogue-*")}
     again = run(tmp_path, only("dialogue"), monkeypatch)
-    assert before == {path.name: path.read_bytes() for path in Path("reports/plots").glob("*.svg")}
+    assert before == {path.name: path.read_bytes() for path in Path("reports/figures").glob("dialogue-*")}
     assert again == {name: png for name, png in found.items() if name.startswith("dialogue")}
 
 
 @pytest.mark.parametrize(
-    ("metrics", "kinds"),
+    ("metrics", "panels"),
     [
-        pytest.param(["perplexity"], ["heatmap", "rate"], marks=pytest.mark.long),  # no diversity, no plane
-        pytest.param(["distinct_1", "chrf"], ["heatmap", "plane", "rate"], marks=pytest.mark.long),
-        (["length"], []),
+        (["perplexity"], 3),
+        pytest.param(["chrf"], 2, marks=pytest.mark.long),
     ],
 )
-def test_metrics_switched_off(
-    metrics: list[str], kinds: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+def test_few_metrics(
+    metrics: list[str], panels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Figures have what the comparison stands on, and fluency where it is measured."""
     quality = "reference_similarity"  # what is compared is always there
     comparison = {"diversity": "ead_2", "quality": {"translation": quality}, "correction": "holm"}
     comparison |= {"delta": {"translation": 0.03}}
     raw = only("translation", metrics=[*metrics, "ead_2", quality], comparison=comparison)
     found = run(tmp_path, raw, monkeypatch)
-    kinds = sorted([*kinds, "routing", "matched", "likelihood", "tune"])
-    assert list(found) == [f"translation-{kind}.png" for kind in kinds]
-    assert capsys.readouterr().out.count("left out") == len(synthetic.FIGURES) - len(kinds)
+    assert list(found) == [f"translation-{kind}.png" for kind in synthetic.FIGURES]
+    results = read_results(["translation"])["translation"]
+    assert len(selection.telling_metrics(results.measured)) == panels
 
 
 @pytest.mark.parametrize(
@@ -121,7 +140,10 @@ def test_one_cell_and_no_baselines(
     tune = synthetic.raw_params()["tune"] | {"variants": "all"}
     raw = only("textgen", grid=grid, baselines={}, variants=variants, tune=tune)
     found = run(tmp_path, raw, monkeypatch)
-    assert len(found) == (7 if grid["q"] == [0.1] else 5)  # nothing to say of routes that no cell takes
+    gone = {"heatmap"}  # no grid has two sides
+    if grid["q"] != [0.1]:
+        gone |= {"gates", "matched"}  # no cell takes a route
+    assert set(found) == {f"textgen-{kind}.png" for kind in set(synthetic.FIGURES) - gone}
 
 
 def test_a_file_that_no_stage_wrote_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,21 +205,24 @@ def test_labels_do_not_overlap() -> None:
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
-def test_the_heat_map_says_when_q_and_lambda_are_one_knob() -> None:
-    assert heatmap.note(ONE_KNOB, "explore").endswith("r = 1 − (1−q)(1−λ)")
-    assert heatmap.note(ONE_KNOB, "exploit").endswith("r = 1 − (1−q)λ")
-    assert "20 likeliest tokens" in heatmap.note(TWO_KNOBS, "explore")
+def test_words_say_when_q_and_lambda_are_one_knob() -> None:
+    assert names.routes_in_words(ONE_KNOB, "explore").endswith("r = 1 − (1−q)(1−λ)")
+    assert names.routes_in_words(ONE_KNOB, "exploit").endswith("r = 1 − (1−q)λ")
+    assert "20 likeliest tokens" in names.routes_in_words(TWO_KNOBS, "explore")
+
+
+def with_gates(records: list[GateRate]) -> Any:
+    settings = parse_settings(only("textgen"))
+    measured = replace(synthetic.whole("textgen", settings).measured, gates=records)
+    return gates.draw(measured, replace(settings, variants={"v": TWO_KNOBS}), style.FULL)
 
 
 def test_a_law_that_gives_no_random_step() -> None:
     """A schedule that starts at 0 before a gate that is counted at the first token."""
-    gates = [
-        GateRate("c", "v", "q", "token", 10, 0, share, 0.0, 0.0, 0.1) for share in (0.0, math.nan, 0.2)
-    ]
-    figure = gates_and_recovery.draw(gates, [], {"v": ONE_KNOB})
-    assert figure is not None
-    left = figure.axes[0]
-    assert len(left.containers) == 1  # nothing can be said of nothing
+    figure = with_gates(
+        [GateRate("c", "v", "q", "token", 10, 0, share, 0.0, 0.0, 0.1) for share in (0.0, math.nan, 0.2)]
+    )
+    assert len(figure.axes[0].containers) == 1  # nothing can be said of nothing
 
 
 @pytest.mark.parametrize(
@@ -209,19 +234,54 @@ def test_a_law_that_gives_no_random_step() -> None:
     ],
 )
 def test_the_legend_names_the_routes_that_there_are(there: list[str], marks: list[str]) -> None:
-    gates = [GateRate("c", "v", route, "token", 10, 1, 0.1, 0.1, 0.0, 0.2) for route in there]
-    figure = gates_and_recovery.draw(gates, [], {"v": ONE_KNOB})
-    assert figure is not None
+    figure = with_gates([GateRate("c", "v", route, "token", 10, 1, 0.1, 0.1, 0.0, 0.2) for route in there])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["v", *marks]
     points: list[Any] = list(figure.axes[0].containers)
     filled = [point.lines[0].get_markerfacecolor() != "white" for point in points]
     assert filled == [route != "λ" for route in there]
 
 
+def test_too_few_isolated_tokens_are_no_figure() -> None:
+    settings = parse_settings(only("textgen"))
+    measured = synthetic.whole("textgen", settings).measured
+    few = [replace(record, events=recovery.FEWEST - 1) for record in measured.recovery]
+    assert recovery.draw(replace(measured, recovery=few), settings, style.FULL) is None
+
+
+def test_hypotheses_have_a_figure_of_their_own_and_a_part_of_the_plane(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = {"variant": "uniform", "r": [0.001, 0.15], "against": "temperature"}
+    raw = only("translation")
+    raw["comparison"] = raw["comparison"] | {"contrasts": {"small": about}}
+    assert "contrasts.png" in run(tmp_path, raw, monkeypatch)
+    settings = load_settings()
+    measured = read_results(["translation"])["translation"].measured
+    shown = plane_series.of_hypotheses(measured, settings)
+    assert shown and all(row.variant == "uniform" and 0 < row.r <= 0.15 for row in shown)
+    assert len(plane.draw(measured, settings, style.COLUMN).axes) == 2
+    latex = Path("reports/figures/captions.tex").read_text(encoding="utf-8")
+    assert latex.count("begin{figure}") == 1 + len(synthetic.FIGURES)
+    assert "contrasts-column.pdf" in latex and not re.search(r"(?<!\\)[%_&#]", latex)
+
+
+def test_captions_for_latex_are_escaped() -> None:
+    made = captions.as_latex({"a": "50% of x_1 & Δ ≤ {2} \\ λ"})
+    assert r"50\% of x\_1 \& $\Delta$ ≤ \{2\} \textbackslash  $\lambda$" in made
+
+
+def test_a_scale_turns_to_what_is_better() -> None:
+    """Perplexities above that of people: less is better. On both sides: neither end is."""
+    scale = heatmap._scale
+    assert scale(30, 90, "perplexity", 20)[1].name == "Blues_r"
+    assert scale(0.1, 0.9, "seq_rep_4", 0.5)[0](0.5) == 0.5 != scale(0.1, 0.9, "seq_rep_4", 2.0)[0](0.4)
+    assert scale(0.1, 0.9, "chrf", math.nan)[1].name == "Blues"
+
+
 def test_a_search_beside_a_grid_without_rewards() -> None:
     found = synthetic.tuned("textgen", load_settings())
     for cell in found["grid"]["cells"]:
         cell["reward"] = None
-    figure = tuning.draw(from_json(Tuned, found))
+    figure = tuning.draw(from_json(Tuned, found), style.COLUMN)
     assert figure is not None
     figure.savefig(io.BytesIO())

@@ -1,4 +1,4 @@
-"""Metrics against the effective rate r, with confidence bands."""
+"""Metrics against r, the share of random steps, with confidence bands."""
 
 from __future__ import annotations
 
@@ -17,25 +17,23 @@ from random_routing.metrics import METRICS
 from random_routing.report import names, selection
 from random_routing.report.figures import style
 from random_routing.report.figures.style import Look
-from random_routing.results.measured import CellValues, Measured
+from random_routing.results.measured import Measured
 from random_routing.settings import Base, Settings
 
 STYLES: dict[str, Any] = {"r": "-", "q": "-", "λ": ":", "": "none"}
-LEGEND = {"r": "", "q": ", q alone (no λ-route)", "λ": ", λ alone (q = 0)", "": ""}
-LEVELS = {  # reference → line style
-    "human texts": (0, (1, 1.5)),
+LEGEND = {"r": "", "q": ", q alone", "λ": ", λ alone", "": ""}
+LEVELS: dict[str, Any] = {  # reference → line style
+    "human texts": style.DOTTED,
     "plain sampling": (0, (6, 3)),
     "greedy": (0, (6, 2, 1, 2)),
 }
-GREY = "#777777"
 
 
-def draw(measured: Measured, settings: Settings) -> Figure | None:
+def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
     """None where there is no metric or no routing cell to show."""
     rows = measured.cells
     routed = [row for row in rows if row.family == "routing"]
-    roles = (selection.DIVERSITY, selection.FLUENCY, selection.RELEVANCE[measured.task])
-    metrics = [m for m in (selection.pick(role, routed) for role in roles) if m is not None]
+    metrics = selection.telling_metrics(measured)[:3]
     if not metrics:
         return None
     lines = [
@@ -43,25 +41,29 @@ def draw(measured: Measured, settings: Settings) -> Figure | None:
         for position, (name, members) in enumerate(selection.variants_in(rows).items())
         for line in selection.lines(members, settings.variants[name], settings.lambda_means)
     ]
-    levels = {
-        "human texts": selection.human_in(rows),
+    references = {
         "plain sampling": selection.plain(rows, settings.variants, Base()),
         "greedy": selection.plain(rows, settings.variants, Base(greedy=True)),
     }
-    figure = Figure(figsize=(style.WIDTH, 3.9), layout="constrained")
-    for ax, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
+    figure, axes = style.panels(width, len(metrics), 2.3)
+    drawn = set[str]()
+    for ax, metric in zip(axes, metrics, strict=True):
         for look, line in lines:
             _line(ax, look, line, metric)
-        for name, row in levels.items():
-            _level(ax, name, row, metric)
+        levels = {name: row.get(metric).value for name, row in references.items() if row is not None}
+        levels["human texts"] = selection.human_value(rows, metric)
+        for name, level in levels.items():
+            if math.isfinite(level):
+                colour = "black" if name == "human texts" else style.GREY
+                ax.axhline(level, linestyle=LEVELS[name], color=colour, linewidth=0.9, zorder=1.5)
+                drawn.add(name)
         if METRICS[metric].log_axis:
             ax.set_yscale("log")
             style.plain_log_ticks(ax.yaxis, *ax.get_ylim())
-        ax.set_title(names.panel_title(metric), loc="left", fontsize=9)
+        ax.set_title(names.panel_title(metric, width / len(metrics) if width == style.FULL else width))
         _rate_axis(ax, [row.r for row in routed])
-    handles = _legend(lines, levels)
-    columns = style.legend_columns([str(handle.get_label()) for handle in handles], 4)
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+    band = Patch(color=style.GREY, alpha=0.25, label=f"band: {settings.confidence:.0%} interval")
+    style.legend(figure, [*_legend(lines, [name for name in LEVELS if name in drawn]), band])
     return figure
 
 
@@ -73,22 +75,13 @@ def _line(ax: Axes, look: Look, line: selection.Line, metric: str) -> None:
         ax.fill_between(rates, low, high, color=look.colour, alpha=0.15, linewidth=0)
     ax.plot(
         rates, [v.value for v in values], linestyle=STYLES[line.knob], color=look.colour,
-        marker=look.marker, markersize=4,
+        marker=look.marker,
     )  # fmt: skip
-
-
-def _level(ax: Axes, name: str, row: CellValues | None, metric: str) -> None:
-    if row is None or (row.family == "human" and METRICS[metric].against_human):
-        return
-    value = row.get(metric).value
-    if not math.isnan(value):
-        colour = "black" if row.family == "human" else GREY
-        ax.axhline(value, linestyle=LEVELS[name], color=colour, linewidth=1.0, zorder=1.5)
 
 
 def _rate_axis(ax: Axes, rates: Sequence[float]) -> None:
     """Logarithmic from the smallest positive rate up, linear from 0 to there, so that 0 has a place."""
-    ax.set_xlabel("r, share of steps on a random route")
+    ax.set_xlabel("r, share of random steps")
     positive = [rate for rate in rates if rate > 0]
     first, last = min(positive, default=0.0), max(positive, default=0.0)
     if last < 10 * first or not positive:
@@ -104,17 +97,20 @@ def _rate_axis(ax: Axes, rates: Sequence[float]) -> None:
     ax.xaxis.set_major_formatter("{x:g}")
 
 
-def _legend(
-    lines: Sequence[tuple[Look, selection.Line]], levels: dict[str, CellValues | None]
-) -> list[Line2D | Patch]:
-    handles: list[Line2D | Patch] = [
-        Line2D([], [], color=look.colour, marker=look.marker, markersize=4, linestyle=STYLES[line.knob],
+def _legend(lines: Sequence[tuple[Look, selection.Line]], levels: Sequence[str]) -> list[Line2D]:
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, linestyle=STYLES[line.knob],
                label=look.name + LEGEND[line.knob])
         for look, line in lines
     ]  # fmt: skip
     handles += [
-        Line2D([], [], color="black" if name == "human texts" else GREY, linestyle=LEVELS[name], label=name)
-        for name, row in levels.items()
-        if row is not None
+        Line2D(
+            [],
+            [],
+            color="black" if name == "human texts" else style.GREY,
+            linestyle=LEVELS[name],
+            label=name,
+        )
+        for name in levels
     ]
-    return [*handles, Patch(color=GREY, alpha=0.25, label="band: confidence interval")]
+    return handles
