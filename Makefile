@@ -15,7 +15,8 @@ SPREAD := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 repro: $(BIN)/ready
 	@python -m pipeline.check  # first, because DVC reads params.yaml before it runs anything
-	dvc repro
+	@begun=$$(date +%s); dvc repro && python -m pipeline.answer && \
+	echo "It took $$((($$(date +%s) - begun) / 60)) min."
 
 study: $(BIN)/ready
 	python -m benchmarks.study $(or $(STUDY),cpu)

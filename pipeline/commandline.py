@@ -73,6 +73,11 @@ STAGES = {
         "params.yaml; all of data/",
         "reports/plots/, reports/figures/, reports/index.html",
     ),
+    "answer": Usage(  # not of dvc.yaml: after a run
+        "Say what became of the hypotheses of the last run.",
+        "reports/contrasts.csv",
+        "nothing",
+    ),
     "power": Usage(  # not of dvc.yaml: a question before a run
         "Say what a number of prompts can show, from the variances of the last run.",
         "params.yaml; data/metrics/",

@@ -37,6 +37,10 @@ ABOUT: dict[str, Any] = {
 }  # fmt: skip
 
 
+CONTRASTS = {
+    "small": {"variant": "uniform", "r": [0.001, 0.15], "against": "temperature"},
+    "plain": {"variant": "plausible", "against": "base"},
+}
 BY_R = ("uniform", "epsilon-greedy", "heads")  # variants where only r counts
 
 
@@ -69,7 +73,9 @@ def made_samples(cells: Sequence[CellValues], examples: int = 3) -> dict[str, An
 
 
 def made_page() -> str:
-    settings = parse_settings(synthetic.raw_params())
+    raw = synthetic.raw_params()
+    raw["comparison"]["contrasts"] = CONTRASTS
+    settings = parse_settings(raw)
     return page(settings, *made_results(settings), COSTS, ABOUT)
 
 

@@ -17,12 +17,11 @@ from random_routing.metrics import METRICS
 from random_routing.report import names, selection
 from random_routing.report.figures import style
 from random_routing.report.figures.label_places import Label, place
-from random_routing.report.figures.plane_series import LOOSE, Series, all_series, of_hypotheses
+from random_routing.report.figures.plane_series import LOOSE, Series, all_series, near, values
 from random_routing.results.measured import CellValues, Measured
 from random_routing.settings import Settings
 
 HEIGHT = 2.7  # inches, of a panel
-ROOM = 0.12  # beside the decoders of the second panel, as a share of their range
 
 
 def draw(measured: Measured, settings: Settings, width: float) -> Figure:
@@ -32,18 +31,19 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure:
     rows, compared = measured.cells, measured.comparison
     across, along = compared.diversity, compared.quality
     series, delta = all_series(rows, settings), settings.comparison.delta[measured.task]
-    part = _values(of_hypotheses(measured, settings), across, along)
-    part = part[np.isfinite(part).all(1)]
-    figure, axes = style.panels(width, 2 if len(part) else 1, HEIGHT if len(part) else 3.2)
-    for ax in (
-        axes
-    ):  # intervals of decoders that share their noise say little of differences: the second has none
-        _panel(ax, series, across, along, delta, ax is axes[0], selection.human_value(rows, along))
-    axes[0].set_title("all decoders" if len(part) else "")
-    if len(part):
-        _zoom(axes[1], part, series, across, along)
+    part = near(measured, settings)
+    figure, axes = style.panels(width, 2 if part else 1, HEIGHT if part else 3.2)
+    human = selection.human_value(rows, along)
+    for ax in axes:
+        # Intervals of decoders that share their noise say little of differences: the second has none.
+        _panel(ax, series, across, along, delta, ax is axes[0], human)
+    if part:
+        axes[0].set_title("all decoders")
         axes[1].set_title("where the hypotheses are decided")
-    style.legend(figure, _legend(series, delta, math.isfinite(selection.human_value(rows, along))))
+        axes[1].set_xlim(*part.x)
+        axes[1].set_ylim(*(part.y[::-1] if axes[1].yaxis_inverted() else part.y))
+        axes[1].xaxis.set_major_locator(MaxNLocator(5))
+    style.legend(figure, _legend(series, delta, math.isfinite(human)))
     figure.draw_without_rendering()  # settles the layout, which the labels need
     figure.set_layout_engine("none")
     for ax in axes:
@@ -56,7 +56,7 @@ def _panel(
 ) -> None:
     crowd = max(1.0, sum(len(family.rows) for family in series) / 60)  # many points: paler intervals
     for family in series:
-        x, y = _values(family.rows, across, along).T
+        x, y = values(family.rows, across, along).T
         colour = family.look.colour
         errors: Any = {"xerr": _errors(family.rows, across), "yerr": _errors(family.rows, along)}
         if intervals:
@@ -86,24 +86,6 @@ def _panel(
         ax.invert_yaxis()
 
 
-def _zoom(ax: Axes, part: np.ndarray, series: Sequence[Series], across: str, along: str) -> None:
-    """To some points (N, 2) and the neighbours in diversity of all of them on the temperature curve."""
-    seen = [part]
-    for curve in (family for family in series if family.equivalent):
-        points = _values(curve.rows, across, along)
-        left = np.nanmax(np.where(points[:, 0] <= part[:, 0].min(), points[:, 0], -np.inf))
-        right = np.nanmin(np.where(points[:, 0] >= part[:, 0].max(), points[:, 0], np.inf))
-        seen.append(points[(points[:, 0] >= left) & (points[:, 0] <= right)])
-    low, high = np.nanmin(np.concatenate(seen), axis=0), np.nanmax(np.concatenate(seen), axis=0)
-    room = ROOM * (high - low)
-    ax.set_xlim(low[0] - room[0], high[0] + room[0])
-    ax.xaxis.set_major_locator(MaxNLocator(5))
-    ends = (
-        (low[1] / 1.3, high[1] * 1.3) if METRICS[along].log_axis else (low[1] - room[1], high[1] + room[1])
-    )
-    ax.set_ylim(*(ends[::-1] if ax.yaxis_inverted() else ends))
-
-
 def _legend(series: Sequence[Series], delta: float, human: bool) -> list[Any]:
     handles: list[Any] = [
         Line2D(
@@ -128,7 +110,7 @@ def _label(ax: Axes, series: Sequence[Series], across: str, along: str) -> None:
     low, high = sorted(ax.get_xlim())
     bottom, top = sorted(ax.get_ylim())
     for family in series:
-        points = _values(family.rows, across, along)
+        points = values(family.rows, across, along)
         inside = np.all((points >= [low, bottom]) & (points <= [high, top]), axis=1)
         marks.append(points[inside])
         if family.line:
@@ -142,13 +124,6 @@ def _label(ax: Axes, series: Sequence[Series], across: str, along: str) -> None:
             if seen and text
         ]
     place(ax, labels, np.concatenate(marks), np.concatenate(lines))
-
-
-def _values(rows: Sequence[CellValues], *metrics: str) -> np.ndarray:
-    """(rows, metrics)"""
-    return np.array([[row.get(metric).value for metric in metrics] for row in rows]).reshape(
-        -1, len(metrics)
-    )
 
 
 def _errors(rows: Sequence[CellValues], metric: str) -> np.ndarray:

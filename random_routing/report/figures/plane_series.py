@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from random_routing.comparison.contrasts import chosen
 from random_routing.law.cells import all_cells
+from random_routing.metrics import METRICS
 from random_routing.report import selection
 from random_routing.report.figures import style
 from random_routing.report.figures.style import Look
@@ -16,6 +19,7 @@ from random_routing.results.measured import CellValues, Measured
 from random_routing.settings import Settings
 
 NAMED_RATES = (0.1, 0.3)  # worth a label on a curve over r, beside its last rate
+ROOM = 0.12  # around a part of the plane, as a share of its range
 LEGEND = {"r": "", "q": ", q alone", "λ": ", λ alone", "": ", both"}
 STYLES = {"r": "-", "q": "-", "λ": ":", "": ""}
 LOOSE: dict[str, Any] = {"markersize": 2.8, "alpha": 0.6}
@@ -44,6 +48,44 @@ def of_hypotheses(measured: Measured, settings: Settings) -> list[CellValues]:
         for cell in chosen(contrast, cells)
     }
     return [row for row in measured.cells if row.cell in about]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the plane: the ends of diversity and of quality, ascending."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+
+def near(measured: Measured, settings: Settings) -> Part | None:
+    """Where the decoders of the hypotheses lie, with their neighbours in diversity on the temperature curve; None
+    without any.
+    """
+    across, along = measured.comparison.diversity, measured.comparison.quality
+    part = values(of_hypotheses(measured, settings), across, along)
+    part = part[np.isfinite(part).all(1)]
+    if not len(part):
+        return None
+    seen = [part]
+    for curve in (family for family in all_series(measured.cells, settings) if family.equivalent):
+        points = values(curve.rows, across, along)
+        left = np.nanmax(np.where(points[:, 0] <= part[:, 0].min(), points[:, 0], -np.inf))
+        right = np.nanmin(np.where(points[:, 0] >= part[:, 0].max(), points[:, 0], np.inf))
+        seen.append(points[(points[:, 0] >= left) & (points[:, 0] <= right)])
+    low, high = np.nanmin(np.concatenate(seen), axis=0), np.nanmax(np.concatenate(seen), axis=0)
+    room = ROOM * np.maximum(high - low, 1e-6)
+    across_ends = (float(low[0] - room[0]), float(high[0] + room[0]))
+    if METRICS[along].log_axis:
+        return Part(across_ends, (float(low[1] / 1.3), float(high[1] * 1.3)))
+    return Part(across_ends, (float(low[1] - room[1]), float(high[1] + room[1])))
+
+
+def values(rows: Sequence[CellValues], *metrics: str) -> np.ndarray:
+    """(rows, metrics)"""
+    return np.array([[row.get(metric).value for metric in metrics] for row in rows]).reshape(
+        -1, len(metrics)
+    )
 
 
 def all_series(rows: Sequence[CellValues], settings: Settings) -> list[Series]:

@@ -17,10 +17,12 @@ from random_routing.comparison import CURVES
 from random_routing.metrics import METRICS
 from random_routing.report import selection
 from random_routing.report.figures import style
+from random_routing.report.figures.captions import stands_on
+from random_routing.report.figures.plane_series import near
 from random_routing.report.figures.recovery import FEWEST
 from random_routing.report.findings import sentences
 from random_routing.report.input import Results
-from random_routing.report.names import MEANS, routes_in_words
+from random_routing.report.names import MEANS, decoder_in_words, routes_in_words, with_interval
 from random_routing.report.page.charts import all_charts
 from random_routing.report.page.contours import contours
 from random_routing.report.tables.small_tables import missing
@@ -66,7 +68,7 @@ def page(
         script=(HERE / "page.js").read_text(encoding="utf-8"),
         tasks=[{"name": task, **contents} for task, contents in tasks.items()],
         costs=costs, about=about, confidence=settings.confidence,
-        exploit=settings.lambda_means == "exploit",
+        exploit=settings.lambda_means == "exploit", curves=CURVES, number=with_interval,
     )  # fmt: skip
 
 
@@ -98,6 +100,11 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
     rows = measured.cells
     return {
         "title": TASKS[measured.task].title,
+        "about": stands_on(settings, measured),
+        "hypotheses": to_json(compared.contrasts),
+        "delta": settings.comparison.delta[measured.task],
+        "near": to_json(near(measured, settings)),
+        "people": {metric: _number(selection.human_value(rows, metric)) for metric in measured.metrics},
         "examples": len(measured.examples),
         "sentences": [marked(sentence) for sentence in sentences(results, settings)],
         "diversity": compared.diversity,
@@ -122,7 +129,12 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
 
 def _named(metric: str) -> dict[str, Any]:
     known = METRICS[metric]
-    return {"name": known.axis, "role": known.role, "log": known.log_axis}
+    return {
+        "name": known.axis,
+        "short": known.short or known.name,
+        "role": known.role,
+        "log": known.log_axis,
+    }
 
 
 def _family(row: CellValues) -> str:
@@ -136,6 +148,8 @@ def _cells(rows: Sequence[CellValues], settings: Settings) -> list[dict[str, Any
     place: dict[str, tuple[str, float]] = {}
     for family, members in selection.baselines_in(rows).items():
         place |= {row.cell: (family if len(members) > 1 else "", row.setting) for row in members}
+        if family == "greedy":  # the temperature curve's T = 0
+            place |= {row.cell: ("temperature", 0.0) for row in members}
     for name, members in selection.variants_in(rows).items():
         for line in selection.lines(members, settings.variants[name], settings.lambda_means):
             if line.knob:
@@ -143,7 +157,8 @@ def _cells(rows: Sequence[CellValues], settings: Settings) -> list[dict[str, Any
                 place |= {row.cell: (label, row.r) for row in line.rows if row.cell not in place}
     return [
         {
-            "cell": row.cell, "family": _family(row), "variant": row.variant, "q": _number(row.q),
+            "cell": row.cell, "label": decoder_in_words(row, settings.variants, settings.lambda_means),
+            "family": _family(row), "variant": row.variant, "q": _number(row.q),
             "lambda": _number(row.lam), "r": _number(row.r), "setting": _number(row.setting), "decoder": row.decoder,
             "line": place.get(row.cell, ("", 0))[0], "order": _number(place.get(row.cell, ("", 0))[1]),
             "values": {
@@ -163,7 +178,8 @@ def _variant(name: str, rows: Sequence[CellValues], settings: Settings) -> dict[
     first = selection.lines(rows, variant, means)[0]
     steady = variant.q_schedule == variant.lambda_schedule == Schedule()  # else r is a mean over the steps
     return {
-        "name": name, "note": routes_in_words(variant, means), "routes": variant.routes, "q": qs, "lambda": lambdas,
+        "name": name, "collapses": variant.collapses, "note": routes_in_words(variant, means), "routes": variant.routes,
+        "q": qs, "lambda": lambdas,
         "contours": contours(qs, lambdas, means) if steady else [], "steps": [row.cell for row in first.rows],
     }  # fmt: skip
 

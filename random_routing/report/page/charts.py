@@ -36,40 +36,99 @@ def _finished(chart: Any) -> dict[str, Any]:
 
 
 def plane(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    """Rows: cell, family, line, order, x, xlo, xhi, y, ylo, yhi, front, picked, tip."""
+    """Rows: cell, label, family, line, order, x, xlo, xhi, y, ylo, yhi, front, picked, tip; people: x, y.
+
+    A click in the legend shows a family alone; shift and the wheel zoom, dragging moves, a double click resets.
+    """
     look = colours(looks)
     x = alt.X("x:Q", title="X", scale=alt.Scale(zero=False, padding=12), axis=alt.Axis(tickCount=8))
     y = alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False, padding=12), axis=alt.Axis(tickCount=7))
     over = alt.selection_point(
         name="over", on="pointerover", clear="pointerout", fields=["cell"], empty=False
     )
+    families = alt.selection_point(name="families", fields=["family"], bind="legend")
+    zoom = alt.selection_interval(name="zoom", bind="scales", zoom="wheel![event.shiftKey]")
     seen = alt.condition("datum.picked || over.cell === datum.cell", alt.value(0.9), alt.value(0.12))
     base = _chart().transform_filter("isValid(datum.x) && isValid(datum.y)")
     cells = base.transform_filter("datum.family !== 'human texts'")
-    lines = cells.transform_filter("datum.line !== ''").mark_line(strokeWidth=1.2, opacity=0.6)
-    lines = lines.encode(x=x, y=y, color=look["color"], detail="line:N", order="order:Q")
-    wide = cells.mark_rule().encode(x="xlo:Q", x2="xhi:Q", y="y:Q", color=look["color"], opacity=seen)
-    high = cells.mark_rule().encode(x="x:Q", y="ylo:Q", y2="yhi:Q", color=look["color"], opacity=seen)
+    lines = cells.transform_filter("datum.line !== ''").mark_line(strokeWidth=1.2, clip=True)
+    lines = lines.encode(
+        x=x, y=y, color=look["color"], detail="line:N", order="order:Q",
+        opacity=alt.condition(families, alt.value(0.6), alt.value(0.05)),
+    )  # fmt: skip
+    wide = cells.mark_rule(clip=True).encode(
+        x="xlo:Q", x2="xhi:Q", y="y:Q", color=look["color"], opacity=seen
+    )
+    high = cells.mark_rule(clip=True).encode(
+        x="x:Q", y="ylo:Q", y2="yhi:Q", color=look["color"], opacity=seen
+    )
     edge = cells.transform_filter("datum.front").mark_line(
-        color=GREY, strokeWidth=6, opacity=0.25, interpolate="linear"
+        color=GREY, strokeWidth=6, opacity=0.25, interpolate="linear", clip=True
     )
     edge = edge.encode(x="x:Q", y="y:Q", order="x:Q")
-    human = base.transform_filter("datum.family === 'human texts'")
-    level = human.mark_rule(strokeDash=[2, 3], color=GREY).encode(y="y:Q")
+    people = _chart(name="people")
+    level, rise = (
+        people.mark_rule(strokeDash=[2, 3], color=GREY, clip=True).encode(**{axis: f"{axis}:Q"})
+        for axis in "yx"
+    )
     points = (
-        base.mark_point(filled=True, opacity=0.9)
+        base.mark_point(filled=True, clip=True, cursor="pointer")
         .encode(
             x=x, y=y, color=look["color"], shape=look["shape"],
             size=alt.condition("datum.picked", alt.value(4 * POINT), alt.value(POINT)),
             stroke=alt.condition("datum.picked", alt.value("#d00000"), alt.value("transparent")),
+            opacity=alt.condition(families, alt.value(0.9), alt.value(0.05)),
             tooltip=[alt.Tooltip(f"{field}:N", title=title) for field, title in TIPS],
         )
-        .add_params(over)
+        .add_params(over, families, zoom)
     )  # fmt: skip
-    return _finished(alt.layer(level, edge, lines, wide, high, points))
+    return _finished(alt.layer(level, rise, edge, lines, wide, high, points))
 
 
-TIPS = (("cell", "cell"), ("xtip", "x"), ("ytip", "y"), ("rtip", "r"))
+TIPS = (("label", "decoder"), ("xtip", "X"), ("ytip", "Y"), ("rtip", "r"))
+
+
+def answer(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """The part of the plane where the hypotheses are decided. Rows: as of `plane`; zone: x, low, high, around the
+    temperature curve; people: y.
+    """
+    look = colours(looks)
+    x = alt.X("x:Q", title="X", scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=4))
+    y = alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=5))
+    zone = _chart(230, "zone").mark_area(color=GREY, opacity=0.22, clip=True)
+    zone = zone.encode(x=x, y=alt.Y("low:Q", title="Y"), y2="high:Q")
+    people = _chart(230, "people").mark_rule(strokeDash=[2, 3], color=GREY, clip=True).encode(y="y:Q")
+    base = _chart(230)
+    lines = base.transform_filter("datum.line !== ''").mark_line(strokeWidth=1.5, clip=True)
+    lines = lines.encode(x=x, y=y, color=look["color"], detail="line:N", order="order:Q")
+    points = base.mark_point(filled=True, opacity=1, clip=True, cursor="pointer", size=POINT).encode(
+        x=x, y=y, color=look["color"], shape=look["shape"],
+        tooltip=[alt.Tooltip(f"{field}:N", title=title) for field, title in TIPS],
+    )  # fmt: skip
+    return _finished(alt.layer(zone, people, lines, points))
+
+
+def forest(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Rows: contrast, family, estimate, lo, hi, delta, verdict, sure, tip: hypotheses below each other."""
+    look = colours(looks)
+    colour, shape = look["color"].copy(), look["shape"].copy()
+    colour.legend = shape.legend = None
+    base = _chart(26)  # of a row; the script says of how many
+    y = alt.Y("contrast:N", title=None, sort=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=150))
+    zone = base.transform_calculate(low="-datum.delta").mark_bar(color=GREY, opacity=0.22, height=26)
+    zone = zone.encode(x=alt.X("low:Q", title="X"), x2="delta:Q", y=y)
+    zero = alt.Chart(alt.InlineData(values=[{"x": 0}])).mark_rule(color=GREY).encode(x="x:Q")
+    spans = base.mark_rule(strokeWidth=2).encode(x=alt.X("lo:Q", title="X"), x2="hi:Q", y=y, color=colour)
+    tips = [alt.Tooltip(f"{field}:N", title=title) for field, title in FOREST_TIPS]
+    marks = {"x": alt.X("estimate:Q", title="X"), "y": y, "color": colour, "shape": shape, "tooltip": tips}
+    sure = base.mark_point(filled=True, size=POINT).encode(
+        **marks, opacity=alt.condition("datum.sure", alt.value(1), alt.value(0))
+    )
+    rings = base.mark_point(size=POINT, opacity=1, fill="transparent").encode(**marks)
+    return _finished(alt.layer(zone, zero, spans, sure, rings))
+
+
+FOREST_TIPS = (("contrast", "hypothesis"), ("verdict", "verdict"), ("tip", "difference"))
 
 
 def heatmap() -> dict[str, Any]:
@@ -81,11 +140,12 @@ def heatmap() -> dict[str, Any]:
     base = _chart(300)
     cells = base.mark_rect(cursor="pointer").encode(
         x=x, x2="right:Q", y=y, y2="top:Q",
-        color=alt.Color("value:Q", title="value", scale=alt.Scale(scheme="cividis"),
+        color=alt.Color("value:Q", title="value", scale=alt.Scale(),
                         legend=alt.Legend(orient="top", gradientLength=260, titleLimit=500)),
         stroke=alt.condition("datum.picked", alt.value("#d00000"), alt.value("transparent")),
         strokeWidth=alt.value(3),
         tooltip=[alt.Tooltip(f"{field}:N", title=title) for field, title in HEAT_TIPS],
+        description="about:N",
     )  # fmt: skip
     numbers = base.mark_text(fontSize=11, dy=14, cursor="pointer").encode(
         x="column:Q", y="row:Q", text="text:N",
@@ -103,7 +163,32 @@ def heatmap() -> dict[str, Any]:
     return _finished(alt.layer(cells, halo, curves, numbers, names))
 
 
-HEAT_TIPS = (("cell", "cell"), ("tip", "value"), ("rtip", "r"))
+def rate(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Rows: cell, label, family, x (r), y, lo, hi, tip, rtip, about, picked; people: y: a variant with one knob."""
+    look = colours(looks)
+    x = alt.X(
+        "x:Q",
+        title="X",
+        scale=alt.Scale(type="symlog", constant=0.01, nice=False),
+        axis=alt.Axis(format="~g"),
+    )
+    y = alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False))
+    base = _chart(260)
+    people = _chart(260, "people").mark_rule(strokeDash=[2, 3], color=GREY).encode(y="y:Q")
+    band = base.mark_area(opacity=0.15).encode(
+        x=x, y=alt.Y("lo:Q", title="Y"), y2="hi:Q", color=look["color"]
+    )
+    lines = base.mark_line(strokeWidth=1.5).encode(x=x, y=y, color=look["color"])
+    points = base.mark_point(filled=True, opacity=1, cursor="pointer").encode(
+        x=x, y=y, color=look["color"], shape=look["shape"], description="about:N",
+        size=alt.condition("datum.picked", alt.value(4 * POINT), alt.value(1.5 * POINT)),
+        stroke=alt.condition("datum.picked", alt.value("#d00000"), alt.value("transparent")),
+        tooltip=[alt.Tooltip(f"{field}:N", title=title) for field, title in HEAT_TIPS],
+    )  # fmt: skip
+    return _finished(alt.layer(people, band, lines, points))
+
+
+HEAT_TIPS = (("label", "decoder"), ("tip", "value"), ("rtip", "r"))
 
 
 def matched(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
@@ -126,7 +211,7 @@ def matched(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     return _finished(alt.layer(zero, spans, sure, rings))
 
 
-MATCHED_TIPS = (("cell", "cell"), ("tip", "difference"), ("ptip", "corrected p"))
+MATCHED_TIPS = (("label", "decoder"), ("tip", "difference"), ("ptip", "corrected p"))
 
 
 def curves(looks: Mapping[str, tuple[str, str]], x: Any, points: bool) -> dict[str, Any]:
@@ -170,15 +255,18 @@ def gates(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     spans = base.mark_rule(opacity=0.45).encode(x=x, y="lo:Q", y2="hi:Q", color=look["color"])
     points = base.mark_point(filled=True, size=POINT).encode(
         x=x, y=alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False)), color=look["color"], shape=look["shape"],
-        tooltip=[alt.Tooltip("cell:N"), alt.Tooltip("tip:N", title="observed")],
+        tooltip=[alt.Tooltip("label:N", title="decoder"), alt.Tooltip("tip:N", title="observed")],
     )  # fmt: skip
     return _finished(alt.layer(expected, spans, points))
 
 
 def all_charts(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     return {
+        "answer": answer(looks),
+        "forest": forest(looks),
         "plane": plane(looks),
         "heatmap": heatmap(),
+        "rate": rate(looks),
         "matched": matched(looks),
         "gates": gates(looks),
         "recovery": recovery(looks),

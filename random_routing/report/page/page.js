@@ -14,9 +14,9 @@ const dark = window.matchMedia("(prefers-color-scheme: dark)");
 function short(value) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
-  if (size >= 100000 || (size > 0 && size < 0.001)) return value.toExponential(1).replace("e+", "e");
-  if (size >= 1000) return Math.round(value).toLocaleString("en");
-  return String(+value.toPrecision(3));
+  if (size >= 100000 || (size > 0 && size < 0.001)) return value.toExponential(1).replace("e+", "e").replaceAll("-", "−");
+  if (size >= 1000) return Math.round(value).toLocaleString("en").replace("-", "−");
+  return String(+value.toPrecision(3)).replace("-", "−");
 }
 const signed = (value) => (value > 0 ? "+" : "") + short(value);
 const span = (low, high) => (low === null || high === null ? "" : ` (${short(low)} to ${short(high)})`);
@@ -30,9 +30,10 @@ function element(name, text, classes) {
 
 function options(select, entries, chosen) {
   const before = chosen ?? select.value;
-  select.replaceChildren(...entries.map(([value, label]) => {
+  select.replaceChildren(...entries.map(([value, label, disabled]) => {
     const option = element("option", label);
     option.value = value;
+    option.disabled = Boolean(disabled);
     return option;
   }));
   if (entries.some(([value]) => value === before)) select.value = before;
@@ -88,6 +89,7 @@ async function draw(id, kind, data, titles, adjust) {
   const spec = themed(D.charts[kind]);
   spec.datasets = { ...(spec.datasets ?? {}), ...data };
   everywhere(spec, (encoding) => {
+    for (const tip of encoding.tooltip ?? []) tip.title = { X: titles.x, Y: titles.y }[tip.title] ?? tip.title;
     for (const channel of Object.values(encoding)) {
       if (channel && channel.title === "X") channel.title = titles.x;
       if (channel && channel.title === "Y") channel.title = titles.y;
@@ -127,8 +129,13 @@ async function draw(id, kind, data, titles, adjust) {
   const owner = target.closest("[data-task]")?.dataset.task;  // of a card: its own task
   result.view.addEventListener("click", (event, item) => {
     const cell = item?.datum?.cell ?? item?.datum?.datum?.cell;
-    if (cell) pick(cell, kind === "heatmap" || owner, owner);
+    if (cell) pick(cell, target.id === "heatmap-chart" || owner, owner);
   });
+  if (target.id !== "heatmap-chart") return;
+  for (const mark of target.querySelectorAll(".mark-rect.role-mark path, .mark-symbol.role-mark path")) {  // for the keyboard
+    mark.tabIndex = 0;
+    mark.onkeydown = (event) => { if (event.key === "Enter" && mark.__data__?.datum?.cell) pick(mark.__data__.datum.cell, true); };
+  }
 }
 
 function empty(id, why) {
@@ -152,6 +159,15 @@ function why(name) {
 
 // ---- picking a cell
 
+const cellOf = (name) => task().cells.find((row) => row.cell === name);
+const labelOf = (name) => cellOf(name)?.label ?? name;
+
+function chosen() {
+  $("chosen").textContent = state.picked ? `Chosen: ${labelOf(state.picked)}` : "";
+  $("chosen").dataset.cell = state.picked ?? "";
+  $("chosen").dataset.decoder = cellOf(state.picked)?.decoder ?? "";
+}
+
 function pick(cell, follow, owner) {
   if (owner && owner !== $("task").value) {
     $("task").value = owner;
@@ -159,9 +175,9 @@ function pick(cell, follow, owner) {
   }
   state.picked = cell;
   const known = task().cells.find((row) => row.cell === cell);
-  $("chosen").textContent = `Chosen: ${cell}`;
+  chosen();
   if (known && known.family !== HUMAN) {
-    $("right").value = cell;
+    $("right").value = known.decoder;
     texts();
   }
   plane();
@@ -180,11 +196,10 @@ function front(points, xBetter, yBetter) {
 
 function plane() {
   const x = $("x").value, y = $("y").value;
-  const human = task().cells.find((row) => row.family === HUMAN);
-  const level = human?.values[y]?.[0];
+  const people = [{ x: task().people[x] ?? null, y: task().people[y] ?? null }], level = people[0].y ?? undefined;
   const rows = task().cells.filter((row) => row.values[x] && row.values[y]).map((row) => {
     const [vx, xlo, xhi] = row.values[x], [vy, ylo, yhi] = row.values[y];
-    return { cell: row.cell, family: row.family, line: row.line, order: row.order, r: row.r, x: vx, xlo, xhi, y: vy, ylo, yhi,
+    return { cell: row.cell, label: row.label, family: row.family, line: row.line, order: row.order, r: row.r, x: vx, xlo, xhi, y: vy, ylo, yhi,
              picked: row.cell === state.picked, xtip: short(vx) + span(xlo, xhi), ytip: short(vy) + span(ylo, yhi),
              rtip: row.r === null ? "–" : short(row.r), front: false };
   });
@@ -199,9 +214,10 @@ function plane() {
   cells(x, y, rows);
   if (!rows.length) return empty("plane-chart", [x, y].filter((name) => !task().cells.some((row) => row.values[name])).map(why).join("; "));
   const logarithmic = $("log").checked && rows.every((row) => row.y > 0);
-  draw("plane-chart", "plane", { rows }, { x: title(x), y: title(y), about: `${title(y)} against ${title(x)}, a point a decoder` }, (spec) => {
+  draw("plane-chart", "plane", { rows, people }, { x: title(x), y: title(y), about: `${title(y)} against ${title(x)}, a point a decoder` }, (spec) => {
     const without = (filter) => { spec.layer = spec.layer.filter((one) => !JSON.stringify(one).includes(filter)); };
-    if (!rows.some((row) => row.family === HUMAN)) without("=== 'human texts'");  // a layer of nothing has no extent
+    const nothing = (one) => one.data?.name === "people" && people[0][one.encoding.x ? "x" : "y"] === null;
+    spec.layer = spec.layer.filter((one) => !nothing(one));  // a layer of nothing has no extent
     if (!best.size) without("datum.front");
     if (!rows.some((row) => row.line)) without("datum.line");
     everywhere(spec, (encoding) => {
@@ -222,7 +238,7 @@ function cells(x, y, rows) {
     if (two === null) return -1;
     return (one < two ? -1 : 1) * (state.down ? -1 : 1);
   });
-  const head = [["cell", "decoder"], ["family", "family"], ["r", "r"], ["x", metric(x).name], ["y", metric(y).name], ["front", "front"]];
+  const head = [["label", "decoder"], ["family", "family"], ["r", "r"], ["x", metric(x).name], ["y", metric(y).name], ["front", "front"]];
   const titles = head.map(([key, label]) => {
     const th = element("th"), button = element("button", label + (by === key ? (state.down ? " ↓" : " ↑") : ""));
     button.type = "button";
@@ -238,7 +254,7 @@ function cells(x, y, rows) {
     return th;
   });
   table($("cells"), titles, sorted.map((row) => {
-    const made = line([[row.cell], [row.family], [row.rtip, "number"], [row.xtip, "number"], [row.ytip, "number"], [row.front ? "yes" : ""]]);
+    const made = line([[row.label], [row.family], [row.rtip, "number"], [row.xtip, "number"], [row.ytip, "number"], [row.front ? "yes" : ""]]);
     made.dataset.cell = row.cell;
     made.tabIndex = 0;
     if (row.picked) made.className = "picked";
@@ -257,29 +273,56 @@ function cells(x, y, rows) {
 function heatmap() {
   const variant = task().variants.find((one) => one.name === $("variant").value), name = $("metric").value;
   if (!variant) return empty("heatmap-chart", "no decoder with random routes");
-  const human = task().cells.find((row) => row.family === HUMAN)?.values[name];
-  $("variant-note").textContent = `${variant.name}: ${variant.note}. Human texts: ${human ? short(human[0]) + span(human[1], human[2]) : "–"}.`;
-  const own = task().cells.filter((row) => row.variant === variant.name && row.values[name]);
-  const rows = own.map((row) => {
+  const level = task().people[name] ?? null;
+  $("variant-note").textContent = `${variant.name}: ${variant.note}. Human texts: ${level === null ? "–" : short(level)}.`;
+  const known = task().cells.filter((row) => row.variant === variant.name && row.values[name]);
+  if (!known.length) return empty("heatmap-chart", why(name));
+  const two = variant.q.length > 1 && variant.lambda.length > 1 && !variant.collapses;
+  const rows = known.map((row) => {
+    const [value, lo, hi] = row.values[name], tip = short(value) + span(lo, hi);
+    return { cell: row.cell, label: row.label, family: row.family, q: row.q, lambda: row.lambda, r: row.r, value, lo, hi, tip,
+             rtip: short(row.r), about: `${row.label}: ${tip}`, picked: row.cell === state.picked };
+  });
+  if (two) return grid(variant, name, level, rows);
+  const steps = variant.steps.map((cell) => rows.find((row) => row.cell === cell)).filter(Boolean)
+    .map(({ value, ...row }) => ({ ...row, x: row.r, y: value }));
+  shown.heatmap = steps.map((row) => ({ cell: row.cell, label: row.label, r: row.r, value: row.y, lo: row.lo, hi: row.hi }));
+  draw("heatmap-chart", "rate", { rows: steps, people: level === null ? [] : [{ y: level }] },
+    { x: "r, share of random steps", y: title(name), about: `${title(name)} over r` }, (spec) => {
+      if (level === null) spec.layer = spec.layer.filter((one) => one.data?.name !== "people");
+      everywhere(spec, (encoding) => {
+        if (!encoding.y?.scale) return;
+        if (isLog(name) && steps.every((row) => row.lo > 0)) encoding.y.scale = { type: "log", nice: false };
+        encoding.y.scale.reverse = reversed(name);
+      });
+    });
+}
+
+function grid(variant, name, level, cells) {
+  const rows = cells.map((row) => {
     const column = variant.lambda.indexOf(row.lambda), place = variant.q.indexOf(row.q);
-    const [value, low, high] = row.values[name];
-    return { cell: row.cell, q: row.q, lambda: row.lambda, r: row.r, column, row: place, left: column - 0.5, right: column + 0.5,
-             bottom: place - 0.5, top: place + 0.5, value, lo: low, hi: high, text: short(value), tip: short(value) + span(low, high),
-             rtip: short(row.r), picked: row.cell === state.picked };
+    return { ...row, column, row: place, left: column - 0.5, right: column + 0.5, bottom: place - 0.5, top: place + 0.5, text: short(row.value) };
   });
   shown.heatmap = rows;
-  if (!rows.length) return empty("heatmap-chart", why(name));
   const log = isLog(name) && rows.every((row) => row.value > 0), f = log ? Math.log : (v) => v;
   const values = rows.map((row) => f(row.value)), low = Math.min(...values), high = Math.max(...values);
-  rows.forEach((row) => { row.dark = (f(row.value) - low) / (high - low || 1) < 0.5; });
+  // Dark blue is best; where the best, people's value, lies between, colours part there.
+  const best = metric(name).better, middle = level === null || (log && level <= 0) ? null : f(level);
+  const parts = best === "nearer to human" && middle !== null && low < middle && middle < high;
+  const down = best === "lower" || (best === "nearer to human" && middle !== null && middle <= low);
+  const scale = parts ? { scheme: "purpleorange", domainMid: level } : best === "" ? { scheme: "cividis", reverse: true } : { scheme: "blues", reverse: down };
+  rows.forEach((row) => {
+    const place = (f(row.value) - low) / (high - low || 1);
+    row.dark = parts ? Math.abs(f(row.value) - middle) > 0.6 * Math.max(high - middle, middle - low) : (down ? 1 - place : place) > 0.55;
+  });
   draw("heatmap-chart", "heatmap", { rows, curves: variant.contours }, { about: `${title(name)} over q and λ` }, (spec) => {
     const names = (values) => ({ values: values.map((_, i) => i), labelExpr: `${JSON.stringify(values.map(short))}[datum.value]`, grid: false, ticks: false, domain: false });
     everywhere(spec, (encoding) => {
       if (encoding.x?.title === "λ") { encoding.x.title = `λ (${D.means})`; encoding.x.axis = names(variant.lambda); encoding.x.scale = { domain: [-0.5, variant.lambda.length - 0.5], nice: false }; }
       if (encoding.y?.title === "q") { encoding.y.axis = names(variant.q); encoding.y.scale = { domain: [-0.5, variant.q.length - 0.5], nice: false }; }
       if (encoding.color?.field === "value") {
-        encoding.color.title = metric(name).name + (reversed(name) ? " (lower is better)" : "");
-        if (log) encoding.color.scale.type = "log";
+        encoding.color.title = metric(name).name + (best ? ` (${best} is better)` : "");
+        encoding.color.scale = { ...scale, ...(log ? { type: "log" } : {}) };
         if (low === high) encoding.color.legend = null;
       }
     });
@@ -323,12 +366,13 @@ function forkOf(one, two) {
 
 function about(text, i, cell) {
   const probability = Math.exp(text[1][i] / 100);
-  return `${cell}, token ${i + 1}: ${routeOf(text, i, cell)}, model's probability ${short(probability)}, ` +
+  return `${labelOf(cell)}, token ${i + 1}: ${routeOf(text, i, cell)}, model's probability ${short(probability)}, ` +
     `rank ${(text[2][i]).toLocaleString("en")}, entropy ${short(text[4][i] / 100)} nats`;
 }
 
 function show(side, cell, text, fork) {
-  $(`${side}-name`).textContent = cell;
+  $(`${side}-name`).textContent = labelOf(cell);
+  $(`${side}-name`).dataset.cell = cell;
   const target = $(`${side}-text`);
   if (!text) return target.replaceChildren(element("span", "not among the texts of this page", "note"));
   const { pieces } = task().samples;
@@ -366,9 +410,35 @@ function texts() {
   show("left", $("left").value, left, forkOf(left, right));
   show("right", $("right").value, right, forkOf(right, left));
   const steps = path().steps;
-  const at = steps.indexOf(task().cells.find((row) => row.cell === $("right").value)?.cell);
+  const at = steps.findIndex((step) => cellOf(step)?.decoder === $("right").value);
   if (at >= 0) $("step").value = at;
   rate();
+}
+
+function walk(to) {  // to another example
+  const select = $("example"), there = [...select.options].filter((option) => !option.hidden);
+  if (!there.length) return;
+  const now = there.findIndex((option) => option.value === select.value);
+  const next = to === "any" ? Math.floor(Math.random() * there.length) : (Math.max(0, now) + to + there.length) % there.length;
+  select.value = there[next].value;
+  texts();
+}
+
+function search() {  // leaves the examples in which the words stand: in prompt, human text, or any text of both decoders
+  const wanted = $("search").value.trim().toLowerCase(), { samples } = task();
+  const of = (cell, i) => {
+    const row = cellOf(cell), numbers = row && samples.cells[row.decoder];
+    return numbers ? numbers.slice(i * samples.samples, (i + 1) * samples.samples).map((n) => samples.texts[n][0].map((piece) => samples.pieces[piece]).join("")) : [];
+  };
+  let found = 0;
+  [...$("example").options].forEach((option, i) => {
+    const example = samples.examples[i];
+    const texts = [example.prompt, ...example.references, ...of($("left").value, i), ...of($("right").value, i)];
+    option.hidden = wanted !== "" && !texts.some((text) => text.toLowerCase().includes(wanted));
+    found += !option.hidden;
+  });
+  $("found").textContent = wanted ? `${found} of ${samples.examples.length} examples` : "";
+  if (found && $("example").selectedOptions[0]?.hidden) walk(1);
 }
 
 const path = () => task().variants.find((one) => one.name === $("path").value) ?? { steps: [] };
@@ -381,8 +451,8 @@ function rate() {
 function follow() {  // the slider: the base decoder on the left, the rate on the right
   const { steps } = path();
   if (!steps.length) return;
-  $("left").value = steps[0];
-  $("right").value = steps[+$("step").value];
+  $("left").value = cellOf(steps[0]).decoder;
+  $("right").value = cellOf(steps[+$("step").value]).decoder;
   texts();
   clearTimeout(follow.later);  // the charts follow when the slider rests
   follow.later = setTimeout(() => pick(steps[+$("step").value], false), 150);
@@ -392,8 +462,9 @@ function follow() {  // the slider: the base decoder on the left, the rate on th
 
 function matchedRows(of, curve) {
   const values = Object.fromEntries(of.cells.map((row) => [row.cell, row.values]));
+  const labels = Object.fromEntries(of.cells.map((row) => [row.cell, row.label]));
   return of.matched.filter((record) => record.curve === curve && record.difference !== undefined && record.difference !== null).map((record) => ({
-    cell: record.cell, family: record.family, x: values[record.cell]?.[of.diversity]?.[0] ?? null, y: record.difference, lo: record.lo, hi: record.hi,
+    cell: record.cell, label: labels[record.cell], family: record.family, x: values[record.cell]?.[of.diversity]?.[0] ?? null, y: record.difference, lo: record.lo, hi: record.hi,
     p: record.p, p_adjusted: record.p_adjusted, sure: record.p_adjusted !== null && record.p_adjusted < 1 - D.confidence,
     tip: signed(record.difference) + span(record.lo, record.hi), ptip: short(record.p_adjusted),
   }));
@@ -412,7 +483,7 @@ function matched() {
   shown.matched = rows;
   matchedChart("matched-chart", task(), curve);
   table($("matched-table"), ["decoder", "family", "difference (interval)", "p, corrected", ""],
-    rows.map((row) => line([[row.cell], [row.family], [row.tip, "number"], [row.ptip, "number"],
+    rows.map((row) => line([[row.label], [row.family], [row.tip, "number"], [row.ptip, "number"],
                             [row.sure ? (row.y > 0 ? "better" : "worse") : "no difference shown"]])));
 }
 
@@ -421,7 +492,7 @@ const routeName = (route) => (route === BY_R ? route : `${route}-route`);
 function routes() {
   const of = task();
   shown.gates = of.gates.filter((record) => record.expected).map((record) => ({
-    cell: record.cell, family: record.family, route: record.route, steps: record.steps, x: record.expected, y: record.observed / record.expected,
+    cell: record.cell, label: labelOf(record.cell), family: record.family, route: record.route, steps: record.steps, x: record.expected, y: record.observed / record.expected,
     lo: record.lo / record.expected, hi: record.hi / record.expected, tip: `${routeName(record.route)}: ${short(record.observed)}${span(record.lo, record.hi)}, expected ${short(record.expected)}`,
   }));
   shown.recovery = of.recovery.filter((record) => record.events >= D.fewest).map((record) => ({
@@ -453,7 +524,7 @@ function definitions() {
 // ---- CSV
 
 function csv(rows) {
-  const columns = [...new Set(rows.flatMap(Object.keys))].filter((name) => !/tip$|^(picked|dark|text|left|right|top|bottom|column|row|dash|order|line)$/.test(name));
+  const columns = [...new Set(rows.flatMap(Object.keys))].filter((name) => !/tip$|^(label|picked|dark|text|left|right|top|bottom|column|row|dash|order|line)$/.test(name));
   const quoted = (value) => {
     const text = value === null || value === undefined ? "" : String(value);
     return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
@@ -464,9 +535,9 @@ function csv(rows) {
 function download(kind, other) {
   const names = {
     plane: { x: $("x").value, y: $("y").value }, heatmap: { value: $("metric").value }, gates: { x: "expected", y: "observed_over_expected" },
-    matched: { x: task().diversity, y: "difference" }, answer: { x: D.tasks[other]?.diversity, y: "difference" }, recovery: { x: "lag", y: "difference" }, likelihood: { x: "r", y: "log_likelihood" },
+    matched: { x: task().diversity, y: "difference" }, answer: { x: D.tasks[other]?.diversity, y: D.tasks[other]?.quality }, recovery: { x: "lag", y: "difference" }, likelihood: { x: "r", y: "log_likelihood" },
   }[kind] ?? {};
-  const rows = (other ? matchedRows(D.tasks[other], "temperature") : shown[kind] ?? []).map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) =>
+  const rows = (other ? answerRows(D.tasks[other]) : shown[kind] ?? []).map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) =>
     [key.replace(/^(x|y)(lo|hi)?$/, (_, axis, end) => (names[axis] ?? axis) + (end ? `_${end}` : "")).replace(/^value$/, names.value ?? "value"), value])));
   const link = element("a");
   link.href = URL.createObjectURL(new Blob([csv(rows)], { type: "text/csv" }));
@@ -475,19 +546,44 @@ function download(kind, other) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
+// ---- what is seen, in the address, so that a link opens it
+
+const KEPT = ["task", "x", "y", "variant", "metric", "example", "sample", "left", "right", "curve"];
+
+function remember() {
+  const seen = new URLSearchParams(KEPT.map((id) => [id, $(id).value]));
+  if (state.picked) seen.set("cell", state.picked);
+  history.replaceState(null, "", `#${seen}`);
+}
+
+function recall() {
+  const seen = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+  const set = (id) => { if ([...$(id).options].some((option) => option.value === seen.get(id) && !option.disabled)) $(id).value = seen.get(id); };
+  set("task");
+  fill();
+  KEPT.slice(1).forEach(set);
+  [state.x, state.y] = [$("x").value, $("y").value];
+  state.picked = seen.get("cell");
+}
+
 // ---- setting up
 
 function fill() {
-  const of = task(), names = Object.keys(of.metrics), there = names.filter((name) => of.cells.some((row) => row.values[name]));
-  const labelled = (there.length ? there : names).map((name) => [name, of.metrics[name].name]);
+  const of = task(), names = Object.keys(of.metrics);
+  const labelled = names.map((name) => {  // those without a value say why
+    const there = of.cells.some((row) => row.family !== HUMAN && row.values[name]);
+    return [name, there ? of.metrics[name].name : why(name), !there];
+  });
   options($("x"), labelled, state.x ?? of.diversity);
   options($("y"), labelled, state.y ?? of.quality);
-  options($("metric"), names.map((name) => [name, of.metrics[name].name]), $("metric").value || of.quality);
-  options($("variant"), of.variants.map((one) => [one.name, one.name]));
+  options($("metric"), labelled, $("metric").value || of.quality);
+  const both = of.variants.find((one) => one.q.length > 1 && one.lambda.length > 1 && !one.collapses);
+  options($("variant"), of.variants.map((one) => [one.name, one.name]), state.started ? undefined : both?.name);
+  state.started = true;
   options($("path"), of.variants.map((one) => [one.name, one.name]));
   options($("curve"), Object.entries(D.curves));
-  const decoders = of.cells.filter((row) => row.family !== HUMAN).map((row) => [row.cell, row.cell]);
-  const steps = path().steps;
+  const decoders = of.cells.filter((row) => row.cell === row.decoder).map((row) => [row.cell, row.label]);
+  const steps = path().steps.map((step) => cellOf(step).decoder);
   options($("left"), decoders, steps[0]);
   options($("right"), decoders, steps[Math.min(2, steps.length - 1)]);
   options($("example"), of.samples.examples.map((one, i) => [String(i), `${i + 1}: ${one.prompt.slice(-40).replace(/\s+/g, " ")}`]), "0");
@@ -501,7 +597,7 @@ function fill() {
 
 function all() {
   if (!state.picked || !task().cells.some((row) => row.cell === state.picked)) state.picked = null;
-  $("chosen").textContent = state.picked ? `Chosen: ${state.picked}` : "";
+  chosen();
   plane();
   heatmap();
   texts();
@@ -511,7 +607,43 @@ function all() {
 }
 
 function answers() {
-  for (const [name, of] of Object.entries(D.tasks)) matchedChart(`answer-${name}`, of, "temperature");
+  for (const [name, of] of Object.entries(D.tasks)) {
+    forest(name, of);
+    answer(name, of);
+  }
+}
+
+function forest(name, of) {
+  const rows = of.hypotheses.filter((one) => one.estimate !== null && one.estimate !== undefined).map((one) => ({
+    contrast: one.contrast, family: one.variant, estimate: one.estimate, lo: one.lo, hi: one.hi, delta: one.delta, verdict: one.verdict,
+    sure: one.verdict !== "inconclusive", tip: signed(one.estimate) + span(one.lo, one.hi),
+  }));
+  $(`forest-${name}`).hidden = !rows.length;
+  if (!rows.length) return empty(`forest-${name}`, "no hypothesis");
+  draw(`forest-${name}`, "forest", { rows }, { x: "difference, better →", about: `Hypotheses of ${of.title}` }, (spec) => { spec.height = 26 * rows.length; });
+}
+
+const bare = (name) => name.replace(/ \(.*/, "");  // without its unit
+
+function answerRows(of) {  // the decoders in the part of the plane where the hypotheses are decided, and their neighbours
+  return of.cells.filter((row) => row.family !== HUMAN && row.values[of.diversity] && row.values[of.quality]).map((row) => {
+    const [x, xlo, xhi] = row.values[of.diversity], [y, ylo, yhi] = row.values[of.quality];
+    return { cell: row.cell, label: row.label, family: row.family, line: row.line, order: row.order, r: row.r, x, xlo, xhi, y, ylo, yhi,
+             xtip: short(x) + span(xlo, xhi), ytip: short(y) + span(ylo, yhi), rtip: row.r === null ? "–" : short(row.r) };
+  });
+}
+
+function answer(name, of) {
+  if (!of.near) return matchedChart(`answer-${name}`, of, "temperature");
+  const rows = answerRows(of), quality = of.metrics[of.quality], diversity = of.metrics[of.diversity];
+  const zone = rows.filter((row) => row.line === "temperature").map((row) => ({ x: row.x, low: row.y - of.delta, high: row.y + of.delta }));
+  const level = of.people[of.quality], people = level === null ? [] : [{ y: level }];
+  draw(`answer-${name}`, "answer", { rows, zone, people }, { x: bare(diversity.name), y: bare(quality.name), about: `${quality.name} against ${diversity.name}` }, (spec) => {
+    everywhere(spec, (encoding) => {
+      if (encoding.x?.scale) encoding.x.scale.domain = of.near.x;
+      if (encoding.y?.scale) Object.assign(encoding.y.scale, { domain: of.near.y, reverse: quality.better === "lower" });
+    });
+  });
 }
 
 $("task").onchange = () => { state.x = state.y = undefined; $("metric").value = ""; fill(); all(); };
@@ -519,7 +651,14 @@ $("x").onchange = () => { state.x = $("x").value; plane(); };
 $("y").onchange = () => { state.y = $("y").value; $("log").checked = isLog($("y").value); plane(); };
 $("log").onchange = plane;
 $("variant").onchange = $("metric").onchange = heatmap;
-for (const id of ["example", "sample", "left", "right"]) $(id).onchange = texts;
+for (const id of ["example", "sample", "left", "right"]) $(id).onchange = () => { texts(); search(); };
+$("search").oninput = search;
+$("previous").onclick = () => walk(-1);
+$("next").onclick = () => walk(1);
+$("shuffle").onclick = () => walk("any");
+document.addEventListener("change", remember);
+document.addEventListener("click", () => setTimeout(remember, 0));
+document.addEventListener("input", () => { clearTimeout(remember.later); remember.later = setTimeout(remember, 300); });
 $("path").onchange = () => { $("step").max = Math.max(0, path().steps.length - 1); $("step").value = 0; follow(); };
 $("step").oninput = follow;
 $("curve").onchange = matched;
@@ -532,7 +671,7 @@ window.addEventListener("resize", () => {
   waiting = setTimeout(() => { answers(); all(); }, 200);
 });
 dark.addEventListener("change", () => { answers(); all(); });
-fill();
+recall();
 answers();
 all();
 document.documentElement.dataset.ready = "yes";

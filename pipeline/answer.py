@@ -1,0 +1,36 @@
+"""After a run: what became of the hypotheses, and where to read more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline import stage
+from random_routing.comparison import CURVES
+from random_routing.errors import PipelineError
+from random_routing.report.names import with_interval
+
+CONTRASTS, PAGE = Path("reports/contrasts.csv"), Path("reports/index.html")
+
+
+def main(argv: list[str]) -> None:
+    if not CONTRASTS.exists():
+        raise PipelineError(f"{CONTRASTS}: is missing; make a run first (dvc repro)")
+    rows = pd.read_csv(CONTRASTS, keep_default_na=False)
+    print("Does random routing help? Difference of quality, more is better:")
+    width = max((len(name) for name in rows["contrast"]), default=0)
+    for row in rows.itertuples(index=False):
+        if row.missing:
+            print(f"  {row.task:<12} {row.contrast:<{width}}  missing       {row.missing}")
+            continue
+        found = with_interval(*(float(value) for value in (row.estimate, row.lo, row.hi)))
+        rival = "its base" if row.against == "base" else f"{CURVES[row.against]} at equal diversity"
+        settle = f"; {int(row.needed):,} prompts would settle it" if row.verdict == "inconclusive" else ""
+        about = f"{row.task:<12} {row.contrast:<{width}}  {row.verdict:<12}"
+        print(f"  {about}  {found} against {rival}, n = {row.prompts}{settle}")
+    print(f"Read more: {PAGE.resolve().as_uri()}" if PAGE.exists() else "Read more: reports/findings.md")
+
+
+if __name__ == "__main__":
+    stage.run(main)
