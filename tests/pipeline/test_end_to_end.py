@@ -116,7 +116,10 @@ def test_every_artifact_is_there(clone: Path) -> None:
     summary = json.loads((clone / "reports/summary.json").read_text())
     assert set(summary) == set(tasks(clone)) and all(0 < len(numbers) <= 5 for numbers in summary.values())
     drawn = {path.stem for path in (clone / "reports/plots").glob("*.png")}
-    assert drawn == {"contrasts"} | {f"{task}-{kind}" for task in summary for kind in FIGURES}
+    wanted = {"contrasts"} | {f"{task}-{kind}" for task in summary for kind in FIGURES}
+    assert (
+        wanted - {f"{task}-recovery" for task in summary} <= drawn <= wanted
+    )  # few random tokens are isolated
     assert len(parquet(clone)) == count * 18 + 1
 
 
