@@ -9,7 +9,7 @@ import pandas as pd
 from pipeline import stage
 from random_routing.comparison import CURVES
 from random_routing.errors import PipelineError
-from random_routing.report.names import with_interval
+from random_routing.report.names import difference
 
 CONTRASTS, PAGE = Path("reports/contrasts.csv"), Path("reports/index.html")
 
@@ -24,7 +24,7 @@ def main(argv: list[str]) -> None:
         if row.missing:
             print(f"  {row.task:<12} {row.contrast:<{width}}  missing       {row.missing}")
             continue
-        found = with_interval(*(float(value) for value in (row.estimate, row.lo, row.hi)))
+        found = difference(*(float(value) for value in (row.estimate, row.lo, row.hi)))
         rival = "its base" if row.against == "base" else f"{CURVES[row.against]} at equal diversity"
         settle = f"; {int(row.needed):,} prompts would settle it" if row.verdict == "inconclusive" else ""
         about = f"{row.task:<12} {row.contrast:<{width}}  {row.verdict:<12}"

@@ -42,8 +42,8 @@ from random_routing.settings import Settings, Task, load_settings
 PLOTS = Path("reports/plots")  # a PNG of each, for the documents and `dvc plots`
 FIGURES = Path("reports/figures")  # of both widths, as PNG, SVG and PDF, with their captions
 PAGE = Path("reports/index.html")
-Draw = Callable[[Measured, Settings, float], Figure | None]
-OF_TASK: dict[str, Draw] = {
+Draw = Callable[[float], Figure | None]  # in inches; None where there is nothing to show
+OF_TASK: dict[str, Callable[[Measured, Settings, float], Figure | None]] = {
     "plane": plane.draw,
     "matched": matched.draw,
     "heatmap": heatmap.draw,
@@ -82,25 +82,16 @@ def figures(settings: Settings, results: dict[str, Results]) -> int:
     return len(said)
 
 
-def pictures(
-    settings: Settings, results: dict[str, Results]
-) -> dict[str, tuple[Callable[[float], Figure | None], str]]:
-    """Name → how it is drawn in some width, which is None where there is nothing to show, and its caption."""
-    measured = {task: of_task.measured for task, of_task in results.items()}
-    found: dict[str, tuple[Callable[[float], Figure | None], str]] = {
-        "contrasts": (
-            lambda width: forest.draw(results, settings, width),
-            captions.contrasts_caption(list(measured.values()), settings),
-        )
-    }
+def pictures(settings: Settings, results: dict[str, Results]) -> dict[str, tuple[Draw, str]]:
+    """Name → how it is drawn in some width, and its caption."""
+    about = captions.contrasts_caption([of_task.measured for of_task in results.values()], settings)
+    found: dict[str, tuple[Draw, str]] = {"contrasts": (partial(forest.draw, results, settings), about)}
     for task, of_task in results.items():
-        for name, draw in OF_TASK.items():
-            found[f"{task}-{name}"] = (
-                partial(draw, measured[task], settings), captions.caption(name, measured[task], settings)
-            )  # fmt: skip
-        found[f"{task}-tune"] = (
-            partial(tuning.draw, of_task.tuned), captions.caption("tune", measured[task], settings)
-        )  # fmt: skip
+        draws: dict[str, Draw] = {
+            name: partial(draw, of_task.measured, settings) for name, draw in OF_TASK.items()
+        }
+        for name, draw in (draws | {"tune": partial(tuning.draw, of_task.tuned)}).items():
+            found[f"{task}-{name}"] = (draw, captions.caption(name, of_task.measured, settings))
     return found
 
 

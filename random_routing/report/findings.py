@@ -9,7 +9,7 @@ from random_routing.comparison import CURVES
 from random_routing.comparison.verdicts import Verdict
 from random_routing.metrics import METRICS
 from random_routing.report.input import Results
-from random_routing.report.names import one_route
+from random_routing.report.names import difference, one_route, with_interval
 from random_routing.report.tables.small_tables import missing
 from random_routing.results.compared import Compared, ContrastResult, Matched
 from random_routing.results.measured import CellValues, Likelihood, Measured
@@ -48,7 +48,7 @@ def verdict_table(contrasts: Mapping[str, Sequence[ContrastResult]]) -> str:
     ]
     for task, records in contrasts.items():
         for record in records:
-            found = record.missing or _signed(record.estimate, record.lo, record.hi)
+            found = record.missing or difference(record.estimate, record.lo, record.hi)
             lines.append(
                 f"| {task} | {record.contrast} | {record.against} | {record.verdict or 'missing'} | {found} | "
                 f"{record.delta:g} | {record.prompts} | {record.texts} |"
@@ -95,7 +95,7 @@ def _tuned(tuned: Tuned | None) -> list[str]:
     lines = [
         f"- Exploration: tuned on {len(tuned.split.tune)} examples and measured on the other {len(tuned.split.test)}, "
         f"{_setting(record.family, tuned)}: **{verdict(record.lo, record.hi)}** against "
-        f"{_setting(record.rival, tuned)}: {_signed(record.difference, record.lo, record.hi)} in reward."
+        f"{_setting(record.rival, tuned)}: {difference(record.difference, record.lo, record.hi)} in reward."
         for record in tuned.differences
     ]
     return [*lines, _reached(tuned)]
@@ -112,7 +112,8 @@ def _reached(tuned: Tuned) -> str:
     winner = winners[family]
     return (
         f"- On the examples that were tuned on, the best of all families, {_setting(family, tuned)}, has a reward of "
-        f"{_three(winner.reward, winner.lo, winner.hi)} after {tuned.texts} texts; {of_grid} after {tuned.grid.texts}."
+        f"{with_interval(winner.reward, winner.lo, winner.hi)} after {tuned.texts} texts; {of_grid} after "
+        f"{tuned.grid.texts}."
     )
 
 
@@ -156,7 +157,7 @@ def contrast_sentence(record: ContrastResult) -> str:
         if record.against == "base"
         else f"{CURVES[record.against]} at equal diversity"
     )
-    name, found = f"`{record.contrast}`", _signed(record.estimate, record.lo, record.hi)
+    name, found = f"`{record.contrast}`", difference(record.estimate, record.lo, record.hi)
     if record.missing:
         return f"- {name}: **not comparable** with {against} ({record.missing})."
     part = "" if record.cells == record.of else f"; {record.cells} of {record.of} decoders can be compared"
@@ -204,7 +205,7 @@ def _best(compared: Compared, about: dict[str, CellValues]) -> str:
     best = compared.best
     if best is None:
         return ""
-    found = _signed(best.difference, best.lo, best.hi)
+    found = difference(best.difference, best.lo, best.hi)
     names = " and ".join(dict.fromkeys(_said(about[cell]) for cell in best.cells))
     return (
         f"- Exploration: the decoders that did best on one half of the examples, {names}, each measured on the other "
@@ -235,21 +236,11 @@ def _likelihood(record: Likelihood) -> str:
     if math.isnan(record.best_lo):  # a single text
         return ""
     law = f"`{record.variant}` ({one_route(record.route)})"
-    cheap = f"up to r = {_three(record.cheap_r, record.cheap_lo, record.cheap_hi, '.2g')}"
+    cheap = f"up to r = {with_interval(record.cheap_r, record.cheap_lo, record.cheap_hi, '.2g')}"
     if record.best_r == 0:
         return f"- People's texts: random steps of {law} cost less than 0.01 nats a token {cheap}, and never help."
     return (
         f"- People's texts are likeliest under {law} at r = "
-        f"{_three(record.best_r, record.best_lo, record.best_hi, '.2g')}; within 0.01 nats a token of that {cheap}."
+        f"{with_interval(record.best_r, record.best_lo, record.best_hi, '.2g')}; within 0.01 nats a token of that "
+        f"{cheap}."
     )
-
-
-def _signed(value: float, low: float, high: float) -> str:
-    return _three(value, low, high, "+.3g")
-
-
-def _three(value: float, low: float, high: float, how: str = ".3g") -> str:
-    """A number and its interval, which undefined resamples may leave without ends."""
-    if math.isnan(low) or math.isnan(high):
-        return f"{value:{how}} (no interval)"
-    return f"{value:{how}} ({low:{how}} to {high:{how}})"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping
 
 from random_routing.metrics import METRICS, Metric
-from random_routing.results.measured import CellValues
 from random_routing.settings import BY_R, Route, Variant
 
 MEANS = {"explore": "weight of the random route", "exploit": "weight of the model"}
@@ -42,29 +40,16 @@ def which_way(metric: Metric) -> str:
     return f"{metric.better} is better" if metric.better and metric.role != "diversity" else ""
 
 
-def decoder_in_words(row: CellValues, variants: Mapping[str, Variant], means: str) -> str:
-    """Its family and its rates or setting: "temperature 0.7", "plausible, λ = 0.3"."""
-    if row.family != "routing":
-        setting = "" if math.isnan(row.setting) else f" {row.setting:g}"
-        return BASELINES.get(row.family, row.family) + setting
-    name = row.variant.replace("epsilon", "ε")
-    if row.r == 0:
-        return f"{name}, no random route"
-    if variants[row.variant].collapses:
-        return f"{name}, r = {row.r:.3g}"
-    knobs = (("q", row.q, 0.0), ("λ", row.lam, {"explore": 0.0, "exploit": 1.0}[means]))
-    return ", ".join([name, *(f"{knob} = {value:.3g}" for knob, value, off in knobs if value != off)])
+def with_interval(value: float, low: float, high: float, how: str = ".3g") -> str:
+    """A number and its interval, which undefined resamples may leave without ends. how: a format."""
+    if math.isnan(low) or math.isnan(high):
+        return f"{value:{how}} (no interval)"
+    return f"{value:{how}} ({low:{how}} to {high:{how}})"
 
 
-BASELINES = {
-    "human": "human texts", "top_k": "top-k", "top_p": "top-p", "min_p": "min-p", "typical_p": "typical-p",
-    "eta": "η-sampling", "beam": "beam search, width",
-}  # fmt: skip
-
-
-def with_interval(value: float, low: float, high: float) -> str:
-    """A difference with its interval, with real minus signs."""
-    return f"{value:+.2g} ({low:+.2g} to {high:+.2g})".replace("-", "−")
+def difference(value: float, low: float, high: float) -> str:
+    """With its signs."""
+    return with_interval(value, low, high, "+.3g")
 
 
 def metric_table() -> str:

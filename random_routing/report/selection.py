@@ -10,17 +10,15 @@ from random_routing.metrics import METRICS
 from random_routing.results.measured import CellValues, Measured
 from random_routing.settings import Base, Variant
 
-BESIDE = (
-    "perplexity",
-    "length",
-)  # what stands beside the two metrics of the comparison, where it is measured
+BESIDE = ("perplexity", "length")  # the first that is measured stands beside the metrics of the comparison
+PANELS = 3
 
 
 def telling_metrics(measured: Measured) -> list[str]:
-    """Diversity and quality of the comparison and what stands beside them, of which any routed cell has a value."""
+    """Diversity and quality of the comparison and one more, of which any routed cell has a value."""
     routed = [row for row in measured.cells if row.family == "routing"]
     wanted = dict.fromkeys((measured.comparison.diversity, measured.comparison.quality, *BESIDE))
-    return [m for m in wanted if any(math.isfinite(row.get(m).value) for row in routed)]
+    return [m for m in wanted if any(math.isfinite(row.get(m).value) for row in routed)][:PANELS]
 
 
 def variants_in(rows: Sequence[CellValues]) -> dict[str, list[CellValues]]:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm, Normalize, TwoSlopeNorm
+from matplotlib.colors import FuncNorm, Normalize
 from matplotlib.figure import Figure
 
 from random_routing.metrics import METRICS
@@ -28,7 +28,7 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
     two knobs.
     """
     blocks = selection.with_two_knobs(measured.cells, settings.variants)
-    metrics = selection.telling_metrics(measured)[:3]
+    metrics = selection.telling_metrics(measured)
     if not blocks or not metrics:
         return None
     beside = len(metrics) if width >= FULL else 1
@@ -61,41 +61,45 @@ def _map(ax: Axes, members: Sequence[CellValues], metric: str, human: float) -> 
     figure: Any = ax.get_figure(root=True)
     bar = figure.colorbar(ScalarMappable(norm, colours), ax=ax, aspect=12, pad=0.02)
     bar.outline.set_visible(False)
-    if isinstance(norm, LogNorm):
+    if METRICS[metric].log_axis and low > 0:
         plain_log_ticks(bar.ax.yaxis, low, high)
     if math.isfinite(human) and low <= human <= high:
         bar.ax.axhline(human, color="black", linewidth=1.2)
-    if (
-        figure.get_figwidth() / len(xs) >= (0.45 if figure.get_figwidth() == COLUMN else 1.3)
-        and len(ys) <= 10
-    ):
+    room = 0.45 if figure.get_figwidth() == COLUMN else 1.3  # inches for a number
+    if figure.get_figwidth() / len(xs) >= room and len(ys) <= 10:
         _numbers(ax, grid, norm, colours)
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
     if low == high:
         return low - abs(low) / 10 - 1e-9, high + abs(high) / 10 + 1e-9
     return low, high
 
 
 def _scale(low: float, high: float, metric: str, human: float) -> tuple[Normalize, Any]:
-    """Blue is better. Where values lie on both sides of the human texts', which is best, it is white between red (more)
-    and violet (less); where no value is better than another, yellow is more.
+    """Blue is better. Where values lie on both sides of the human texts', which is best, it is white between orange
+    (more) and violet (less); where no value is better than another, yellow is more.
     """
-    about = METRICS[metric]
+    about, parts = METRICS[metric], low < human < high
     better = about.better
     if better == "nearer to human" and math.isfinite(human):
-        better = "lower" if human <= low else "higher" if human >= high else better
-    colours = {
-        "higher": "Blues",
-        "lower": "Blues_r",
-        "nearer to human": "PuOr_r" if low < human < high else "cividis",
-    }
+        better = better if parts else "lower" if human <= low else "higher"
+    colours = {"higher": "Blues", "lower": "Blues_r", "nearer to human": "PuOr_r" if parts else "cividis"}
     colour = colormaps[colours.get(better, "cividis")].with_extremes(bad="#dddddd")
-    if about.log_axis and low > 0:
-        return LogNorm(low, high), colour
-    return (TwoSlopeNorm(human, low, high) if low < human < high else Normalize(low, high)), colour
+    ends = [low, human, high] if parts and better == "nearer to human" else [low, high]
+    places = np.linspace(0, 1, len(ends))
+    if not (about.log_axis and low > 0):
+        return FuncNorm(
+            (lambda x: np.interp(x, ends, places), lambda y: np.interp(y, places, ends)), low, high
+        ), colour
+    logs = np.log(ends)
+    forth, back = (
+        (lambda x: np.interp(np.log(x), logs, places)),
+        (lambda y: np.exp(np.interp(y, places, logs))),
+    )
+    return FuncNorm((forth, back), low, high), colour
 
 
 def _numbers(ax: Axes, grid: np.ndarray, norm: Normalize, colours: Any) -> None:

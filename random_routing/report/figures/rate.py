@@ -33,7 +33,7 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
     """None where there is no metric or no routing cell to show."""
     rows = measured.cells
     routed = [row for row in rows if row.family == "routing"]
-    metrics = selection.telling_metrics(measured)[:3]
+    metrics = selection.telling_metrics(measured)
     if not metrics:
         return None
     lines = [

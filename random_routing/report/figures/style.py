@@ -69,13 +69,13 @@ VARIANT_LOOKS = (
 )  # fmt: skip
 FAMILY_LOOKS = {
     "greedy": Look("greedy", "#000000", "X"),
-    "temperature": Look("temperature T", "#000000", "o", "T="),
+    "temperature": Look("temperature", "#000000", "o", "T="),
     "top_k": Look("top-k", "#777777", "v", "k="),
     "top_p": Look("top-p", "#777777", "^", "p="),
     "min_p": Look("min-p", "#777777", "<", "min-p "),
     "typical_p": Look("typical-p", "#777777", ">", "typ "),
     "eta": Look("η-sampling", "#777777", "p", "η="),
-    "beam": Look("beam search", "#777777", "P", "beam "),
+    "beam": Look("beam search", "#777777", "P", "beams="),
 }
 HUMAN = Look("human texts", "#F0E442", "*")
 

@@ -22,7 +22,7 @@ from random_routing.report.figures.plane_series import near
 from random_routing.report.figures.recovery import FEWEST
 from random_routing.report.findings import sentences
 from random_routing.report.input import Results
-from random_routing.report.names import MEANS, decoder_in_words, routes_in_words, with_interval
+from random_routing.report.names import MEANS, difference, routes_in_words
 from random_routing.report.page.charts import all_charts
 from random_routing.report.page.contours import contours
 from random_routing.report.tables.small_tables import missing
@@ -33,6 +33,19 @@ from random_routing.settings import BY_R, Schedule, Settings
 from random_routing.tasks import TASKS
 
 HERE = Path(__file__).parent
+SCRIPT = (
+    "base",
+    "draw",
+    "pick",
+    "plane",
+    "rates",
+    "texts",
+    "tables",
+    "download",
+    "answer",
+    "address",
+    "start",
+)
 SHAPES = {
     "o": "circle", "s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down", "<": "triangle-left",
     ">": "triangle-right", "P": "cross", "X": "M-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0L-1,-.6Z",
@@ -65,10 +78,11 @@ def page(
     return environment.get_template("page.html").render(
         data=embedded(data), library=library(),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
-        script=(HERE / "page.js").read_text(encoding="utf-8"),
+        script=script(),
         tasks=[{"name": task, **contents} for task, contents in tasks.items()],
         costs=costs, about=about, confidence=settings.confidence,
-        exploit=settings.lambda_means == "exploit", curves=CURVES, number=with_interval,
+        exploit=settings.lambda_means == "exploit", curves=CURVES,
+        number=lambda *ends: difference(*ends).replace("-", "−"),
     )  # fmt: skip
 
 
@@ -76,6 +90,12 @@ def library() -> str:
     """Vega, Vega-Lite and Vega-Embed in one script, safe inside a script element."""
     script = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub forgets the default
     return script.replace("</script", "<\\/script")
+
+
+def script() -> str:
+    """The page's own, of its parts, which share one scope."""
+    parts = [(HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPT]
+    return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
 
 
 def embedded(data: Any) -> str:
@@ -143,6 +163,20 @@ def _family(row: CellValues) -> str:
     return style.HUMAN.name if row.family == "human" else style.FAMILY_LOOKS[row.family].name
 
 
+def _in_words(row: CellValues, settings: Settings) -> str:
+    """A decoder's family and its rates or setting: "temperature 0.7", "plausible, λ = 0.3"."""
+    if row.family != "routing":
+        return _family(row) + ("" if math.isnan(row.setting) else f" {row.setting:g}")
+    name = row.variant.replace("epsilon", "ε")
+    if row.r == 0:
+        return f"{name}, no random route"
+    if settings.variants[row.variant].collapses:
+        return f"{name}, r = {row.r:.3g}"
+    never = {"explore": 0.0, "exploit": 1.0}[settings.lambda_means]  # the λ at which its route is not taken
+    knobs = (("q", row.q, 0.0), ("λ", row.lam, never))
+    return ", ".join([name, *(f"{knob} = {value:.3g}" for knob, value, off in knobs if value != off)])
+
+
 def _cells(rows: Sequence[CellValues], settings: Settings) -> list[dict[str, Any]]:
     """Every row of the table; `line` and `order`: which curve it lies on, and where."""
     place: dict[str, tuple[str, float]] = {}
@@ -157,7 +191,7 @@ def _cells(rows: Sequence[CellValues], settings: Settings) -> list[dict[str, Any
                 place |= {row.cell: (label, row.r) for row in line.rows if row.cell not in place}
     return [
         {
-            "cell": row.cell, "label": decoder_in_words(row, settings.variants, settings.lambda_means),
+            "cell": row.cell, "label": _in_words(row, settings),
             "family": _family(row), "variant": row.variant, "q": _number(row.q),
             "lambda": _number(row.lam), "r": _number(row.r), "setting": _number(row.setting), "decoder": row.decoder,
             "line": place.get(row.cell, ("", 0))[0], "order": _number(place.get(row.cell, ("", 0))[1]),

@@ -274,6 +274,8 @@ def test_a_scale_turns_to_what_is_better() -> None:
     """Perplexities above that of people: less is better. On both sides: neither end is."""
     scale = heatmap._scale
     assert scale(30, 90, "perplexity", 20)[1].name == "Blues_r"
+    assert scale(5, 900, "perplexity", 26)[0](26) == pytest.approx(0.5)  # logarithmic
+    assert heatmap._range(np.array([[math.nan]])) == (0, 1)  # a map without a value
     assert scale(0.1, 0.9, "seq_rep_4", 0.5)[0](0.5) == 0.5 != scale(0.1, 0.9, "seq_rep_4", 2.0)[0](0.4)
     assert scale(0.1, 0.9, "chrf", math.nan)[1].name == "Blues"
 

@@ -1,0 +1,19 @@
+// What is seen stands in the address, so that a link opens it.
+
+const KEPT = ["task", "x", "y", "variant", "metric", "example", "sample", "left", "right", "curve"];
+
+function remember() {
+  const seen = new URLSearchParams(KEPT.map((id) => [id, $(id).value]));
+  if (state.picked) seen.set("cell", state.picked);
+  history.replaceState(null, "", `#${seen}`);
+}
+
+function recall() {
+  const seen = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+  const set = (id) => { if ([...$(id).options].some((option) => option.value === seen.get(id) && !option.disabled)) $(id).value = seen.get(id); };
+  set("task");
+  fill();
+  KEPT.slice(1).forEach(set);
+  [state.x, state.y] = [$("x").value, $("y").value];
+  state.picked = seen.get("cell");
+}
