@@ -96,7 +96,7 @@ def _scale(low: float, high: float, metric: str, human: float) -> tuple[Normaliz
         ), colour
     logs = np.log(ends)
     forth, back = (
-        (lambda x: np.interp(np.log(x), logs, places)),
+        (lambda x: np.interp(np.log(np.maximum(x, low)), logs, places)),
         (lambda y: np.exp(np.interp(y, places, logs))),
     )
     return FuncNorm((forth, back), low, high), colour
