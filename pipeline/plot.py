@@ -71,6 +71,7 @@ def figures(settings: Settings, results: dict[str, Results]) -> int:
             for width_name, width in style.WIDTHS.items():
                 figure = draw(width)
                 if figure is None:
+                    say("plot", f"{name} left out: there is nothing to show")
                     break
                 said[name] = caption
                 for kind in ("pdf", "svg", "png"):

@@ -134,7 +134,7 @@ def test_few_metrics(
     "grid", [{"q": [0], "lambda": [0]}, pytest.param({"q": [0.1], "lambda": [0.3]}, marks=pytest.mark.long)]
 )
 def test_one_cell_and_no_baselines(
-    grid: dict[str, list[float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    grid: dict[str, list[float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     variants = {name: synthetic.raw_params()["variants"][name] for name in ("uniform", "plausible")}
     tune = synthetic.raw_params()["tune"] | {"variants": "all"}
@@ -143,6 +143,8 @@ def test_one_cell_and_no_baselines(
     gone = {"heatmap"}  # no grid has two sides
     if grid["q"] != [0.1]:
         gone |= {"gates", "matched"}  # no cell takes a route
+    said = capsys.readouterr().out
+    assert all(f"textgen-{kind} left out" in said for kind in gone) and "contrasts left out" in said
     assert set(found) == {f"textgen-{kind}.png" for kind in set(synthetic.FIGURES) - gone}
 
 
