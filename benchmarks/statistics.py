@@ -11,7 +11,9 @@ are made so much larger (Cochran 1977, 2.5). Then each hypothesis is moved to a 
 - at a difference of Δ: how often is it called equivalent (at most 5 %)?
 - at the difference that the power calculation calls detectable: how often is it found (80 %)?
 - coverage of 95 % intervals: of the default metrics, of differences from plain sampling, and of matched differences;
-- the verdicts of the whole run with ten seeds of the bootstrap.
+- the verdicts of the whole run with ten seeds of the bootstrap;
+- each temperature against the curve of the others, on all prompts: it is on the curve, so that a difference is what the
+  curve's shape between its points gives away. Its gap there is twice that of the comparison.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from random_routing.comparison.curves import Curve, matched_difference
 from random_routing.comparison.task_comparison import Comparison
 from random_routing.comparison.verdicts import Judged, Verdict, detectable, judge
 from random_routing.files import write_json
@@ -105,6 +108,7 @@ def main(folder: Path) -> None:
         "hypotheses": settings.comparison.hypotheses(settings.tasks),
         "sizes": {str(n): simulate(populations, n) for n in sizes(size)},
         "seeds": [stability(population) for population in populations],
+        "left_out": [record for population in populations for record in left_out(population)],
     }  # fmt: skip
     write_json("reports/statistics.json", result, indent=2)
     print(table(result))
@@ -201,6 +205,28 @@ def stability(population: Population) -> dict[str, Any]:
     return {"task": population.task.name, "verdicts": {n: sorted(set(w)) for n, w in words.items()}}
 
 
+def left_out(population: Population) -> list[dict[str, Any]]:
+    """The matched difference of every temperature but the first and the last from the curve of the others."""
+    settings, task = population.settings, population.task.name
+    examples = np.arange(len(population.ids))
+    compared = Comparison(
+        settings, population.task, population.ids, population.cells, population.stats, METRICS
+    )
+    curve = compared.plane(examples, resample_weights(len(examples), RESAMPLES, 0)).curve("temperature")
+    points = dict(zip(curve.settings.tolist(), curve.points, strict=True))
+    records = []
+    for setting in sorted(points)[1:-1]:
+        others = Curve.of({other: point for other, point in points.items() if other != setting})
+        found = matched_difference(points[setting], others).value
+        if found is not None:
+            low, high = found.t_interval(settings.confidence)
+            records.append(
+                {"task": task, "temperature": setting, "difference": found.value, "lo": low, "hi": high}
+                | {"delta": settings.comparison.delta[task]}
+            )
+    return records
+
+
 def table(result: dict[str, Any]) -> str:
     """Markdown."""
     prompts = f"{result['prompts']} prompts with {result['samples']} texts each"
@@ -236,6 +262,12 @@ def table(result: dict[str, Any]) -> str:
     lines += [
         "",
         f"Over {SEEDS} seeds of the bootstrap the verdicts of all {count} hypotheses on all prompts {said}.",
+    ]
+    lines += ["", "| task | T left out of the curve | from the others' curve | Δ |", "|---|---|---|---|"]
+    lines += [
+        f"| {one['task']} | {one['temperature']:g} | {one['difference']:+.3g} ({one['lo']:+.3g} to {one['hi']:+.3g}) | "
+        f"{one['delta']:g} |"
+        for one in result["left_out"]
     ]
     return "\n".join(lines)
 

@@ -3,7 +3,9 @@
 A decoder is a point (diversity, quality) with a cloud of bootstrap resamples. All decoders share their resamples, so
 that differences are paired. A curve is read over its setting: diversity as a function that never falls (isotonic
 regression, Barlow et al. 1972, "Statistical Inference under Order Restrictions"), so that noise does not change the
-order of its points, and quality, signed, by straight lines between them.
+order of its points, and quality, signed. Between settings both follow monotone cubics (Fritsch & Butland 1984, SIAM J.
+Sci. Stat. Comput. 5), which bend as the points do and nowhere leave their range. Straight lines would cut the corners
+of a curve that bends, in favour of what lies outside it.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from random_routing.resampling.intervals import Sampled
 
 MOST_OUTSIDE = 0.1  # share of resamples that may fall outside a curve
+HALVINGS = 40  # of a piece of a curve, to find a setting in it: to 1e-12 of its length
 RISE = 2.0  # standard errors that diversity must rise by around the place where a curve is read
 OUTSIDE = "its diversity lies outside the curve"
 FLAT = "not identified: the curve's diversity does not rise there by two standard errors"
@@ -60,19 +64,65 @@ class Curve:
         return len(self.points)
 
     @cached_property
-    def risen(self) -> tuple[np.ndarray, np.ndarray]:
-        """Diversity that never falls: (1, m), and of the resamples, (B, m)."""
-        values, resamples = _stacked([point.diversity for point in self.points])
-        return isotonic(values), isotonic(resamples)
+    def diversity(self) -> Cubics:
+        """Never falls. The first row is of the values, the others of the resamples."""
+        return Cubics(self.settings, isotonic(_stacked([point.diversity for point in self.points])))
 
     @cached_property
-    def quality(self) -> tuple[np.ndarray, np.ndarray]:
-        """(1, m), and of the resamples, (B, m); signed where it has a sign."""
-        return _stacked([point.read for point in self.points])
+    def quality(self) -> Cubics:
+        """The same rows; signed where it has a sign."""
+        return Cubics(self.settings, _stacked([point.read for point in self.points]))
 
 
-def _stacked(points: Sequence[Sampled]) -> tuple[np.ndarray, np.ndarray]:
-    return np.array([[point.value for point in points]]), np.stack([p.resamples for p in points], axis=1)
+def _stacked(points: Sequence[Sampled]) -> np.ndarray:
+    """(1 + B, m)."""
+    return np.stack([np.append(point.value, point.resamples) for point in points], axis=1)
+
+
+class Cubics:
+    """Monotone cubics through the values (R, m) at settings (m,), ascending, at least 2: a curve for each row.
+
+    A row with a value that is not finite is undefined everywhere.
+    """
+
+    def __init__(self, settings: np.ndarray, values: np.ndarray) -> None:
+        self.settings, self.values = settings, values
+        self.known = np.isfinite(values).all(1)
+        through = np.where(self.known[:, None], values, 0.0)
+        self.coefficients = PchipInterpolator(settings, through, axis=1).c  # (4, m − 1, R), cubes first
+
+    def at(self, settings: np.ndarray) -> np.ndarray:
+        """The value of each row at its own setting: (R,), NaN where that is."""
+        piece = self._piece(np.searchsorted(self.settings, settings, side="right"))
+        value = _cubic(self._of(piece), settings - self.settings[piece])
+        return np.where(self.known, value, np.nan)
+
+    def setting_of(self, values: np.ndarray) -> np.ndarray:
+        """The setting at which each row, which never falls, has its own value: (R,), NaN outside the curve. Where it is
+        flat, the last.
+        """
+        piece = self._piece((self.values <= values[:, None]).sum(1))
+        coefficients, low, high = self._of(piece), np.zeros(len(values)), np.diff(self.settings)[piece]
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            short = _cubic(coefficients, middle) <= values
+            low, high = np.where(short, middle, low), np.where(short, high, middle)
+        inside = self.known & (self.values[:, 0] <= values) & (values <= self.values[:, -1])
+        return np.where(inside, self.settings[piece] + (low + high) / 2, np.nan)
+
+    def _piece(self, points: np.ndarray) -> np.ndarray:
+        """The piece after so many points of the curve, the first or the last beyond its ends."""
+        return np.clip(points, 1, len(self.settings) - 1) - 1
+
+    def _of(self, piece: np.ndarray) -> np.ndarray:
+        """Coefficients of a piece of each row: (4, R)."""
+        return self.coefficients[:, piece, np.arange(len(piece))]
+
+
+def _cubic(coefficients: np.ndarray, past: np.ndarray) -> np.ndarray:
+    """So far past the first setting of a piece."""
+    cube, square, slope, start = coefficients
+    return ((cube * past + square) * past + slope) * past + start
 
 
 @dataclass(frozen=True)
@@ -93,20 +143,21 @@ def matched_difference(point: Point, curve: Curve) -> MatchedDifference:
     """
     if len(curve) < 2:
         return MatchedDifference(None, missing=NO_CURVE)
-    (diversity, diversities), (quality, qualities) = curve.risen, curve.quality
-    at = setting_at(np.array([point.diversity.value]), diversity, curve.settings)
-    if not np.isfinite(at).all():
+    every = curve.diversity.setting_of(
+        np.append(point.diversity.value, point.diversity.resamples)
+    )  # (1 + B,)
+    at = float(every[0])
+    if not math.isfinite(at):
         return MatchedDifference(None, missing=OUTSIDE)
-    if not rises(curve, float(at[0])):
-        return MatchedDifference(None, float(at[0]), FLAT)
-    every = setting_at(point.diversity.resamples, diversities, curve.settings)  # (B,)
-    if np.isnan(every).mean() > MOST_OUTSIDE:
-        return MatchedDifference(None, float(at[0]), OUTSIDE)
-    of_curve, of_resamples = lines(at, curve.settings, quality), lines(every, curve.settings, qualities)
+    if not rises(curve, at):
+        return MatchedDifference(None, at, FLAT)
+    if np.isnan(every[1:]).mean() > MOST_OUTSIDE:
+        return MatchedDifference(None, at, OUTSIDE)
+    of_curve = curve.quality.at(every)
     if point.signed:
-        of_curve, of_resamples = -np.abs(of_curve), -np.abs(of_resamples)
-    value, resamples = point.quality.value - float(of_curve[0]), point.quality.resamples - of_resamples
-    return MatchedDifference(Sampled(value, resamples, point.quality.examples), float(at[0]))
+        of_curve = -np.abs(of_curve)
+    value, resamples = point.quality.value - float(of_curve[0]), point.quality.resamples - of_curve[1:]
+    return MatchedDifference(Sampled(value, resamples, point.quality.examples), at)
 
 
 def isotonic(values: np.ndarray) -> np.ndarray:
@@ -122,27 +173,6 @@ def isotonic(values: np.ndarray) -> np.ndarray:
         least = np.minimum.accumulate(means[..., ::-1], axis=-1)[..., ::-1]  # over k ≥ i
         highest[..., first:] = np.maximum(highest[..., first:], least)
     return highest
-
-
-def setting_at(x: np.ndarray, risen: np.ndarray, settings: np.ndarray) -> np.ndarray:
-    """The setting at which the curve has diversity x (B,): (B,), NaN outside the curve. risen: (B, m), never falls."""
-    below = (risen <= x[:, None]).sum(1)  # points up to x: the curve reaches x after the last of them
-    right = np.clip(below, 1, len(settings) - 1)[:, None]
-    low, high = (np.take_along_axis(risen, index, axis=1)[:, 0] for index in (right - 1, right))
-    s0, s1 = settings[right[:, 0] - 1], settings[right[:, 0]]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(high > low, (x - low) / (high - low), 1.0)
-    inside = (risen[:, 0] <= x) & (x <= risen[:, -1]) & np.isfinite(risen).all(1)
-    return np.where(inside, s0 + np.clip(share, 0.0, 1.0) * (s1 - s0), np.nan)
-
-
-def lines(at: np.ndarray, settings: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The values (B, m) at settings (m,) on straight lines at another setting for each row: (B,), NaN where at is."""
-    right = np.clip(np.searchsorted(settings, at, side="right"), 1, len(settings) - 1)
-    s0, s1 = settings[right - 1], settings[right]
-    rows = np.arange(len(values))
-    low, high = values[rows, right - 1], values[rows, right]
-    return low + (at - s0) / (s1 - s0) * (high - low)
 
 
 def rises(curve: Curve, at: float) -> bool:

@@ -12,6 +12,7 @@ from zipfile import ZipFile
 import pytest
 
 import random_routing
+from random_routing.report.page.build import SCRIPT
 from tests.helpers import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -35,7 +36,8 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel: Path) -> None:
     }
     with ZipFile(wheel) as packed:
         assert {name for name in packed.namelist() if ".dist-info/" not in name} == files
-    assert {f"random_routing/report/page/page.{kind}" for kind in ("css", "html", "js")} <= files
+    scripts = {f"script/{name}.js" for name in SCRIPT}
+    assert {f"random_routing/report/page/{name}" for name in {"page.css", "page.html"} | scripts} <= files
 
 
 def elsewhere(wheel: Path, folder: Path, code: str) -> str:

@@ -6,19 +6,19 @@ import math
 
 import numpy as np
 import pytest
+from scipy.interpolate import PchipInterpolator
 from sklearn.isotonic import IsotonicRegression
 
 from random_routing.comparison.curves import (
     FLAT,
     NO_CURVE,
     OUTSIDE,
+    Cubics,
     Curve,
     MatchedDifference,
     Point,
     isotonic,
-    lines,
     matched_difference,
-    setting_at,
 )
 from random_routing.resampling.intervals import Sampled
 
@@ -44,9 +44,11 @@ def found(one: Point, curve: Curve = CURVE) -> Sampled:
 
 
 def test_matched_difference_by_hand() -> None:
-    """At diversity 0.5 the setting is 0.6 and the curve has 45; at 0.8 it has 30."""
+    """Quality is 70 − 50 × diversity at all points, so between them too: 45 at 0.5, 30 at 0.8. Slopes of the cubic: 1.133
+    at 0.5, 0.811 at 0.7 (Fritsch & Butland), so that diversity is 0.508 at 0.6, and 0.5 at 0.592.
+    """
     difference = matched_difference(point(0.5, 47.0, spread=1.0), CURVE)
-    assert difference.value is not None and difference.at == pytest.approx(0.6)
+    assert difference.value is not None and difference.at == pytest.approx(0.592, abs=0.0005)
     assert difference.value.value == pytest.approx(2.0)
     assert set(difference.value.resamples.round(9)) == {1.0, 3.0}
     assert found(point(0.8, 29.0)).value == pytest.approx(-1.0)
@@ -100,15 +102,54 @@ def test_isotonic_regression_equals_scikit_learns() -> None:
         assert np.allclose(isotonic(values), expected, atol=1e-12)
 
 
+SETTINGS = np.array([0.0, 0.3, 0.5, 0.7, 1.0, 1.3])
+
+
+def test_cubics_equal_scipys() -> None:
+    """Row by row, with the rows that have no value left out."""
+    random = np.random.Generator(np.random.Philox(3))
+    values, at = random.random((40, 6)), 1.3 * random.random(40)
+    values[7, 2], at[8] = NAN, NAN
+    expected = [PchipInterpolator(SETTINGS, row)(x) for row, x in zip(values[9:], at[9:], strict=True)]
+    found = Cubics(SETTINGS, values).at(at)
+    assert np.allclose(found[9:], expected, atol=1e-12) and np.isnan(found[7:9]).all()
+    known = Cubics(SETTINGS, values[9:])
+    for setting, column in zip(SETTINGS, values[9:].T, strict=True):
+        assert np.allclose(known.at(np.full(31, setting)), column, atol=1e-12)
+
+
 def test_reading_a_curve_undoes_it() -> None:
     """The setting at which a rising curve has a diversity, and back; where noise turns its order, it still rises."""
     random = np.random.Generator(np.random.Philox(2))
-    settings = np.array([0.0, 0.3, 0.5, 0.7, 1.0, 1.3])
     diversities = random.random((200, 6)).cumsum(1)
     x = diversities[:, 0] + random.random(200) * (diversities[:, -1] - diversities[:, 0])
-    at = setting_at(x, isotonic(diversities), settings)
-    assert np.allclose(lines(at, settings, diversities), x)
+    curves = Cubics(SETTINGS, diversities)
+    assert np.allclose(curves.at(curves.setting_of(x)), x)
+    for end, setting in ((0, 0.0), (-1, 1.3)):
+        assert np.allclose(curves.setting_of(diversities[:, end]), setting, atol=1e-6)
     turned = diversities[:1, [0, 2, 1, 3, 4, 5]]
     along = np.linspace(turned[0, 0], turned[0, -1], 50)
-    assert (np.diff(setting_at(along, isotonic(np.repeat(turned, 50, 0)), settings)) >= 0).all()
-    assert np.isnan(setting_at(np.array([5.0]), np.full((1, 6), NAN), settings)).all()
+    risen = Cubics(SETTINGS, isotonic(np.repeat(turned, 50, 0)))
+    assert (np.diff(risen.setting_of(along)) >= 0).all()
+    assert np.isnan(Cubics(SETTINGS, np.full((1, 6), NAN)).setting_of(np.array([5.0]))).all()
+
+
+def test_a_flat_curve_is_read_where_it_rises_again() -> None:
+    flat = Cubics(np.array([0.0, 1.0, 2.0, 3.0]), np.array([[1.0, 2.0, 2.0, 4.0]]))
+    assert flat.setting_of(np.array([2.0])) == pytest.approx(2.0, abs=1e-6)
+
+
+def test_a_curve_that_bends_gives_nothing_away() -> None:
+    """Warmer sampling loses quality faster and faster. A decoder on that curve between its points is 0 from it; from
+    straight lines it would be far above.
+    """
+    settings = np.array([0.5, 0.7, 0.85, 1.0, 1.15, 1.3, 1.5])
+
+    def truth(setting: float) -> tuple[float, float]:
+        return 1 - math.exp(-2 * setting), 1 - math.exp(3 * (setting - 1.5))
+
+    curve = Curve.of({setting: point(*truth(setting)) for setting in settings})
+    for setting in (0.8, 1.05, 1.1, 1.22, 1.4):
+        diversity, quality = truth(setting)
+        straight = quality - np.interp(diversity, *np.array([truth(s) for s in settings]).T)
+        assert straight > 0.004 and abs(found(point(diversity, quality), curve).value) < straight / 5
