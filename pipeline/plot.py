@@ -40,7 +40,7 @@ from random_routing.runs.make_plan import Prepared
 from random_routing.settings import Settings, Task, load_settings
 
 PLOTS = Path("reports/plots")  # a PNG of each, for the documents and `dvc plots`
-FIGURES = Path("reports/figures")  # of both widths, as PNG, SVG and PDF, with their captions
+FIGURES = Path("reports/figures")  # of both widths, in the formats that are wanted, with their captions
 PAGE = Path("reports/index.html")
 Draw = Callable[[float], Figure | None]  # in inches; None where there is nothing to show
 OF_TASK: dict[str, Callable[[Measured, Settings, float], Figure | None]] = {
@@ -64,20 +64,21 @@ def main(argv: list[str]) -> None:
 
 
 def figures(settings: Settings, results: dict[str, Results]) -> int:
-    """Draw the figures of all tasks, each of both widths; returns how many."""
+    """Draw the figures of all tasks, each of both widths, or for the plots alone; returns how many."""
     said = dict[str, str]()
+    widths = style.WIDTHS if settings.formats else {"full": style.FULL}
     with fresh_folder(PLOTS) as plots, fresh_folder(FIGURES) as folder, style.looks():
         for name, (draw, caption) in pictures(settings, results).items():
-            for width_name, width in style.WIDTHS.items():
+            for width_name, width in widths.items():
                 figure = draw(width)
                 if figure is None:
                     say("plot", f"{name} left out: there is nothing to show")
                     break
                 said[name] = caption
-                for kind in ("pdf", "svg", "png"):
+                for kind in settings.formats:
                     style.save(figure, folder / f"{name}-{width_name}.{kind}")
                 if width == style.FULL:
-                    shutil.copyfile(folder / f"{name}-{width_name}.png", plots / f"{name}.png")
+                    style.save(figure, plots / f"{name}.png")
         write_text(folder / "captions.md", captions.as_markdown(said))
         write_text(folder / "captions.tex", captions.as_latex(said))
     return len(said)

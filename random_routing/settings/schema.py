@@ -34,6 +34,7 @@ KNOWN_AS = {
     "gpu": "cuda", "nvidia": "cuda", "bf16": "bfloat16", "fp32": "float32", "f32": "float32", "float": "float32",
 }  # fmt: skip
 TARGETS = ("human", "sampling")
+FORMATS = ("pdf", "svg", "png")  # of figures
 HELD = "they are held in memory"
 # Samplers of Optuna, and what each can search for.
 SAMPLERS = {"tpe": ("reward", "front"), "random": ("reward", "front"), "nsga2": ("front",)}
@@ -174,6 +175,7 @@ class Settings:
     )
     batch_size: Annotated[int, whole(1, 1_000_000, HELD)] = 0  # these too
     max_rows: Annotated[int, whole(2, 1_000_000, HELD)] = 0
+    formats: Annotated[ValuesOrNone[Annotated[str, one_of(*FORMATS)]], at("report.formats")] = FORMATS
 
     @model_validator(mode="before")
     @classmethod

@@ -46,10 +46,11 @@ FIGURES = (
 
 
 def raw_params() -> dict[str, Any]:
-    """The file, with a full grid of each variant, metrics that one text an example is enough for, and no hypotheses,
-    which name variants.
+    """The file, with a full grid of each variant, metrics that one text an example is enough for, the plots alone of
+    all figures, and no hypotheses, which name variants.
     """
     values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values["report"]["formats"] = []
     rates = [0, 0.01, 0.03, 0.1, 0.3]
     values["grid"] = {"q": rates, "lambda": rates}
     del values["variants"]["explore-first"]

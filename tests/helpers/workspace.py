@@ -55,6 +55,7 @@ def params(examples: int = 4, steps: int = 8) -> dict[str, Any]:
         "bert": {"kind": "embedder", "source": "file:models/bert"},
     }
     values["embedder"] = "bert"
+    values["report"]["formats"] = []  # unit/report/test_figures.py draws them
     values["workers"] = 1  # tests have several at once
     for name, task in values["tasks"].items():
         task |= {

@@ -17,7 +17,7 @@ from random_routing.metrics import METRICS
 from random_routing.report import names, selection
 from random_routing.report.figures import style
 from random_routing.report.figures.label_places import Label, place
-from random_routing.report.figures.plane_series import LOOSE, Series, all_series, near, values
+from random_routing.report.figures.plane_series import LOOSE, Series, all_series, curve, near, values
 from random_routing.results.measured import CellValues, Measured
 from random_routing.settings import Settings
 
@@ -63,16 +63,16 @@ def _panel(
             ax.errorbar(
                 x, y, **errors, fmt="none", ecolor=colour, elinewidth=0.6, alpha=0.35 / crowd, zorder=2
             )
+        line = "" if family.equivalent else family.line  # whose own is drawn below
         ax.plot(
-            x, y, linestyle=family.line or "none", color=colour, marker=family.look.marker,
+            x, y, linestyle=line or "none", color=colour, marker=family.look.marker,
             markerfacecolor=colour if family.routing else "white", zorder=3 if family.routing else 4,
             **(LOOSE if not family.line else {"markersize": 4.0 / crowd**0.25} if family.routing else {}),
         )  # fmt: skip
         if family.equivalent:
-            order = np.argsort(x)
-            ax.fill_between(
-                x[order], y[order] - delta, y[order] + delta, color="black", alpha=0.09, linewidth=0
-            )
+            x, y = curve(family.rows, across, along).T
+            ax.plot(x, y, color=colour, zorder=2)
+            ax.fill_between(x, y - delta, y + delta, color="black", alpha=0.09, linewidth=0)
     if math.isfinite(human):
         ax.axhline(human, color="black", linewidth=0.9, linestyle=style.DOTTED, zorder=1)
     ax.set_xlabel(names.axis_label(across, style.FULL / 2))

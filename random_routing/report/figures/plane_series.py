@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from random_routing.comparison.contrasts import chosen
+from random_routing.comparison.curves import isotonic
 from random_routing.law.cells import all_cells
 from random_routing.metrics import METRICS
 from random_routing.report import selection
@@ -22,6 +24,7 @@ NAMED_RATES = (0.1, 0.3)  # worth a label on a curve over r, beside its last rat
 ROOM = 0.12  # around a part of the plane, as a share of its range
 LEGEND = {"r": "", "q": ", q alone", "λ": ", λ alone", "": ", both"}
 STYLES = {"r": "-", "q": "-", "λ": ":", "": ""}
+STEPS = 8  # of a curve from a decoder to the next
 LOOSE: dict[str, Any] = {"markersize": 2.8, "alpha": 0.6}
 
 
@@ -86,6 +89,23 @@ def values(rows: Sequence[CellValues], *metrics: str) -> np.ndarray:
     return np.array([[row.get(metric).value for metric in metrics] for row in rows]).reshape(
         -1, len(metrics)
     )
+
+
+def curve(rows: Sequence[CellValues], across: str, along: str) -> np.ndarray:
+    """(n, 2): the curve through decoders over their setting as the comparison reads it
+    (`random_routing.comparison.curves`). Decoders without a value are left out.
+    """
+    members = {0.0 if row.family == "greedy" else row.setting: row for row in rows}
+    settings = np.array(sorted(members))
+    points = values([members[setting] for setting in settings], across, along)
+    known = np.isfinite(points).all(1)
+    settings, points = settings[known], points[known]
+    if len(points) < 2:
+        return points
+    up = -1 if METRICS[across].better == "lower" else 1
+    points[:, 0] = up * isotonic(up * points[:, 0])
+    places = np.linspace(0, len(points) - 1, STEPS * (len(points) - 1) + 1)
+    return np.asarray(PchipInterpolator(settings, points)(np.interp(places, range(len(points)), settings)))
 
 
 def all_series(rows: Sequence[CellValues], settings: Settings) -> list[Series]:

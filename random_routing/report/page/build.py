@@ -18,7 +18,7 @@ from random_routing.metrics import METRICS
 from random_routing.report import selection
 from random_routing.report.figures import style
 from random_routing.report.figures.captions import stands_on
-from random_routing.report.figures.plane_series import near
+from random_routing.report.figures.plane_series import all_series, curve, near
 from random_routing.report.figures.recovery import FEWEST
 from random_routing.report.findings import sentences
 from random_routing.report.input import Results
@@ -124,6 +124,7 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
         "hypotheses": to_json(compared.contrasts),
         "delta": settings.comparison.delta[measured.task],
         "near": to_json(near(measured, settings)),
+        "curve": _temperatures(results, settings),
         "people": {metric: _number(selection.human_value(rows, metric)) for metric in measured.metrics},
         "examples": len(measured.examples),
         "sentences": [marked(sentence) for sentence in sentences(results, settings)],
@@ -145,6 +146,14 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
         "missing": to_json(missing([cell for cell in rows if cell.family != "human"])),
         "samples": samples,
     }
+
+
+def _temperatures(results: Results, settings: Settings) -> list[list[float | None]]:
+    """The temperature curve on the comparison's axes: diversity and quality of its places."""
+    rows, compared = results.measured.cells, results.measured.comparison
+    series = next((family for family in all_series(rows, settings) if family.equivalent), None)
+    places = curve(series.rows, compared.diversity, compared.quality).tolist() if series else []
+    return [[_number(x), _number(y)] for x, y in places]
 
 
 def _named(metric: str) -> dict[str, Any]:

@@ -89,8 +89,8 @@ TIPS = (("label", "decoder"), ("xtip", "X"), ("ytip", "Y"), ("rtip", "r"))
 
 
 def answer(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    """The part of the plane where the hypotheses are decided. Rows: as of `plane`; zone: x, low, high, around the
-    temperature curve; people: y.
+    """The part of the plane where the hypotheses are decided. Rows: as of `plane`; zone: x, y, low, high, of the
+    temperature curve and around it; people: y.
     """
     look = colours(looks)
     x = alt.X("x:Q", title="X", scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=4))
@@ -98,14 +98,18 @@ def answer(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     zone = _chart(230, "zone").mark_area(color=GREY, opacity=0.22, clip=True)
     zone = zone.encode(x=x, y=alt.Y("low:Q", title="Y"), y2="high:Q")
     people = _chart(230, "people").mark_rule(strokeDash=[2, 3], color=GREY, clip=True).encode(y="y:Q")
+    black = looks.get("temperature", (GREY, ""))[0]
+    curve = _chart(230, "zone").mark_line(color=black, strokeWidth=1.5, clip=True)
+    curve = curve.encode(x=x, y=alt.Y("y:Q", title="Y"), order="x:Q")
     base = _chart(230)
-    lines = base.transform_filter("datum.line !== ''").mark_line(strokeWidth=1.5, clip=True)
+    others = base.transform_filter("datum.line !== '' && datum.line !== 'temperature'")
+    lines = others.mark_line(strokeWidth=1.5, clip=True)
     lines = lines.encode(x=x, y=y, color=look["color"], detail="line:N", order="order:Q")
     points = base.mark_point(filled=True, opacity=1, clip=True, cursor="pointer", size=POINT).encode(
         x=x, y=y, color=look["color"], shape=look["shape"],
         tooltip=[alt.Tooltip(f"{field}:N", title=title) for field, title in TIPS],
     )  # fmt: skip
-    return _finished(alt.layer(zone, people, lines, points))
+    return _finished(alt.layer(zone, people, curve, lines, points))
 
 
 def forest(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:

@@ -44,8 +44,8 @@ def found(one: Point, curve: Curve = CURVE) -> Sampled:
 
 
 def test_matched_difference_by_hand() -> None:
-    """Quality is 70 − 50 × diversity at all points, so between them too: 45 at 0.5, 30 at 0.8. Slopes of the cubic: 1.133
-    at 0.5, 0.811 at 0.7 (Fritsch & Butland), so that diversity is 0.508 at 0.6, and 0.5 at 0.592.
+    """Quality is 70 − 50 × diversity at all points, so between them too: 45 at 0.5, 30 at 0.8. Slopes of the cubic:
+    1.133 at 0.5, 0.811 at 0.7 (Fritsch & Butland), so that diversity is 0.508 at 0.6, and 0.5 at 0.592.
     """
     difference = matched_difference(point(0.5, 47.0, spread=1.0), CURVE)
     assert difference.value is not None and difference.at == pytest.approx(0.592, abs=0.0005)

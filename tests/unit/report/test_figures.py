@@ -78,7 +78,8 @@ TASKS = ("textgen", "dialogue", "translation")
 def test_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tasks: tuple[str, ...]) -> None:
     (tmp_path / "reports/plots").mkdir(parents=True)
     (tmp_path / "reports/plots/gone-plane.png").touch()  # of a task that left params.yaml
-    found = run(tmp_path, synthetic.raw_params() | {"tasks": of(*tasks)}, monkeypatch)
+    report = {"examples": 16, "formats": ["png", "svg", "pdf"]}
+    found = run(tmp_path, synthetic.raw_params() | {"tasks": of(*tasks), "report": report}, monkeypatch)
     assert set(found) == {f"{task}-{kind}.png" for task in tasks for kind in synthetic.FIGURES}
     for name, png in found.items():
         width, height = pixels(png)
@@ -104,7 +105,7 @@ def test_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tasks: tu
     if not LONG:
         return
     before = {path.name: path.read_bytes() for path in Path("reports/figures").glob("dialogue-*")}
-    again = run(tmp_path, only("dialogue"), monkeypatch)
+    again = run(tmp_path, only("dialogue", report=report), monkeypatch)
     assert before == {path.name: path.read_bytes() for path in Path("reports/figures").glob("dialogue-*")}
     assert again == {name: png for name, png in found.items() if name.startswith("dialogue")}
 
@@ -126,6 +127,7 @@ def test_few_metrics(
     raw = only("translation", metrics=[*metrics, "ead_2", quality], comparison=comparison)
     found = run(tmp_path, raw, monkeypatch)
     assert list(found) == [f"translation-{kind}.png" for kind in synthetic.FIGURES]
+    assert not list(Path("reports/figures").glob("translation*"))  # formats: []
     results = read_results(["translation"])["translation"]
     assert len(selection.telling_metrics(results.measured)) == panels
 

@@ -22,7 +22,7 @@ const bare = (name) => name.replace(/ \(.*/, "");  // without its unit
 function answer(name, of) {
   if (!of.near) return matchedChart(`answer-${name}`, of, "temperature");
   const rows = points(of, of.diversity, of.quality), quality = of.metrics[of.quality], diversity = of.metrics[of.diversity];
-  const zone = rows.filter((row) => row.line === "temperature").map((row) => ({ x: row.x, low: row.y - of.delta, high: row.y + of.delta }));
+  const zone = of.curve.map(([x, y]) => ({ x, y, low: y - of.delta, high: y + of.delta }));
   const level = of.people[of.quality], people = level === null ? [] : [{ y: level }];
   draw(`answer-${name}`, "answer", { rows, zone, people }, { x: bare(diversity.name), y: bare(quality.name), about: `${quality.name} against ${diversity.name}` }, (spec) => {
     everywhere(spec, (encoding) => {
