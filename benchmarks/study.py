@@ -2,8 +2,9 @@
 
 `python -m benchmarks.study <name>` (`make study`) runs the pipeline in a workspace per seed, `data/studies/<name>/`,
 with the checkout's commit, cache and finished texts; an interrupted study goes on where it was. What it writes is
-committed: `studies/<name>/<seed>/` has the lock and the reports of each seed, `studies/<name>/reports/` the verdicts of
-all texts. Seeds have other random numbers and the same prompts: together they are more texts of each prompt.
+committed: `studies/<name>/<seed>/` has the parameters, lock, reports and statistics (of each prompt, no text) of a
+seed, `studies/<name>/reports/` the verdicts of all texts. Seeds have other random numbers and the same prompts:
+together they are more texts of each prompt. A seed whose folder has these parameters is finished: it is not run again.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ from random_routing.scoring.statistics_file import Statistics, read_stats
 from random_routing.settings import Settings, load_settings
 
 ROOT = Path(__file__).parent.parent
-KEPT = ("*.csv", "*.md", "*.json", "plots")  # of a seed's reports
+KEPT = (
+    "params.yaml", "dvc.lock", "reports/*.csv", "reports/*.md", "reports/*.json", "reports/plots/*.png",
+    "data/metrics/*.stats.parquet",
+)  # fmt: skip
 HEADER = """# {name}: does random routing help?
 
 {seeds} seeds, {prompts} prompts a task, {texts} texts of each prompt by each decoder; {tests} hypotheses, whose
@@ -45,20 +49,31 @@ def main(name: str) -> None:
     if not (study / "params.yaml").exists():
         raise PipelineError(f"studies/{name}/params.yaml: is missing")
     seeds = [int(line) for line in (study / "seeds.txt").read_text().split()]
-    spaces = [run_seed(study, seed) for seed in seeds]
-    for task in tables(study, spaces, len(seeds)):
-        print(task)
+    for seed in seeds:
+        if not finished(study, seed):
+            run_seed(study, seed)
+    for line in tables(study, [study / str(seed) for seed in seeds]):
+        print(line)
 
 
-def run_seed(study: Path, seed: int) -> Path:
-    """The pipeline at the checkout's commit with the study's parameters and this seed; returns its workspace."""
+def params_of(study: Path, seed: int) -> str:
+    params = yaml.safe_load((study / "params.yaml").read_text(encoding="utf-8")) | {"seed": seed}
+    return str(yaml.safe_dump(params, sort_keys=False))
+
+
+def finished(study: Path, seed: int) -> bool:
+    kept = study / str(seed) / "params.yaml"
+    return kept.exists() and kept.read_text(encoding="utf-8") == params_of(study, seed)
+
+
+def run_seed(study: Path, seed: int) -> None:
+    """The pipeline at the checkout's commit with the study's parameters and this seed; keeps what is committed."""
     space = ROOT / "data" / "studies" / study.name / str(seed)
     if not space.exists():
         subprocess.run(["git", "clone", "--quiet", "--shared", ROOT, space], check=True)
     subprocess.run(["git", "fetch", "--quiet", "origin", "HEAD"], cwd=space, check=True)
     subprocess.run(["git", "checkout", "--quiet", "--force", "FETCH_HEAD"], cwd=space, check=True)
-    params = yaml.safe_load((study / "params.yaml").read_text(encoding="utf-8")) | {"seed": seed}
-    (space / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    (space / "params.yaml").write_text(params_of(study, seed), encoding="utf-8")
     dvc = str(Path(sys.executable).parent / "dvc")
     cache = subprocess.run(
         [dvc, "cache", "dir"], cwd=ROOT, check=True, capture_output=True, text=True
@@ -69,19 +84,18 @@ def run_seed(study: Path, seed: int) -> Path:
     subprocess.run([dvc, "repro"], cwd=space, check=True)
     kept = study / str(seed)
     shutil.rmtree(kept, ignore_errors=True)
-    (kept / "reports").mkdir(parents=True)
-    shutil.copy2(space / "dvc.lock", kept)
-    for pattern in KEPT:
-        for path in (space / "reports").glob(pattern):
-            copy = shutil.copytree if path.is_dir() else shutil.copy2
-            copy(path, kept / "reports" / path.name)
-    return space
+    for path in (
+        path for pattern in KEPT[::-1] for path in space.glob(pattern)
+    ):  # params.yaml says that it is finished
+        copy = kept / path.relative_to(space)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
 
 
-def tables(study: Path, spaces: Sequence[Path], seeds: int) -> list[str]:
-    """Write the verdicts of all seeds together; returns them in sentences."""
+def tables(study: Path, seeds: Sequence[Path]) -> list[str]:
+    """Write the verdicts of all seeds, which are in these folders, together; returns them in sentences."""
     settings = load_settings(study / "params.yaml", METRICS)
-    together = {task: pooled(settings, task, spaces) for task in settings.tasks}
+    together = {task: pooled(settings, task, seeds) for task in settings.tasks}
     for name in ("contrasts", "axes"):
         columns = TABLES[name].columns
         rows = [
@@ -94,7 +108,7 @@ def tables(study: Path, spaces: Sequence[Path], seeds: int) -> list[str]:
     contrasts = {task: compared.contrasts for task, compared in together.items()}
     first = next(record for records in contrasts.values() for record in records)
     header = HEADER.format(
-        name=study.name, seeds=seeds, prompts=first.prompts, texts=first.texts // first.prompts,
+        name=study.name, seeds=len(seeds), prompts=first.prompts, texts=first.texts // first.prompts,
         tests=settings.comparison.hypotheses(settings.tasks), confidence=settings.confidence,
     )  # fmt: skip
     sentences = {
@@ -106,21 +120,21 @@ def tables(study: Path, spaces: Sequence[Path], seeds: int) -> list[str]:
     return [f"{task} {line}" for task, of_task in sentences.items() for line in of_task]
 
 
-def pooled(settings: Settings, name: str, spaces: Sequence[Path]) -> Compared:
+def pooled(settings: Settings, name: str, seeds: Sequence[Path]) -> Compared:
     """The comparison of a task over the texts of all seeds. Statistics are sums over texts, so they add up."""
     task, runs = (
         settings.tasks[name],
-        [read_stats(s / f"data/metrics/{name}.stats.parquet") for s in spaces],
+        [read_stats(s / f"data/metrics/{name}.stats.parquet") for s in seeds],
     )
     ids = runs[0][0]
     if any(other != ids for other, _ in runs):
-        raise PipelineError(f"{spaces[0]}: its examples of {name} are not those of the other seeds")
+        raise PipelineError(f"{seeds[0]}: its examples of {name} are not those of the other seeds")
     stats: Statistics = {
         decoder: {metric: sum(run[decoder][metric] for _, run in runs) for metric in of_decoder}  # type: ignore[misc]
         for decoder, of_decoder in runs[0][1].items()
     }
     cells = [cell for cell in all_cells(settings, task) if cell.name in stats]
-    all_texts = replace(task, samples=task.samples * len(spaces))
+    all_texts = replace(task, samples=task.samples * len(seeds))
     halves = [task_resamples(settings, task, sorted(ids)[half::2], f"half {half}") for half in range(2)]
     weights = task_resamples(settings, task, ids)
     return Comparison(settings, all_texts, ids, cells, stats, METRICS).result(weights, halves)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from benchmarks.statistics import Population, simulate, stability
-from benchmarks.study import pooled
+from benchmarks.study import finished, params_of, pooled
 from random_routing.errors import PipelineError
 from random_routing.law.cells import all_cells
 from random_routing.scoring.statistics_file import Statistics, write_stats
@@ -79,6 +80,17 @@ def test_other_noise_makes_errors_smaller(tmp_path: Path) -> None:
     third = write(tmp_path / "3", statistics(3), first=1)
     with pytest.raises(PipelineError, match="not those of the other seeds"):
         pooled(settings(), TASK, [one, third])
+
+
+def test_a_seed_is_finished_with_its_parameters(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("seed: 0\ntasks: {}\n")
+    assert not finished(tmp_path, 5)
+    (tmp_path / "5").mkdir()
+    (tmp_path / "5/params.yaml").write_text(params_of(tmp_path, 5))
+    assert yaml.safe_load(params_of(tmp_path, 5)) == {"seed": 5, "tasks": {}}
+    assert finished(tmp_path, 5) and not finished(tmp_path, 6)
+    (tmp_path / "params.yaml").write_text("seed: 0\ntasks: {more: 1}\n")
+    assert not finished(tmp_path, 5)
 
 
 def test_studies_drawn_from_a_run_are_judged_as_the_truth_is(tmp_path: Path) -> None:
