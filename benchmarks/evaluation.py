@@ -91,7 +91,7 @@ def run(examples: int) -> dict[str, Any]:
     started = time.perf_counter()
     weights = task_resamples(settings, task, ids)
     with tqdm(total=CELLS, desc=f"{examples} texts per cell", unit="cell", mininterval=5) as bar:
-        _, stats = measure(settings, task, cells, texts, metrics, weights, bar.update)
+        _, stats, _ = measure(settings, task, cells, texts, metrics, weights, bar.update)
     measured = time.perf_counter() - started
     compared = Comparison(settings, task, ids, cells, stats, METRICS)
     compared.result(

@@ -174,7 +174,7 @@ def evaluate(settings: Settings, cells: int, texts: int, names: Sequence[str]) -
     weights = timed("weights", task_resamples)(settings, task, ids)
     started = time.process_time()
     before = sum(seconds.values())
-    values, stats = measure(settings, task, of_grid, lazy, metrics, weights)
+    values, stats, _ = measure(settings, task, of_grid, lazy, metrics, weights)
     words = seconds["words"]
     seconds["read"] -= words
     seconds["bootstrap"] = time.process_time() - started - (sum(seconds.values()) - before)

@@ -52,7 +52,7 @@ STAGES = {
     "evaluate": Usage(
         "Measure every cell of a task, with intervals.",
         "params.yaml; data/generations/<task>/; data/prepared/<task>.jsonl; data/assets/ of model, judge, embedder",
-        "data/metrics/<task>.json and .stats.parquet, data/cost/evaluate-<task>.json",
+        "data/metrics/<task>.json, .stats.parquet and .texts.parquet, data/cost/evaluate-<task>.json",
         "task",
         "textgen",
     ),

@@ -1,4 +1,4 @@
-"""Stage evaluate: metrics of every cell of a task → `data/metrics/<task>.json`, `<task>.stats.parquet`."""
+"""Stage evaluate: metrics of every cell of a task → `data/metrics/<task>.json`, `.stats.parquet`, `.texts.parquet`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from random_routing.models.pooling import read_embedding
 from random_routing.models.roles import check_roles
 from random_routing.progress import Progress, say
 from random_routing.results.measured import Measured, write_measured
+from random_routing.results.text_scores import write_scores
 from random_routing.runs.cost import write_cost
 from random_routing.runs.executors import executor_of
 from random_routing.runs.forecast import say_scores
@@ -75,7 +76,7 @@ def main(argv: list[str]) -> None:
             whole = add_embeddings(rows, scored, embeddings)
         with Progress(f"{task.name}, metrics", "cell") as show:
             counter = iter(range(1, len(cells) + 1))
-            values, stats = measure(
+            values, stats, scores = measure(
                 settings, task, cells, whole, metrics, weights, lambda: show(next(counter), len(cells))
             )
         before = [plan.before(example) for example in plan.examples]
@@ -107,6 +108,7 @@ def main(argv: list[str]) -> None:
     )
     stored = Path(f"data/metrics/{task.name}.stats.parquet")
     write_stats(stored, ids, stats)
+    write_scores(f"data/metrics/{task.name}.texts.parquet", ids, scores)
     write_measured(measured)
     with events(settings, "evaluate", task.name) as log:
         for cell in measured.cells:

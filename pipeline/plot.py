@@ -35,6 +35,7 @@ from random_routing.report.page.about import about
 from random_routing.report.page.build import page
 from random_routing.report.page.samples import shown, task_samples
 from random_routing.results.measured import Measured
+from random_routing.results.text_scores import read_scores
 from random_routing.runs.cost import read_costs
 from random_routing.runs.make_plan import Prepared
 from random_routing.settings import Settings, Task, load_settings
@@ -115,7 +116,8 @@ def texts_of(settings: Settings, task: Task, measured: Measured) -> dict[str, An
     prompts = [example.prompt for example in prepared.examples]
     follow = not prepared.shape.is_encoder_decoder
     folder = Path("data/generations") / task.name
-    return task_samples(folder, decoders, rows, task.samples, tokenizer, prompts, follow)
+    scores = read_scores(f"data/metrics/{task.name}.texts.parquet")
+    return task_samples(folder, decoders, rows, task.samples, tokenizer, prompts, follow, scores)
 
 
 @contextmanager

@@ -117,6 +117,11 @@ class Metric:
         minimums = ((self.minimum_examples, "examples"), (self.minimum_samples, "texts an example"))
         return ", ".join(f"{least} {what}" for least, what in minimums if least > 1)
 
+    @property
+    def of_one_text(self) -> bool:
+        """Whether a text by itself has a value."""
+        return not self.needs and not self.over_all
+
     def missing(self, examples: int, samples: int) -> str | None:
         """Why the metric is missing for so few texts; None: there are enough."""
         if examples < self.minimum_examples:

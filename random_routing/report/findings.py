@@ -9,7 +9,7 @@ from random_routing.comparison import CURVES
 from random_routing.comparison.verdicts import Verdict
 from random_routing.metrics import METRICS
 from random_routing.report.input import Results
-from random_routing.report.names import difference, one_route, with_interval
+from random_routing.report.names import difference, one_route, tuned_setting, with_interval
 from random_routing.report.tables.small_tables import missing
 from random_routing.results.compared import Compared, ContrastResult, Matched
 from random_routing.results.measured import CellValues, Likelihood, Measured
@@ -94,8 +94,8 @@ def _tuned(tuned: Tuned | None) -> list[str]:
         return []
     lines = [
         f"- Exploration: tuned on {len(tuned.split.tune)} examples and measured on the other {len(tuned.split.test)}, "
-        f"{_setting(record.family, tuned)}: **{verdict(record.lo, record.hi)}** against "
-        f"{_setting(record.rival, tuned)}: {difference(record.difference, record.lo, record.hi)} in reward."
+        f"{tuned_setting(record.family, tuned)}: **{verdict(record.lo, record.hi)}** against "
+        f"{tuned_setting(record.rival, tuned)}: {difference(record.difference, record.lo, record.hi)} in reward."
         for record in tuned.differences
     ]
     return [*lines, _reached(tuned)]
@@ -111,18 +111,10 @@ def _reached(tuned: Tuned) -> str:
     )
     winner = winners[family]
     return (
-        f"- On the examples that were tuned on, the best of all families, {_setting(family, tuned)}, has a reward of "
-        f"{with_interval(winner.reward, winner.lo, winner.hi)} after {tuned.texts} texts; {of_grid} after "
+        f"- On the examples that were tuned on, the best of all families, {tuned_setting(family, tuned)}, has a reward "
+        f"of {with_interval(winner.reward, winner.lo, winner.hi)} after {tuned.texts} texts; {of_grid} after "
         f"{tuned.grid.texts}."
     )
-
-
-def _setting(family: str, tuned: Tuned) -> str:
-    best = tuned.families[family].winner
-    if family in CURVES:
-        return f"{CURVES[family]} {best.setting:.2f}"
-    name = "scheduled routing" if family == "scheduled" else "routing"
-    return f"{name} (`{best.variant}`, q = {best.q:.2g}, λ-weight = {best.weight:.2g})"
 
 
 def _passed_over(preferred: Sequence[str], measured: Measured) -> str:

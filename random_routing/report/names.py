@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import textwrap
 
+from random_routing.comparison import CURVES
 from random_routing.metrics import METRICS, Metric
+from random_routing.results.tuned import Tuned
 from random_routing.settings import BY_R, Route, Variant
 
 MEANS = {"explore": "weight of the random route", "exploit": "weight of the model"}
@@ -68,6 +70,15 @@ def route_name(route: str) -> str:
 def one_route(route: str) -> str:
     """For a law that takes this route and no other."""
     return route if route == BY_R else f"{route_name(route)} alone"
+
+
+def tuned_setting(family: str, tuned: Tuned) -> str:
+    """The best of a family in words."""
+    best = tuned.families[family].winner
+    if family in CURVES:
+        return f"{CURVES[family]} {best.setting:.2f}"
+    name = "scheduled routing" if family == "scheduled" else "routing"
+    return f"{name} (`{best.variant}`, q = {best.q:.2g}, λ-weight = {best.weight:.2g})"
 
 
 def short(value: float) -> str:

@@ -16,6 +16,7 @@ from random_routing.metrics.translation import signatures
 from random_routing.resampling.intervals import Sampled, by_example, resampled_all
 from random_routing.resampling.weights import Weights, weights_of
 from random_routing.results.measured import NAN, CellValues, MetricAbout, Value
+from random_routing.results.text_scores import TextScores
 from random_routing.scoring.statistics_file import Statistics
 from random_routing.settings import Settings, Task
 from random_routing.tasks import TASKS
@@ -41,8 +42,9 @@ def measure(
     metrics: list[Metric],
     weights: Weights,
     on_cell: Callable[[], None] = lambda: None,
-) -> tuple[list[CellValues], Statistics]:
-    """Values and intervals of every cell and, last, of the human texts, and the statistics behind them.
+) -> tuple[list[CellValues], Statistics, TextScores]:
+    """Values and intervals of every cell and, last, of the human texts, the statistics behind them, and each text's
+    own values.
 
     texts: each taken once and dropped after its statistics, so that a mapping may make them when they are asked
     for. weights: `task_resamples`, (B, E); all cells share them, so that differences between them are paired.
@@ -50,20 +52,21 @@ def measure(
     first = {} if settings.coupling == "independent" else representatives(cells)
     values: dict[str, dict[str, Value]] = {}  # cells of one decoder hold the same texts
     stats: Statistics = {}
+    scores: TextScores = {}
     records = []
     for cell in cells:
         decoder = first.get(cell.decoder, cell.name)
         if decoder not in values:
-            values[decoder], stats[decoder] = _values(
+            values[decoder], stats[decoder], scores[decoder] = _values(
                 settings, task, texts[decoder], metrics, weights, task.samples
             )
         records.append(_cell_values(cell, decoder, task, values[decoder], weights.shape[1]))
         on_cell()
-    people, stats["human"] = _values(settings, task, texts["human"], metrics, weights, 1)
+    people, stats["human"], scores["human"] = _values(settings, task, texts["human"], metrics, weights, 1)
     records.append(
         CellValues("human", "human", "", NAN, NAN, NAN, NAN, "human", weights.shape[1], 1, people)
     )
-    return records, stats
+    return records, stats, scores
 
 
 def describe(
@@ -82,16 +85,20 @@ def describe(
 
 def _values(
     settings: Settings, task: Task, texts: CellTexts, metrics: list[Metric], weights: Weights, samples: int
-) -> tuple[dict[str, Value], dict[str, np.ndarray]]:
-    """Every metric's value, and the statistics (E, k) of those that have one. samples: texts per example."""
+) -> tuple[dict[str, Value], dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Every metric's value, the statistics (E, k) of those that have one, and the values (R,) that each text has of
+    those. samples: texts per example.
+    """
     why = {m.name: _missing(m, texts.examples, samples, task.samples) for m in metrics}
     enough = [m for m in metrics if why[m.name] is None]
-    stats = {m.name: by_example(m.stats(texts), texts.example, texts.examples) for m in enough}
+    by_text = {m.name: m.stats(texts) for m in enough}
+    stats = {m.name: by_example(by_text[m.name], texts.example, texts.examples) for m in enough}
+    alone = {m.name: m.aggregate(by_text[m.name]) for m in enough if m.of_one_text}
     drawn = resampled_all(weights, [(stats[m.name], m.aggregate) for m in enough])
     values = {m.name: Value(NAN, NAN, NAN, why[m.name] or "") for m in metrics}
     for metric, resampled in zip(enough, drawn, strict=True):
         values[metric.name] = _value(metric, texts, resampled, settings.confidence)
-    return values, stats
+    return values, stats, alone
 
 
 def _cell_values(

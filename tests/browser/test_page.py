@@ -266,6 +266,61 @@ def test_examples_are_walked_and_searched(page: Any) -> None:
     browser.wait(page, "document.getElementById('found').textContent.startsWith('0')")
 
 
+def test_scores_stand_beside_the_texts_and_sort_the_examples(page: Any) -> None:
+    right = of(page, "right-scores").text
+    assert right.startswith("1 random token · length ") and of(page, "reference-scores").text == "length 48"
+    choose(page, "order", "length")
+    example, values = Select(of(page, "example")), []
+    for option in example.options:
+        choose(page, "example", str(option.get_attribute("value")))
+        values.append(int(of(page, "right-scores").text.split()[-1]))
+    assert values == sorted(values, reverse=True) and len(set(values)) == 3
+    click(page, of(page, "ascending"))
+    assert of(page, "right-scores").text.endswith(f" {min(values)}")  # the first of the new order is shown
+    ends = page.find_elements(By.CSS_SELECTOR, ":is(#left-text, #right-text) .token:last-child .end")
+    assert {end.text for end in ends} == {"⟨end⟩"}  # of one of both, which came to its end
+
+
+def test_tables_are_filtered_and_taken_along(page: Any, folder: Path) -> None:
+    def shown() -> list[str]:
+        rows = page.find_elements(By.CSS_SELECTOR, "#cells tbody tr")
+        return [row.text for row in rows if row.is_displayed()]
+
+    tools = page.find_element(By.XPATH, "//*[@data-name='decoders']/preceding-sibling::*[1]")
+    tools.find_element(By.TAG_NAME, "input").send_keys("plausible 0.03")
+    assert 0 < len(shown()) < 20 and all("plausible" in row and "0.03" in row for row in shown())
+    count = len(shown())
+    click(page, page.find_element(By.CSS_SELECTOR, "[data-sort=label]"))
+    assert len(shown()) == count  # the filter stays
+    for kind, line in (
+        ("csv", "decoder,family,r,"),
+        ("md", "| decoder | family |"),
+        ("tex", "decoder & family &"),
+    ):
+        click(page, tools.find_element(By.CSS_SELECTOR, f"[data-table={kind}]"))
+        path = folder / f"textgen-decoders-table.{kind}"
+        browser.wait_until(page, path.exists, f"{path.name} is there")
+        text = path.read_text(encoding="utf-8")
+        assert line in text and text.count("plausible") >= count, kind
+    assert text.startswith("\\begin{tabular}{llllll}\n") and "$\\lambda$ = 0.03" in text
+
+
+def test_charts_are_taken_along_as_pictures(page: Any, folder: Path) -> None:
+    for kind, begin in (("png", b"\x89PNG"), ("svg", b"<svg")):
+        click(page, page.find_element(By.CSS_SELECTOR, f"[data-csv=plane] ~ [data-picture={kind}]"))
+        path = folder / f"textgen-plane.{kind}"
+        browser.wait_until(page, path.exists, f"{path.name} is there")
+        assert path.read_bytes().startswith(begin)
+
+
+def test_power_and_tuning_have_their_sections(page: Any) -> None:
+    assert "settles Δ" in of(page, "power").text and "120 prompts" in of(page, "power").text
+    text = of(page, "tuning").text
+    assert "routing (" in text and "unseen examples" in text
+    assert page.find_elements(By.CSS_SELECTOR, "#tune-chart svg .mark-symbol path")
+    assert "5.0 minutes" in of(page, "cost").text
+
+
 def test_squares_are_reached_by_the_keyboard(page: Any) -> None:
     square = heat_square(page, 3)
     page.execute_script("arguments[0].focus()", square)
@@ -312,7 +367,7 @@ def test_every_figure_can_be_downloaded(page: Any, folder: Path) -> None:
     kinds = [
         button.get_attribute("data-csv") for button in page.find_elements(By.CSS_SELECTOR, "[data-csv]")
     ]
-    own = ["plane", "heatmap", "matched", "gates", "recovery", "likelihood"]
+    own = ["plane", "heatmap", "matched", "gates", "recovery", "likelihood", "tune"]
     assert kinds == [*["answer"] * 3, *own]
     for kind in ("answer", *own):
         click(page, page.find_element(By.CSS_SELECTOR, f"[data-csv={kind}]"))

@@ -57,10 +57,18 @@ def made_samples(cells: Sequence[CellValues], examples: int = 3) -> dict[str, An
         variant = variants[decoders[i // examples]]
         route = 1 if variant in BY_R else 1 + i % 2 if variant else 0
         texts.append(
-            [own, [-50 - i] * count, [7] * count, [0, 0, 0, route, *[0] * (count - 4)], [123] * count]
+            [
+                own,
+                [-50 - i] * count,
+                [7] * count,
+                [0, 0, 0, route, *[0] * (count - 4)],
+                [123] * count,
+                i % 2,
+            ]
         )
     return {
         "pieces": pieces, "texts": texts, "samples": 1, "made": 1,
+        "scores": {"length": [10 + i * 7 % 10 for i in range(len(texts))]}, "people": {"length": [48, 47, 46]},
         "cells": {name: [i * examples + e for e in range(examples)] for i, name in enumerate(decoders)},
         "examples": [
             {

@@ -6,7 +6,7 @@ import html
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from random_routing.report.figures import style
 from random_routing.report.figures.captions import stands_on
 from random_routing.report.figures.plane_series import all_series, curve, near
 from random_routing.report.figures.recovery import FEWEST
+from random_routing.report.figures.tuning import LOOKS
 from random_routing.report.findings import sentences
 from random_routing.report.input import Results
 from random_routing.report.names import MEANS, difference, routes_in_words
-from random_routing.report.page.charts import all_charts
+from random_routing.report.page.charts import all_charts, tune
 from random_routing.report.page.contours import contours
+from random_routing.report.page.sections import minutes, powers, tuning
 from random_routing.report.tables.small_tables import missing
 from random_routing.results.compared import Matched
 from random_routing.results.json_form import to_json
@@ -39,8 +41,10 @@ SCRIPT = (
     "pick",
     "plane",
     "rates",
+    "scores",
     "texts",
     "tables",
+    "export",
     "download",
     "answer",
     "address",
@@ -65,7 +69,7 @@ def page(
     tasks = {task: _task(settings, of_task, samples[task]) for task, of_task in results.items()}
     data = {
         "tasks": tasks,
-        "charts": all_charts(_looks(settings, results)),
+        "charts": all_charts(_looks(settings, results)) | {"tune": tune(_shaped(LOOKS.values()))},
         "curves": CURVES,
         "confidence": settings.confidence,
         "means": MEANS[settings.lambda_means],
@@ -80,7 +84,7 @@ def page(
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         script=script(),
         tasks=[{"name": task, **contents} for task, contents in tasks.items()],
-        costs=costs, about=about, confidence=settings.confidence,
+        costs=costs, minutes=minutes(costs), about=about, confidence=settings.confidence,
         exploit=settings.lambda_means == "exploit", curves=CURVES,
         number=lambda *ends: difference(*ends).replace("-", "−"),
     )  # fmt: skip
@@ -111,8 +115,11 @@ def _looks(settings: Settings, results: dict[str, Results]) -> dict[str, tuple[s
     families = {cell.family for of_task in results.values() for cell in of_task.measured.cells}
     looks = [look for family, look in style.FAMILY_LOOKS.items() if family in families]
     looks += [style.variant_look(name, i) for i, name in enumerate(settings.variants)]
-    named = {look.name: (look.colour, SHAPES[look.marker]) for look in looks}
-    return named | {style.HUMAN.name: ("#D8B800", SHAPES[style.HUMAN.marker])}
+    return _shaped(looks) | {style.HUMAN.name: ("#D8B800", SHAPES[style.HUMAN.marker])}
+
+
+def _shaped(looks: Iterable[style.Look]) -> dict[str, tuple[str, str]]:
+    return {look.name: (look.colour, SHAPES[look.marker]) for look in looks}
 
 
 def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict[str, Any]:
@@ -144,6 +151,8 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
         "recovery": to_json(measured.recovery),
         "likelihood": to_json(measured.likelihood),
         "missing": to_json(missing([cell for cell in rows if cell.family != "human"])),
+        "power": powers(results, settings),
+        "tuning": tuning(results.tuned),
         "samples": samples,
     }
 

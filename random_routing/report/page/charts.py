@@ -264,6 +264,22 @@ def gates(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     return _finished(alt.layer(expected, spans, points))
 
 
+def tune(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Rows: family, x (trial), y (reward), best (so far), sure (not stopped early), tip."""
+    look = colours(looks)
+    x = alt.X("x:Q", title="X", axis=alt.Axis(tickMinStep=1, format="d"))
+    y = alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False))
+    base = _chart(260)
+    so_far = base.transform_filter("isValid(datum.best)").mark_line(interpolate="step-after")
+    so_far = so_far.encode(x=x, y=alt.Y("best:Q", title="Y"), color=look["color"])
+    points = base.mark_point(filled=True, size=POINT).encode(
+        x=x, y=y, color=look["color"], shape=look["shape"],
+        opacity=alt.condition("datum.sure", alt.value(1), alt.value(0.3)),
+        tooltip=[alt.Tooltip("family:N", title="family"), alt.Tooltip("tip:N", title="reward")],
+    )  # fmt: skip
+    return _finished(alt.layer(so_far, points))
+
+
 def all_charts(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     return {
         "answer": answer(looks),

@@ -84,7 +84,9 @@ def test_a_text_of_the_page_goes_on_after_its_prompt_without_control_tokens(tmp_
     write_cell(tmp_path / "one.parquet", [[row]], {})
     prepared = [{"id": "e0", "source": "what a person reads", "references": ["r"]}]
     found = samples.task_samples(tmp_path, ["one"], prepared, 1, Bytes(), [(0, *b"Hi", 0, 0xC3)])
-    assert found["pieces"] == ["é", "!", ""]
+    assert (
+        found["pieces"] == ["é", "!", ""] and found["texts"][0][5] == 1
+    )  # the last token is the text's end
     (example,) = found["examples"]
     assert example["given"] == "<end>Hi<end>\ufffd" and example["prompt"] == "what a person reads"
     alone = samples.task_samples(tmp_path, ["one"], prepared, 1, Bytes(), [(0xC3,)], follow=False)
@@ -118,12 +120,15 @@ def test_equal_texts_of_two_examples_keep_their_own_numbers(tmp_path: Path) -> N
     for decoder in ("one", "two"):
         write_cell(tmp_path / f"{decoder}.parquet", [rows], {})
     prepared = [{"id": row["example_id"], "source": "p", "references": ["r"]} for row in rows]
-    found = samples.task_samples(tmp_path, ["one", "two"], prepared, 1, Bytes(), [(99,)] * 2)
+    scores = {name: {"chrf": np.array([12.3456, np.nan])} for name in ("one", "two")}
+    scores["human"] = {"length": np.array([2.0, 3.0, 4.0])}  # of a third example, which the page has not
+    found = samples.task_samples(tmp_path, ["one", "two"], prepared, 1, Bytes(), [(99,)] * 2, scores=scores)
     assert found["cells"] == {"one": [0, 1], "two": [0, 1]} and found["pieces"] == ["a", "b"]
     assert found["texts"] == [
-        [[0, 1], [-100] * 2, [5] * 2, [0, 1], [100] * 2],
-        [[0, 1], [-200] * 2, [6] * 2, [0, 1], [100] * 2],
+        [[0, 1], [-100] * 2, [5] * 2, [0, 1], [100] * 2, 0],
+        [[0, 1], [-200] * 2, [6] * 2, [0, 1], [100] * 2, 0],
     ]
+    assert found["scores"] == {"chrf": [12.3, None]} and found["people"] == {"length": [2.0, 3.0]}
 
 
 def test_contours_are_left_out_where_r_is_a_mean_and_lambda_says_what_it_weighs() -> None:

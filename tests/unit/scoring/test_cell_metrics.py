@@ -74,7 +74,7 @@ def evaluated(
     metrics = metrics_of(TASK, made.metrics)
     cells = all_cells(made, task)
     weights = task_resamples(made, task, ids)
-    values, stats = measure(made, task, cells, texts, metrics, weights)
+    values, stats, _ = measure(made, task, cells, texts, metrics, weights)
     compared = Comparison(made, task, ids, [c for c in cells if c.name in stats], stats, METRICS)
     halves = [task_resamples(made, task, sorted(ids)[half::2], f"half {half}") for half in (0, 1)]
     measured = Measured(

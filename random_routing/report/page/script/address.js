@@ -1,6 +1,6 @@
 // What is seen stands in the address, so that a link opens it.
 
-const KEPT = ["task", "x", "y", "variant", "metric", "example", "sample", "left", "right", "curve"];
+const KEPT = ["task", "x", "y", "variant", "metric", "example", "sample", "left", "right", "curve", "order"];
 
 function remember() {
   const seen = new URLSearchParams(KEPT.map((id) => [id, $(id).value]));

@@ -44,6 +44,7 @@ function table(target, head, rows) {
   thead.append(top);
   body.append(...rows);
   target.replaceChildren(thead, body);
+  filtered(target);
 }
 
 function line(cells) {

@@ -19,6 +19,7 @@ function fill() {
   options($("left"), decoders, steps[0]);
   options($("right"), decoders, steps[Math.min(2, steps.length - 1)]);
   options($("example"), of.samples.examples.map((one, i) => [String(i), `${i + 1}: ${one.prompt.slice(-40).replace(/\s+/g, " ")}`]), "0");
+  options($("order"), [["", "their order"], ...Object.keys(of.samples.scores).filter((name) => of.metrics[name]).map((name) => [name, of.metrics[name].short])], "");
   options($("sample"), Array.from({ length: of.samples.samples }, (_, i) => [String(i), String(i + 1)]), "0");
   $("sample-label").hidden = of.samples.samples < 2;
   $("step").max = Math.max(0, steps.length - 1);
@@ -35,6 +36,7 @@ function all() {
   texts();
   matched();
   routes();
+  tuned();
   definitions();
 }
 
@@ -44,6 +46,7 @@ $("y").onchange = () => { state.y = $("y").value; $("log").checked = isLog($("y"
 $("log").onchange = plane;
 $("variant").onchange = $("metric").onchange = heatmap;
 for (const id of ["example", "sample", "left", "right"]) $(id).onchange = () => { texts(); search(); };
+$("order").onchange = $("ascending").onchange = () => { arrange(); walk("first"); };
 $("search").oninput = search;
 $("previous").onclick = () => walk(-1);
 $("next").onclick = () => walk(1);
@@ -54,7 +57,11 @@ document.addEventListener("input", () => { clearTimeout(remember.later); remembe
 $("path").onchange = () => { $("step").max = Math.max(0, path().steps.length - 1); $("step").value = 0; follow(); };
 $("step").oninput = follow;
 $("curve").onchange = matched;
-for (const button of document.querySelectorAll("[data-csv]")) button.onclick = () => download(button.dataset.csv, button.dataset.of);
+for (const button of document.querySelectorAll("[data-csv]")) {
+  button.onclick = () => download(button.dataset.csv, button.dataset.of);
+  pictures(button);
+}
+document.querySelectorAll(".scroll").forEach(tools);
 let width = window.innerWidth, waiting;
 window.addEventListener("resize", () => {
   if (window.innerWidth === width) return;

@@ -52,6 +52,14 @@ function routes() {
   }
 }
 
+function tuned() {
+  if (!$("tune-chart")) return;
+  const of = task().tuning;
+  shown.tune = of?.trials ?? [];
+  if (!shown.tune.length) return empty("tune-chart", "not tuned");
+  draw("tune-chart", "tune", { rows: shown.tune }, { x: "trial", y: "reward", about: `Tuning of ${task().title}: the best reward so far of each family` });
+}
+
 function definitions() {
   const of = task();
   table($("definitions"), ["metric", "what it is", "unit", "better", "needs", "source", "signature"],

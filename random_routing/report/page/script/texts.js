@@ -19,12 +19,7 @@ const variantOf = (cell) => task().variants.find((one) => one.name === task().ce
 const routeOf = (text, i, cell) => variantOf(cell)?.routes[text[3][i]] ?? "model";
 const MARKS = { "q-route": " q", "λ-route": " l", [BY_R]: " r" };
 
-function textOf(cell) {
-  const { samples } = task(), row = task().cells.find((one) => one.cell === cell);
-  const numbers = row && samples.cells[row.decoder];
-  const place = +$("example").value * samples.samples + +$("sample").value;
-  return numbers ? samples.texts[numbers[place]] : null;
-}
+const textOf = (cell) => task().samples.texts[numberOf(cell)] ?? null;
 
 function forkOf(one, two) {
   if (!one || !two) return -1;
@@ -42,12 +37,14 @@ function about(text, i, cell) {
 function show(side, cell, text, fork) {
   $(`${side}-name`).textContent = labelOf(cell);
   $(`${side}-name`).dataset.cell = cell;
+  $(`${side}-scores`).textContent = scores(cell, numberOf(cell));
   const target = $(`${side}-text`);
   if (!text) return target.replaceChildren(element("span", "not among the texts of this page", "note"));
   const { pieces } = task().samples;
   target.replaceChildren(...text[0].map((piece, i) => {
     const token = element("span", undefined, "token" + (MARKS[routeOf(text, i, cell)] ?? "") + (i === fork ? " fork" : "") + (fork >= 0 && i < fork ? " before" : ""));
-    token.append(...visible(pieces[piece]));
+    const end = text[5] && i === text[0].length - 1;
+    token.append(...(end ? [element("span", "⟨end⟩", "control end")] : visible(pieces[piece])));
     if (i === fork) token.prepend("▶");
     token.dataset.i = i;
     token.title = about(text, i, cell);
@@ -75,6 +72,7 @@ function texts() {
     made.append(...visible(text));
     return made;
   }));
+  $("reference-scores").textContent = peopleScores(+$("example").value);
   const left = textOf($("left").value), right = textOf($("right").value);
   show("left", $("left").value, left, forkOf(left, right));
   show("right", $("right").value, right, forkOf(right, left));
@@ -82,13 +80,14 @@ function texts() {
   const at = steps.findIndex((step) => cellOf(step)?.decoder === $("right").value);
   if (at >= 0) $("step").value = at;
   rate();
+  arrange();
 }
 
 function walk(to) {  // to another example
   const select = $("example"), there = [...select.options].filter((option) => !option.hidden);
   if (!there.length) return;
   const now = there.findIndex((option) => option.value === select.value);
-  const next = to === "any" ? Math.floor(Math.random() * there.length) : (Math.max(0, now) + to + there.length) % there.length;
+  const next = to === "first" ? 0 : to === "any" ? Math.floor(Math.random() * there.length) : (Math.max(0, now) + to + there.length) % there.length;
   select.value = there[next].value;
   texts();
 }
@@ -100,8 +99,8 @@ function search() {  // leaves the examples in which the words stand: in prompt,
     return numbers ? numbers.slice(i * samples.samples, (i + 1) * samples.samples).map((n) => samples.texts[n][0].map((piece) => samples.pieces[piece]).join("")) : [];
   };
   let found = 0;
-  [...$("example").options].forEach((option, i) => {
-    const example = samples.examples[i];
+  [...$("example").options].forEach((option) => {
+    const i = +option.value, example = samples.examples[i];
     const texts = [example.prompt, ...example.references, ...of($("left").value, i), ...of($("right").value, i)];
     option.hidden = wanted !== "" && !texts.some((text) => text.toLowerCase().includes(wanted));
     found += !option.hidden;

@@ -1,0 +1,70 @@
+"""What the page's sections on power and on tuning show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from random_routing.comparison.power import power
+from random_routing.report.figures.tuning import LOOKS
+from random_routing.report.input import Results
+from random_routing.report.names import difference, short, tuned_setting, with_interval
+from random_routing.results.tuned import Tuned
+from random_routing.settings import Settings
+
+TIMES = (1, 4, 16)  # as many prompts
+
+
+def powers(results: Results, settings: Settings) -> dict[str, Any]:
+    """prompts: numbers of them; rows: of each hypothesis, what so many would find, and whether it is below Δ."""
+    records = results.measured.comparison.contrasts
+    tests = settings.comparison.hypotheses(settings.tasks)
+    if not records:
+        return {"prompts": [], "rows": []}
+    prompts = [records[0].prompts * times for times in TIMES]
+    rows = []
+    for record in records:
+        one = power(record, prompts, tests, settings.confidence)
+        found = [
+            f"{one.found[n]:.2g}{' ≤ Δ' * (one.found[n] <= one.delta)}" if one.found else "–"
+            for n in prompts
+        ]
+        needed = one.missing or f"{one.needed:,}"
+        about = {"contrast": one.contrast, "against": one.against, "delta": f"{one.delta:g}"}
+        rows.append({**about, "found": found, "needed": needed})
+    return {"prompts": prompts, "rows": rows}
+
+
+def tuning(tuned: Tuned | None) -> dict[str, Any] | None:
+    """families: how each one's search went; trials: for the chart. None: tuning is switched off."""
+    if tuned is None:
+        return None
+    families, trials = [], []
+    for family, found in tuned.families.items():
+        test, name = found.winner.test, LOOKS[family].name
+        families.append({
+            "family": name, "setting": tuned_setting(family, tuned).replace("`", ""), "trials": len(found.trials),
+            "ended": found.ended, "reward": with_interval(test.reward, test.lo, test.hi),
+        })  # fmt: skip
+        best = -math.inf
+        for number, trial in enumerate(found.trials, 1):
+            whole = trial.state == "complete"
+            if not math.isfinite(trial.reward):
+                continue
+            best = max(best, trial.reward) if whole else best
+            trials.append({
+                "family": name, "x": number, "y": trial.reward, "best": best if math.isfinite(best) else None,
+                "sure": whole, "tip": f"trial {number}: {short(trial.reward)}" + ("" if whole else ", stopped early"),
+            })  # fmt: skip
+    differences = [
+        f"{LOOKS[one.family].name} − {LOOKS[one.rival].name}: {difference(one.difference, one.lo, one.hi)}"
+        for one in tuned.differences
+    ]
+    split = {"tune": len(tuned.split.tune), "test": len(tuned.split.test)}
+    return {"families": families, "trials": trials, "differences": differences, **split}
+
+
+def minutes(costs: Mapping[str, Sequence[Mapping[str, Any]]]) -> float:
+    """Of all stages that computed texts or scores."""
+    return sum(cost["seconds"] for of_task in costs.values() for cost in of_task) / 60
