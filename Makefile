@@ -1,4 +1,5 @@
 # make repro: set up, then run the pipeline.  make test: set up, then the tests.  make check: those without downloads.
+# make compare A=… B=…: two runs side by side, each a page, a folder with one, or a revision.
 # make study: the runs of studies/cpu and their verdicts (STUDY=name: of another).
 # make test-long: all tests, with more draws, moments and generated cases.
 PYTHON ?= python3
@@ -11,7 +12,7 @@ export PIP_DEFAULT_TIMEOUT ?= 120
 JOBS ?= 2
 SPREAD := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: repro study test test-long check lint assets clean
+.PHONY: repro study compare test test-long check lint assets clean
 
 repro: $(BIN)/ready
 	@python -m pipeline.check  # first, because DVC reads params.yaml before it runs anything
@@ -20,6 +21,9 @@ repro: $(BIN)/ready
 
 study: $(BIN)/ready
 	python -m benchmarks.study $(or $(STUDY),cpu)
+
+compare: $(BIN)/ready
+	@python -m pipeline.compare "$(A)" "$(B)"
 
 test: lint assets
 	pytest $(SPREAD) -m "not long"

@@ -20,6 +20,7 @@ class Usage:
     argument: str = ""  # what the one argument names
     example: str = ""  # of it
     many: bool = False  # numbers, as many as one likes
+    two: bool = False  # of the argument, A and B
 
 
 STAGES = {
@@ -86,6 +87,14 @@ STAGES = {
         "256 1000",
         many=True,
     ),
+    "compare": Usage(  # not of dvc.yaml: two runs
+        "Lay two runs side by side: their verdicts, curves, texts and parameters.",
+        "the pages of A and B: a page, a folder with one, or a revision",
+        "reports/compare.html",
+        "run",
+        "main~1 reports",
+        two=True,
+    ),
 }
 
 
@@ -132,6 +141,9 @@ def parse(stage: str, argv: Sequence[str]) -> None:
     )
     if usage.many:
         parser.add_argument(usage.argument, nargs="*", type=_count, help="numbers of prompts, at least 2")
+    elif usage.two:
+        for name in ("A", "B"):
+            parser.add_argument(name, help="a page, a folder with reports/index.html, or a Git revision")
     elif usage.argument:
         section = "assets" if usage.argument == "asset" else "tasks"
         parser.add_argument(usage.argument, help=f"a name under `{section}` in params.yaml")

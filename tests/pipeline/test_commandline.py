@@ -29,7 +29,12 @@ def stage(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_stage_has_its_usage() -> None:
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    assert list(STAGES) == [*stages, "answer", "power"]  # questions after and before a run, no stages of it
+    assert list(STAGES) == [
+        *stages,
+        "answer",
+        "power",
+        "compare",
+    ]  # questions after and before a run, no stages of it
     assert {name for name, usage in STAGES.items() if usage.argument and not usage.many} == {
         name for name, stage in stages.items() if "foreach" in stage
     }

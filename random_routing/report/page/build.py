@@ -75,6 +75,7 @@ def page(
         "means": MEANS[settings.lambda_means],
         "fewest": FEWEST,
         "by_r": BY_R,
+        "run": {key: about[key] for key in ("revision", "machine", "params")},
     }
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -82,7 +83,7 @@ def page(
     return environment.get_template("page.html").render(
         data=embedded(data), library=library(),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
-        script=script(),
+        script=script(SCRIPT),
         tasks=[{"name": task, **contents} for task, contents in tasks.items()],
         costs=costs, minutes=minutes(costs), about=about, confidence=settings.confidence,
         exploit=settings.lambda_means == "exploit", curves=CURVES,
@@ -96,9 +97,9 @@ def library() -> str:
     return script.replace("</script", "<\\/script")
 
 
-def script() -> str:
-    """The page's own, of its parts, which share one scope."""
-    parts = [(HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPT]
+def script(names: Sequence[str]) -> str:
+    """A page's own, of its parts, which share one scope."""
+    parts = [(HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in names]
     return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
 
 
