@@ -88,9 +88,11 @@ def _found(one: dict[str, Any] | None) -> str:
 
 
 def _chart() -> dict[str, Any]:
-    """Rows: family (the run), cell, label, routed, x, y, tip; curve: family, x, y, order: the temperature curves of both runs."""
+    """Rows: family (the run), cell, label, routed, x, y, tip; curve: family, x, y, order, of both temperatures."""
     runs = alt.Scale(domain=["A", "B"], range=list(COLOURS))
-    colour = alt.Color("family:N", title=None, scale=runs, legend=alt.Legend(orient="bottom", symbolLimit=0))
+    colour = alt.Color(
+        "family:N", title=None, scale=runs, legend=alt.Legend(orient="bottom", symbolLimit=0)
+    )
     x = alt.X("x:Q", title="X", scale=alt.Scale(zero=False, padding=12))
     y = alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False, padding=12))
     size: dict[str, Any] = {"width": "container", "height": 380}

@@ -1,0 +1,91 @@
+"""`dvc repro` with its stages counted, and the time that is left: what `make repro` runs.
+
+The time is a bound: texts and scores that are left to make, at the speed of the last ones; those that the store has
+take less.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pipeline import stage
+from random_routing.law.cells import all_cells, representatives
+from random_routing.metrics import METRICS, metrics_of
+from random_routing.runs.cost import last_speed
+from random_routing.runs.forecast import duration
+from random_routing.settings import Settings, load_settings
+
+# What DVC says of a stage that it comes to.
+COMES = re.compile(r"(?:Running stage|Restored stage|Stage) '([^']+)'(:| from| didn't change| is cached)")
+
+
+def main(argv: list[str]) -> None:
+    settings = load_settings(metrics=METRICS)
+    dvc = str(Path(sys.executable).parent / "dvc")
+    listed = subprocess.run(
+        [dvc, "stage", "list", "--name-only"], check=True, capture_output=True, text=True
+    )
+    everything = listed.stdout.split()
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}  # so that lines come in their order
+    process = subprocess.Popen([dvc, "repro", *argv], stdout=subprocess.PIPE, text=True, env=environment)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # DVC and its stage hear it too, and end with a line
+    for line in counted(process.stdout or [], everything, settings):
+        print(line, end="", flush=True)
+    sys.exit(process.wait())
+
+
+def counted(lines: Iterable[str], everything: list[str], settings: Settings) -> Iterator[str]:
+    """DVC's lines, those that begin a stage with its number."""
+    left = dict.fromkeys(everything)
+    for line in lines:
+        found = COMES.match(line)
+        if not found or found[1] not in left:
+            yield line
+            continue
+        number = len(everything) - len(left) + 1
+        seconds = most_seconds(left, settings) if line.startswith("Running") else 0
+        del left[found[1]]
+        yield f"[{number} of {len(everything)}{f', at most {duration(seconds)} left' if seconds else ''}] {line}"
+
+
+def most_seconds(stages: Iterable[str], settings: Settings) -> float:
+    """Of the stages that make and score texts; 0 where no speed is known."""
+    known: dict[str, list[float]] = {}
+    tokens: dict[tuple[str, str], float] = {}
+    for kind in ("generate", "evaluate", "tune"):
+        for task in settings.tasks:
+            if speed := last_speed(kind, task, settings.dtype):
+                known.setdefault(kind, []).append(speed)
+    for name in stages:
+        kind, _, task = name.partition("@")
+        if task in settings.tasks:
+            tokens[kind, task] = tokens_of(kind, task, settings)
+    speeds = {kind: sum(values) / len(values) for kind, values in known.items()}
+    slowest = min(speeds.values(), default=0.0)
+    if not slowest:
+        return 0.0
+    return sum(
+        count / (last_speed(kind, task, settings.dtype) or speeds.get(kind, slowest))
+        for (kind, task), count in tokens.items()
+    )
+
+
+def tokens_of(kind: str, name: str, settings: Settings) -> float:
+    """At most, of all texts of a stage."""
+    task, tune = settings.tasks[name], settings.tune
+    texts = task.examples * task.samples
+    decoders = len(set(representatives(all_cells(settings, task)).values()))
+    judged = any(metric.reads("judge") for metric in metrics_of(name, settings.metrics))
+    searched = (len(tune.schedules) + len(tune.rivals)) * tune.trials * tune.share if tune.enabled else 0.0
+    most = {"generate": decoders, "evaluate": decoders * judged, "tune": searched}.get(kind, 0)
+    return float(most * texts * task.max_new_tokens)
+
+
+if __name__ == "__main__":
+    stage.run(main)
