@@ -1,4 +1,5 @@
 # make repro: set up, then run the pipeline.  make test: set up, then the tests.  make check: those without downloads.
+# make show: experiments (dvc exp run) in a table that fits a terminal.
 # make compare A=… B=…: two runs side by side, each a page, a folder with one, or a revision.
 # make study: the runs of studies/cpu and their verdicts (STUDY=name: of another).
 # make test-long: all tests, with more draws, moments and generated cases.
@@ -12,7 +13,7 @@ export PIP_DEFAULT_TIMEOUT ?= 120
 JOBS ?= 2
 SPREAD := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: repro study compare test test-long check lint assets clean
+.PHONY: repro study show compare test test-long check lint assets clean
 
 repro: $(BIN)/ready
 	@python -m pipeline.check  # first, because DVC reads params.yaml before it runs anything
@@ -21,6 +22,10 @@ repro: $(BIN)/ready
 
 study: $(BIN)/ready
 	python -m benchmarks.study $(or $(STUDY),cpu)
+
+# Code and data that stages read are columns of DVC's table, too: without them, and with gains alone, it fits a terminal.
+show: $(BIN)/ready
+	@dvc exp show --only-changed --drop '^(random_routing|pipeline|data|dvc)|_(lo|hi)$$|tuned|held_out|sampling'
 
 compare: $(BIN)/ready
 	@python -m pipeline.compare "$(A)" "$(B)"
