@@ -21,12 +21,12 @@ def records(name: str, folder: str = "reports") -> list[Record]:
         return list(csv.DictReader(file))
 
 
-def contrasts() -> tuple[str, list[Record]]:
-    """The hypotheses of the study, where there is one, else of the run; and which of the two it is."""
-    study = "studies/cpu/reports"
-    if (ROOT / study / "contrasts.csv").exists():
-        return "study", records("contrasts", study)
-    return "run", records("contrasts")
+STUDY = "studies/cpu/reports"
+
+
+def newest() -> tuple[str, str]:
+    """Whether a study or the last run says what became of the hypotheses, and its folder."""
+    return ("study", STUDY) if (ROOT / STUDY / "contrasts.csv").exists() else ("run", "reports")
 
 
 def by_task(rows: list[Record]) -> dict[str, list[Record]]:
@@ -58,7 +58,8 @@ WORDS = ("better", "worse", "equivalent", "inconclusive")
 
 def answer() -> str:
     """One sentence on the hypotheses that were named before the run, and one on what it can see."""
-    what, rows = contrasts()
+    what, folder = newest()
+    rows = records("contrasts", folder)
     of = {word: [row for row in rows if row["verdict"] == word] for word in WORDS}
     known = [row for row in rows if row["verdict"]]
     if not known:
@@ -88,18 +89,29 @@ def answer() -> str:
 
 def tasks_table() -> str:
     """A line per task and hypothesis."""
-    lines = []
-    for row in contrasts()[1]:
+    lines, folder = [], newest()[1]
+    axes = records("axes", folder)
+    for row in records("contrasts", folder):
         settle = f"{int(row['needed']):,} prompts" if row["verdict"] == "inconclusive" else ""
         verdict = f"**{row['verdict'] or 'missing'}**"
         found, delta = interval(row, "estimate"), number(row["delta"])
-        lines.append(
-            [row["task"], row["contrast"], row["against"], verdict, found, delta, row["prompts"], settle]
-        )
+        about = [row["task"], row["contrast"], row["against"]]
+        lines.append([*about, verdict, found, delta, row["prompts"], settle, elsewhere(row, axes)])
     return table(
-        "task | hypothesis | against | verdict | difference of quality | Δ | prompts | would settle it",
+        "task | hypothesis | against | verdict | difference of quality | Δ | prompts | would settle it | other axes",
         lines,
     )
+
+
+def elsewhere(row: Record, axes: list[Record]) -> str:
+    """On how many other axes of diversity or quality the interval of a hypothesis leaves out 0, above and below."""
+    of_row = [
+        one
+        for one in axes
+        if (one["task"], one["contrast"]) == (row["task"], row["contrast"]) and one["lo"]
+    ]
+    up, down = sum(float(one["lo"]) > 0 for one in of_row), sum(float(one["hi"]) < 0 for one in of_row)
+    return f"{up} up, {down} down, {len(of_row) - up - down} open" if of_row else ""
 
 
 def example() -> str:

@@ -78,6 +78,7 @@ BETTER = "dialogue,a,temperature,0.5,0.1,0.9,0.1,better,90,40,160\n"
 WORSE = "dialogue,b,temperature,-0.5,-0.9,-0.1,0.1,worse,90,40,160\n"
 SAME = "dialogue,c,base,0.01,-0.05,0.07,0.1,equivalent,90,40,160\n"
 UNCLEAR = "dialogue,d,top_p,0.1,-0.9,0.9,0.1,inconclusive,1200,40,160\n"
+AXES = "task,contrast,lo,hi\ndialogue,a,1,2\ndialogue,a,-2,-1\ndialogue,a,-1,1\ndialogue,a,,\n"
 MISSING = "dialogue,e,top_p,,,,0.1,,,40,160\n"
 
 
@@ -96,11 +97,13 @@ def test_the_answer_follows_the_table(
 ) -> None:
     (tmp_path / "reports").mkdir()
     (tmp_path / "reports/contrasts.csv").write_text(HEADER + rows, encoding="utf-8")
+    (tmp_path / "reports/axes.csv").write_text(AXES, encoding="utf-8")
     monkeypatch.setattr(run_tables, "ROOT", tmp_path)
     answer, shown = run_tables.answer(), run_tables.tasks_table()
     assert said in answer and ("Better: a (dialogue)." in answer) == (BETTER in rows)
     assert ("with 40 prompts per task, 4 texts of each" in answer) == (rows != MISSING)
     assert ("1,200 to 1,200 prompts would settle" in answer) == (UNCLEAR in rows)
+    assert ("| 1 up, 1 down, 1 open |" in shown) == (BETTER in rows)
     assert ("| 1,200 prompts |" in shown) == (UNCLEAR in rows)
     assert ("| **missing** | missing |" in shown) == (MISSING in rows)
 
