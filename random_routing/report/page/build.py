@@ -24,8 +24,9 @@ from random_routing.report.figures.tuning import LOOKS
 from random_routing.report.findings import sentences
 from random_routing.report.input import Results
 from random_routing.report.names import MEANS, difference, routes_in_words
-from random_routing.report.page.charts import all_charts, tune
+from random_routing.report.page.charts import of_decoders
 from random_routing.report.page.contours import contours
+from random_routing.report.page.route_charts import of_routes, tune
 from random_routing.report.page.sections import minutes, powers, tuning
 from random_routing.report.tables.small_tables import missing
 from random_routing.results.compared import Matched
@@ -67,9 +68,10 @@ def page(
 ) -> str:
     """HTML. samples: task → `task_samples`; costs: task → what its stages took; about: `about.about`."""
     tasks = {task: _task(settings, of_task, samples[task]) for task, of_task in results.items()}
+    looks = _looks(settings, results)
     data = {
         "tasks": tasks,
-        "charts": all_charts(_looks(settings, results)) | {"tune": tune(_shaped(LOOKS.values()))},
+        "charts": of_decoders(looks) | of_routes(looks) | {"tune": tune(_shaped(LOOKS.values()))},
         "curves": CURVES,
         "confidence": settings.confidence,
         "means": MEANS[settings.lambda_means],

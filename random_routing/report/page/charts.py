@@ -27,11 +27,11 @@ def colours(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     }
 
 
-def _chart(height: int = HEIGHT, name: str = "rows") -> Any:
+def chart(height: int = HEIGHT, name: str = "rows") -> Any:
     return alt.Chart(alt.NamedData(name)).properties(width=WIDTH, height=height)
 
 
-def _finished(chart: Any) -> dict[str, Any]:
+def finished(chart: Any) -> dict[str, Any]:
     return chart.to_dict(validate=True)
 
 
@@ -49,7 +49,7 @@ def plane(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     families = alt.selection_point(name="families", fields=["family"], bind="legend")
     zoom = alt.selection_interval(name="zoom", bind="scales", zoom="wheel![event.shiftKey]")
     seen = alt.condition("datum.picked || over.cell === datum.cell", alt.value(0.9), alt.value(0.12))
-    base = _chart().transform_filter("isValid(datum.x) && isValid(datum.y)")
+    base = chart().transform_filter("isValid(datum.x) && isValid(datum.y)")
     cells = base.transform_filter("datum.family !== 'human texts'")
     lines = cells.transform_filter("datum.line !== ''").mark_line(strokeWidth=1.2, clip=True)
     lines = lines.encode(
@@ -66,7 +66,7 @@ def plane(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
         color=GREY, strokeWidth=6, opacity=0.25, interpolate="linear", clip=True
     )
     edge = edge.encode(x="x:Q", y="y:Q", order="x:Q")
-    people = _chart(name="people")
+    people = chart(name="people")
     level, rise = (
         people.mark_rule(strokeDash=[2, 3], color=GREY, clip=True).encode(**{axis: f"{axis}:Q"})
         for axis in "yx"
@@ -82,7 +82,7 @@ def plane(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
         )
         .add_params(over, families, zoom)
     )  # fmt: skip
-    return _finished(alt.layer(level, rise, edge, lines, wide, high, points))
+    return finished(alt.layer(level, rise, edge, lines, wide, high, points))
 
 
 TIPS = (("label", "decoder"), ("xtip", "X"), ("ytip", "Y"), ("rtip", "r"))
@@ -95,13 +95,13 @@ def answer(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     look = colours(looks)
     x = alt.X("x:Q", title="X", scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=4))
     y = alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=5))
-    zone = _chart(230, "zone").mark_area(color=GREY, opacity=0.22, clip=True)
+    zone = chart(230, "zone").mark_area(color=GREY, opacity=0.22, clip=True)
     zone = zone.encode(x=x, y=alt.Y("low:Q", title="Y"), y2="high:Q")
-    people = _chart(230, "people").mark_rule(strokeDash=[2, 3], color=GREY, clip=True).encode(y="y:Q")
+    people = chart(230, "people").mark_rule(strokeDash=[2, 3], color=GREY, clip=True).encode(y="y:Q")
     black = looks.get("temperature", (GREY, ""))[0]
-    curve = _chart(230, "zone").mark_line(color=black, strokeWidth=1.5, clip=True)
+    curve = chart(230, "zone").mark_line(color=black, strokeWidth=1.5, clip=True)
     curve = curve.encode(x=x, y=alt.Y("y:Q", title="Y"), order="x:Q")
-    base = _chart(230)
+    base = chart(230)
     others = base.transform_filter("datum.line !== '' && datum.line !== 'temperature'")
     lines = others.mark_line(strokeWidth=1.5, clip=True)
     lines = lines.encode(x=x, y=y, color=look["color"], detail="line:N", order="order:Q")
@@ -109,7 +109,7 @@ def answer(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
         x=x, y=y, color=look["color"], shape=look["shape"],
         tooltip=[alt.Tooltip(f"{field}:N", title=title) for field, title in TIPS],
     )  # fmt: skip
-    return _finished(alt.layer(zone, people, curve, lines, points))
+    return finished(alt.layer(zone, people, curve, lines, points))
 
 
 def forest(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def forest(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     look = colours(looks)
     colour, shape = look["color"].copy(), look["shape"].copy()
     colour.legend = shape.legend = None
-    base = _chart(26)  # of a row; the script says of how many
+    base = chart(26)  # of a row; the script says of how many
     y = alt.Y("contrast:N", title=None, sort=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=150))
     zone = base.transform_calculate(low="-datum.delta").mark_bar(color=GREY, opacity=0.22, height=26)
     zone = zone.encode(x=alt.X("low:Q", title="X"), x2="delta:Q", y=y)
@@ -129,7 +129,7 @@ def forest(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
         **marks, opacity=alt.condition("datum.sure", alt.value(1), alt.value(0))
     )
     rings = base.mark_point(size=POINT, opacity=1, fill="transparent").encode(**marks)
-    return _finished(alt.layer(zone, zero, spans, sure, rings))
+    return finished(alt.layer(zone, zero, spans, sure, rings))
 
 
 FOREST_TIPS = (("contrast", "hypothesis"), ("verdict", "verdict"), ("tip", "difference"))
@@ -141,7 +141,7 @@ def heatmap() -> dict[str, Any]:
     place = alt.Scale(nice=False, zero=False)
     x = alt.X("left:Q", title="λ", scale=place, axis=alt.Axis(**axis))
     y = alt.Y("bottom:Q", title="q", scale=place, axis=alt.Axis(**axis))
-    base = _chart(300)
+    base = chart(300)
     cells = base.mark_rect(cursor="pointer").encode(
         x=x, x2="right:Q", y=y, y2="top:Q",
         color=alt.Color("value:Q", title="value", scale=alt.Scale(),
@@ -156,15 +156,15 @@ def heatmap() -> dict[str, Any]:
         color=alt.condition("datum.dark", alt.value("white"), alt.value("black")),
     )  # fmt: skip
     ways = {"x": "column:Q", "y": "row:Q", "detail": "r:N", "order": "order:Q"}
-    halo = _chart(300, "curves").mark_line(color="white", strokeWidth=4, opacity=0.45).encode(**ways)
+    halo = chart(300, "curves").mark_line(color="white", strokeWidth=4, opacity=0.45).encode(**ways)
     curves = (
-        _chart(300, "curves").mark_line(color="#d00000", strokeDash=[4, 3], strokeWidth=1.4).encode(**ways)
+        chart(300, "curves").mark_line(color="#d00000", strokeDash=[4, 3], strokeWidth=1.4).encode(**ways)
     )
-    names = _chart(300, "curves").transform_filter("datum.last").mark_text(
+    names = chart(300, "curves").transform_filter("datum.last").mark_text(
         color="#d00000", fontSize=11, fontWeight="bold", align="left", dx=4, dy=-8, stroke="white", strokeWidth=0.4
     )  # fmt: skip
     names = names.encode(x="column:Q", y="row:Q", text="r:N")
-    return _finished(alt.layer(cells, halo, curves, numbers, names))
+    return finished(alt.layer(cells, halo, curves, numbers, names))
 
 
 def rate(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
@@ -177,8 +177,8 @@ def rate(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
         axis=alt.Axis(format="~g"),
     )
     y = alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False))
-    base = _chart(260)
-    people = _chart(260, "people").mark_rule(strokeDash=[2, 3], color=GREY).encode(y="y:Q")
+    base = chart(260)
+    people = chart(260, "people").mark_rule(strokeDash=[2, 3], color=GREY).encode(y="y:Q")
     band = base.mark_area(opacity=0.15).encode(
         x=x, y=alt.Y("lo:Q", title="Y"), y2="hi:Q", color=look["color"]
     )
@@ -189,7 +189,7 @@ def rate(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
         stroke=alt.condition("datum.picked", alt.value("#d00000"), alt.value("transparent")),
         tooltip=[alt.Tooltip(f"{field}:N", title=title) for field, title in HEAT_TIPS],
     )  # fmt: skip
-    return _finished(alt.layer(people, band, lines, points))
+    return finished(alt.layer(people, band, lines, points))
 
 
 HEAT_TIPS = (("label", "decoder"), ("tip", "value"), ("rtip", "r"))
@@ -199,7 +199,7 @@ def matched(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     """Rows: cell, family, x (diversity), y, lo, hi, sure, tip: differences from a curve at equal diversity."""
     look = colours(looks)
     x = alt.X("x:Q", title="X", scale=alt.Scale(zero=False, padding=12), axis=alt.Axis(tickCount=6))
-    base = _chart(260)
+    base = chart(260)
     zero = alt.Chart(alt.InlineData(values=[{"y": 0}])).mark_rule(color=GREY).encode(y="y:Q")
     spans = base.mark_rule(opacity=0.45).encode(x=x, y="lo:Q", y2="hi:Q", color=look["color"])
     looks_and_tips = {
@@ -212,75 +212,13 @@ def matched(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     rings = base.mark_point(size=POINT, opacity=1, cursor="pointer", fill="transparent").encode(
         **looks_and_tips
     )
-    return _finished(alt.layer(zero, spans, sure, rings))
+    return finished(alt.layer(zero, spans, sure, rings))
 
 
 MATCHED_TIPS = (("label", "decoder"), ("tip", "difference"), ("ptip", "corrected p"))
 
 
-def curves(looks: Mapping[str, tuple[str, str]], x: Any, points: bool) -> dict[str, Any]:
-    """Rows: family, line, dash, x, y, lo, hi, tip: curves with bands."""
-    look = colours(looks)
-    base = _chart(260)
-    y = alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False))
-    bands = base.mark_area(opacity=0.12).encode(
-        x=x, y=alt.Y("lo:Q", title="Y"), y2="hi:Q", color=look["color"], detail="line:N"
-    )
-    lines = base.mark_line(strokeWidth=1.5).encode(
-        x=x, y=y, color=look["color"], detail="line:N", strokeDash=alt.StrokeDash("dash:N", legend=None)
-    )
-    marks = base.mark_point(filled=True, size=25 if points else 60, opacity=1 if points else 0).encode(
-        x=x, y=y, color=look["color"], shape=look["shape"],
-        tooltip=[alt.Tooltip("line:N", title="curve"), alt.Tooltip("tip:N", title="value")],
-    )  # fmt: skip
-    return _finished(alt.layer(bands, lines, marks))
-
-
-def recovery(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    lags = alt.Axis(values=[1, 2, 4, 8], format="d")
-    return curves(
-        looks, alt.X("x:Q", title="X", scale=alt.Scale(type="log", base=2), axis=lags), points=True
-    )
-
-
-def likelihood(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    """Linear from 0 to 0.001, logarithmic from there."""
-    rates = alt.Axis(values=[0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1], format="~g")
-    scale = alt.Scale(type="symlog", constant=0.001, nice=False)
-    return curves(looks, alt.X("x:Q", title="X", scale=scale, axis=rates), points=False)
-
-
-def gates(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    """Rows: family, cell, x (expected), y (observed / expected), lo, hi, tip."""
-    look = colours(looks)
-    x = alt.X("x:Q", title="X", scale=alt.Scale(type="log", nice=False))
-    base = _chart(260)
-    expected = alt.Chart(alt.InlineData(values=[{"y": 1}])).mark_rule(color=GREY).encode(y="y:Q")
-    spans = base.mark_rule(opacity=0.45).encode(x=x, y="lo:Q", y2="hi:Q", color=look["color"])
-    points = base.mark_point(filled=True, size=POINT).encode(
-        x=x, y=alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False)), color=look["color"], shape=look["shape"],
-        tooltip=[alt.Tooltip("label:N", title="decoder"), alt.Tooltip("tip:N", title="observed")],
-    )  # fmt: skip
-    return _finished(alt.layer(expected, spans, points))
-
-
-def tune(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    """Rows: family, x (trial), y (reward), best (so far), sure (not stopped early), tip."""
-    look = colours(looks)
-    x = alt.X("x:Q", title="X", axis=alt.Axis(tickMinStep=1, format="d"))
-    y = alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False))
-    base = _chart(260)
-    so_far = base.transform_filter("isValid(datum.best)").mark_line(interpolate="step-after")
-    so_far = so_far.encode(x=x, y=alt.Y("best:Q", title="Y"), color=look["color"])
-    points = base.mark_point(filled=True, size=POINT).encode(
-        x=x, y=y, color=look["color"], shape=look["shape"],
-        opacity=alt.condition("datum.sure", alt.value(1), alt.value(0.3)),
-        tooltip=[alt.Tooltip("family:N", title="family"), alt.Tooltip("tip:N", title="reward")],
-    )  # fmt: skip
-    return _finished(alt.layer(so_far, points))
-
-
-def all_charts(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+def of_decoders(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     return {
         "answer": answer(looks),
         "forest": forest(looks),
@@ -288,7 +226,4 @@ def all_charts(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
         "heatmap": heatmap(),
         "rate": rate(looks),
         "matched": matched(looks),
-        "gates": gates(looks),
-        "recovery": recovery(looks),
-        "likelihood": likelihood(looks),
     }
