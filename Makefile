@@ -11,7 +11,7 @@ export PIP_DEFAULT_TIMEOUT ?= 120
 
 # Tests: a file in one process, for what its tests share; long files first (tests/conftest.py).
 JOBS ?= 2
-SPREAD := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+SPREAD := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 3
 
 .PHONY: repro study show compare test test-long check lint assets clean
 
