@@ -61,6 +61,8 @@ def test_the_rest_of_the_pipeline(work: Path, monkeypatch: pytest.MonkeyPatch) -
                 first = samples["texts"][samples["cells"][cell["decoder"]][0]]
                 shown = "".join(samples["pieces"][piece] for piece in first[0])
                 assert written[f"{task}/{cell['cell']}"]["text"][0].strip() in shown
+                number = samples["cells"][cell["decoder"]][0]
+                assert samples["scores"]["length"][number] == len(first[0]) - first[5]
     for text in read_json(work / "reports/example.json")[
         "texts"
     ]:  # what the README shows is what was written
