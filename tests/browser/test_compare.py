@@ -73,9 +73,13 @@ def test_what_is_no_run_is_named(runs: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(runs)
     (runs / "empty").mkdir(exist_ok=True)
     (runs / "old.html").write_text("<html></html>")
+    (runs / "cut.html").write_text(
+        (runs / "a.html").read_text("utf-8").replace('{"tasks"', '{"tasks', 1), "utf-8"
+    )
     for wrong, said in (
         ("empty", "empty: has neither index.html nor reports/index.html"),
         ("old.html", "old.html: its page lacks tasks, run, by_r: make it again"),
+        ("cut.html", "cut.html: its page lacks tasks, run, by_r: make it again"),
         ("no-such-revision", "no-such-revision: neither a page, nor a folder with one, nor a revision"),
     ):
         with pytest.raises(PipelineError, match=said):

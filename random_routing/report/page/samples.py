@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from random_routing.metrics import METRICS
 from random_routing.models.tokens import pieces as pieces_of
 from random_routing.results.text_scores import TextScores
 from random_routing.runs.cell_files import read_batches
@@ -78,6 +79,7 @@ def task_samples(
         "people": {
             name: [_short(value) for value in of_metric[: len(prepared)]]
             for name, of_metric in scores.get("human", {}).items()
+            if not METRICS[name].against_human
         },
         "examples": [
             _example(row, tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))

@@ -25,7 +25,10 @@ WANTED = ("tasks", "run", "by_r")
 def data_in(html: str, name: str) -> dict[str, Any]:
     """What a page of `build.page` holds. name: for the error, a `PipelineError`."""
     found = DATA.search(html)
-    data = json.loads(found[1]) if found else {}
+    try:
+        data = json.loads(found[1]) if found else {}
+    except ValueError:
+        data = {}
     if lacking := [key for key in WANTED if key not in data]:
         raise PipelineError(f"{name}: its page lacks {', '.join(lacking)}: make it again (dvc repro)")
     return dict(data)
