@@ -1,16 +1,20 @@
-"""Is a page of a large study built in time? `python -m benchmarks.page`: 400 cells x 1,000 examples, made up.
+"""Is a page of a large study usable? `python -m benchmarks.page`: 400 cells x 1,000 examples, made up.
 
-The numbers are made up, the texts are random tokens of a real tokenizer; prints seconds and MiB.
+The numbers are made up, the texts are random tokens of a real tokenizer; prints MiB, and seconds to build the page, to
+open it from disk in Chromium, to draw another metric and to show another decoder's text.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
+from selenium.webdriver.support.ui import Select
 
 from benchmarks.workload import ASSETS
 from random_routing.models.folder import load_tokenizer
@@ -18,7 +22,9 @@ from random_routing.report.page.build import page
 from random_routing.report.page.samples import shown, task_samples
 from random_routing.runs.cell_files import write_cell
 from random_routing.settings import parse_settings
+from tests.helpers.browser import chromium
 from tests.helpers.pages import ABOUT, COSTS
+from tests.helpers.reading import drawn, of, ready
 from tests.helpers.synthetic import whole
 
 RATES = [0.0, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3]
@@ -32,7 +38,7 @@ def main() -> None:
     values["variants"] = {f"plausible-{k}": {**values["variants"]["plausible"], "lambda_route": {"top_k": k}}
                           for k in (5, 20, 50, 200)}  # fmt: skip
     values["tasks"] = {"textgen": values["tasks"]["textgen"]}
-    values["comparison"]["quality"] = {"textgen": "fluency_gap"}
+    values["comparison"] |= {"quality": {"textgen": "fluency_gap"}, "contrasts": {}}
     settings = parse_settings(values)
     results = whole("textgen", settings)
     cells = results.measured.cells
@@ -44,7 +50,10 @@ def main() -> None:
             write_cell(Path(folder) / f"{name}.parquet", [rows(number, len(tokenizer))], {})
         started = time.perf_counter()
         count = shown(settings.page_examples, EXAMPLES, len(decoders), 1)
-        texts = task_samples(Path(folder), decoders, prepared[:count], 1, tokenizer, [[1]] * count)
+        scores = {name: {"length": np.full(EXAMPLES, 48.0)} for name in [*decoders, "human"]}
+        texts = task_samples(
+            Path(folder), decoders, prepared[:count], 1, tokenizer, [[1]] * count, scores=scores
+        )
         html = page(settings, {"textgen": results}, {"textgen": texts}, COSTS, ABOUT)
         seconds = time.perf_counter() - started
     Path("data/large.html").write_text(html, encoding="utf-8")
@@ -52,6 +61,25 @@ def main() -> None:
         f"{len(cells)} cells x {EXAMPLES} examples, texts of {count} on the page: "
         f"{seconds:.0f} s, {len(html.encode()) / 2**20:.1f} MiB, in data/large.html"
     )
+    for what, took in in_browser(Path("data/large.html").resolve()).items():
+        print(f"{what}: {took:.1f} s")
+
+
+def in_browser(path: Path) -> dict[str, float]:
+    """Seconds until what was asked for is drawn."""
+    found, driver = {}, next(open_browser := chromium(path.parent))
+
+    def timed(what: str, ask: Callable[[], object], finished: Callable[[Any], None]) -> None:
+        started = time.perf_counter()
+        ask()
+        finished(driver)
+        found[what] = time.perf_counter() - started
+
+    timed("open", lambda: driver.get(path.as_uri()), ready)
+    timed("another metric", lambda: Select(of(driver, "y")).select_by_value("perplexity"), drawn)
+    timed("another text", lambda: Select(of(driver, "right")).select_by_index(300), drawn)
+    open_browser.close()
+    return found
 
 
 def rows(number: int, vocabulary: int) -> list[dict[str, object]]:
