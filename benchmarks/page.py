@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def main() -> None:
     values["variants"] = {f"plausible-{k}": {**values["variants"]["plausible"], "lambda_route": {"top_k": k}}
                           for k in (5, 20, 50, 200)}  # fmt: skip
     values["tasks"] = {"textgen": values["tasks"]["textgen"]}
-    values["comparison"] |= {"quality": {"textgen": "fluency_gap"}, "contrasts": {}}
+    values["comparison"] |= {"diversity": "ead_2", "quality": {"textgen": "fluency_gap"}, "contrasts": {}}
     settings = parse_settings(values)
     results = whole("textgen", settings)
     cells = results.measured.cells
@@ -67,18 +68,18 @@ def main() -> None:
 
 def in_browser(path: Path) -> dict[str, float]:
     """Seconds until what was asked for is drawn."""
-    found, driver = {}, next(open_browser := chromium(path.parent))
+    found = {}
+    with contextmanager(chromium)(path.parent) as driver:
 
-    def timed(what: str, ask: Callable[[], object], finished: Callable[[Any], None]) -> None:
-        started = time.perf_counter()
-        ask()
-        finished(driver)
-        found[what] = time.perf_counter() - started
+        def timed(what: str, ask: Callable[[], object], finished: Callable[[Any], None]) -> None:
+            started = time.perf_counter()
+            ask()
+            finished(driver)
+            found[what] = time.perf_counter() - started
 
-    timed("open", lambda: driver.get(path.as_uri()), ready)
-    timed("another metric", lambda: Select(of(driver, "y")).select_by_value("perplexity"), drawn)
-    timed("another text", lambda: Select(of(driver, "right")).select_by_index(300), drawn)
-    open_browser.close()
+        timed("open", lambda: driver.get(path.as_uri()), ready)
+        timed("another metric", lambda: Select(of(driver, "y")).select_by_value("perplexity"), drawn)
+        timed("another text", lambda: Select(of(driver, "right")).select_by_index(300), drawn)
     return found
 
 
