@@ -73,10 +73,8 @@ def answer() -> str:
         else f"**In this {what}, no.**" if of["worse"] or of["equivalent"]
         else "**Not known yet.**"
     )  # fmt: skip
-    named = {
-        word: ", ".join(f"{row['contrast']} ({row['task']})" for row in of[word])
-        for word in ("better", "worse")
-    }
+    axes = records("axes", folder)
+    named = {word: ", ".join(with_doubt(row, axes) for row in of[word]) for word in ("better", "worse")}
     which = "".join(f" {word.capitalize()}: {names}." for word, names in named.items() if names)
     needed = sorted(int(row["needed"]) for row in of["inconclusive"])
     settle = f" {needed[0]:,} to {needed[-1]:,} prompts would settle those." if needed else ""
@@ -103,15 +101,30 @@ def tasks_table() -> str:
     )
 
 
-def elsewhere(row: Record, axes: list[Record]) -> str:
-    """On how many other axes of diversity or quality the interval of a hypothesis leaves out 0, above and below."""
-    of_row = [
-        one
+def on_other_axes(row: Record, axes: list[Record]) -> tuple[int, int, int]:
+    """On how many other axes of diversity or quality the interval of a hypothesis is above 0, below it, holds it."""
+    own = (row["task"], row["contrast"])
+    ends = [
+        (float(one["lo"]), float(one["hi"]))
         for one in axes
-        if (one["task"], one["contrast"]) == (row["task"], row["contrast"]) and one["lo"]
+        if (one["task"], one["contrast"]) == own and one["lo"]
     ]
-    up, down = sum(float(one["lo"]) > 0 for one in of_row), sum(float(one["hi"]) < 0 for one in of_row)
-    return f"{up} up, {down} down, {len(of_row) - up - down} open" if of_row else ""
+    up, down = sum(low > 0 for low, _ in ends), sum(high < 0 for _, high in ends)
+    return up, down, len(ends) - up - down
+
+
+def elsewhere(row: Record, axes: list[Record]) -> str:
+    up, down, neither = on_other_axes(row, axes)
+    return f"{up} up, {down} down, {neither} open" if up + down + neither else ""
+
+
+def with_doubt(row: Record, axes: list[Record]) -> str:
+    """A hypothesis with a verdict, and how many other axes say the opposite."""
+    up, down, _ = on_other_axes(row, axes)
+    against = down if row["verdict"] == "better" else up
+    measures = "measure" if against == 1 else "measures"
+    doubt = f"; the opposite by {against} other {measures}" if against else ""
+    return f"{row['contrast']} ({row['task']}{doubt})"
 
 
 def example() -> str:

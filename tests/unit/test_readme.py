@@ -100,7 +100,9 @@ def test_the_answer_follows_the_table(
     (tmp_path / "reports/axes.csv").write_text(AXES, encoding="utf-8")
     monkeypatch.setattr(run_tables, "ROOT", tmp_path)
     answer, shown = run_tables.answer(), run_tables.tasks_table()
-    assert said in answer and ("Better: a (dialogue)." in answer) == (BETTER in rows)
+    assert said in answer and ("Better: a (dialogue; the opposite by 1 other measure)." in answer) == (
+        BETTER in rows
+    )
     assert ("with 40 prompts per task, 4 texts of each" in answer) == (rows != MISSING)
     assert ("1,200 to 1,200 prompts would settle" in answer) == (UNCLEAR in rows)
     assert ("| 1 up, 1 down, 1 open |" in shown) == (BETTER in rows)
