@@ -76,7 +76,7 @@ def answer() -> str:
     axes = records("axes", folder)
     named = {word: ", ".join(with_doubt(row, axes) for row in of[word]) for word in ("better", "worse")}
     which = "".join(f" {word.capitalize()}: {names}." for word, names in named.items() if names)
-    needed = sorted(int(row["needed"]) for row in of["inconclusive"])
+    needed = sorted(int(row["needed"]) for row in of["inconclusive"] if not row["veto"])
     settle = f" {needed[0]:,} to {needed[-1]:,} prompts would settle those." if needed else ""
     return (
         f"{lead} Of {len(rows)} hypotheses named before it, random routing is {said}, with {prompts} prompts per task, "
@@ -91,6 +91,7 @@ def tasks_table() -> str:
     axes = records("axes", folder)
     for row in records("contrasts", folder):
         settle = f"{int(row['needed']):,} prompts" if row["verdict"] == "inconclusive" else ""
+        settle = f"nothing: {row['veto']}" if row["veto"] else settle
         verdict = f"**{row['verdict'] or 'missing'}**"
         found, delta = interval(row, "estimate"), number(row["delta"])
         about = [row["task"], row["contrast"], row["against"]]

@@ -27,6 +27,7 @@ def main(argv: list[str]) -> None:
         found = difference(*(float(value) for value in (row.estimate, row.lo, row.hi)))
         rival = "its base" if row.against == "base" else f"{CURVES[row.against]} at equal diversity"
         settle = f"; {int(row.needed):,} prompts would settle it" if row.verdict == "inconclusive" else ""
+        settle = f"; its texts have {row.veto}" if row.veto else settle
         about = f"{row.task:<12} {row.contrast:<{width}}  {row.verdict:<12}"
         print(f"  {about}  {found} against {rival}, n = {row.prompts}{settle}")
     print(f"Read more: {PAGE.resolve().as_uri()}" if PAGE.exists() else "Read more: reports/findings.md")

@@ -49,8 +49,9 @@ def verdict_table(contrasts: Mapping[str, Sequence[ContrastResult]]) -> str:
     for task, records in contrasts.items():
         for record in records:
             found = record.missing or difference(record.estimate, record.lo, record.hi)
+            verdict = (record.verdict or "missing") + (f": {record.veto}" if record.veto else "")
             lines.append(
-                f"| {task} | {record.contrast} | {record.against} | {record.verdict or 'missing'} | {found} | "
+                f"| {task} | {record.contrast} | {record.against} | {verdict} | {found} | "
                 f"{record.delta:g} | {record.prompts} | {record.texts} |"
             )
     return "\n".join(lines)

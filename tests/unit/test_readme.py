@@ -73,13 +73,14 @@ def test_paths_and_commands_that_are_named_are_there(name: str) -> None:
         assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
 
 
-HEADER = "task,contrast,against,estimate,lo,hi,delta,verdict,needed,prompts,texts\n"
-BETTER = "dialogue,a,temperature,0.5,0.1,0.9,0.1,better,90,40,160\n"
-WORSE = "dialogue,b,temperature,-0.5,-0.9,-0.1,0.1,worse,90,40,160\n"
-SAME = "dialogue,c,base,0.01,-0.05,0.07,0.1,equivalent,90,40,160\n"
-UNCLEAR = "dialogue,d,top_p,0.1,-0.9,0.9,0.1,inconclusive,1200,40,160\n"
+HEADER = "task,contrast,against,estimate,lo,hi,delta,verdict,needed,prompts,texts,veto\n"
+BETTER = "dialogue,a,temperature,0.5,0.1,0.9,0.1,better,90,40,160,\n"
+WORSE = "dialogue,b,temperature,-0.5,-0.9,-0.1,0.1,worse,90,40,160,\n"
+SAME = "dialogue,c,base,0.01,-0.05,0.07,0.1,equivalent,90,40,160,\n"
+UNCLEAR = "dialogue,d,top_p,0.1,-0.9,0.9,0.1,inconclusive,1200,40,160,\n"
 AXES = "task,contrast,lo,hi\ndialogue,a,1,2\ndialogue,a,-2,-1\ndialogue,a,-1,1\ndialogue,a,,\n"
-MISSING = "dialogue,e,top_p,,,,0.1,,,40,160\n"
+VETOED = "dialogue,f,base,0.01,-0.05,0.07,0.1,inconclusive,90,40,160,14% more junk\n"
+MISSING = "dialogue,e,top_p,,,,0.1,,,40,160,\n"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ MISSING = "dialogue,e,top_p,,,,0.1,,,40,160\n"
         (BETTER + SAME + UNCLEAR, "**In this run, some random routing was better.** Of 3 hypotheses"),
         (BETTER + WORSE, "**In this run, it depends.**"),
         (WORSE + SAME + MISSING, "**In this run, no.** Of 3 hypotheses"),
-        (UNCLEAR + MISSING, "**Not known yet.**"),
+        (UNCLEAR + VETOED + MISSING, "**Not known yet.**"),
         (MISSING, "**Not known.**"),
     ],
 )  # fmt: skip
@@ -106,6 +107,7 @@ def test_the_answer_follows_the_table(
     assert ("with 40 prompts per task, 4 texts of each" in answer) == (rows != MISSING)
     assert ("1,200 to 1,200 prompts would settle" in answer) == (UNCLEAR in rows)
     assert ("| 1 up, 1 down, 1 open |" in shown) == (BETTER in rows)
+    assert ("| nothing: 14% more junk |" in shown) == (VETOED in rows)
     assert ("| 1,200 prompts |" in shown) == (UNCLEAR in rows)
     assert ("| **missing** | missing |" in shown) == (MISSING in rows)
 
