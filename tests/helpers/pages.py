@@ -48,11 +48,25 @@ def made_samples(cells: Sequence[CellValues], examples: int = 3) -> dict[str, An
     """Every decoder goes its own way from token 3 on, by a random route; every text holds all hostile ones."""
     variants = {c.decoder: c.variant for c in reversed(cells) if c.family != "human"}
     decoders = list(dict.fromkeys(c.decoder for c in cells if c.family != "human"))
-    pieces = ["The", " same", " start", *(cut(text) for text in HOSTILE), *(f" own{i}" for i in range(999))]
+    pieces = [
+        "The",
+        " same",
+        " start",
+        *(cut(text) for text in HOSTILE),
+        *(f" own{i}" for i in range(999)),
+        "",
+    ]
     first = len(HOSTILE) + 3
     texts = []
     for i in range(len(decoders) * examples):
-        own = [0, 1, 2, first + i % 999, *range(3, first)]
+        own = [
+            0,
+            1,
+            2,
+            first + i % 999,
+            *range(3, first),
+            *[len(pieces) - 1] * (i % 2),
+        ]  # every second one ends
         count = len(own)
         variant = variants[decoders[i // examples]]
         route = 1 if variant in BY_R else 1 + i % 2 if variant else 0

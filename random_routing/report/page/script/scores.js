@@ -5,8 +5,10 @@ function numberOf(cell) {  // the text's, in the list of the page's texts
   return numbers?.[+$("example").value * samples.samples + +$("sample").value];
 }
 
+const inWords = (name) => name.replaceAll("_", " ");
 const scored = (scores, of, i) => Object.entries(scores).filter(([name, values]) => of.metrics[name] && (values[i] ?? null) !== null)
-  .map(([name, values]) => `${of.metrics[name].short} ${short(values[i])}`);
+  .filter(([name, values]) => of.metrics[name].role !== "failures" || values[i])  // a failure that there is not needs no word
+  .map(([name, values]) => `${inWords(name)} ${short(values[i])}`);
 
 function scores(cell, number) {  // in a line
   const text = task().samples.texts[number];

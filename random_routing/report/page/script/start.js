@@ -19,7 +19,7 @@ function fill() {
   options($("left"), decoders, steps[0]);
   options($("right"), decoders, steps[Math.min(2, steps.length - 1)]);
   options($("example"), of.samples.examples.map((one, i) => [String(i), `${i + 1}: ${one.prompt.slice(-40).replace(/\s+/g, " ")}`]), "0");
-  options($("order"), [["", "their order"], ...Object.keys(of.samples.scores).filter((name) => of.metrics[name]).map((name) => [name, of.metrics[name].short])], "");
+  options($("order"), [["", "their order"], ...Object.keys(of.samples.scores).filter((name) => of.metrics[name]).map((name) => [name, inWords(name)])], "");
   options($("sample"), Array.from({ length: of.samples.samples }, (_, i) => [String(i), String(i + 1)]), "0");
   $("sample-label").hidden = of.samples.samples < 2;
   $("step").max = Math.max(0, steps.length - 1);
