@@ -85,9 +85,9 @@ def answer() -> str:
     )
 
 
-def tasks_table() -> str:
-    """A line per task and hypothesis."""
-    lines, folder = [], newest()[1]
+def tasks_table(folder: str = "") -> str:
+    """A line per task and hypothesis, of the newest folder of reports if none is given."""
+    lines, folder = [], folder or newest()[1]
     axes = records("axes", folder)
     for row in records("contrasts", folder):
         settle = f"{int(row['needed']):,} prompts" if row["verdict"] == "inconclusive" else ""
