@@ -105,7 +105,7 @@ class Hypotheses:
             differences = Plane(self.decoders, diversity, failures).differences(contrast.against)
             known = [name for name in members if differences[name].value is not None]
             if known and (more := -mean_of(differences, known).value) > most:
-                found.append(f"{more:.1%} more {metric}")
+                found.append(f"{100 * more:.1f} percentage points more {metric}")
         return ", ".join(found)
 
     def on_other_axes(self, diversity: Metric, quality: Metric) -> list[OnOtherAxes]:

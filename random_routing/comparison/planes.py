@@ -78,9 +78,11 @@ class Plane:
 
     def curve(self, family: str) -> Curve:
         """A family's decoders over their setting. Plain sampling is temperature 1 and p = 1, greedy is temperature 0;
-        top-p goes on beyond p = 1 with temperatures above 1.
+        top-p goes on beyond p = 1 with temperatures above 1. Without a decoder of the family itself there is none.
         """
         members: dict[float, Point] = {}
+        if not any(cell.family == family for cell in self.decoders.cells):
+            return Curve.of(members)
         for cell in self.decoders.cells:
             above = cell.family == "temperature" and cell.setting is not None and cell.setting > 1
             if cell.family == family or (family == "top_p" and above):

@@ -107,6 +107,7 @@ def test_a_link_opens_what_was_seen(page: Any, folder: Path) -> None:
     choose(page, "task", "dialogue")
     choose(page, "y", "perplexity")
     choose(page, "example", "2")
+    click(page, of(page, "ascending"))
     click(page, page.find_elements(By.CSS_SELECTOR, "#cells tbody tr")[1])
     cell = chosen(page)
     browser.wait(page, "location.hash.includes('cell=')")
@@ -115,7 +116,7 @@ def test_a_link_opens_what_was_seen(page: Any, folder: Path) -> None:
     page.get(link)
     ready(page)
     assert values(page) | {"example": of(page, "example").get_attribute("value")} == seen
-    assert chosen(page) == cell
+    assert chosen(page) == cell and of(page, "ascending").is_selected()
     page.get(f"file://{folder}/index.html#task=nothing&x=<b>&example=999")  # of another page
     page.refresh()
     ready(page)

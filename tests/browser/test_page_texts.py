@@ -53,6 +53,16 @@ def test_stepping_along_r_shows_the_fork(page: Any) -> None:
     )
 
 
+def test_controls_keep_in_step(page: Any) -> None:
+    """The slider follows the right decoder; another task keeps both decoders; no token of an earlier text is told of."""
+    choose(page, "right", "routing-plausible-q0-l0.1")
+    assert of(page, "path").get_attribute("value") == "plausible" and "r = 0.1" in of(page, "rate").text
+    click(page, page.find_element(By.CSS_SELECTOR, "#right-text .token:nth-child(2)"))
+    assert of(page, "about-token").text
+    choose(page, "task", "dialogue")
+    assert values(page)["right"] == "routing-plausible-q0-l0.1" and not of(page, "about-token").text
+
+
 def test_examples_are_walked_and_searched(page: Any) -> None:
     example = of(page, "example")
     for button, number in (("next", "1"), ("next", "2"), ("next", "0"), ("previous", "2")):

@@ -27,9 +27,9 @@ from random_routing.report.names import MEANS, difference, routes_in_words
 from random_routing.report.page.charts import of_decoders
 from random_routing.report.page.contours import contours
 from random_routing.report.page.route_charts import of_routes, tune
-from random_routing.report.page.sections import minutes, powers, tuning
+from random_routing.report.page.sections import hypothesis, minutes, powers, tuning
 from random_routing.report.tables.small_tables import missing
-from random_routing.results.compared import Matched
+from random_routing.results.compared import Compared, Matched
 from random_routing.results.json_form import to_json
 from random_routing.results.measured import CellValues, GateRate
 from random_routing.settings import BY_R, Schedule, Settings
@@ -131,7 +131,8 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
     return {
         "title": TASKS[measured.task].title,
         "about": stands_on(settings, measured),
-        "hypotheses": to_json(compared.contrasts),
+        "hypotheses": [hypothesis(record, compared, settings) for record in compared.contrasts],
+        "best": _best(rows, compared, settings),
         "delta": settings.comparison.delta[measured.task],
         "near": to_json(near(measured, settings)),
         "curve": _temperatures(results, settings),
@@ -158,6 +159,18 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
         "tuning": tuning(results.tuned),
         "samples": samples,
     }
+
+
+def _best(rows: Sequence[CellValues], compared: Compared, settings: Settings) -> str:
+    """The decoder of the best quality, in words; empty where quality has no direction."""
+    quality = METRICS[compared.quality]
+    known = [row for row in rows if row.family != "human" and math.isfinite(row.get(quality.name).value)]
+    if not known or quality.better not in ("higher", "lower"):
+        return ""
+    up = 1 if quality.better == "higher" else -1
+    best = max(known, key=lambda row: up * row.get(quality.name).value)
+    value, diversity = (best.get(name).value for name in (quality.name, compared.diversity))
+    return f"{_in_words(best, settings)}, {value:.3g} at diversity {diversity:.3g}"
 
 
 def _temperatures(results: Results, settings: Settings) -> list[list[float | None]]:

@@ -174,7 +174,7 @@ def rate(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
         "x:Q",
         title="X",
         scale=alt.Scale(type="symlog", constant=0.01, nice=False),
-        axis=alt.Axis(format="~g"),
+        axis=alt.Axis(format="~g", labelOverlap="greedy"),
     )
     y = alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False))
     base = chart(260)

@@ -1,4 +1,4 @@
-"""What the page's sections on power and on tuning show."""
+"""What the page's cards say of hypotheses, and its sections on power and on tuning show."""
 
 from __future__ import annotations
 
@@ -7,13 +7,32 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from random_routing.comparison.power import power
+from random_routing.comparison.verdicts import Verdict
 from random_routing.report.figures.tuning import LOOKS
 from random_routing.report.input import Results
 from random_routing.report.names import difference, short, tuned_setting, with_interval
+from random_routing.results.compared import Compared, ContrastResult
+from random_routing.results.json_form import to_json
 from random_routing.results.tuned import Tuned
 from random_routing.settings import Settings
 
 TIMES = (1, 4, 16)  # as many prompts
+
+
+def hypothesis(record: ContrastResult, compared: Compared, settings: Settings) -> dict[str, Any]:
+    """words: which decoders it is about, and what other axes say; small: a difference that is there, but below Δ."""
+    contrast = settings.comparison.contrasts[record.contrast]
+    ranges = {"q": contrast.q, "λ": contrast.lam, "r": contrast.r}
+    which = [f"{name} = {ends[0]:g}" if ends[0] == ends[1] else f"{name} from {ends[0]:g} to {ends[1]:g}"
+             for name, ends in ranges.items() if ends != (0, 1)]  # fmt: skip
+    axes = [one for one in compared.axes if one.contrast == record.contrast and math.isfinite(one.lo)]
+    up, down = sum(one.lo > 0 for one in axes), sum(one.hi < 0 for one in axes)
+    others = f"; by {len(axes)} other measures: {up} better, {down} worse" if axes else ""
+    return {
+        **to_json(record),
+        "words": f"{record.variant}{', ' * bool(which)}{', '.join(which)}{others}",
+        "small": record.verdict in (Verdict.BETTER, Verdict.WORSE) and abs(record.estimate) < record.delta,
+    }
 
 
 def powers(results: Results, settings: Settings) -> dict[str, Any]:

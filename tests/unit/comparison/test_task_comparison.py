@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from random_routing.comparison.corrected_p_values import adjusted
-from random_routing.comparison.curves import Point
+from random_routing.comparison.curves import NO_CURVE, Point
 from random_routing.comparison.fronts import front
 from random_routing.comparison.task_comparison import Comparison
 from random_routing.law.cells import Cell, all_cells, representatives
@@ -126,6 +126,16 @@ def test_a_comparison_finds_the_truth() -> None:
     assert all(r.on_family_front for r in found.front if r.family == "top_p")  # it is alone
 
 
+def test_a_family_without_a_decoder_has_no_curve() -> None:
+    """Top-p would be plain sampling and temperatures above 1 alone."""
+    truth = {name: point for name, point in TRUTH.items() if name != "top_p-0.9"} | {
+        "temperature-1.3": (0.9, 0.1)
+    }
+    found = comparison(truth, noise=0.01, seed=1).result(resample_weights(60, 100, 1), halves(30, 100))
+    assert {r.missing for r in found.matched if r.curve == "top_p"} == {NO_CURVE}
+    assert {r.missing for r in found.matched if r.curve == "temperature"} == {""}
+
+
 def test_hypotheses_are_judged_together() -> None:
     """Of both routed decoders: +0.05 and −0.15 against the temperature curve, and against their base +0.15 and −0.1."""
     about: dict[str, Any] = {"variant": "uniform", "against": "temperature"}
@@ -173,7 +183,7 @@ def test_junk_vetoes_what_would_be_better() -> None:
     for share, verdict, veto in (
         (0.0, "better", ""),
         (0.1, "better", ""),
-        (0.4, "inconclusive", "20.0% more junk"),
+        (0.4, "inconclusive", "20.0 percentage points more junk"),
     ):
         failing = {"routing-uniform-q0.1-l0": share}
         made = comparison(TRUTH, noise=0.01, seed=1, contrasts=contrasts, failing=failing)

@@ -2,8 +2,11 @@
 
 const KEPT = ["task", "x", "y", "variant", "metric", "example", "sample", "left", "right", "curve", "order"];
 
+const TICKED = ["log", "ascending"];
+
 function remember() {
   const seen = new URLSearchParams(KEPT.map((id) => [id, $(id).value]));
+  for (const id of TICKED) if ($(id).checked) seen.set(id, "1");
   if (state.picked) seen.set("cell", state.picked);
   history.replaceState(null, "", `#${seen}`);
 }
@@ -14,6 +17,7 @@ function recall() {
   set("task");
   fill();
   KEPT.slice(1).forEach(set);
+  for (const id of TICKED) $(id).checked = seen.has(id);
   [state.x, state.y] = [$("x").value, $("y").value];
   state.picked = seen.get("cell");
 }

@@ -21,7 +21,9 @@ const bare = (name) => name.replace(/ \(.*/, "");  // without its unit
 
 function answer(name, of) {
   if (!of.near) return matchedChart(`answer-${name}`, of, "temperature");
-  const rows = points(of, of.diversity, of.quality), quality = of.metrics[of.quality], diversity = of.metrics[of.diversity];
+  const every = points(of, of.diversity, of.quality), [left, right] = of.near.x;
+  const seen = new Set(every.filter((row) => row.x >= left && row.x <= right).map((row) => row.family));
+  const rows = every.filter((row) => seen.has(row.family)), quality = of.metrics[of.quality], diversity = of.metrics[of.diversity];
   const zone = of.curve.map(([x, y]) => ({ x, y, low: y - of.delta, high: y + of.delta }));
   const level = of.people[of.quality], people = level === null ? [] : [{ y: level }];
   draw(`answer-${name}`, "answer", { rows, zone, people }, { x: bare(diversity.name), y: bare(quality.name), about: `${quality.name} against ${diversity.name}` }, (spec) => {

@@ -13,6 +13,7 @@ function heatmap() {
     return { cell: row.cell, label: row.label, family: row.family, q: row.q, lambda: row.lambda, r: row.r, value, lo, hi, tip,
              rtip: short(row.r), about: `${row.label}: ${tip}`, picked: row.cell === state.picked };
   });
+  $("map-note").hidden = !two;
   if (two) return grid(variant, name, level, rows);
   const steps = variant.steps.map((cell) => rows.find((row) => row.cell === cell)).filter(Boolean)
     .map(({ value, ...row }) => ({ ...row, x: row.r, y: value }));

@@ -16,8 +16,9 @@ function fill() {
   options($("curve"), Object.entries(D.curves));
   const decoders = of.cells.filter((row) => row.cell === row.decoder).map((row) => [row.cell, row.label]);
   const steps = path().steps.map((step) => cellOf(step).decoder);
-  options($("left"), decoders, steps[0]);
-  options($("right"), decoders, steps[Math.min(2, steps.length - 1)]);
+  const kept = (id, first) => (decoders.some(([cell]) => cell === $(id).value) ? $(id).value : first);  // of another task
+  options($("left"), decoders, kept("left", steps[0]));
+  options($("right"), decoders, kept("right", steps[Math.min(2, steps.length - 1)]));
   options($("example"), of.samples.examples.map((one, i) => [String(i), `${i + 1}: ${one.prompt.slice(-40).replace(/\s+/g, " ")}`]), "0");
   options($("order"), [["", "their order"], ...Object.keys(of.samples.scores).filter((name) => of.metrics[name]).map((name) => [name, inWords(name)])], "");
   options($("sample"), Array.from({ length: of.samples.samples }, (_, i) => [String(i), String(i + 1)]), "0");
@@ -46,7 +47,7 @@ $("y").onchange = () => { state.y = $("y").value; $("log").checked = isLog($("y"
 $("log").onchange = plane;
 $("variant").onchange = $("metric").onchange = heatmap;
 for (const id of ["example", "sample", "left", "right"]) $(id).onchange = () => { texts(); search(); };
-$("order").onchange = $("ascending").onchange = () => { arrange(); walk("first"); };
+$("order").onchange = $("ascending").onchange = () => { arrange(); if ($("order").value) walk("first"); };
 $("search").oninput = search;
 $("previous").onclick = () => walk(-1);
 $("next").onclick = () => walk(1);

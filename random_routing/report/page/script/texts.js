@@ -76,10 +76,16 @@ function texts() {
   const left = textOf($("left").value), right = textOf($("right").value);
   show("left", $("left").value, left, forkOf(left, right));
   show("right", $("right").value, right, forkOf(right, left));
-  const steps = path().steps;
-  const at = steps.findIndex((step) => cellOf(step)?.decoder === $("right").value);
-  if (at >= 0) $("step").value = at;
+  $("about-token").textContent = "";
+  const onIt = (one) => one.steps.findIndex((step) => cellOf(step)?.decoder === $("right").value);
+  const way = [path(), ...task().variants].find((one) => onIt(one) >= 0);  // the slider follows the right decoder
+  if (way) {
+    $("path").value = way.name;
+    $("step").max = way.steps.length - 1;
+    $("step").value = onIt(way);
+  }
   rate();
+  if (!way) $("rate").textContent = "–";
   arrange();
 }
 
