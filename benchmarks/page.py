@@ -11,11 +11,9 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
-from selenium.webdriver.support.ui import Select
 
 from benchmarks.workload import ASSETS
 from random_routing.models.folder import load_tokenizer
@@ -25,7 +23,7 @@ from random_routing.runs.cell_files import write_cell
 from random_routing.settings import parse_settings
 from tests.helpers.browser import chromium
 from tests.helpers.pages import ABOUT, COSTS
-from tests.helpers.reading import drawn, of, ready
+from tests.helpers.reading import choose, ready
 from tests.helpers.synthetic import whole
 
 RATES = [0.0, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3]
@@ -62,24 +60,27 @@ def main() -> None:
         f"{len(cells)} cells x {EXAMPLES} examples, texts of {count} on the page: "
         f"{seconds:.0f} s, {len(html.encode()) / 2**20:.1f} MiB, in data/large.html"
     )
-    for what, took in in_browser(Path("data/large.html").resolve()).items():
+    for what, took in in_browser(Path("data/large.html").resolve(), decoders[-1]).items():
         print(f"{what}: {took:.1f} s")
 
 
-def in_browser(path: Path) -> dict[str, float]:
-    """Seconds until what was asked for is drawn."""
+def in_browser(path: Path, decoder: str) -> dict[str, float]:
+    """Seconds until what was asked for is drawn. decoder: whose text is shown."""
     found = {}
     with contextmanager(chromium)(path.parent) as driver:
 
-        def timed(what: str, ask: Callable[[], object], finished: Callable[[Any], None]) -> None:
+        def timed(what: str, ask: Callable[[], object]) -> None:
             started = time.perf_counter()
             ask()
-            finished(driver)
             found[what] = time.perf_counter() - started
 
-        timed("open", lambda: driver.get(path.as_uri()), ready)
-        timed("another metric", lambda: Select(of(driver, "y")).select_by_value("perplexity"), drawn)
-        timed("another text", lambda: Select(of(driver, "right")).select_by_index(300), drawn)
+        def opened() -> None:
+            driver.get(path.as_uri())
+            ready(driver)
+
+        timed("open", opened)
+        timed("another metric", lambda: choose(driver, "y", "perplexity"))
+        timed("another text", lambda: choose(driver, "right", decoder))
     return found
 
 
