@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline import stage
+from random_routing.errors import PipelineError, short
 from random_routing.law.cells import all_cells, representatives
 from random_routing.metrics import METRICS, metrics_of
 from random_routing.runs.cost import last_speed
@@ -29,8 +30,10 @@ def main(argv: list[str]) -> None:
     settings = load_settings(metrics=METRICS)
     dvc = str(Path(sys.executable).parent / "dvc")
     listed = subprocess.run(
-        [dvc, "stage", "list", "--name-only"], check=True, capture_output=True, text=True
+        [dvc, "stage", "list", "--name-only"], capture_output=True, text=True, check=False
     )
+    if listed.returncode:
+        raise PipelineError(f"dvc.yaml: DVC cannot read its stages ({short(listed.stderr.strip())})")
     everything = listed.stdout.split()
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}  # so that lines come in their order
     process = subprocess.Popen([dvc, "repro", *argv], stdout=subprocess.PIPE, text=True, env=environment)
@@ -56,23 +59,21 @@ def counted(lines: Iterable[str], everything: list[str], settings: Settings) -> 
 
 def most_seconds(stages: Iterable[str], settings: Settings) -> float:
     """Of the stages that make and score texts; 0 where no speed is known."""
-    known: dict[str, list[float]] = {}
-    tokens: dict[tuple[str, str], float] = {}
-    for kind in ("generate", "evaluate", "tune"):
-        for task in settings.tasks:
-            if speed := last_speed(kind, task, settings.dtype):
-                known.setdefault(kind, []).append(speed)
-    for name in stages:
-        kind, _, task = name.partition("@")
-        if task in settings.tasks:
-            tokens[kind, task] = tokens_of(kind, task, settings)
-    speeds = {kind: sum(values) / len(values) for kind, values in known.items()}
-    slowest = min(speeds.values(), default=0.0)
-    if not slowest:
+    kinds = ("generate", "evaluate", "tune")
+    speeds = {
+        (kind, task): last_speed(kind, task, settings.dtype) for kind in kinds for task in settings.tasks
+    }
+    known = {kind: [speeds[kind, task] for task in settings.tasks if speeds[kind, task]] for kind in kinds}
+    usual = {kind: sum(values) / len(values) for kind, values in known.items() if values}
+    if not usual:
         return 0.0
+    slowest = min(usual.values())
+    left = [
+        (kind, task) for kind, _, task in (name.partition("@") for name in stages) if (kind, task) in speeds
+    ]
     return sum(
-        count / (last_speed(kind, task, settings.dtype) or speeds.get(kind, slowest))
-        for (kind, task), count in tokens.items()
+        tokens_of(kind, task, settings) / (speeds[kind, task] or usual.get(kind, slowest))
+        for kind, task in left
     )
 
 

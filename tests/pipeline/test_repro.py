@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.repro import counted, most_seconds, tokens_of
+from pipeline.repro import counted, main, most_seconds, tokens_of
+from random_routing.errors import PipelineError
 from random_routing.files import write_json
 from random_routing.runs.cost import machine
 from random_routing.settings import parse_settings
-from tests.helpers.workspace import params
+from tests.helpers.workspace import params, write_params
 
 STAGES = ["check", "generate@textgen", "generate@dialogue", "evaluate@dialogue", "summarize"]
 SAID = [
@@ -35,6 +36,13 @@ def test_stages_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     cost("generate", "textgen", 0.1)
     (line,) = [line for line in counted(SAID, STAGES, settings) if "generate@textgen" in line]
     assert line.startswith("[2 of 5, at most ") and " left] Running" in line
+
+
+def test_a_folder_without_stages_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path, params())
+    with pytest.raises(PipelineError, match=r"^dvc\.yaml: DVC cannot read its stages \(.*\)$"):
+        main([])
 
 
 def test_time_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,13 +55,11 @@ function bothTexts() {
   const texts = [0, 1].map((run) => (pair && cell ? textIn(run, cell, pair[run]) : null));
   const spelt = (run) => texts[run]?.[0].map((piece) => of(run).samples.pieces[piece]);
   ["left-text", "right-text"].forEach((id, run) => {
-    const text = texts[run], own = spelt(run), others = spelt(1 - run);
+    const text = texts[run], fork = forkOf(spelt(run), spelt(1 - run));
     if (!text) return $(id).replaceChildren(element("span", "not among the texts of both pages", "note"));
-    const parts = others ? own.findIndex((piece, i) => piece !== others[i]) : -1;
-    const fork = parts < 0 && others && own.length < others.length ? own.length : parts;
-    $(id).replaceChildren(...own.map((piece, i) => {
+    $(id).replaceChildren(...text[0].map((_, i) => {
       const token = element("span", undefined, `token${text[3][i] ? " r" : ""}${i === fork ? " fork" : ""}`);
-      token.append(...(text[5] && i === own.length - 1 ? [element("span", "⟨end⟩", "control end")] : visible(piece)));
+      token.append(...spelling(text, i, of(run).samples.pieces));
       if (i === fork) token.prepend("▶");
       return token;
     }));

@@ -2,11 +2,7 @@
 
 function csv(rows) {
   const columns = [...new Set(rows.flatMap(Object.keys))].filter((name) => !/tip$|^(label|picked|dark|text|left|right|top|bottom|column|row|dash|order|line)$/.test(name));
-  const quoted = (value) => {
-    const text = value === null || value === undefined ? "" : String(value);
-    return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return [columns.join(","), ...rows.map((row) => columns.map((name) => quoted(row[name])).join(","))].join("\n") + "\n";
+  return `${WRITTEN.csv([columns, ...rows.map((row) => columns.map((name) => String(row[name] ?? "")))])}\n`;
 }
 
 function download(kind, other) {

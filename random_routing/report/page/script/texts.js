@@ -21,11 +21,16 @@ const MARKS = { "q-route": " q", "λ-route": " l", [BY_R]: " r" };
 
 const textOf = (cell) => task().samples.texts[numberOf(cell)] ?? null;
 
-function forkOf(one, two) {
+function forkOf(one, two) {  // the first place at which two lists differ, −1 where none does
   if (!one || !two) return -1;
-  const least = Math.min(one[0].length, two[0].length);
-  for (let i = 0; i < least; i++) if (one[0][i] !== two[0][i]) return i;
-  return one[0].length === two[0].length ? -1 : least;
+  const least = Math.min(one.length, two.length);
+  for (let i = 0; i < least; i++) if (one[i] !== two[i]) return i;
+  return one.length === two.length ? -1 : least;
+}
+
+function spelling(text, i, pieces) {  // of a text's token
+  const end = text[5] && i === text[0].length - 1;
+  return end ? [element("span", "⟨end⟩", "control end")] : visible(pieces[text[0][i]]);
 }
 
 function about(text, i, cell) {
@@ -41,10 +46,9 @@ function show(side, cell, text, fork) {
   const target = $(`${side}-text`);
   if (!text) return target.replaceChildren(element("span", "not among the texts of this page", "note"));
   const { pieces } = task().samples;
-  target.replaceChildren(...text[0].map((piece, i) => {
+  target.replaceChildren(...text[0].map((_, i) => {
     const token = element("span", undefined, "token" + (MARKS[routeOf(text, i, cell)] ?? "") + (i === fork ? " fork" : "") + (fork >= 0 && i < fork ? " before" : ""));
-    const end = text[5] && i === text[0].length - 1;
-    token.append(...(end ? [element("span", "⟨end⟩", "control end")] : visible(pieces[piece])));
+    token.append(...spelling(text, i, pieces));
     if (i === fork) token.prepend("▶");
     token.dataset.i = i;
     token.title = about(text, i, cell);
@@ -74,8 +78,8 @@ function texts() {
   }));
   $("reference-scores").textContent = peopleScores(+$("example").value);
   const left = textOf($("left").value), right = textOf($("right").value);
-  show("left", $("left").value, left, forkOf(left, right));
-  show("right", $("right").value, right, forkOf(right, left));
+  show("left", $("left").value, left, forkOf(left?.[0], right?.[0]));
+  show("right", $("right").value, right, forkOf(right?.[0], left?.[0]));
   $("about-token").textContent = "";
   const onIt = (one) => one.steps.findIndex((step) => cellOf(step)?.decoder === $("right").value);
   const way = [path(), ...task().variants].find((one) => onIt(one) >= 0);  // the slider follows the right decoder
