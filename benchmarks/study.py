@@ -33,7 +33,7 @@ from random_routing.settings import Settings, load_settings
 
 ROOT = Path(__file__).parent.parent
 KEPT = (
-    "params.yaml", "dvc.lock", "reports/*.csv", "reports/*.md", "reports/*.json", "reports/plots/*.png",
+    "params.yaml", "dvc.lock", "reports/*.csv", "reports/*.md", "reports/summary.json", "reports/plots/*.png",
     "data/metrics/*.stats.parquet",
 )  # fmt: skip
 HEADER = """# {name}: does random routing help?

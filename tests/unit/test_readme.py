@@ -37,16 +37,14 @@ def test_the_readme_is_short() -> None:
 
 def test_the_statistics_tell_the_truth() -> None:
     """False claims over all hypotheses in at most 6 % of studies, false equivalence in 5 %; 95 % intervals hold 93 to
-    97 % (of 1,000 studies: give or take 1); a planted effect is found in three of four, but for one hypothesis whose
-    errors differ much between studies. Temperatures that curves are read between are where they should be.
+    97 %; a planted effect is found in three of four. Temperatures that curves are read between lie on them.
     """
     proof = read_json(ROOT / "reports/statistics.json")
     for found in proof["sizes"].values():
         assert found["any_false_claim"] <= 0.06
         for name, rates in found["hypotheses"].items():
-            assert abs(rates["bias"]) < 0.15 and 0.92 <= rates["covered"] <= 0.97, name
-            assert rates["false_equivalent"] <= 0.05, name
-        assert sorted(rates["found"] for rates in found["hypotheses"].values())[1] >= 0.75
+            assert abs(rates["bias"]) < 0.15 and 0.93 <= rates["covered"] <= 0.97, name
+            assert rates["false_equivalent"] <= 0.05 and rates["found"] >= 0.75, name
         assert all(0.93 <= rate <= 0.97 for rate in found["covered"].values())
     for task in proof["seeds"]:
         assert all(len(words) == 1 for words in task["verdicts"].values())

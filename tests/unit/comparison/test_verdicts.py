@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from random_routing.comparison.verdicts import Verdict, detectable, judge, needed
@@ -35,6 +37,18 @@ def test_interval_p_value_and_verdict_agree() -> None:
     value = float(student.isf(0.05 / TESTS / 2, 31)) * error
     found = judge(value, error, 32, 1e-9, TESTS, CONFIDENCE)
     assert found.lo == pytest.approx(0.0, abs=1e-12) and found.p_adjusted == pytest.approx(0.05)
+
+
+@given(
+    value=st.floats(-3, 3), error=st.floats(0, 2), delta=st.floats(0.01, 2), examples=st.integers(2, 300)
+)
+def test_the_word_is_that_of_the_interval_shown(
+    value: float, error: float, delta: float, examples: int
+) -> None:
+    found = judge(value, error, examples, delta, TESTS, CONFIDENCE)
+    within, one_side = -delta < found.lo and found.hi < delta, found.lo > 0 or found.hi < 0
+    assert (found.verdict == Verdict.EQUIVALENT) == within
+    assert (found.verdict in (Verdict.BETTER, Verdict.WORSE)) == (one_side and not within)
 
 
 def verdicts(mean: float, examples: int, delta: float, studies: int = 3_000) -> dict[Verdict, float]:
