@@ -25,7 +25,7 @@ study: $(BIN)/ready
 
 # Code and data that stages read are columns of DVC's table, too: without them, and with gains alone, it fits a terminal.
 show: $(BIN)/ready
-	@dvc exp show --only-changed --drop '^(random_routing|pipeline|data|dvc)|_(lo|hi)$$|tuned|held_out|sampling'
+	@dvc exp show --only-changed --drop '^((random_routing|pipeline|data|dvc)|(lo|hi|sampling|tuned|held_out)\.)'
 
 compare: $(BIN)/ready
 	@python -m pipeline.compare "$(A)" "$(B)"

@@ -120,12 +120,13 @@ def elsewhere(row: Record, axes: list[Record]) -> str:
 
 
 def with_doubt(row: Record, axes: list[Record]) -> str:
-    """A hypothesis with a verdict, and how many other axes say the opposite."""
+    """A hypothesis with a verdict, whether the difference is below Δ, and how many other axes say the opposite."""
     up, down, _ = on_other_axes(row, axes)
     against = down if row["verdict"] == "better" else up
     measures = "measure" if against == 1 else "measures"
     doubt = f"; the opposite by {against} other {measures}" if against else ""
-    return f"{row['contrast']} ({row['task']}{doubt})"
+    small = "; estimated below Δ" if abs(float(row["estimate"])) < float(row["delta"]) else ""
+    return f"{row['contrast']} ({row['task']}{small}{doubt})"
 
 
 def example() -> str:

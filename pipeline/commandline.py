@@ -60,7 +60,7 @@ STAGES = {
     "tune": Usage(
         "Search the best setting of each family of decoders.",
         "params.yaml; data/prepared/<task>.jsonl; data/assets/ of model, judge, embedder",
-        "data/tune/<task>.json, reports/tune/<task>.json",
+        "data/tune/<task>.json",
         "task",
         "textgen",
     ),

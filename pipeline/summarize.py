@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 from pipeline import stage
-from random_routing.files import write_json, write_text
+from random_routing.files import write_text
 from random_routing.metrics import METRICS
 from random_routing.progress import say
 from random_routing.report.findings import findings
 from random_routing.report.input import read_results
 from random_routing.report.tables.cells_csv import to_csv
 from random_routing.report.tables.small_tables import TABLES, table_to_csv
-from random_routing.report.tables.summary import summarize_task
+from random_routing.report.tables.summary import summary
 from random_routing.settings import load_settings
 
 
@@ -18,16 +20,18 @@ def main(argv: list[str]) -> None:
     settings = load_settings(metrics=METRICS)
     results = read_results(settings.tasks)
     measured = [of_task.measured for of_task in results.values()]
-    summary = {m.task: summarize_task(m.cells, m.comparison, settings.variants) for m in measured}
+    numbers = summary(results, settings.variants)
     write_text("reports/cells.csv", to_csv(measured, settings.metrics, settings.lambda_means))
-    write_json("reports/summary.json", summary, indent=2)
+    write_text(
+        "reports/summary.json", json.dumps(numbers, indent=2, allow_nan=False) + "\n"
+    )  # in their order
     for name, table in TABLES.items():
         write_text(f"reports/{name}.csv", table_to_csv(table, results))
     write_text("reports/findings.md", findings(settings, results))
     say(
         "summarize",
         f"{sum(len(m.cells) for m in measured)} rows of {len(measured)} tasks in reports/cells.csv, "
-        f"{sum(map(len, summary.values()))} numbers in reports/summary.json",
+        f"{sum(map(len, numbers.values()))} numbers in reports/summary.json",
     )
 
 

@@ -6,8 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline import stage
 from random_routing.decode.row_counts import Work
 from random_routing.files import read_jsonl, write_json
@@ -32,14 +30,13 @@ def main(argv: list[str]) -> None:
     settings = load_settings(metrics=METRICS)
     task = settings.tasks[choice("tune", stage.argument(argv, "a task"), settings.tasks)]
     settings = on_this_machine(settings, task)
-    whole, short = Path(f"data/tune/{task.name}.json"), Path(f"reports/tune/{task.name}.json")
+    whole = Path(f"data/tune/{task.name}.json")
     rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
     examples = Examples.of(rows, settings.tune.share)
     counts = len(examples.tune), len(examples.test)
 
     def leave_out(why: str) -> None:
         write_json(whole, None)
-        write_json(short, {})
         write_cost("tune", task.name, Work(), 0.0, settings.dtype, whole, 0)  # DVC asks for it
         say("tune", f"{task.name}: {why}")
 
@@ -57,15 +54,12 @@ def main(argv: list[str]) -> None:
     write_tuned(whole, tuned)
     write_cost("tune", task.name, work, seconds, settings.dtype, whole, checked)
     best = tuned.families["routing"].winner
-    numbers = {"tuned": best.tune.reward, "held_out": best.test.reward}
-    known = {name: float(f"{value:.6g}") for name, value in numbers.items() if np.isfinite(value)}
-    write_json(short, {task.name: known}, indent=2)
     trials = sum(len(family.trials) for family in tuned.families.values())
     say(
         "tune",
         f"{task.name}: {trials} trials of {', '.join(tuned.families)} in {whole}; computed {work.texts} texts; "
         f"{checked} values made again, with the same bits; "
-        f"routing's winner: reward {numbers['tuned']:.4g} on {counts[0]} examples, {numbers['held_out']:.4g} on the "
+        f"routing's winner: reward {best.tune.reward:.4g} on {counts[0]} examples, {best.test.reward:.4g} on the "
         f"{counts[1]} others",
     )
 

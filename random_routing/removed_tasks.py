@@ -14,7 +14,7 @@ from random_routing.files import read_json
 OF_A_TASK = (
     "data/prepared/{0}.jsonl", "data/generations/{0}/*.parquet", "data/cost/generate-{0}.json",
     "data/cost/evaluate-{0}.json", "data/metrics/{0}.json", "data/metrics/{0}.stats.parquet",
-    "data/metrics/{0}.texts.parquet", "data/tune/{0}.json", "data/cost/tune-{0}.json", "reports/tune/{0}.json",
+    "data/metrics/{0}.texts.parquet", "data/tune/{0}.json", "data/cost/tune-{0}.json",
 )  # fmt: skip
 
 

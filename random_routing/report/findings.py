@@ -158,7 +158,8 @@ def contrast_sentence(record: ContrastResult) -> str:
         return f"- {name}: **equivalent** to {against} within {record.delta:g} ({found}{part})."
     if record.verdict == Verdict.INCONCLUSIVE:
         return f"- {name}: **inconclusive** against {against}: {found}{part}. {_settle(record)}"
-    return f"- {name}: **{record.verdict}** than {against}: {found}{part}."
+    small = f"; estimated below Δ = {record.delta:g}" if record.small else ""
+    return f"- {name}: **{record.verdict}** than {against}: {found}{small}{part}."
 
 
 def _settle(record: ContrastResult) -> str:

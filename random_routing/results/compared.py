@@ -63,6 +63,11 @@ class ContrastResult:
     veto: str = ""
     missing: str = ""
 
+    @property
+    def small(self) -> bool:
+        """A difference that is there, and is estimated to be below Δ."""
+        return self.verdict in ("better", "worse") and abs(self.estimate) < self.delta
+
 
 @dataclass(frozen=True, kw_only=True)
 class OnOtherAxes:

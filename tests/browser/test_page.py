@@ -91,6 +91,22 @@ def test_axes_tasks_and_metrics_can_be_chosen(page: Any) -> None:
     assert not missing.is_enabled() and missing.text == "mauve: needs 200 examples; there are 64"
 
 
+def test_the_plane_shows_the_part_where_verdicts_are_decided(page: Any) -> None:
+    def ends() -> list[float]:
+        return page.execute_script(  # of the axis across
+            "return [...document.querySelectorAll('#plane-chart .role-axis-label text')].map(t => t.textContent)"
+            ".map(t => Number(t.replace('−', '-'))).filter(Number.isFinite)"
+        )
+
+    whole = ends()
+    click(page, of(page, "close"))
+    browser.wait(page, "location.hash.includes('close=1')")
+    drawn(page)
+    assert max(ends()) < max(whole) or min(ends()) > min(whole)
+    choose(page, "x", "distinct_2")
+    assert not of(page, "close").is_enabled()  # no verdict is given on these axes
+
+
 def test_a_point_of_a_card_is_of_its_own_task(page: Any) -> None:
     assert values(page)["task"] == "textgen"
     point = page.execute_script(  # of a hypothesis, so that it is seen

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import csv
+import struct
 from pathlib import Path
 from typing import Any
 
 from selenium.webdriver.common.by import By
 
 from tests.helpers import browser
-from tests.helpers.reading import (
-    click,
-)
+from tests.helpers.reading import click, of
 
 
 def test_the_table_sorts(page: Any) -> None:
@@ -59,6 +58,10 @@ def test_charts_are_taken_along_as_pictures(page: Any, folder: Path) -> None:
         path = folder / f"textgen-plane.{kind}"
         browser.wait_until(page, path.exists, f"{path.name} is there")
         assert path.read_bytes().startswith(begin)
+    said = "Open-ended text: quality: "  # what it shows stands above it
+    assert said in path.read_text(encoding="utf-8")
+    high = of(page, "plane-chart").find_element(By.TAG_NAME, "svg").size["height"]
+    assert struct.unpack(">I", (folder / "textgen-plane.png").read_bytes()[20:24])[0] > 2 * high
 
 
 def test_every_figure_can_be_downloaded(page: Any, folder: Path) -> None:

@@ -45,12 +45,11 @@ def test_the_rest_of_the_pipeline(work: Path, monkeypatch: pytest.MonkeyPatch) -
             if record["value"] is not None and name != "self_bleu":
                 assert record["lo"] <= record["value"] + 1e-9 and record["value"] <= record["hi"] + 1e-9
     summary = read_json(work / "reports/summary.json")
-    assert set(summary) == set(values["tasks"])
-    assert all(len(numbers) <= 5 for numbers in summary.values())
+    assert summary and all(set(numbers) <= set(values["tasks"]) for numbers in summary.values())
     drawn = {path.stem for path in (work / "reports/plots").glob("*.png")}
-    wanted = {f"{task}-{kind}" for task in summary for kind in FIGURES}
+    wanted = {f"{task}-{kind}" for task in values["tasks"] for kind in FIGURES}
     assert (
-        wanted - {f"{task}-recovery" for task in summary} <= drawn <= wanted
+        wanted - {f"{task}-recovery" for task in values["tasks"]} <= drawn <= wanted
     )  # few random tokens are isolated
     text = (work / "reports/index.html").read_text(encoding="utf-8")
     data = json.loads(text.split('id="data">')[1].split("</script>")[0])

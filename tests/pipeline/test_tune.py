@@ -61,11 +61,6 @@ def test_what_it_finds(work: Path) -> None:
         )
     plain = {family: own["trials"][0]["reward"] for family, own in found["families"].items()}
     assert len(set(plain.values())) == 1  # all begin with plain sampling, which is one decoder
-    best = found["families"]["routing"]["winner"]
-    short = read_json(work / f"reports/tune/{TASK}.json")
-    assert short == {
-        TASK: pytest.approx({"tuned": best["tune"]["reward"], "held_out": best["test"]["reward"]}, rel=1e-5)
-    }
     grid = {cell["cell"]: cell["reward"] for cell in found["grid"]["cells"]}
     assert grid["temperature-1"] == pytest.approx(plain["routing"])
 
@@ -95,7 +90,7 @@ def test_switched_off(work: Path) -> None:
     values = params()
     values["tune"]["enabled"] = False
     write_params(work, values)
-    assert run(work) is None and read_json(work / f"reports/tune/{TASK}.json") == {}
+    assert run(work) is None
     outs = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["tune"]["do"]["outs"]
     names = [out if isinstance(out, str) else next(iter(out)) for out in outs]
     assert len(names) == 2 and all((work / name.replace("${key}", TASK)).exists() for name in names)

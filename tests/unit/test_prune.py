@@ -20,7 +20,7 @@ KEPT = [
     "data/assets/own/model.safetensors",  # without asset.json: not fetched
     "data/assets/copied/asset.json",  # whose name is another's
     "data/assets/textgen/own.txt",
-    "reports/tune/textgen-own.json",
+    "data/tune/textgen-own.json",
     "models/one/config.json",
 ]
 
@@ -36,8 +36,7 @@ def test_a_removed_task_and_its_assets(work: Path, capsys: pytest.CaptureFixture
     with inside(work):
         check.main([])
         evaluate.main(["textgen"])
-        for name in ("data/tune/textgen.json", "reports/tune/textgen.json"):
-            write_json(name, {})
+        write_json("data/tune/textgen.json", {})
         for name in KEPT[:-1]:
             Path(name).parent.mkdir(parents=True, exist_ok=True)
             Path(name).write_text("{}")

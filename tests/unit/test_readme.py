@@ -80,7 +80,7 @@ def test_paths_and_commands_that_are_named_are_there(name: str) -> None:
 
 HEADER = "task,contrast,against,estimate,lo,hi,delta,verdict,needed,prompts,texts,veto\n"
 BETTER = "dialogue,a,temperature,0.5,0.1,0.9,0.1,better,90,40,160,\n"
-WORSE = "dialogue,b,temperature,-0.5,-0.9,-0.1,0.1,worse,90,40,160,\n"
+WORSE = "dialogue,b,temperature,-0.5,-0.9,-0.1,0.6,worse,90,40,160,\n"
 SAME = "dialogue,c,base,0.01,-0.05,0.07,0.1,equivalent,90,40,160,\n"
 UNCLEAR = "dialogue,d,top_p,0.1,-0.9,0.9,0.1,inconclusive,1200,40,160,\n"
 AXES = "task,contrast,lo,hi\ndialogue,a,1,2\ndialogue,a,-2,-1\ndialogue,a,-1,1\ndialogue,a,,\n"
@@ -109,6 +109,7 @@ def test_the_answer_follows_the_table(
     assert said in answer and ("Better: a (dialogue; the opposite by 1 other measure)." in answer) == (
         BETTER in rows
     )
+    assert ("Worse: b (dialogue; estimated below Δ)." in answer) == (WORSE in rows)
     assert ("with 40 prompts per task, 4 texts of each" in answer) == (rows != MISSING)
     assert ("1,200 to 1,200 prompts would settle" in answer) == (UNCLEAR in rows)
     assert ("| 1 up, 1 down, 1 open |" in shown) == (BETTER in rows)

@@ -27,7 +27,7 @@ from random_routing.report.names import MEANS, difference, routes_in_words
 from random_routing.report.page.charts import of_decoders
 from random_routing.report.page.contours import contours
 from random_routing.report.page.route_charts import of_routes, tune
-from random_routing.report.page.sections import hypothesis, minutes, powers, tuning
+from random_routing.report.page.sections import hypothesis, in_short, minutes, powers, tuning
 from random_routing.report.tables.small_tables import missing
 from random_routing.results.compared import Compared, Matched
 from random_routing.results.json_form import to_json
@@ -132,6 +132,7 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
         "title": TASKS[measured.task].title,
         "about": stands_on(settings, measured),
         "hypotheses": [hypothesis(record, compared, settings) for record in compared.contrasts],
+        "in_short": in_short(compared.contrasts),
         "best": _best(rows, compared, settings),
         "delta": settings.comparison.delta[measured.task],
         "near": to_json(near(measured, settings)),

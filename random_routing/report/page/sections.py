@@ -19,8 +19,44 @@ from random_routing.settings import Settings
 TIMES = (1, 4, 16)  # as many prompts
 
 
+SAID = {
+    Verdict.BETTER: "helped",
+    Verdict.WORSE: "hurt",
+    Verdict.EQUIVALENT: "made no difference that matters",
+}
+
+
+def in_short(records: Sequence[ContrastResult]) -> str:
+    """The verdicts of a task in a sentence, without a number that needs explaining."""
+    of: dict[str, list[ContrastResult]] = {}
+    for record in records:
+        of.setdefault("" if record.veto else record.verdict or "missing", []).append(record)
+    parts = [f"{_names(of[verdict])} {said}" for verdict, said in SAID.items() if verdict in of]
+    parts += [
+        f"{record.contrast} cost no quality that this measure sees, but wrote {record.veto}"
+        for record in of.get("", ())
+    ]
+    if open_ := of.get(Verdict.INCONCLUSIVE):
+        least, most = (choose(record.needed for record in open_) for choose in (min, max))
+        needed = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+        parts.append(f"of {_names(open_)} it is not known yet: {needed} prompts would tell")
+    if "missing" in of:
+        parts.append(f"{_names(of['missing'])} could not be compared")
+    sentence = "; ".join(parts)
+    return (
+        f"{sentence[:1].upper()}{sentence[1:]}."
+        if sentence.startswith("of ")
+        else f"{sentence}." * bool(sentence)
+    )
+
+
+def _names(records: Sequence[ContrastResult]) -> str:
+    *others, last = [record.contrast for record in records]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def hypothesis(record: ContrastResult, compared: Compared, settings: Settings) -> dict[str, Any]:
-    """words: which decoders it is about, and what other axes say; small: a difference that is there, but below Δ."""
+    """words: which decoders it is about, and what other axes say."""
     contrast = settings.comparison.contrasts[record.contrast]
     ranges = {"q": contrast.q, "λ": contrast.lam, "r": contrast.r}
     which = [f"{name} = {ends[0]:g}" if ends[0] == ends[1] else f"{name} from {ends[0]:g} to {ends[1]:g}"
@@ -31,7 +67,7 @@ def hypothesis(record: ContrastResult, compared: Compared, settings: Settings) -
     return {
         **to_json(record),
         "words": f"{record.variant}{', ' * bool(which)}{', '.join(which)}{others}",
-        "small": record.verdict in (Verdict.BETTER, Verdict.WORSE) and abs(record.estimate) < record.delta,
+        "small": record.small,
     }
 
 

@@ -14,6 +14,8 @@ from random_routing.metrics import METRICS
 from random_routing.report.page import samples
 from random_routing.report.page.build import embedded, marked, page
 from random_routing.report.page.contours import contours
+from random_routing.report.page.sections import in_short
+from random_routing.results.compared import ContrastResult
 from random_routing.runs.cell_files import write_cell
 from random_routing.settings import parse_settings
 from tests.helpers import synthetic
@@ -140,6 +142,23 @@ def test_contours_are_left_out_where_r_is_a_mean_and_lambda_says_what_it_weighs(
     variants = {one["name"]: one for one in data_of(html)["tasks"]["textgen"]["variants"]}
     assert not variants["uniform"]["contours"] and variants["plausible"]["contours"]
     assert "r = 1 − (1−q)λ is constant" in html and data_of(html)["means"] == "weight of the model"
+
+
+def test_a_task_s_verdicts_in_a_sentence() -> None:
+    def one(contrast: str, verdict: str, **given: Any) -> ContrastResult:
+        about = {"variant": "v", "against": "temperature", "delta": 0.1, "of": 1, "prompts": 9, "texts": 9}
+        return ContrastResult(contrast=contrast, verdict=verdict, **{**about, **given})
+
+    records = [one("a", "better"), one("b", "better"), one("c", "worse"), one("d", "equivalent")]
+    assert in_short(records) == "a and b helped; c hurt; d made no difference that matters."
+    records = [one("a", "inconclusive", needed=1200), one("b", "inconclusive", needed=40), one("c", "")]
+    said = "Of a and b it is not known yet: 40 to 1,200 prompts would tell; c could not be compared."
+    assert in_short(records) == said
+    vetoed = [one("a", "inconclusive", needed=40, veto="14 percentage points more junk")]
+    assert in_short(vetoed).endswith("but wrote 14 percentage points more junk.") and "40" not in in_short(
+        vetoed
+    )
+    assert in_short([]) == ""
 
 
 def test_how_many_texts_the_page_holds() -> None:

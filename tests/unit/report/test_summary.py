@@ -12,11 +12,12 @@ import pytest
 
 from pipeline import summarize
 from random_routing.errors import PipelineError
+from random_routing.report.input import Results
 from random_routing.report.tables.cells_csv import to_csv
-from random_routing.report.tables.summary import summarize_task
+from random_routing.report.tables.summary import summary
 from random_routing.results.compared import Best, Compared
 from random_routing.results.measured import NAN, CellValues, Measured, Value
-from random_routing.settings import Base, Route, Variant
+from random_routing.settings import Base, Route, Variant, parse_settings
 from tests.helpers import synthetic
 
 UNIFORM = {"v": Variant(Base(), Route("uniform"), Route("uniform"))}
@@ -70,17 +71,28 @@ MEASURED = Measured(
 
 def test_the_numbers_of_a_task() -> None:
     rows = [row("temperature", 0.9, 1 / 3, setting=1.0), row("routing", 0.9, 20.0, r=0.1)]
-    assert summarize_task(rows, COMPARED, UNIFORM) == {
-        "gain": 0.0123457, "gain_lo": -0.1, "gain_hi": 0.2, "sampling_bleu": 0.333333,
+    results = {"translation": Results(replace(MEASURED, cells=rows), None)}
+    assert summary(results, UNIFORM) == {
+        "gain": {"translation": 0.0123457}, "lo": {"translation": -0.1}, "hi": {"translation": 0.2},
+        "sampling": {"translation": {"bleu": 0.333333}},
     }  # fmt: skip
+    tuned = synthetic.whole("translation", parse_settings(synthetic.raw_params())).tuned
+    assert tuned is not None
+    winner = tuned.families["routing"].winner
+    found = summary({"translation": Results(MEASURED, tuned)}, UNIFORM)
+    assert [found["tuned"]["translation"], found["held_out"]["translation"]] == pytest.approx(
+        [winner.tune.reward, winner.test.reward], rel=1e-5
+    )
 
 
 def test_missing_numbers_are_left_out() -> None:
     nothing = replace(COMPARED, best=None)
-    assert summarize_task([row("human", 0.9, 100.0)], nothing, UNIFORM) == {}
+    human = replace(MEASURED, cells=[row("human", 0.9, 100.0)], comparison=nothing)
+    assert summary({"translation": Results(human, None)}, UNIFORM) == {}
     assert COMPARED.best is not None
     no_interval = replace(COMPARED, best=replace(COMPARED.best, lo=NAN))
-    assert "gain_lo" not in summarize_task([], no_interval, UNIFORM)
+    found = summary({"translation": Results(replace(MEASURED, comparison=no_interval), None)}, UNIFORM)
+    assert list(found) == ["gain", "hi"]
 
 
 def run(folder: Path, raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, float]]:
@@ -91,10 +103,9 @@ def run(folder: Path, raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> d
 
 
 def test_stage_on_the_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    summary = run(tmp_path, synthetic.raw_params(), monkeypatch)
-    assert list(summary["textgen"]) == ["gain", "gain_hi", "gain_lo", "sampling_gap"]
-    assert set(summary) == {"textgen", "dialogue", "translation"}
-    assert all(len(numbers) <= 5 for numbers in summary.values())
+    numbers = run(tmp_path, synthetic.raw_params(), monkeypatch)
+    assert list(numbers)[:4] == ["gain", "lo", "hi", "sampling"]  # the columns of dvc exp show
+    assert all(list(values) == ["textgen", "dialogue", "translation"] for values in numbers.values())
     with open("reports/cells.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [r["task"] for r in rows[:1] + rows[-1:]] == ["textgen", "translation"]  # as in params.yaml

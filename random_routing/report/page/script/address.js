@@ -2,7 +2,7 @@
 
 const KEPT = ["task", "x", "y", "variant", "metric", "example", "sample", "left", "right", "curve", "order"];
 
-const TICKED = ["log", "ascending"];
+const TICKED = ["log", "close", "ascending"];
 
 function remember() {
   const seen = new URLSearchParams(KEPT.map((id) => [id, $(id).value]));

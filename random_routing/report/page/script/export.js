@@ -44,6 +44,39 @@ function tools(box) {
   box.before(bar);
 }
 
+const HEADROOM = 28, HEADING = "600 13px system-ui, sans-serif";  // pixels above a picture, for what it shows
+
+function svgBelow(text, svg) {
+  const picture = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement, heading = picture.ownerDocument.createElementNS(picture.namespaceURI, "text");
+  const [wide, high] = ["width", "height"].map((side) => Number(picture.getAttribute(side)));
+  picture.setAttribute("height", high + HEADROOM);
+  picture.setAttribute("viewBox", `0 ${-HEADROOM} ${wide} ${high + HEADROOM}`);
+  heading.setAttribute("x", 4);
+  heading.setAttribute("y", 8 - HEADROOM / 2);
+  heading.setAttribute("style", `font: ${HEADING}; fill: ${getComputedStyle(document.body).color}`);
+  if (textWidth(text) > wide - 8) ["textLength", "lengthAdjust"].forEach((name, i) => heading.setAttribute(name, [wide - 8, "spacingAndGlyphs"][i]));
+  heading.textContent = text;
+  picture.append(heading);
+  return new XMLSerializer().serializeToString(picture);
+}
+
+function canvasBelow(text, canvas) {  // twice as many pixels, on the page's own ground
+  const all = element("canvas"), pen = all.getContext("2d"), { color, backgroundColor } = getComputedStyle(document.body);
+  [all.width, all.height] = [canvas.width, canvas.height + 2 * HEADROOM];
+  [pen.fillStyle, pen.font] = [backgroundColor, HEADING.replace("13px", "26px")];
+  pen.fillRect(0, 0, all.width, all.height);
+  pen.fillStyle = color;
+  pen.fillText(text, 8, HEADROOM + 16, all.width - 16);
+  pen.drawImage(canvas, 0, 2 * HEADROOM);
+  return all;
+}
+
+function textWidth(text) {
+  const pen = element("canvas").getContext("2d");
+  pen.font = HEADING;
+  return pen.measureText(text).width;
+}
+
 function pictures(button) {  // beside the CSV of a chart
   const charts = button.dataset.of ? ["forest", "answer"].map((kind) => `${kind}-${button.dataset.of}`) : [`${button.dataset.csv}-chart`];
   button.after(...["PNG", "SVG"].map((kind) => {
@@ -54,8 +87,9 @@ function pictures(button) {  // beside the CSV of a chart
     other.onclick = async () => {
       for (const id of charts.filter((one) => views[one])) {
         const name = `${button.dataset.of ? "" : `${$("task").value}-`}${id.replace("-chart", "")}.${kind.toLowerCase()}`;
-        if (kind === "SVG") save(name, [await views[id].view.toSVG()], "image/svg+xml");
-        else (await views[id].view.toCanvas(2)).toBlob((blob) => save(name, [blob], "image/png"));
+        const above = `${D.tasks[button.dataset.of ?? $("task").value].title}: ${views[id].spec.description}`;
+        if (kind === "SVG") save(name, [svgBelow(above, await views[id].view.toSVG())], "image/svg+xml");
+        else canvasBelow(above, await views[id].view.toCanvas(2)).toBlob((blob) => save(name, [blob], "image/png"));
       }
     };
     return other;

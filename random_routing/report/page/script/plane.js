@@ -29,6 +29,8 @@ function plane() {
   shown.plane = rows;
   cells(x, y, rows);
   if (!rows.length) return empty("plane-chart", [x, y].filter((name) => !task().cells.some((row) => row.values[name])).map(why).join("; "));
+  const part = task().near, decided = part && x === task().diversity && y === task().quality;
+  $("close").disabled = !decided;  // of other axes no verdict is given
   const logarithmic = $("log").checked && rows.every((row) => row.y > 0);
   draw("plane-chart", "plane", { rows, people }, { x: title(x), y: title(y), about: `${title(y)} against ${title(x)}, a point a decoder` }, (spec) => {
     const without = (filter) => { spec.layer = spec.layer.filter((one) => !JSON.stringify(one).includes(filter)); };
@@ -37,9 +39,11 @@ function plane() {
     if (!best.size) without("datum.front");
     if (!rows.some((row) => row.line)) without("datum.line");
     everywhere(spec, (encoding) => {
-      if (encoding.x?.scale) encoding.x.scale.reverse = reversed(x);
+      const close = decided && $("close").checked;
+      if (encoding.x?.scale) Object.assign(encoding.x.scale, { reverse: reversed(x) }, close ? { domain: part.x, padding: 0 } : {});
       if (!encoding.y?.scale) return;
       if (logarithmic) encoding.y.scale = { type: "log", nice: false, padding: 12 };
+      if (close) Object.assign(encoding.y.scale, { domain: part.y, padding: 0 });
       encoding.y.scale.reverse = reversed(y);
     });
   });

@@ -44,7 +44,7 @@ function all() {
 $("task").onchange = () => { state.x = state.y = undefined; $("metric").value = ""; fill(); all(); };
 $("x").onchange = () => { state.x = $("x").value; plane(); };
 $("y").onchange = () => { state.y = $("y").value; $("log").checked = isLog($("y").value); plane(); };
-$("log").onchange = plane;
+$("log").onchange = $("close").onchange = plane;
 $("variant").onchange = $("metric").onchange = heatmap;
 for (const id of ["example", "sample", "left", "right"]) $(id).onchange = () => { texts(); search(); };
 $("order").onchange = $("ascending").onchange = () => { arrange(); if ($("order").value) walk("first"); };
