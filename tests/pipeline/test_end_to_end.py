@@ -114,7 +114,8 @@ def test_every_artifact_is_there(clone: Path) -> None:
     if count > 1:  # texts of tiny models may be empty
         assert all((row["bleu"] != "") == (row["task"] == "translation") for row in rows)
     summary = json.loads((clone / "reports/summary.json").read_text())
-    assert set(summary["sampling"]) == set(tasks(clone)) >= set(summary["tuned"])
+    known = set(summary["sampling"])  # four examples are too few for a distance between distributions
+    assert "translation" in known and set(tasks(clone)) >= known >= set(summary["tuned"])
     drawn = {path.stem for path in (clone / "reports/plots").glob("*.png")}
     wanted = {"contrasts"} | {f"{task}-{kind}" for task in tasks(clone) for kind in FIGURES}
     assert (
@@ -150,8 +151,8 @@ def test_an_experiment_computes_only_what_is_new(clone: Path) -> None:
     targets = [f"generate@{task}" for task in tasks(clone)] if count == 1 else []
     added = ("--set-param", "grid.q=[0,0.05,0.1]")
     output = run(clone, "dvc", "exp", "run", "--temp", "--name", "finer", *added, *targets)
-    # q = 0.05 × λ = 0, 0.1: two rates for each of two collapsed variants, one cell of the third
-    assert len(re.findall(r"computed 5 decoders, 20 texts", output)) == count, output[-3000:]
+    # q = 0.05 × λ = 0, 0.1 of the variant that has no grid of its own
+    assert len(re.findall(r"computed 2 decoders, (?:8|32) texts", output)) == count, output[-3000:]
     table = list(csv.DictReader(run(clone, "dvc", "exp", "show", "--csv").splitlines()))
     assert any(row["Experiment"] == "finer" for row in table)
     names = {name for row in table for name in row if name and name.split(".")[0] in tasks(clone)}

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from random_routing.comparison.contrasts import chosen
-from random_routing.comparison.curves import isotonic
+from random_routing.comparison.curves import Cubics, isotonic
 from random_routing.law.cells import all_cells
 from random_routing.metrics import METRICS
 from random_routing.report import selection
@@ -105,7 +104,8 @@ def curve(rows: Sequence[CellValues], across: str, along: str) -> np.ndarray:
     up = -1 if METRICS[across].better == "lower" else 1
     points[:, 0] = up * isotonic(up * points[:, 0])
     places = np.linspace(0, len(points) - 1, STEPS * (len(points) - 1) + 1)
-    return np.asarray(PchipInterpolator(settings, points)(np.interp(places, range(len(points)), settings)))
+    cubics = Cubics(settings, points.T)
+    return np.stack([cubics.at(np.full(2, at)) for at in np.interp(places, range(len(points)), settings)])
 
 
 def all_series(rows: Sequence[CellValues], settings: Settings) -> list[Series]:
