@@ -1,4 +1,5 @@
-# make repro: set up, then run the pipeline.  make test: set up, then the tests.  make check: those without downloads.
+# make demo: set up, then a first page in three minutes.  make repro: the whole pipeline.
+# make test: set up, then the tests.  make check: those without downloads.
 # make show: experiments (dvc exp run) in a table that fits a terminal.
 # make compare A=… B=…: two runs side by side, each a page, a folder with one, or a revision.
 # make study: the runs of studies/cpu and their verdicts (STUDY=name: of another).
@@ -13,22 +14,22 @@ export PIP_DEFAULT_TIMEOUT ?= 120
 JOBS ?= 2
 SPREAD := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 3
 
-.PHONY: repro study show compare test test-long check lint assets clean
+.PHONY: repro demo study show compare test test-long check lint assets clean
 
 repro: $(BIN)/ready
-	@python -m pipeline.check  # first, because DVC reads params.yaml before it runs anything
-	@begun=$$(date +%s); python -m pipeline.repro && python -m pipeline.answer && \
-	echo "It took $$((($$(date +%s) - begun) / 60)) min."
+	@python -m random_routing repro
+
+demo: $(BIN)/ready
+	@python -m random_routing demo
 
 study: $(BIN)/ready
 	python -m benchmarks.study $(or $(STUDY),cpu)
 
-# Code and data that stages read are columns of DVC's table, too: without them, and with gains alone, it fits a terminal.
 show: $(BIN)/ready
-	@dvc exp show --only-changed --drop '^((random_routing|pipeline|data|dvc)|(lo|hi|sampling|tuned|held_out)\.)'
+	@python -m random_routing show
 
 compare: $(BIN)/ready
-	@python -m pipeline.compare "$(A)" "$(B)"
+	@python -m random_routing compare "$(A)" "$(B)"
 
 test: lint assets
 	pytest $(SPREAD) -m "not long"

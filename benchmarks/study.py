@@ -18,6 +18,7 @@ from pathlib import Path
 
 import yaml
 
+from random_routing.commands.workspace import dvc, make_workspace
 from random_routing.comparison.task_comparison import Comparison
 from random_routing.errors import PipelineError
 from random_routing.files import write_text
@@ -69,19 +70,8 @@ def finished(study: Path, seed: int) -> bool:
 def run_seed(study: Path, seed: int) -> None:
     """The pipeline at the checkout's commit with the study's parameters and this seed; keeps what is committed."""
     space = ROOT / "data" / "studies" / study.name / str(seed)
-    if not space.exists():
-        subprocess.run(["git", "clone", "--quiet", "--shared", ROOT, space], check=True)
-    subprocess.run(["git", "fetch", "--quiet", "origin", "HEAD"], cwd=space, check=True)
-    subprocess.run(["git", "checkout", "--quiet", "--force", "FETCH_HEAD"], cwd=space, check=True)
-    (space / "params.yaml").write_text(params_of(study, seed), encoding="utf-8")
-    dvc = str(Path(sys.executable).parent / "dvc")
-    cache = subprocess.run(
-        [dvc, "cache", "dir"], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout
-    subprocess.run(
-        [dvc, "cache", "dir", "--local", (ROOT / cache.strip()).resolve()], cwd=space, check=True
-    )
-    subprocess.run([dvc, "repro"], cwd=space, check=True)
+    make_workspace(space, params_of(study, seed))
+    subprocess.run([dvc(), "repro"], cwd=space, check=True)
     kept = study / str(seed)
     shutil.rmtree(kept, ignore_errors=True)
     for path in (

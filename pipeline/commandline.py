@@ -19,8 +19,6 @@ class Usage:
     writes: str
     argument: str = ""  # what the one argument names
     example: str = ""  # of it
-    many: bool = False  # numbers, as many as one likes
-    two: bool = False  # of the argument, A and B
 
 
 STAGES = {
@@ -74,27 +72,6 @@ STAGES = {
         "params.yaml; all of data/",
         "reports/plots/, reports/figures/, reports/index.html",
     ),
-    "answer": Usage(  # not of dvc.yaml: after a run
-        "Say what became of the hypotheses of the last run.",
-        "reports/contrasts.csv",
-        "nothing",
-    ),
-    "power": Usage(  # not of dvc.yaml: a question before a run
-        "Say what a number of prompts can show, from the variances of the last run.",
-        "params.yaml; data/metrics/",
-        "nothing",
-        "prompts",
-        "256 1000",
-        many=True,
-    ),
-    "compare": Usage(  # not of dvc.yaml: two runs
-        "Lay two runs side by side: their verdicts, curves, texts and parameters.",
-        "the pages of A and B: a page, a folder with one, or a revision",
-        "reports/compare.html",
-        "run",
-        "main~1 reports",
-        two=True,
-    ),
 }
 
 
@@ -122,12 +99,6 @@ def begin() -> None:
         sys.exit(2)
 
 
-def _count(word: str) -> int:
-    if not (word.isdecimal() and 2 <= int(word) <= 10**9):
-        raise argparse.ArgumentTypeError(f"{word}: must be a whole number of at least 2")
-    return int(word)
-
-
 def parse(stage: str, argv: Sequence[str]) -> None:
     """Raises `PipelineError` for arguments that the stage does not take, and SystemExit after --help."""
     usage = STAGES[stage]
@@ -139,12 +110,7 @@ def parse(stage: str, argv: Sequence[str]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    if usage.many:
-        parser.add_argument(usage.argument, nargs="*", type=_count, help="numbers of prompts, at least 2")
-    elif usage.two:
-        for name in ("A", "B"):
-            parser.add_argument(name, help="a page, a folder with reports/index.html, or a Git revision")
-    elif usage.argument:
+    if usage.argument:
         section = "assets" if usage.argument == "asset" else "tasks"
         parser.add_argument(usage.argument, help=f"a name under `{section}` in params.yaml")
     parser.parse_args(argv)

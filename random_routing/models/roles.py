@@ -28,7 +28,9 @@ def check_roles(settings: Settings, task: Task) -> None:
     check_generator(task)
     _check(f"tasks.{task.name}.judge", task.judge, check_model)
     _check("embedder", settings.embedder, check_embedder)
-    if _weights(task.judge) == _weights(task.model):
+    if task.judge != task.model and _weights(task.judge) == _weights(
+        task.model
+    ):  # the same: no metric reads it
         raise PipelineError(
             f"params.yaml: tasks.{task.name}.judge = {task.judge}: has the same weights as the generator "
             f"{task.model}; a model does not judge its own texts"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from random_routing.errors import fail
 from random_routing.settings.checks import choice
 from random_routing.settings.pydantic_lines import missing
 from random_routing.settings.schema import Comparison
+from random_routing.settings.tasks import Task
 
 
 class Choosable(Protocol):
@@ -24,6 +25,8 @@ class Choosable(Protocol):
     @property
     def role(self) -> str: ...
 
+    def reads(self, model: Literal["judge", "embedder"]) -> bool: ...
+
 
 Metrics = Mapping[str, Choosable] | None  # None: of a stage that measures nothing; any name is taken
 
@@ -32,6 +35,15 @@ def check_metrics(metrics: Sequence[str], known: Metrics) -> None:
     for i, name in enumerate(metrics):
         if known is not None:
             choice(f"metrics[{i}]", name, known)
+
+
+def check_judges(tasks: Mapping[str, Task], metrics: Sequence[str], known: Metrics) -> None:
+    """A model does not judge its own texts; where no metric reads a judge it may stand for one."""
+    for name, task in tasks.items():
+        readers = [m for m in metrics if known and name in known[m].tasks and known[m].reads("judge")]
+        if task.judge == task.model and readers:
+            allowed = f"must not be the generating model, for {readers[0]} reads it"
+            raise fail(f"tasks.{name}.judge", task.judge, allowed)
 
 
 def compared(

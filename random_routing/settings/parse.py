@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from random_routing.errors import SettingsError, fail
 from random_routing.settings.checks import choice
 from random_routing.settings.decoders import Schedule, Variant, exploration_weight
-from random_routing.settings.metrics import Metrics, check_metrics, compared
+from random_routing.settings.metrics import Metrics, check_judges, check_metrics, compared
 from random_routing.settings.pydantic_lines import first_fault, missing
 from random_routing.settings.schema import Settings, Tuning
 from random_routing.settings.tasks import TASK_KEYS
@@ -41,6 +41,7 @@ def parse_settings(raw: Any, metrics: Metrics = None) -> Settings:
         _check_gates(name, variant, settings)
     _check_contrasts(settings)
     check_metrics(settings.metrics, metrics)
+    check_judges(settings.tasks, settings.metrics, metrics)
     comparison = compared(settings.comparison, list(settings.tasks), settings.metrics, metrics)
     return replace(settings, comparison=comparison, tune=_tuning(settings))
 

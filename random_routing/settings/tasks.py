@@ -8,7 +8,7 @@ from datetime import date
 from importlib.util import find_spec
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from random_routing.settings.checks import Reference, Text, ValuesOrNone, one_of, whole
 from random_routing.settings.keys import KEY, MISSING, STRICT, NotAKey, OrNone, check_keys, written, wrong
@@ -72,7 +72,7 @@ class Task:
     __pydantic_config__ = STRICT
     name: Annotated[str, NotAKey, Field(default="")]
     model: Reference
-    judge: Reference  # another model
+    judge: Reference  # another model, where a metric reads it
     data: Reference
     examples: Annotated[int, whole(2, 10_000_000, "their rows are held in memory")]
     samples: Annotated[int, whole(1, 10_000, "all texts of an example are held in memory")]
@@ -95,13 +95,6 @@ class Task:
     bleu_tokenizer: Annotated[
         str, Of("translation", optional=True), one_of(*BLEU_TOKENIZERS), AfterValidator(_installed)
     ] = ""
-
-    @field_validator("judge")
-    @classmethod
-    def _another(cls, value: str, info: ValidationInfo) -> str:
-        if value == info.data.get("model"):
-            raise wrong("the judge must not be the generating model")
-        return value
 
 
 def _task_keys(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
-from pipeline import compare
+from random_routing.commands import compare
 from random_routing.errors import PipelineError
 from tests.helpers import browser
 from tests.helpers.pages import made_page
@@ -37,7 +38,7 @@ def driver(runs: Path) -> Iterator[Any]:
 @pytest.fixture
 def page(driver: Any, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(runs)
-    compare.main(["a.html", "b"])
+    compare.main(Namespace(A="a.html", B="b"))
     browser.width(driver, 1280)
     driver.get(f"file://{runs}/reports/compare.html")
     ready(driver)
@@ -83,4 +84,4 @@ def test_what_is_no_run_is_named(runs: Path, monkeypatch: pytest.MonkeyPatch) ->
         ("no-such-revision", "no-such-revision: neither a page, nor a folder with one, nor a revision"),
     ):
         with pytest.raises(PipelineError, match=said):
-            compare.main(["a.html", wrong])
+            compare.main(Namespace(A="a.html", B=wrong))

@@ -29,13 +29,8 @@ def stage(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_stage_has_its_usage() -> None:
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    assert list(STAGES) == [
-        *stages,
-        "answer",
-        "power",
-        "compare",
-    ]  # questions after and before a run, no stages of it
-    assert {name for name, usage in STAGES.items() if usage.argument and not (usage.many or usage.two)} == {
+    assert list(STAGES) == list(stages)
+    assert {name for name, usage in STAGES.items() if usage.argument} == {
         name for name, stage in stages.items() if "foreach" in stage
     }
 
@@ -61,8 +56,6 @@ def test_help_runs_nothing(tmp_path: Path, name: str, option: str) -> None:
         (["plot", "a", "b"], "unrecognized arguments: a b"),
         (["generate"], "the following arguments are required: task"),
         (["fetch"], "the following arguments are required: asset"),
-        (["power", "1"], "argument prompts: 1: must be a whole number of at least 2"),
-        (["power", "64", "1e3"], "argument prompts: 1e3: must be a whole number of at least 2"),
         (["tune", "textgen", "dialogue"], "unrecognized arguments: dialogue"),
         (["evaluate", "textgen", "--hel"], "unrecognized arguments: --hel"),
     ],

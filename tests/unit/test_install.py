@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_the_wheel_holds_the_library_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_holds_the_library_and_what_a_workspace_is_made_of(wheel: Path) -> None:
     library = ROOT / "random_routing"
     files = {
         str(path.relative_to(ROOT))
@@ -35,7 +35,10 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel: Path) -> None:
         if path.is_file() and path.parent.name != "__pycache__"
     }
     with ZipFile(wheel) as packed:
-        assert {name for name in packed.namelist() if ".dist-info/" not in name} == files
+        packed_files = {name for name in packed.namelist() if ".dist-info/" not in name}
+    stages = {str(path.relative_to(ROOT)) for path in (ROOT / "pipeline").glob("*.py")}
+    project = {"dvc.yaml", "params.yaml", "python", ".dvcignore"} | stages
+    assert packed_files == files | {f"random_routing/project/{name}" for name in project}
     scripts = {f"script/{name}.js" for name in SCRIPT}
     assert {f"random_routing/report/page/{name}" for name in {"page.css", "page.html"} | scripts} <= files
 

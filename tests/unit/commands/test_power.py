@@ -1,14 +1,15 @@
-"""`python -m pipeline.power`: what a run of so many prompts would show."""
+"""`random-routing power`: what a run of so many prompts would show."""
 
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline import power
+from random_routing.commands import power
 from random_routing.errors import PipelineError
 from random_routing.files import sealed, write_json
 from tests.helpers import synthetic
@@ -32,13 +33,13 @@ def test_what_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project(tmp_path, monkeypatch)
-    power.main(["1000", "30"])
+    power.main(Namespace(prompts=[1000, 30]))
     said = capsys.readouterr().out
     assert "6 hypotheses share 0.05 of error" in said
     dialogue = said[said.index("dialogue") :].splitlines()
     assert dialogue[0].split()[:5] == ["dialogue", "against", "Δ", "30", "1,000"]
     assert dialogue[1].startswith("few") and dialogue[2].split() == ["many", "base", "0.03", "outside"]
-    power.main([])
+    power.main(Namespace(prompts=[]))
     heads = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("dialogue")]
     assert heads[0][3:7] == ["30", "120", "480", "1,920"]  # times the prompts of the run
 
@@ -49,4 +50,4 @@ def test_without_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in Path("data/metrics").glob("*.json"):
         path.unlink()
     with pytest.raises(PipelineError, match="data/metrics: no run to learn from"):
-        power.main(["64"])
+        power.main(Namespace(prompts=[64]))

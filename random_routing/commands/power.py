@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
-from pipeline import stage
 from random_routing.comparison.power import power, table
 from random_routing.errors import PipelineError
 from random_routing.metrics import METRICS
@@ -14,7 +14,7 @@ from random_routing.settings import load_settings
 TIMES = (1, 4, 16, 64)  # the prompts of the last run, where no numbers are given
 
 
-def main(argv: list[str]) -> None:
+def main(arguments: Namespace) -> None:
     settings = load_settings(metrics=METRICS)
     tests, confidence = settings.comparison.hypotheses(settings.tasks), settings.confidence
     tasks = [task for task in settings.tasks if Path(f"data/metrics/{task}.json").exists()]
@@ -30,10 +30,6 @@ def main(argv: list[str]) -> None:
     for task in tasks:
         records = read_measured(task).comparison.contrasts
         known = [record.prompts for record in records]
-        prompts = sorted(map(int, argv)) or [known[0] * times for times in TIMES] if known else []
+        prompts = sorted(arguments.prompts) or [known[0] * times for times in TIMES] if known else []
         powers = [power(record, prompts, tests, confidence) for record in records]
         print(f"\n{table(task, powers, prompts)}" if powers else f"\n{task}: no hypothesis was tested")
-
-
-if __name__ == "__main__":
-    stage.run(main)

@@ -1,12 +1,13 @@
-"""`python -m pipeline.repro`: DVC's stages, counted."""
+"""`random-routing repro`: DVC's stages, counted."""
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
-from pipeline.repro import counted, main, most_seconds, tokens_of
+from random_routing.commands.repro import counted, main, most_seconds, tokens_of
 from random_routing.errors import PipelineError
 from random_routing.files import write_json
 from random_routing.runs.cost import machine
@@ -42,7 +43,7 @@ def test_a_folder_without_stages_is_one_line(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     write_params(tmp_path, params())
     with pytest.raises(PipelineError, match=r"^dvc\.yaml: DVC cannot read its stages \(.*\)$"):
-        main([])
+        main(Namespace(targets=[]))
 
 
 def test_time_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""`python -m pipeline.answer`: what a run ends with."""
+"""What a run ends with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import answer, summarize
+from pipeline import summarize
+from random_routing.commands.answer import say_answer
 from random_routing.errors import PipelineError
 from tests.helpers import synthetic
 
@@ -19,14 +20,14 @@ def test_what_it_says(
     synthetic.project(tmp_path, raw)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PipelineError, match=r"reports/contrasts\.csv: is missing"):
-        answer.main([])
+        say_answer()
     summarize.main([])
     capsys.readouterr()
-    answer.main([])
+    say_answer()
     first, *lines, last = capsys.readouterr().out.splitlines()
     assert first.startswith("Does random routing help?") and last == "Read more: reports/findings.md"
     assert [line.split()[:3] for line in lines] == [[task, "few", "worse"] for task in raw["tasks"]]
     assert all("against its base, n = 30" in line for line in lines)
     Path("reports/index.html").touch()
-    answer.main([])
+    say_answer()
     assert capsys.readouterr().out.splitlines()[-1].startswith("Read more: file:///")

@@ -1,4 +1,4 @@
-"""Which pages `python -m pipeline.compare` reads: files, folders, revisions."""
+"""Which pages `random-routing compare` reads: files, folders, revisions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.compare import page_of
+from random_routing.commands.compare import page_of
 from random_routing.errors import PipelineError
 
 PAGE = "reports/index.html"

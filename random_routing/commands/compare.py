@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from argparse import Namespace
 from pathlib import Path
 
-from pipeline import stage
 from random_routing.errors import PipelineError
 from random_routing.files import write_text
 from random_routing.progress import say
@@ -16,8 +16,8 @@ from random_routing.report.page.side_by_side import side_by_side
 PAGE, MADE = Path("reports/index.html"), Path("reports/compare.html")
 
 
-def main(argv: list[str]) -> None:
-    first, second = argv
+def main(arguments: Namespace) -> None:
+    first, second = arguments.A, arguments.B
     html = side_by_side((first, second), (page_of(first), page_of(second)))
     write_text(MADE, html)
     say("compare", MADE.resolve().as_uri())
@@ -51,7 +51,3 @@ def page_of(run: str) -> str:
                 f"{run}: neither a page, nor a folder with one, nor a revision whose page DVC has"
             )
         return found.read_text(encoding="utf-8")
-
-
-if __name__ == "__main__":
-    stage.run(main)

@@ -1,4 +1,4 @@
-"""`dvc repro` with its stages counted, and the time that is left: what `make repro` runs.
+"""`dvc repro` with its stages counted, the time that is left, and the answer at the end: what `make repro` runs.
 
 The time is a bound: texts and scores that are left to make, at the speed of the last ones; those that the store has
 take less.
@@ -10,11 +10,12 @@ import os
 import re
 import signal
 import subprocess
-import sys
+import time
+from argparse import Namespace
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
-from pipeline import stage
+from random_routing.commands.answer import say_answer
+from random_routing.commands.workspace import dvc
 from random_routing.errors import PipelineError, short
 from random_routing.law.cells import all_cells, representatives
 from random_routing.metrics import METRICS, metrics_of
@@ -26,21 +27,27 @@ from random_routing.settings import Settings, load_settings
 COMES = re.compile(r"(?:Running stage|Restored stage|Stage) '([^']+)'(:| from| didn't change| is cached)")
 
 
-def main(argv: list[str]) -> None:
+def main(arguments: Namespace) -> int:
+    begun = time.monotonic()
     settings = load_settings(metrics=METRICS)
-    dvc = str(Path(sys.executable).parent / "dvc")
     listed = subprocess.run(
-        [dvc, "stage", "list", "--name-only"], capture_output=True, text=True, check=False
+        [dvc(), "stage", "list", "--name-only"], capture_output=True, text=True, check=False
     )
     if listed.returncode:
         raise PipelineError(f"dvc.yaml: DVC cannot read its stages ({short(listed.stderr.strip())})")
     everything = listed.stdout.split()
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}  # so that lines come in their order
-    process = subprocess.Popen([dvc, "repro", *argv], stdout=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(
+        [dvc(), "repro", *arguments.targets], stdout=subprocess.PIPE, text=True, env=environment
+    )
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # DVC and its stage hear it too, and end with a line
     for line in counted(process.stdout or [], everything, settings):
         print(line, end="", flush=True)
-    sys.exit(process.wait())
+    if status := process.wait():
+        return status
+    say_answer()
+    print(f"It took {duration(time.monotonic() - begun)}.")
+    return 0
 
 
 def counted(lines: Iterable[str], everything: list[str], settings: Settings) -> Iterator[str]:
@@ -86,7 +93,3 @@ def tokens_of(kind: str, name: str, settings: Settings) -> float:
     searched = (len(tune.schedules) + len(tune.rivals)) * tune.trials * tune.share if tune.enabled else 0.0
     most = {"generate": decoders, "evaluate": decoders * judged, "tune": searched}.get(kind, 0)
     return float(most * texts * task.max_new_tokens)
-
-
-if __name__ == "__main__":
-    stage.run(main)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import stage
 from random_routing.comparison import CURVES
 from random_routing.errors import PipelineError
 from random_routing.report.names import difference
@@ -14,7 +13,7 @@ from random_routing.report.names import difference
 CONTRASTS, PAGE = Path("reports/contrasts.csv"), Path("reports/index.html")
 
 
-def main(argv: list[str]) -> None:
+def say_answer() -> None:
     if not CONTRASTS.exists():
         raise PipelineError(f"{CONTRASTS}: is missing; make a run first (dvc repro)")
     rows = pd.read_csv(CONTRASTS, keep_default_na=False)
@@ -31,7 +30,3 @@ def main(argv: list[str]) -> None:
         about = f"{row.task:<12} {row.contrast:<{width}}  {row.verdict:<12}"
         print(f"  {about}  {found} against {rival}, n = {row.prompts}{settle}")
     print(f"Read more: {PAGE.resolve().as_uri()}" if PAGE.exists() else "Read more: reports/findings.md")
-
-
-if __name__ == "__main__":
-    stage.run(main)

@@ -1,0 +1,5 @@
+"""`python -m random_routing`."""
+
+from random_routing.commands.app import main
+
+main()

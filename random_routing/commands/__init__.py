@@ -1,0 +1,1 @@
+"""What people type: `random-routing <command>`, or `python -m random_routing <command>`."""

@@ -1,0 +1,181 @@
+"""`random-routing <command>`: reads the command line, and calls what it names. Libraries are loaded after that."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from random_routing import interrupt
+from random_routing.errors import PipelineError
+
+PROGRAM = "random-routing"
+EXIT = "exit status: 0 done, 1 a stage failed, 2 bad input (one line), 130 interrupted (what is finished is kept)"
+QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+
+Adder = Callable[[argparse.ArgumentParser], None]
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise PipelineError(f"{self.prog}: {message}; {self.prog} --help says what it takes")
+
+
+def _nothing(parser: argparse.ArgumentParser) -> None:
+    pass
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--task",
+        required=True,
+        help="textgen, dialogue or translation: a section of `tasks` in the parameters",
+    )
+    add(
+        "--model",
+        default="",
+        metavar="SOURCE",
+        help="what writes: hf:name@revision, a path, or a name under `assets`",
+    )
+    add("--judge", default="", metavar="SOURCE", help="another model, for the metrics that read one")
+    add(
+        "--data",
+        default="",
+        metavar="SOURCE",
+        help="rows: hf:data-set@revision, a path (.jsonl, .csv, …), or a name",
+    )
+    add("--field", dest="fields", action="append", default=[], type=_pair, metavar="FIELD=COLUMN",
+        help="the data's column that a field of the task is in; left out: columns have the fields' names")  # fmt: skip
+    add("--q", nargs="+", type=float, default=(), metavar="Q", help="rates of the outer route")
+    add(
+        "--lambda",
+        dest="lam",
+        nargs="+",
+        type=float,
+        default=(),
+        metavar="L",
+        help="rates of the inner route",
+    )
+    add("--variants", nargs="+", default=(), metavar="NAME",
+        help="of `variants` in the parameters; plausible, if rates are given, else all")  # fmt: skip
+    add(
+        "--temperature", nargs="+", type=float, default=(), metavar="T", help="temperatures to compare with"
+    )
+    add("--examples", type=int, help="prompts")
+    add("--samples", type=int, help="texts of each prompt")
+    add("--tokens", type=int, help="of a text, at most")
+    add("--languages", nargs=2, default=(), metavar=("FROM", "TO"), help="of translation, such as de en")
+    add("--seed", type=int)
+    add(
+        "--params",
+        default="",
+        metavar="FILE",
+        help="what is not chosen here; left out: the project's params.yaml",
+    )
+    add("--folder", default="", help="the workspace; left out: data/runs/<task>")
+    add("--only-write", action="store_true", help="write the workspace and run nothing")
+
+
+def _folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--folder", default="data/runs/demo", help="the workspace; left out: data/runs/demo"
+    )
+
+
+def _power(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("prompts", nargs="*", type=_count, help="numbers of prompts, at least 2")
+
+
+def _compare(parser: argparse.ArgumentParser) -> None:
+    for name in ("A", "B"):
+        parser.add_argument(name, help="a page, a folder with reports/index.html, or a Git revision")
+
+
+def _repro(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("targets", nargs="*", help="stages, as of dvc repro; left out: all")
+
+
+COMMANDS: dict[str, tuple[str, Adder, tuple[str, ...]]] = {  # command → what it does, its arguments, examples
+    "demo": ("A first page, of one task and few prompts, in about three minutes.", _folder, ("",)),
+    "run": (
+        "Run the pipeline on a model, data and rates of your own, in a workspace with its own params.yaml, so that "
+        "`dvc repro` there repeats it. The same call goes on with what is unfinished.",
+        _run,
+        (
+            "--task dialogue --q 0 0.03 --lambda 0 0.1 --examples 64",
+            "--task dialogue --model hf:org/name@rev --data rows.jsonl --field reply=answer --q 0 0.03 --lambda 0 0.1",
+            "--task translation --languages en fr --data pairs.csv --field source=en --field reference=fr",
+        ),
+    ),
+    "check": ("Read params.yaml whole, and say how many decoders each task has.", _nothing, ("",)),
+    "repro": ("`dvc repro` with its stages counted, and the answer at the end.", _repro, ("",)),
+    "power": (
+        "Say what a number of prompts can show, from the variances of the last run.", _power, ("", "256 1000"),
+    ),
+    "compare": (
+        "Lay two runs side by side, in reports/compare.html: their verdicts, curves, texts and parameters.",
+        _compare,
+        ("main~1 reports", "data/runs/demo reports/index.html"),
+    ),
+    "show": ("Experiments (dvc exp run) in a table that fits a terminal.", _nothing, ("",)),
+}  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """One line on bad input, and the status that `EXIT` says."""
+    interrupt.listen()
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        with interrupt.working():
+            arguments = parser().parse_args(sys.argv[1:] if argv is None else argv)
+            command = import_module(f"random_routing.commands.{arguments.command}")
+            status: int = command.main(arguments) or 0
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:  # disk full, permission, …
+        line = PipelineError(f"{error.filename or 'file system'}: {error.strerror or error}")
+        print(f"error: {line}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(interrupt.line(), file=sys.stderr)
+        sys.exit(interrupt.status())
+    sys.exit(status)
+
+
+def parser() -> Parser:
+    whole = Parser(
+        prog=PROGRAM, description="Does randomness in decoding help?", epilog=EXIT, allow_abbrev=False
+    )
+    commands = whole.add_subparsers(dest="command", required=True, metavar="command")
+    for name, (about, add, examples) in COMMANDS.items():
+        lines = [f"{PROGRAM} {name} {example}".strip() for example in examples]
+        one = commands.add_parser(
+            name,
+            help=about.split(". ")[0].rstrip("."),
+            description=textwrap.fill(about, 100),
+            epilog="\n".join([*(f"example:  {line}" for line in lines), "", EXIT]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        add(one)
+    return whole
+
+
+def _count(word: str) -> int:
+    if not (word.isdecimal() and 2 <= int(word) <= 10**9):
+        raise argparse.ArgumentTypeError(f"{word}: must be a whole number of at least 2")
+    return int(word)
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, equals, column = word.partition("=")
+    if not (name and equals and column):
+        raise argparse.ArgumentTypeError(f"{word}: must be field=column")
+    return name, column

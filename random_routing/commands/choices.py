@@ -1,0 +1,140 @@
+"""What a person chooses on the command line → a whole params.yaml, checked before anything is written."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML, YAMLError
+
+from random_routing.errors import PipelineError, short
+from random_routing.metrics import METRICS
+from random_routing.settings import parse_settings
+
+SOURCES = ("hf:", "file:", "pypi:")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is left out stays as the base file has it. model, judge, data: a name under `assets`, a source, or a path.
+    changes: other keys, from the top of the file down to the value.
+    """
+
+    task: str
+    model: str = ""
+    judge: str = ""
+    data: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    q: Sequence[float] = ()
+    lam: Sequence[float] = ()
+    variants: Sequence[str] = ()
+    temperature: Sequence[float] = ()
+    examples: int | None = None
+    samples: int | None = None
+    tokens: int | None = None
+    seed: int | None = None
+    languages: Sequence[str] = ()
+    changes: Mapping[tuple[str, ...], Any] = field(default_factory=dict)
+
+
+def parameters(base: str, choice: Choice, name: str = "params.yaml") -> str:
+    """base: a params.yaml, whose comments stay, from the file `name`. Raises `PipelineError`."""
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 120
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    try:
+        values = yaml.load(base)
+    except YAMLError as error:
+        raise PipelineError(f"{name}: is no YAML ({short(error)})") from None
+    _choose_task(values, choice, name)
+    _choose_assets(values, choice)
+    _choose_grid(values, choice)
+    for key, value in {("seed",): choice.seed, **choice.changes}.items():
+        if value is not None:
+            section = values
+            for part in key[:-1]:
+                section = section[part]
+            section[key[-1]] = value
+    parse_settings(values, METRICS)
+    text = io.StringIO()
+    yaml.dump(values, text)
+    return text.getvalue()
+
+
+def _choose_task(values: Any, choice: Choice, name: str) -> None:
+    tasks = values.get("tasks") if isinstance(values, dict) else None
+    if not isinstance(tasks, dict) or choice.task not in tasks:
+        raise PipelineError(f"--task {choice.task}: {name} has no such task; it has {_names(tasks)}")
+    for other in [task for task in tasks if task != choice.task]:
+        del tasks[other]
+    task = tasks[choice.task]
+    for key, value in (
+        ("examples", choice.examples), ("samples", choice.samples), ("max_new_tokens", choice.tokens),
+        *zip(("source_language", "target_language"), choice.languages, strict=False),
+    ):  # fmt: skip
+        if value is not None:
+            task[key] = value
+
+
+def _choose_assets(values: Any, choice: Choice) -> None:
+    """Those that the task uses stay, since all that the file has are fetched."""
+    task, assets = values["tasks"][choice.task], values["assets"]
+    for role, kind, given in (
+        ("model", "model", choice.model), ("judge", "model", choice.judge), ("data", "data", choice.data),
+    ):  # fmt: skip
+        if not given:
+            continue
+        task[role] = given if given in assets else f"own-{role}"
+        if given not in assets:
+            own: dict[str, Any] = {"kind": kind, "source": _source(role, given, assets)}
+            own |= {"reader": "records"} if kind == "data" else {}
+            own |= {"fields": dict(choice.fields)} if kind == "data" and choice.fields else {}
+            assets[f"own-{role}"] = own
+    used = {task["model"], task["judge"], task["data"], values["embedder"]}
+    for name in [name for name in assets if name not in used]:
+        del assets[name]
+
+
+def _source(role: str, given: str, assets: Any) -> str:
+    """Local paths become whole ones: a workspace lies elsewhere."""
+    scheme, colon, rest = given.partition(":")
+    if f"{scheme}{colon}" in SOURCES and scheme != "file":
+        return given
+    path = Path(rest if scheme == "file" and colon else given)
+    if not path.exists():
+        kind = "data" if role == "data" else "model"
+        names = _names([name for name, asset in assets.items() if asset.get("kind") == kind])
+        raise PipelineError(
+            f"--{role} {given}: is not there; must be hf:repository@revision, a path, or one of {names}"
+        )
+    return f"file:{path.resolve()}"
+
+
+def _choose_grid(values: Any, choice: Choice) -> None:
+    """With rates of their own, the variants have no other ones. Hypotheses about variants that are left out go."""
+    variants, given = values["variants"], bool(choice.q or choice.lam)
+    chosen = choice.variants or (("plausible",) if given and "plausible" in variants else tuple(variants))
+    if unknown := [name for name in chosen if name not in variants]:
+        raise PipelineError(f"--variants {unknown[0]}: must be one of {_names(variants)}")
+    for name in [name for name in variants if name not in chosen]:
+        del variants[name]
+    for name in chosen if given else ():
+        variants[name].pop("grid", None)
+    if choice.q:
+        values["grid"]["q"] = list(choice.q)
+    if choice.lam:
+        values["grid"]["lambda"] = list(choice.lam)
+    if choice.temperature:
+        values["baselines"]["temperature"] = list(choice.temperature)
+    contrasts = values["comparison"].get("contrasts") or {}
+    for name in [name for name, contrast in contrasts.items() if contrast.get("variant") not in chosen]:
+        del contrasts[name]
+    values["tune"] |= {"enabled": False, "variants": list(chosen)}
+
+
+def _names(names: Any) -> str:
+    return ", ".join(map(str, names or ())) or "none"

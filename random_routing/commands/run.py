@@ -1,0 +1,34 @@
+"""A run of a person's own choices, in a workspace of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from random_routing.commands.choices import Choice, parameters
+from random_routing.commands.workspace import make_workspace, project_file
+from random_routing.errors import PipelineError
+from random_routing.progress import say
+
+
+def main(arguments: Namespace) -> int:
+    base = Path(arguments.params) if arguments.params else project_file("params.yaml")
+    if not base.is_file():
+        raise PipelineError(f"--params {base}: is no file")
+    given = vars(arguments)
+    names = ("task", "model", "judge", "data", "q", "lam", "variants", "temperature", "examples", "samples", "tokens",
+             "seed", "languages")  # fmt: skip
+    choice = Choice(**{name: given[name] for name in names}, fields=dict(arguments.fields))
+    params = parameters(base.read_text(encoding="utf-8"), choice, str(base))
+    folder = Path(arguments.folder or f"data/runs/{choice.task}")
+    make_workspace(folder, params)
+    say("run", f"{folder}/params.yaml is written; `dvc repro` in {folder} repeats the run")
+    return 0 if arguments.only_write else run_in(folder)
+
+
+def run_in(folder: Path) -> int:
+    """The pipeline in a workspace; its status."""
+    command = [sys.executable, "-m", "random_routing", "repro"]
+    return subprocess.run(command, cwd=folder, check=False).returncode
