@@ -152,7 +152,8 @@ def winner(study: optuna.Study) -> FrozenTrial:
 
 def importance(study: optuna.Study, objective: str) -> dict[str, float]:
     """Share of the reward's variance that each parameter explains (Watanabe et al. 2023, PED-ANOVA); of the
-    parameters that every trial has. Empty where too few trials ended or they have one reward.
+    parameters that every trial has. Empty where too few trials ended or they have one reward. To six digits: the last
+    ones depend on how many threads add.
     """
     target = None if objective == "reward" else (lambda trial: trial.user_attrs["reward"])
     try:
@@ -163,4 +164,4 @@ def importance(study: optuna.Study, objective: str) -> dict[str, float]:
             )
     except (ValueError, RuntimeError):
         return {}
-    return {name: float(value) for name, value in shares.items()}
+    return {name: float(f"{value:.6g}") for name, value in shares.items()}

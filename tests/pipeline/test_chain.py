@@ -48,9 +48,9 @@ def test_the_rest_of_the_pipeline(work: Path, monkeypatch: pytest.MonkeyPatch) -
     assert summary and all(set(numbers) <= set(values["tasks"]) for numbers in summary.values())
     drawn = {path.stem for path in (work / "reports/plots").glob("*.png")}
     wanted = {f"{task}-{kind}" for task in values["tasks"] for kind in FIGURES}
-    assert (
-        wanted - {f"{task}-recovery" for task in values["tasks"]} <= drawn <= wanted
-    )  # few random tokens are isolated
+    # Few random tokens are isolated, and few texts of tiny models lie on the temperature curve.
+    rare = {f"{task}-{kind}" for task in values["tasks"] for kind in ("recovery", "matched")}
+    assert wanted - rare <= drawn <= wanted
     text = (work / "reports/index.html").read_text(encoding="utf-8")
     data = json.loads(text.split('id="data">')[1].split("</script>")[0])
     for task, found in data["tasks"].items():

@@ -202,11 +202,11 @@ def test_the_real_judge_s_opening() -> None:
 @pytest.mark.long
 @pytest.mark.real
 def test_people_s_translations_under_the_real_judge() -> None:
-    """Perplexity 164.5 after the end of a text; after the chat marker, which is `bos` there, it is 277.8."""
+    """Perplexity 256.6 after the end of a text; after the chat marker, which is `bos` there, it is 441.3."""
     settings = load_settings()
     judge = Judge(settings, settings.tasks["translation"])
     rows = read_jsonl("data/prepared/translation.jsonl")
-    assert len(rows) == 32
+    assert len(rows) == 16
     model = load_model(judge.folder)
 
     def perplexity(pairs: list[Scored]) -> float:
@@ -214,6 +214,6 @@ def test_people_s_translations_under_the_real_judge() -> None:
         return math.exp(-sum(v.sum(dtype=float) for v in found) / sum(map(len, found)))
 
     pairs = judge.pairs(rows, [row["references"][0] for row in rows])
-    assert perplexity(pairs) == pytest.approx(164.52, abs=0.01)
+    assert perplexity(pairs) == pytest.approx(256.55, abs=0.01)
     marked = (judge.tokenizer.bos_token_id,)
-    assert perplexity([Scored(marked, pair.text) for pair in pairs]) == pytest.approx(277.8, abs=0.1)
+    assert perplexity([Scored(marked, pair.text) for pair in pairs]) == pytest.approx(441.27, abs=0.1)
