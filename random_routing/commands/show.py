@@ -7,7 +7,7 @@ from argparse import Namespace
 
 from random_routing.commands.workspace import dvc
 
-LEFT_OUT = r"^((random_routing|pipeline|data|dvc)|(lo|hi|sampling|tuned|held_out)\.)"
+LEFT_OUT = r"^((random_routing|pipeline|data|dvc|params\.yaml)|(lo|hi|sampling|tuned|held_out)\.)"
 
 
 def main(arguments: Namespace) -> int:
