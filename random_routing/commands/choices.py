@@ -10,7 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
 
-from random_routing.errors import PipelineError, short
+from random_routing.errors import PipelineError, SettingsError, short
 from random_routing.metrics import METRICS
 from random_routing.settings import parse_settings
 
@@ -50,6 +50,10 @@ def parameters(base: str, choice: Choice, name: str = "params.yaml") -> str:
         values = yaml.load(base)
     except YAMLError as error:
         raise PipelineError(f"{name}: is no YAML ({short(error)})") from None
+    try:
+        parse_settings(values, METRICS)
+    except SettingsError as error:
+        raise PipelineError(str(error).replace("params.yaml", name, 1)) from None
     _choose_task(values, choice, name)
     _choose_assets(values, choice)
     _choose_grid(values, choice)
@@ -66,8 +70,8 @@ def parameters(base: str, choice: Choice, name: str = "params.yaml") -> str:
 
 
 def _choose_task(values: Any, choice: Choice, name: str) -> None:
-    tasks = values.get("tasks") if isinstance(values, dict) else None
-    if not isinstance(tasks, dict) or choice.task not in tasks:
+    tasks = values["tasks"]
+    if choice.task not in tasks:
         raise PipelineError(f"--task {choice.task}: {name} has no such task; it has {_names(tasks)}")
     for other in [task for task in tasks if task != choice.task]:
         del tasks[other]

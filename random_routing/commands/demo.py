@@ -27,13 +27,13 @@ def choice(base: str) -> Choice:
     values = yaml.safe_load(base)
     metrics = [name for name in values["metrics"] if not METRICS[name].reads("judge")]
     changes = {
-        ("metrics",): metrics, ("tasks", TASK, "judge"): values["tasks"][TASK]["model"],
+        ("metrics",): metrics,
         ("baselines",): {"greedy": True, "temperature": [0.7, 1.0, 1.15, 1.3, 1.5]},
         ("bootstrap", "resamples"): 2000, ("report", "formats"): [],
     }  # fmt: skip
     return Choice(
-        TASK, q=(0,), lam=(0, 0.1, 0.3), variants=("uniform", "plausible", "explore-first"), examples=12, tokens=32,
-        changes=changes,
+        TASK, judge=values["tasks"][TASK]["model"], q=(0,), lam=(0, 0.1, 0.3),
+        variants=("uniform", "plausible", "explore-first"), examples=12, tokens=32, changes=changes,
     )  # fmt: skip
 
 

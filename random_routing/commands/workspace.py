@@ -47,9 +47,9 @@ def make_workspace(folder: Path, params: str) -> None:
     here = checkout()
     if here:
         _clone(here, folder)
+        write_text(folder / "params.yaml", params)
     else:
-        _copy(folder)
-    write_text(folder / "params.yaml", params)
+        _copy(folder, params)
 
 
 def _clone(here: Path, folder: Path) -> None:
@@ -61,7 +61,7 @@ def _clone(here: Path, folder: Path) -> None:
     _run(dvc(), "cache", "dir", "--local", (here / cache).resolve(), cwd=folder)
 
 
-def _copy(folder: Path) -> None:
+def _copy(folder: Path, params: str) -> None:
     shutil.copytree(PROJECT, folder, dirs_exist_ok=True)
     (folder / "python").chmod(0o755)  # an archive may have lost it
     without = shutil.ignore_patterns("project", "__pycache__")
@@ -70,6 +70,7 @@ def _copy(folder: Path) -> None:
         _run("git", "init", "--quiet", cwd=folder)
         _run(dvc(), "init", "--quiet", "--force", cwd=folder)
     _run(dvc(), "cache", "dir", "--local", (folder.parent / ".cache").resolve(), cwd=folder)
+    write_text(folder / "params.yaml", params)
     _run("git", "add", "--all", cwd=folder)
     _run(
         "git", *AUTHOR, "commit", "--quiet", "--allow-empty", "--message", "random-routing run", cwd=folder

@@ -10,6 +10,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+import yaml
 
 import random_routing
 from random_routing.report.page.build import SCRIPT
@@ -37,7 +38,7 @@ def test_the_wheel_holds_the_library_and_what_a_workspace_is_made_of(wheel: Path
     with ZipFile(wheel) as packed:
         packed_files = {name for name in packed.namelist() if ".dist-info/" not in name}
     stages = {str(path.relative_to(ROOT)) for path in (ROOT / "pipeline").glob("*.py")}
-    project = {"dvc.yaml", "params.yaml", "python", ".dvcignore"} | stages
+    project = {"dvc.yaml", "params.yaml", "python", ".dvcignore", ".gitignore"} | stages
     assert packed_files == files | {f"random_routing/project/{name}" for name in project}
     scripts = {f"script/{name}.js" for name in SCRIPT}
     assert {f"random_routing/report/page/{name}" for name in {"page.css", "page.html"} | scripts} <= files
@@ -82,6 +83,36 @@ print(all(hasattr(random_routing, name) for name in random_routing.__all__))
         first == f"False False {tmp_path / 'site/random_routing/__init__.py'}"
     )  # importing it loads nothing else
     assert law == "[[0.75, 0.25, 0.0]]" and complete == "True"
+
+
+def test_an_installed_package_makes_a_workspace(wheel: Path, tmp_path: Path) -> None:
+    """With stages, code and parameters of its own; a second call writes over it."""
+    code = """
+from random_routing.commands.app import main
+for q in "0.1", "0.2":
+    try:
+        main(["run", "--task", "dialogue", "--q", "0", q, "--folder", "runs/own", "--only-write"])
+    except SystemExit as ended:
+        print(ended.code)
+"""
+    said = elsewhere(wheel, tmp_path, code).splitlines()
+    assert said[1::2] == ["0", "0"] and said[0].startswith(
+        "run: runs/own/params.yaml is written; `dvc repro`"
+    )
+    work = tmp_path / "runs/own"
+    raw = yaml.safe_load((work / "params.yaml").read_text(encoding="utf-8"))
+    assert raw["grid"]["q"] == [0, 0.2] and list(raw["tasks"]) == ["dialogue"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    for command, line in (
+        ([sys.executable, "-m", "pipeline.check"], "check: params.yaml is well formed; cells dialogue"),
+        ([sys.executable, "-m", "dvc", "stage", "list", "--name-only"], "generate@dialogue"),
+        ([sys.executable, "-m", "dvc", "cache", "dir"], str(tmp_path / "runs/.cache")),
+        (["git", "status", "--porcelain"], ""),
+    ):
+        done = subprocess.run(
+            command, cwd=work, env=environment, check=True, capture_output=True, text=True
+        )
+        assert line in done.stdout if line else not done.stdout, command
 
 
 def test_the_front_door() -> None:

@@ -1,0 +1,98 @@
+"""`random-routing`: help, one line on wrong arguments, and workspaces of a checkout."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from random_routing.commands.app import COMMANDS, main
+from random_routing.commands.workspace import checkout, make_workspace
+from random_routing.errors import PipelineError
+from tests.helpers import ROOT
+
+CALL = [sys.executable, "-m", "random_routing"]
+
+
+def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    return subprocess.run([*CALL, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command.split(), "--help"])
+    said = capsys.readouterr().out
+    assert ended.value.code == 0 and said.startswith(f"usage: random-routing {command}".strip())
+    assert "exit status: 0 done" in said
+    assert (
+        all(f"\n    {name} " in said for name in COMMANDS)
+        if not command
+        else f"random-routing {command}" in said
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "error: random-routing: the following arguments are required: command"),
+        (["fly"], "error: random-routing: argument command: invalid choice: 'fly'"),
+        (["run"], "error: random-routing run: the following arguments are required: --task"),
+        (["run", "--task", "dialogue", "--q", "x"], "argument --q: invalid float value: 'x'"),
+        (
+            ["run", "--task", "dialogue", "--field", "reply"],
+            "argument --field: reply: must be field=column",
+        ),
+        (["run", "--task", "dialogue", "--params", "no.yaml"], "error: --params no.yaml: is no file"),
+        (["power", "1"], "argument prompts: 1: must be a whole number of at least 2"),
+        (["power", "64", "1e3"], "argument prompts: 1e3: must be a whole number of at least 2"),
+        (["compare", "one"], "the following arguments are required: B"),
+        (["check"], "error: params.yaml: "),
+    ],
+)
+def test_what_is_wrong_is_one_line(tmp_path: Path, arguments: list[str], said: str) -> None:
+    done = call(tmp_path, *arguments)
+    assert (done.returncode, done.stdout) == (2, "") and said in done.stderr
+    assert done.stderr.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_check_counts_and_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    done = call(tmp_path, "check")
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and len(lines) == 3
+    assert lines[0] == "check: textgen: 33 cells of 28 distinct decoders, 1,792 texts"
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_a_checkout_s_workspace_is_a_clone_with_its_cache(tmp_path: Path) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("no checkout")
+    work = tmp_path / "work"
+    for seed in (1, 2):
+        values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | {"seed": seed}
+        make_workspace(work, str(yaml.safe_dump(values)))
+        assert yaml.safe_load((work / "params.yaml").read_text(encoding="utf-8"))["seed"] == seed
+    head = [
+        subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, check=True, capture_output=True).stdout
+        for folder in (ROOT, work)
+    ]
+    assert checkout() == ROOT and head[0] == head[1]
+    dvc = [sys.executable, "-m", "dvc", "cache", "dir"]
+    found = [
+        subprocess.run(dvc, cwd=f, check=True, capture_output=True, text=True).stdout for f in (ROOT, work)
+    ]
+    assert (ROOT / found[0].strip()).resolve() == Path(found[1].strip())
+
+
+def test_another_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    for folder in (tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(PipelineError, match="is there, and is no workspace"):
+            make_workspace(folder, "")
+    assert (tmp_path / "notes.txt").read_text() == "mine"

@@ -1,0 +1,112 @@
+"""From the command line to a params.yaml: what is chosen, what stays, and one line on what cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from random_routing.commands import demo
+from random_routing.commands.choices import Choice, parameters
+from random_routing.errors import PipelineError
+from random_routing.law.cells import all_cells, representatives
+from random_routing.metrics import METRICS
+from random_routing.settings import parse_settings
+from tests.helpers import ROOT
+
+BASE = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+def chosen(**given: Any) -> dict[str, Any]:
+    return yaml.safe_load(parameters(BASE, Choice(**{"task": "dialogue", **given})))
+
+
+def test_what_is_left_out_stays() -> None:
+    """But other tasks, and what only they use, and tuning."""
+    values, base = chosen(), yaml.safe_load(BASE)
+    assert (
+        list(values["tasks"]) == ["dialogue"] and values["tasks"]["dialogue"] == base["tasks"]["dialogue"]
+    )
+    assert set(values["assets"]) == {"smollm2", "gemma3", "minilm", "chitchat"}
+    assert not values["tune"]["enabled"] and values["seed"] == base["seed"]
+    for key in ("grid", "variants", "baselines", "metrics", "comparison"):
+        assert values[key] == base[key]
+    text = parameters(BASE, Choice("dialogue"))
+    assert "# What a person may want to change." in text and "# two real knobs" in text  # comments stay
+    assert text == parameters(text, Choice("dialogue"))
+
+
+def test_rates_a_model_and_data_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").touch()
+    (tmp_path / "model").mkdir()
+    values = chosen(
+        model="hf:org/name@rev", judge="model", data="rows.jsonl", fields={"reply": "answer"}, q=[0, 0.03],
+        lam=[0, 0.1], temperature=[1, 1.3], examples=64, samples=2, tokens=9, seed=7,
+    )  # fmt: skip
+    assert values["grid"] == {"q": [0, 0.03], "lambda": [0, 0.1]} and values["seed"] == 7
+    assert list(values["variants"]) == ["plausible"] and "grid" not in values["variants"]["plausible"]
+    assert set(values["comparison"]["contrasts"]) == {"plausible-lambda", "plausible-plain"}
+    task = values["tasks"]["dialogue"]
+    assert (task["examples"], task["samples"], task["max_new_tokens"]) == (64, 2, 9)
+    assert [task[role] for role in ("model", "judge", "data")] == ["own-model", "own-judge", "own-data"]
+    assets = values["assets"]
+    assert set(assets) == {"own-model", "own-judge", "own-data", "minilm"}
+    assert assets["own-model"] == {"kind": "model", "source": "hf:org/name@rev"}
+    assert assets["own-judge"]["source"] == f"file:{tmp_path}/model"
+    whole = f"file:{tmp_path}/rows.jsonl"
+    fields = {"reply": "answer"}
+    assert assets["own-data"] == {"kind": "data", "source": whole, "reader": "records", "fields": fields}
+
+
+def test_languages_and_variants() -> None:
+    values = chosen(task="translation", languages=["en", "fr"], variants=["uniform"])
+    assert values["tasks"]["translation"]["source_language"] == "en"
+    assert values["tasks"]["translation"]["target_language"] == "fr"
+    assert values["variants"]["uniform"]["grid"] == yaml.safe_load(BASE)["variants"]["uniform"]["grid"]
+    assert values["tune"]["variants"] == ["uniform"]
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"task": "summary"}, r"--task summary: params\.yaml has no such task; it has textgen, dialogue, translation"),
+        ({"model": "gpt9"}, r"--model gpt9: is not there; must be hf:repository@revision, a path, or one of smollm2"),
+        ({"judge": "smollm2"}, r"tasks\.dialogue\.judge = 'smollm2': must not be the generating model, for "),
+        ({"data": "file:no.csv"}, r"--data file:no\.csv: is not there; must be .* or one of sotu, chitchat, homeass"),
+        ({"variants": ["uniform", "odd"]}, r"--variants odd: must be one of uniform, epsilon-greedy, plausible"),
+        ({"q": [0, 1.2]}, r"params\.yaml: grid\.q\[1\] = 1\.2: must be a number of at least 0 and at most 1"),
+        ({"lam": [float("nan")]}, r"params\.yaml: grid\.lambda\[0\] = nan"),
+        ({"examples": 1}, r"params\.yaml: tasks\.dialogue\.examples = 1"),
+        ({"model": "hf:"}, r"params\.yaml: assets\.own-model\.source = 'hf:'"),
+        ({"model": "pypi:x==1"}, r"params\.yaml: assets\.own-model"),
+        ({"languages": ["de", "en"]}, r"params\.yaml: tasks\.dialogue\.source_language = 'de': unknown key"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_one_line(given: dict[str, Any], line: str) -> None:
+    with pytest.raises(PipelineError, match=line) as error:
+        chosen(**given)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("base", ["- a\n", "tasks: {textgen\n", "tasks:\n", "", "tasks: [1]\n"])
+def test_a_base_that_is_no_parameters_file(base: str) -> None:
+    with pytest.raises(PipelineError, match=r"own\.yaml"):
+        parameters(base, Choice("textgen"), "own.yaml")
+
+
+def test_a_base_with_a_fault_is_named() -> None:
+    for cut, said in (("variants:", "variants"), ("grid:\n", "grid"), ("comparison:", "comparison")):
+        with pytest.raises(PipelineError, match=rf"^own\.yaml: .*{said}"):
+            parameters(BASE.replace(f"\n{cut}", f"\nno{cut}", 1), Choice("textgen"), "own.yaml")
+
+
+def test_the_demo_needs_one_model_and_a_dozen_decoders() -> None:
+    raw = yaml.safe_load(parameters(BASE, demo.choice(BASE)))
+    settings = parse_settings(raw, METRICS)
+    (task,) = settings.tasks.values()
+    assert task.judge == task.model and set(settings.assets) == {"smollm2", "minilm", "chitchat"}
+    assert len(set(representatives(all_cells(settings, task)).values())) == 12
+    assert len(settings.comparison.contrasts) >= 3
