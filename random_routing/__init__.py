@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from random_routing.integrations.grid import run_grid
     from random_routing.integrations.processor import RandomRoutingLogitsProcessor, vocabulary_of
     from random_routing.integrations.structural_routes import random_routing
     from random_routing.law.mixing import effective_rate, mix
@@ -32,6 +33,7 @@ __all__ = [
     "effective_rate",
     "mix",
     "random_routing",
+    "run_grid",
     "vocabulary_of",
 ]
 
@@ -39,6 +41,7 @@ HOMES = {
     "RandomRoutingLogitsProcessor": "integrations.processor",
     "vocabulary_of": "integrations.processor",
     "random_routing": "integrations.structural_routes",
+    "run_grid": "integrations.grid",
     "effective_rate": "law.mixing",
     "mix": "law.mixing",
     "Vocabulary": "law.vocabulary",
