@@ -40,8 +40,10 @@ class Choice:
     changes: Mapping[tuple[str, ...], Any] = field(default_factory=dict)
 
 
-def parameters(base: str, choice: Choice, name: str = "params.yaml") -> str:
-    """base: a params.yaml, whose comments stay, from the file `name`. Raises `PipelineError`."""
+def parameters(base: str, choice: Choice, name: str = "params.yaml", folder: Path = Path()) -> str:
+    """base: a params.yaml, whose comments stay, from the file `name`; folder: what its own paths start from. Raises
+    `PipelineError`.
+    """
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 120
@@ -57,6 +59,7 @@ def parameters(base: str, choice: Choice, name: str = "params.yaml") -> str:
     _choose_task(values, choice, name)
     _choose_assets(values, choice)
     _choose_grid(values, choice)
+    _make_paths_whole(values, folder)
     for key, value in {("seed",): choice.seed, **choice.changes}.items():
         if value is not None:
             section = values
@@ -87,6 +90,8 @@ def _choose_task(values: Any, choice: Choice, name: str) -> None:
 def _choose_assets(values: Any, choice: Choice) -> None:
     """Those that the task uses stay, since all that the file has are fetched."""
     task, assets = values["tasks"][choice.task], values["assets"]
+    if choice.fields and (not choice.data or choice.data in assets):
+        raise PipelineError("--field: needs --data with rows of your own")
     for role, kind, given in (
         ("model", "model", choice.model), ("judge", "model", choice.judge), ("data", "data", choice.data),
     ):  # fmt: skip
@@ -116,6 +121,25 @@ def _source(role: str, given: str, assets: Any) -> str:
             f"--{role} {given}: is not there; must be hf:repository@revision, a path, or one of {names}"
         )
     return f"file:{path.resolve()}"
+
+
+def _make_paths_whole(values: Any, folder: Path) -> None:
+    """Of the file's own, relative to its folder: a workspace lies elsewhere."""
+
+    def whole(source: str) -> str:
+        return (
+            f"file:{(folder / source.removeprefix('file:')).resolve()}"
+            if source.startswith("file:")
+            else source
+        )
+
+    for asset in values["assets"].values():
+        source = asset["source"]
+        asset["source"] = [whole(part) for part in source] if isinstance(source, list) else whole(source)
+    for variant in values["variants"].values():
+        for route in ("q_route", "lambda_route"):
+            if isinstance(variant[route], dict) and "unigram" in variant[route]:
+                variant[route]["unigram"] = str((folder / variant[route]["unigram"]).resolve())
 
 
 def _choose_grid(values: Any, choice: Choice) -> None:

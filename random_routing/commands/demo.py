@@ -39,6 +39,7 @@ def choice(base: str) -> Choice:
 
 def main(arguments: Namespace) -> int:
     base, folder = project_file("params.yaml").read_text(encoding="utf-8"), Path(arguments.folder)
+    parameters(base, Choice(TASK))  # one line, if the project's own parameters were edited badly
     make_workspace(folder, parameters(base, choice(base)))
     if status := run_in(folder):
         return status

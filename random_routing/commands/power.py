@@ -25,7 +25,7 @@ def main(arguments: Namespace) -> None:
     print(
         "The least difference of quality that is found with a chance of 80 %, by the number of prompts; * where it is "
         f"at most Δ.\n{tests} hypotheses share {1 - confidence:.2g} of error. `settles Δ`: prompts with which Δ is "
-        "found, and no difference is called equivalent."
+        "found, and where there is none, that it is less is shown."
     )
     for task in tasks:
         records = read_measured(task).comparison.contrasts

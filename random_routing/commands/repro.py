@@ -43,9 +43,10 @@ def main(arguments: Namespace) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # DVC and its stage hear it too, and end with a line
     for line in counted(process.stdout or [], everything, settings):
         print(line, end="", flush=True)
-    if status := process.wait():
-        return status
-    say_answer()
+    if process.wait():
+        return 1
+    if not arguments.targets:  # of some stages alone the reports are older, or another run's
+        say_answer()
     print(f"It took {duration(time.monotonic() - begun)}.")
     return 0
 

@@ -21,7 +21,7 @@ def main(arguments: Namespace) -> int:
     names = ("task", "model", "judge", "data", "q", "lam", "variants", "temperature", "examples", "samples", "tokens",
              "seed", "languages")  # fmt: skip
     choice = Choice(**{name: given[name] for name in names}, fields=dict(arguments.fields))
-    params = parameters(base.read_text(encoding="utf-8"), choice, str(base))
+    params = parameters(base.read_text(encoding="utf-8"), choice, str(base), base.parent)
     folder = Path(arguments.folder or f"data/runs/{choice.task}")
     make_workspace(folder, params)
     say("run", f"{folder}/params.yaml is written; `dvc repro` in {folder} repeats the run")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from random_routing.commands import workspace
 from random_routing.commands.app import COMMANDS, main
 from random_routing.commands.workspace import checkout, make_workspace
 from random_routing.errors import PipelineError
@@ -74,6 +75,7 @@ def test_a_checkout_s_workspace_is_a_clone_with_its_cache(tmp_path: Path) -> Non
     if not (ROOT / ".git").exists():
         pytest.skip("no checkout")
     work = tmp_path / "work"
+    work.mkdir()  # an empty folder will do
     for seed in (1, 2):
         values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | {"seed": seed}
         make_workspace(work, str(yaml.safe_dump(values)))
@@ -89,10 +91,61 @@ def test_a_checkout_s_workspace_is_a_clone_with_its_cache(tmp_path: Path) -> Non
     ]
     assert (ROOT / found[0].strip()).resolve() == Path(found[1].strip())
 
+    assert not list((work / "reports").glob("*"))  # of another run
+
+
+def git(folder: Path, *arguments: str) -> str:
+    me = ("-c", "user.name=me", "-c", "user.email=me@example.org")
+    command = ["git", *me, *arguments]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
 
 def test_another_folder_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
+    """Also one with a pipeline of DVC's, and one inside of somebody's repository."""
+    git(tmp_path, "init", "--quiet")
+    for name in ("notes.txt", "dvc.yaml", "params.yaml"):
+        (tmp_path / name).write_text("mine: 1\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "mine")
+    (tmp_path / "notes.txt").write_text("not saved")
+    before = files(tmp_path)
     for folder in (tmp_path, tmp_path / "notes.txt"):
         with pytest.raises(PipelineError, match="is there, and is no workspace"):
             make_workspace(folder, "")
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert files(tmp_path) == before
+    (tmp_path / "run").mkdir()
+    make_workspace(tmp_path / "run", "seed: 1\n")
+    assert {name: value for name, value in files(tmp_path).items() if "/run/" not in name} == before
+    assert (tmp_path / "run/.git").exists() and (tmp_path / "run/pipeline/check.py").exists()
+
+
+def test_what_a_person_has_changed_in_a_workspace_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+    make_workspace(work, "seed: 1\n")
+    (work / "params.yaml").write_text("seed: 7\n")
+    with pytest.raises(PipelineError, match="was edited since it was written; run `dvc repro` in"):
+        make_workspace(work, "seed: 2\n")
+    assert (work / "params.yaml").read_text() == "seed: 7\n"
+    make_workspace(work, "seed: 7\n")  # what it says already
+    make_workspace(work, "seed: 2\n")
+    code = work / "pipeline/check.py"
+    code.write_text("# mine\n")
+    make_workspace(work, "seed: 3\n")
+    assert code.read_text() == "# mine\n" and (work / "params.yaml").read_text() == "seed: 3\n"
+    git(work, "commit", "--quiet", "--all", "--message", "mine")
+    make_workspace(work, "seed: 4\n")
+    assert git(work, "log", "-1", "--format=%s").strip() == "mine"
+    assert capsys.readouterr().out.count("has code or commits of its own, which stay") == 2
+
+
+def test_half_of_a_workspace_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workspace, "dvc", lambda: "no-such-program")
+    with pytest.raises(PipelineError, match="no-such-program: is not installed"):
+        make_workspace(tmp_path / "work", "seed: 1\n")
+    assert not list(tmp_path.iterdir())

@@ -81,6 +81,8 @@ def test_languages_and_variants() -> None:
         ({"lam": [float("nan")]}, r"params\.yaml: grid\.lambda\[0\] = nan"),
         ({"examples": 1}, r"params\.yaml: tasks\.dialogue\.examples = 1"),
         ({"model": "hf:"}, r"params\.yaml: assets\.own-model\.source = 'hf:'"),
+        ({"fields": {"reply": "answer"}}, "--field: needs --data with rows of your own"),
+        ({"fields": {"reply": "a"}, "data": "chitchat"}, "--field: needs --data with rows of your own"),
         ({"model": "pypi:x==1"}, r"params\.yaml: assets\.own-model"),
         ({"languages": ["de", "en"]}, r"params\.yaml: tasks\.dialogue\.source_language = 'de': unknown key"),
     ],
@@ -89,6 +91,16 @@ def test_what_cannot_be_is_one_line(given: dict[str, Any], line: str) -> None:
     with pytest.raises(PipelineError, match=line) as error:
         chosen(**given)
     assert "\n" not in str(error.value)
+
+
+def test_the_base_file_s_own_paths_are_made_whole(tmp_path: Path) -> None:
+    base = yaml.safe_load(BASE)
+    base["assets"]["own"] = {"kind": "data", "source": "file:rows.jsonl", "reader": "records"}
+    base["tasks"]["dialogue"]["data"] = "own"
+    base["variants"]["uniform"]["q_route"] = {"unigram": "words.txt"}
+    values = yaml.safe_load(parameters(yaml.safe_dump(base), Choice("dialogue"), "own.yaml", tmp_path))
+    assert values["assets"]["own"]["source"] == f"file:{tmp_path}/rows.jsonl"
+    assert values["variants"]["uniform"]["q_route"] == {"unigram": f"{tmp_path}/words.txt"}
 
 
 @pytest.mark.parametrize("base", ["- a\n", "tasks: {textgen\n", "tasks:\n", "", "tasks: [1]\n"])
