@@ -8,6 +8,7 @@ together with confidence 1 − α.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -75,13 +76,12 @@ def needed(error: float, examples: int, delta: float, tests: int, confidence: fl
 
     error: from `examples`; it falls with the root of their number.
     """
-    spread, share, count = error * math.sqrt(examples), (1 - confidence) / tests, 2.0
-    for _ in range(100):  # t quantiles depend on the number
-        freedom = max(1.0, count - 1)
-        found = stdtrit(freedom, POWER) - stdtrit(freedom, share / 2)
-        same = stdtrit(freedom, (1 + POWER) / 2) - stdtrit(freedom, share / 2)
-        before, count = count, (float(max(found, same)) * spread / delta) ** 2
-        count = min(float(MOST), max(2.0, count))
-        if abs(count - before) < 0.5:
-            break
-    return math.ceil(count)
+    spread, share = error * math.sqrt(examples), (1 - confidence) / tests
+
+    def enough(count: int) -> bool:  # the quantile of equivalence is the larger one
+        wanted = stdtrit(count - 1, (1 + POWER) / 2) - stdtrit(count - 1, share / 2)
+        return float(wanted) * spread <= delta * math.sqrt(count)
+
+    if not enough(MOST):
+        return MOST
+    return bisect_left(range(MOST), True, lo=2, key=enough)

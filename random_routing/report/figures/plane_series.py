@@ -92,7 +92,7 @@ def values(rows: Sequence[CellValues], *metrics: str) -> np.ndarray:
 
 def curve(rows: Sequence[CellValues], across: str, along: str) -> np.ndarray:
     """(n, 2): the curve through decoders over their setting as the comparison reads it
-    (`random_routing.comparison.curves`). Decoders without a value are left out.
+    (`random_routing.comparison.curves`; of a quality with a sign, its size). Decoders without a value are left out.
     """
     members = {0.0 if row.family == "greedy" else row.setting: row for row in rows}
     settings = np.array(sorted(members))

@@ -19,9 +19,12 @@ from random_routing.settings import Settings
 TIMES = (1, 4, 16)  # as many prompts
 
 
-SAID = {
+LITTLE = " a little, by an estimate below Δ"
+SAID = {  # verdict → in plain words; followed by LITTLE: the difference is estimated to be one that does not matter
     Verdict.BETTER: "helped",
+    Verdict.BETTER + LITTLE: f"helped{LITTLE}",
     Verdict.WORSE: "hurt",
+    Verdict.WORSE + LITTLE: f"hurt{LITTLE}",
     Verdict.EQUIVALENT: "made no difference that matters",
 }
 
@@ -30,11 +33,11 @@ def in_short(records: Sequence[ContrastResult]) -> str:
     """The verdicts of a task in a sentence, without a number that needs explaining."""
     of: dict[str, list[ContrastResult]] = {}
     for record in records:
-        of.setdefault("" if record.veto else record.verdict or "missing", []).append(record)
+        verdict = "" if record.veto else (record.verdict or "missing") + LITTLE * record.small
+        of.setdefault(verdict, []).append(record)
     parts = [f"{_names(of[verdict])} {said}" for verdict, said in SAID.items() if verdict in of]
     parts += [
-        f"{record.contrast} cost no quality that this measure sees, but wrote {record.veto}"
-        for record in of.get("", ())
+        f"{record.contrast} has no verdict, for its texts have {record.veto}" for record in of.get("", ())
     ]
     if open_ := of.get(Verdict.INCONCLUSIVE):
         least, most = (choose(record.needed for record in open_) for choose in (min, max))
