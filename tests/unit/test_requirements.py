@@ -23,7 +23,7 @@ def ranges() -> dict[str, str]:
     project = tables["project"]
     lists = [project["dependencies"], *project["optional-dependencies"].values()]
     lists += [*tables["dependency-groups"].values(), tables["build-system"]["requires"]]
-    asked = [re.fullmatch(r"([\w-]+)(>=[\d.]+(?:,<\d+)?)", line) for lines in lists for line in lines]
+    asked = [re.fullmatch(r"([\w.-]+)(>=[\d.]+(?:,<\d+)?)", line) for lines in lists for line in lines]
     assert all(asked)
     return {canonical(found[1]): found[2] for found in asked if found}
 
