@@ -10,6 +10,9 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import random_routing
@@ -90,11 +93,34 @@ def _clone(here: Path, folder: Path, new: bool) -> None:
     if new:
         _run("git", "clone", "--quiet", "--shared", here, folder)
         (folder / ".git/info/exclude").write_text(f"/{MARK}\n", encoding="utf-8")
+        shutil.rmtree(folder / "reports", ignore_errors=True)  # of the checkout's own run
     _run("git", "fetch", "--quiet", here, "HEAD", cwd=folder)
-    _run("git", "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD", cwd=folder)
-    shutil.rmtree(folder / "reports", ignore_errors=True)  # of the checkout's own run
+    if _run("git", "rev-parse", "FETCH_HEAD", cwd=folder) != _run("git", "rev-parse", "HEAD", cwd=folder):
+        with _kept(folder):
+            _run("git", "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD", cwd=folder)
     cache = _run(dvc(), "cache", "dir", cwd=here).strip()
     _run(dvc(), "cache", "dir", "--local", (here / cache).resolve(), cwd=folder)
+
+
+@contextmanager
+def _kept(folder: Path) -> Iterator[None]:
+    """What a run has written is afterwards as it was, whatever becomes of the code."""
+    with tempfile.TemporaryDirectory() as aside:
+        for name in OWN:
+            _copy_all(folder / name, Path(aside) / name)
+        try:
+            yield
+        finally:
+            shutil.rmtree(folder / "reports", ignore_errors=True)
+            for name in OWN:
+                _copy_all(Path(aside) / name, folder / name)
+
+
+def _copy_all(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    elif source.exists():
+        shutil.copy2(source, target)
 
 
 def _copy(folder: Path, new: bool) -> None:

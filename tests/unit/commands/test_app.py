@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ from random_routing.commands.app import COMMANDS, main
 from random_routing.commands.workspace import checkout, make_workspace
 from random_routing.errors import PipelineError
 from tests.helpers import ROOT
+from tests.helpers.workspace import make_sources, params, write_params
 
 CALL = [sys.executable, "-m", "random_routing"]
 
@@ -144,8 +147,50 @@ def test_what_a_person_has_changed_in_a_workspace_stays(
     assert capsys.readouterr().out.count("has code or commits of its own, which stay") == 2
 
 
+def test_newer_code_leaves_what_a_run_has_written(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    if git(ROOT, "rev-list", "--count", "HEAD").strip() == "1":
+        pytest.skip("a clone of one commit")
+    make_workspace(work, "seed: 1\n")
+    git(work, "checkout", "--quiet", "--force", "--detach", "HEAD~1")  # as made by an older checkout
+    shutil.rmtree(work / "reports", ignore_errors=True)
+    (work / "reports").mkdir()
+    own = {"reports/findings.md": "mine", "dvc.lock": "lock", "params.yaml": "seed: 1\n"}
+    for name, text in own.items():
+        (work / name).write_text(text)
+    make_workspace(work, "seed: 1\n")
+    assert git(work, "rev-parse", "HEAD") == git(ROOT, "rev-parse", "HEAD")
+    assert {name: (work / name).read_text() for name in own} == own
+    assert [path.name for path in (work / "reports").iterdir()] == ["findings.md"]
+
+
 def test_half_of_a_workspace_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workspace, "dvc", lambda: "no-such-program")
     with pytest.raises(PipelineError, match="no-such-program: is not installed"):
         make_workspace(tmp_path / "work", "seed: 1\n")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.long
+def test_a_run_of_a_model_and_data_of_one_s_own(tmp_path: Path) -> None:
+    """From a base file whose paths start at its own folder; the same call again finds everything."""
+    make_sources(tmp_path)
+    base = params()
+    write_params(tmp_path, base)
+    arguments = [
+        "run", "--params", str(tmp_path / "params.yaml"), "--task", "textgen", "--model", str(tmp_path / "models/two"),
+        "--judge", "one", "--q", "0", "0.2", "--examples", "4", "--folder", "work",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    said = []
+    for _ in range(2):
+        done = subprocess.run(
+            [*CALL, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        said.append(done.stdout)
+    assert "[1 of " in said[0] and "Does random routing help?" in said[0]
+    assert "Running stage 'generate" in said[0] and "Running stage 'generate" not in said[1]
+    made = {path.stem for path in (tmp_path / "work/data/generations/textgen").glob("routing-*")}
+    assert made == {f"routing-plausible-q{q}-l{lam}" for q in ("0", "0.2") for lam in ("0", "0.1")}
+    assert (tmp_path / "work/reports/index.html").exists()
