@@ -42,7 +42,12 @@ def _run(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="what writes: hf:name@revision, a path, or a name under `assets`",
     )
-    add("--judge", default="", metavar="SOURCE", help="another model, for the metrics that read one")
+    add(
+        "--judge",
+        default="",
+        metavar="SOURCE",
+        help="another model, for metrics that read one; else the file's",
+    )
     add(
         "--data",
         default="",
@@ -50,7 +55,8 @@ def _run(parser: argparse.ArgumentParser) -> None:
         help="rows: hf:data-set@revision, a path (.jsonl, .csv, …), or a name",
     )
     add("--field", dest="fields", action="append", default=[], type=_pair, metavar="FIELD=COLUMN",
-        help="the data's column that a field of the task is in; left out: columns have the fields' names")  # fmt: skip
+        help="the data's column of a field that has another name there: text (textgen); context, of exactly `turns` "
+             "turns, and reply, or conversation (dialogue); source, reference (translation)")  # fmt: skip
     add("--q", nargs="+", type=float, default=(), metavar="Q", help="rates of the outer route")
     add(
         "--lambda",
@@ -64,7 +70,12 @@ def _run(parser: argparse.ArgumentParser) -> None:
     add("--variants", nargs="+", default=(), metavar="NAME",
         help="of `variants` in the parameters; plausible, if rates are given, else all")  # fmt: skip
     add(
-        "--temperature", nargs="+", type=float, default=(), metavar="T", help="temperatures to compare with"
+        "--temperature",
+        nargs="+",
+        type=float,
+        default=(),
+        metavar="T",
+        help="temperatures, beside the file's other baselines",
     )
     add("--examples", type=int, help="prompts")
     add("--samples", type=int, help="texts of each prompt")
@@ -127,8 +138,9 @@ COMMANDS: dict[str, tuple[str, Adder, tuple[str, ...]]] = {  # command → what 
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """One line on bad input, and the status that `EXIT` says."""
-    interrupt.listen()
+    """One line on bad input, and the status that `EXIT` says. argv: from another program, whose signals stay."""
+    if argv is None:
+        interrupt.listen()
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     try:

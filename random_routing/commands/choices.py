@@ -66,7 +66,10 @@ def parameters(base: str, choice: Choice, name: str = "params.yaml", folder: Pat
             for part in key[:-1]:
                 section = section[part]
             section[key[-1]] = value
-    parse_settings(values, METRICS)
+    try:
+        parse_settings(values, METRICS)
+    except SettingsError as error:
+        raise PipelineError(str(error).replace("params.yaml: ", "what was chosen: ", 1)) from None
     text = io.StringIO()
     yaml.dump(values, text)
     return text.getvalue()
@@ -97,6 +100,9 @@ def _choose_assets(values: Any, choice: Choice) -> None:
     ):  # fmt: skip
         if not given:
             continue
+        names = [name for name, asset in assets.items() if asset.get("kind") == kind]
+        if given in assets and given not in names:
+            raise PipelineError(f"--{role} {given}: is no {kind}; there are {_names(names)}")
         task[role] = given if given in assets else f"own-{role}"
         if given not in assets:
             own: dict[str, Any] = {"kind": kind, "source": _source(role, given, assets)}

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 
 from random_routing.commands.answer import say_answer
+from random_routing.commands.signals import waiting
 from random_routing.commands.workspace import dvc
 from random_routing.errors import PipelineError, short
 from random_routing.law.cells import all_cells, representatives
@@ -40,11 +40,12 @@ def main(arguments: Namespace) -> int:
     process = subprocess.Popen(
         [dvc(), "repro", *arguments.targets], stdout=subprocess.PIPE, text=True, env=environment
     )
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # DVC and its stage hear it too, and end with a line
-    for line in counted(process.stdout or [], everything, settings):
-        print(line, end="", flush=True)
-    if process.wait():
-        return 1
+    with waiting() as caught:  # DVC and its stage end with a line
+        for line in counted(process.stdout or [], everything, settings):
+            print(line, end="", flush=True)
+        failed = process.wait()
+    if failed:
+        return 130 if caught else 1
     if not arguments.targets:  # of some stages alone the reports are older, or another run's
         say_answer()
     print(f"It took {duration(time.monotonic() - begun)}.")

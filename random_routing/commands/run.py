@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
 
 from random_routing.commands.choices import Choice, parameters
-from random_routing.commands.workspace import make_workspace, project_file
+from random_routing.commands.signals import waiting
+from random_routing.commands.workspace import INPUTS, make_workspace, project_file
 from random_routing.errors import PipelineError
+from random_routing.files import sha256_file
 from random_routing.progress import say
 
 
@@ -22,13 +25,23 @@ def main(arguments: Namespace) -> int:
              "seed", "languages")  # fmt: skip
     choice = Choice(**{name: given[name] for name in names}, fields=dict(arguments.fields))
     params = parameters(base.read_text(encoding="utf-8"), choice, str(base), base.parent)
-    folder = Path(arguments.folder or f"data/runs/{choice.task}")
+    folder, data = (
+        Path(arguments.folder or f"data/runs/{choice.task}"),
+        Path(choice.data.removeprefix("file:")),
+    )
+    if choice.data and data.is_file():  # a copy under the name of its content: DVC sees when it has changed
+        copy = Path(INPUTS) / sha256_file(data)[:12] / data.name
+        params = params.replace(f"file:{data.resolve()}", f"file:{copy}")
     make_workspace(folder, params)
+    if choice.data and data.is_file():
+        (folder / copy).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(data, folder / copy)
     say("run", f"{folder}/params.yaml is written; `dvc repro` in {folder} repeats the run")
     return 0 if arguments.only_write else run_in(folder)
 
 
 def run_in(folder: Path) -> int:
-    """The pipeline in a workspace; its status."""
-    command = [sys.executable, "-m", "random_routing", "repro"]
-    return subprocess.run(command, cwd=folder, check=False).returncode
+    """The pipeline in a workspace; its status. Ctrl-C is for the process there, which a terminal tells as well."""
+    process = subprocess.Popen([sys.executable, "-m", "random_routing", "repro"], cwd=folder)
+    with waiting():
+        return process.wait()

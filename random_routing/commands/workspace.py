@@ -24,6 +24,7 @@ PACKAGE = Path(random_routing.__file__).parent
 PROJECT = PACKAGE / "project"  # in an installed package: what the wheel takes along (pyproject.toml)
 AUTHOR = "random-routing"
 MARK = ".random-routing.json"  # makes a folder a workspace; holds the hash of the params.yaml that was written last
+INPUTS = "inputs"  # data of a person's own, by content
 CACHE = ".random-routing-cache"  # beside the workspaces of an installed package
 OWN = ("params.yaml", "dvc.lock", "reports")  # what a run writes
 
@@ -92,7 +93,7 @@ def _untouched(folder: Path, here: Path | None) -> bool:
 def _clone(here: Path, folder: Path, new: bool) -> None:
     if new:
         _run("git", "clone", "--quiet", "--shared", here, folder)
-        (folder / ".git/info/exclude").write_text(f"/{MARK}\n", encoding="utf-8")
+        (folder / ".git/info/exclude").write_text(f"/{MARK}\n/{INPUTS}/\n", encoding="utf-8")
         shutil.rmtree(folder / "reports", ignore_errors=True)  # of the checkout's own run
     _run("git", "fetch", "--quiet", here, "HEAD", cwd=folder)
     if _run("git", "rev-parse", "FETCH_HEAD", cwd=folder) != _run("git", "rev-parse", "HEAD", cwd=folder):
@@ -100,6 +101,7 @@ def _clone(here: Path, folder: Path, new: bool) -> None:
             _run("git", "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD", cwd=folder)
     cache = _run(dvc(), "cache", "dir", cwd=here).strip()
     _run(dvc(), "cache", "dir", "--local", (here / cache).resolve(), cwd=folder)
+    _run(dvc(), "config", "--local", "cache.type", "reflink,hardlink,copy", cwd=folder)  # models are large
 
 
 @contextmanager
@@ -130,7 +132,7 @@ def _copy(folder: Path, new: bool) -> None:
     shutil.copytree(PACKAGE, folder / PACKAGE.name, ignore=without, dirs_exist_ok=True)
     if new:
         _run("git", "init", "--quiet", cwd=folder)
-        (folder / ".git/info/exclude").write_text(f"/{MARK}\n", encoding="utf-8")
+        (folder / ".git/info/exclude").write_text(f"/{MARK}\n/{INPUTS}/\n", encoding="utf-8")
         _run(dvc(), "init", "--quiet", cwd=folder)
         _run(dvc(), "cache", "dir", "--local", (folder.parent / CACHE).resolve(), cwd=folder)
     _run("git", "add", "--all", cwd=folder)

@@ -1,0 +1,44 @@
+"""`random-routing run`: data by their content, and Ctrl-C while the pipeline works."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from random_routing.commands.app import main
+from random_routing.commands.signals import waiting
+
+
+def test_data_that_have_changed_are_another_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DVC does not watch what lies outside; so the workspace has a copy, under the name of its content."""
+    monkeypatch.chdir(tmp_path)
+    sources = []
+    for text in ("one", "two", "one"):
+        Path("rows.jsonl").write_text(text)
+        with pytest.raises(SystemExit) as ended:
+            main(["run", "--task", "textgen", "--data", "rows.jsonl", "--folder", "work", "--only-write"])
+        assert ended.value.code == 0
+        values = yaml.safe_load(Path("work/params.yaml").read_text(encoding="utf-8"))
+        sources.append(values["assets"]["own-data"]["source"])
+        assert (tmp_path / "work" / sources[-1].removeprefix("file:")).read_text() == text
+    assert sources[0] == sources[2] != sources[1]
+    status = subprocess.run(
+        ["git", "status", "--porcelain"], cwd="work", capture_output=True, text=True
+    ).stdout
+    assert "inputs" not in status and ".random-routing" not in status
+
+
+def test_ctrl_c_is_for_the_process_that_works() -> None:
+    """It is ended by the signal, as in a terminal, where all of them get it; this one waits for it."""
+    process = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+    with waiting() as caught:
+        os.kill(os.getpid(), signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() != 0
+    assert caught == [signal.SIGINT] and signal.getsignal(signal.SIGINT) is signal.default_int_handler
