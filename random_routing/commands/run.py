@@ -10,7 +10,7 @@ from pathlib import Path
 
 from random_routing.commands.choices import Choice, parameters
 from random_routing.commands.signals import waiting
-from random_routing.commands.workspace import INPUTS, make_workspace, project_file
+from random_routing.commands.workspace import INPUTS, dvc, make_workspace, project_file
 from random_routing.errors import PipelineError
 from random_routing.files import sha256_file
 from random_routing.progress import say
@@ -44,4 +44,7 @@ def run_in(folder: Path) -> int:
     """The pipeline in a workspace; its status. Ctrl-C is for the process there, which a terminal tells as well."""
     process = subprocess.Popen([sys.executable, "-m", "random_routing", "repro"], cwd=folder)
     with waiting():
-        return process.wait()
+        status = process.wait()
+    if not status:  # models are large: what a stage has made are copies, which become links into the cache
+        subprocess.run([dvc(), "checkout", "--quiet", "--relink"], cwd=folder, check=False)
+    return status

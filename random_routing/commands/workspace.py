@@ -101,7 +101,7 @@ def _clone(here: Path, folder: Path, new: bool) -> None:
             _run("git", "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD", cwd=folder)
     cache = _run(dvc(), "cache", "dir", cwd=here).strip()
     _run(dvc(), "cache", "dir", "--local", (here / cache).resolve(), cwd=folder)
-    _run(dvc(), "config", "--local", "cache.type", "reflink,hardlink,copy", cwd=folder)  # models are large
+    _run(dvc(), "config", "--local", "cache.type", "reflink,hardlink,copy", cwd=folder)
 
 
 @contextmanager

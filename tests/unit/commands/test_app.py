@@ -194,3 +194,5 @@ def test_a_run_of_a_model_and_data_of_one_s_own(tmp_path: Path) -> None:
     made = {path.stem for path in (tmp_path / "work/data/generations/textgen").glob("routing-*")}
     assert made == {f"routing-plausible-q{q}-l{lam}" for q in ("0", "0.2") for lam in ("0", "0.1")}
     assert (tmp_path / "work/reports/index.html").exists()
+    (weights,) = (tmp_path / "work/data/assets/own-model").glob("*.safetensors")
+    assert weights.stat().st_nlink > 1 or weights.stat().st_dev != ROOT.stat().st_dev  # not a second copy
