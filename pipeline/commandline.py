@@ -7,8 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
 
+from random_routing.commands.app import QUIET, Parser
 from random_routing.errors import PipelineError
 
 
@@ -73,15 +73,6 @@ STAGES = {
         "reports/plots/, reports/figures/, reports/index.html",
     ),
 }
-
-
-# One line means one: transformers' own reports and bars, here and in processes that a stage starts.
-QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise PipelineError(f"{self.prog}: {message}; {self.prog} --help says what it takes")
 
 
 def begin() -> None:

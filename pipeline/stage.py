@@ -11,19 +11,7 @@ from random_routing.errors import PipelineError
 
 def run(main: Callable[[list[str]], None]) -> None:
     """Call `main` with the command line; end with status 2 and one line on bad input."""
-    try:
-        with interrupt.working():
-            main(sys.argv[1:])
-    except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:  # disk full, permission, …
-        line = PipelineError(f"{error.filename or 'file system'}: {error.strerror or error}")
-        print(f"error: {line}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print(interrupt.line(), file=sys.stderr)
-        sys.exit(interrupt.status())
+    interrupt.in_one_line(lambda: main(sys.argv[1:]))
 
 
 def argument(argv: list[str], what: str) -> str:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a stage with one line and the usual status, at any moment.
+"""Bad input, Ctrl-C and SIGTERM end a stage with one line and the usual status, at any moment.
 
 While a stage imports its libraries nothing is open, and the process ends at once. While it works, KeyboardInterrupt
 lets it close what is open; where that takes long, or a library swallows it, the process ends all the same.
@@ -9,9 +9,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+from random_routing.errors import PipelineError
+
+Result = TypeVar("Result")
+FILES = "file system"  # where an error names no file
 
 PATIENCE = 10.0  # seconds to close what is open
 SAID = {signal.SIGINT: "interrupted", signal.SIGTERM: "stopped"}
@@ -47,6 +52,21 @@ def working() -> Iterator[None]:
         yield
     finally:
         _State.working = False
+
+
+def in_one_line(work: Callable[[], Result]) -> Result:
+    """What it returns; bad input, the file system and signals end the process with one line and a status."""
+    try:
+        with working():
+            return work()
+    except PipelineError as error:
+        said, code = f"error: {error}", 2
+    except OSError as error:  # disk full, permission, …
+        said, code = f"error: {PipelineError(f'{error.filename or FILES}: {error.strerror or error}')}", 2
+    except KeyboardInterrupt:
+        said, code = line(), status()
+    print(said, file=sys.stderr)
+    sys.exit(code)
 
 
 @contextmanager

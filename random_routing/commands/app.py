@@ -15,6 +15,7 @@ from random_routing.errors import PipelineError
 
 PROGRAM = "random-routing"
 EXIT = "exit status: 0 done, 1 a stage failed, 2 bad input (one line), 130 interrupted (what is finished is kept)"
+# One line means one: transformers' own reports and bars, here and in processes that are started.
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 Adder = Callable[[argparse.ArgumentParser], None]
@@ -143,22 +144,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         interrupt.listen()
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    try:
-        with interrupt.working():
-            arguments = parser().parse_args(sys.argv[1:] if argv is None else argv)
-            command = import_module(f"random_routing.commands.{arguments.command}")
-            status: int = command.main(arguments) or 0
-    except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:  # disk full, permission, …
-        line = PipelineError(f"{error.filename or 'file system'}: {error.strerror or error}")
-        print(f"error: {line}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print(interrupt.line(), file=sys.stderr)
-        sys.exit(interrupt.status())
-    sys.exit(status)
+
+    def work() -> int:
+        arguments = parser().parse_args(sys.argv[1:] if argv is None else argv)
+        return import_module(f"random_routing.commands.{arguments.command}").main(arguments) or 0
+
+    sys.exit(interrupt.in_one_line(work))
 
 
 def parser() -> Parser:

@@ -105,7 +105,7 @@ def _choose_assets(values: Any, choice: Choice) -> None:
             raise PipelineError(f"--{role} {given}: is no {kind}; there are {_names(names)}")
         task[role] = given if given in assets else f"own-{role}"
         if given not in assets:
-            own: dict[str, Any] = {"kind": kind, "source": _source(role, given, assets)}
+            own: dict[str, Any] = {"kind": kind, "source": _source(role, given, names)}
             own |= {"reader": "records"} if kind == "data" else {}
             own |= {"fields": dict(choice.fields)} if kind == "data" and choice.fields else {}
             assets[f"own-{role}"] = own
@@ -114,17 +114,15 @@ def _choose_assets(values: Any, choice: Choice) -> None:
         del assets[name]
 
 
-def _source(role: str, given: str, assets: Any) -> str:
+def _source(role: str, given: str, names: Sequence[str]) -> str:
     """Local paths become whole ones: a workspace lies elsewhere."""
     scheme, colon, rest = given.partition(":")
     if f"{scheme}{colon}" in SOURCES and scheme != "file":
         return given
     path = Path(rest if scheme == "file" and colon else given)
     if not path.exists():
-        kind = "data" if role == "data" else "model"
-        names = _names([name for name, asset in assets.items() if asset.get("kind") == kind])
         raise PipelineError(
-            f"--{role} {given}: is not there; must be hf:repository@revision, a path, or one of {names}"
+            f"--{role} {given}: is not there; must be hf:repository@revision, a path, or one of {_names(names)}"
         )
     return f"file:{path.resolve()}"
 

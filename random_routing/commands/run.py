@@ -25,15 +25,13 @@ def main(arguments: Namespace) -> int:
              "seed", "languages")  # fmt: skip
     choice = Choice(**{name: given[name] for name in names}, fields=dict(arguments.fields))
     params = parameters(base.read_text(encoding="utf-8"), choice, str(base), base.parent)
-    folder, data = (
-        Path(arguments.folder or f"data/runs/{choice.task}"),
-        Path(choice.data.removeprefix("file:")),
-    )
-    if choice.data and data.is_file():  # a copy under the name of its content: DVC sees when it has changed
+    folder = Path(arguments.folder or f"data/runs/{choice.task}")
+    data, copy = Path(choice.data.removeprefix("file:")), None
+    if data.is_file():  # a copy under the name of its content: DVC sees when it has changed
         copy = Path(INPUTS) / sha256_file(data)[:12] / data.name
         params = params.replace(f"file:{data.resolve()}", f"file:{copy}")
     make_workspace(folder, params)
-    if choice.data and data.is_file():
+    if copy:
         (folder / copy).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(data, folder / copy)
     say("run", f"{folder}/params.yaml is written; `dvc repro` in {folder} repeats the run")

@@ -54,10 +54,8 @@ def make_workspace(folder: Path, params: str) -> None:
     """Make it, or go on in it. Raises `PipelineError`, before anything is written, for a folder that is something else,
     or whose params.yaml was edited by hand and differs.
     """
-    file, new = (
-        folder / "params.yaml",
-        not folder.exists() or (folder.is_dir() and not any(folder.iterdir())),
-    )
+    file = folder / "params.yaml"
+    new = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     if not new and not (folder / MARK).is_file():
         raise PipelineError(f"{folder}: is there, and is no workspace")
     edited = not new and file.exists() and sha256_file(file) != read_json(folder / MARK)["params"]
