@@ -12,7 +12,6 @@ from random_routing.metrics import METRICS
 from random_routing.progress import say
 from random_routing.removed_tasks import prune
 from random_routing.settings import load_settings
-from random_routing.settings.tasks import TASK_KEYS
 
 
 def main(argv: list[str]) -> None:
@@ -22,7 +21,7 @@ def main(argv: list[str]) -> None:
             if route.file and not Path(route.file).is_file():
                 raise fail(f"variants.{name}: unigram", route.file, "must be a text file that is there")
     counts = {name: len(all_cells(settings, task)) for name, task in settings.tasks.items()}
-    if removed := prune(TASK_KEYS, settings.tasks, settings.assets):
+    if removed := prune(settings.tasks, settings.assets):
         say("check", f"removed what is no longer in params.yaml: {', '.join(removed)}")
     # The same bytes for every good file: later stages depend on their own parameters only.
     write_text("data/params.checked", "params.yaml is well formed\n")

@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
     weights = task_resamples(settings, task, ids)
     texts = task_texts(settings, task, rows, cells, tokenizer)
     plan = Prepared(settings, task, rows, Path("data/assets") / task.model, tokenizer).plan(cells)
-    metrics = metrics_of(task.name, settings.metrics)
+    metrics = metrics_of(task.kind, settings.metrics)
     with open_store("evaluate") as store:
         judge, judged = Judge(settings, task), Progress(f"{task.name}, judge", "tok")
         reads = any(metric.reads("judge") for metric in metrics)

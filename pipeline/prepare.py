@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     generator = Generator(task.model, tokenizer, shape.is_encoder_decoder, prompt_room(task, shape))
     left = LeftOut(data.fields)
     rows = prepare(task, data, generator, ASSETS / task.data, left)
-    special = TASKS[task.name].add_special_tokens
+    special = TASKS[task.kind].add_special_tokens
     examples = tokenize_prompts(rows, generator.tokenizer, special)
     check_context(f"tasks.{task.name}", examples, task, shape)
     path = Path("data/prepared") / f"{task.name}.jsonl"
@@ -50,7 +50,7 @@ def prepare(
 ) -> list[dict[str, Any]]:
     """Rows of the task; the others are counted in `left`. Raises `PipelineError` when there are too few."""
     left = left or LeftOut(data.fields)
-    rows = TASKS[task.name].build(READERS[data.reader](folder, data, task), task, generator, left)
+    rows = TASKS[task.kind].build(READERS[data.reader](folder, data, task), task, generator, left)
     if len(rows) < task.examples:
         raise PipelineError(
             f"params.yaml: tasks.{task.name}.examples = {task.examples}: "

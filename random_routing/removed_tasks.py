@@ -5,12 +5,17 @@ DVC keeps its outputs in the cache, and finished texts stay in the store: a task
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+import yaml
+
 from random_routing.errors import PipelineError
 from random_routing.files import read_json
+from random_routing.settings.tasks import KINDS
 
+STAGES = ("prepare", "generate", "evaluate", "tune")
 OF_A_TASK = (
     "data/prepared/{0}.jsonl", "data/generations/{0}/*.parquet", "data/cost/generate-{0}.json",
     "data/cost/evaluate-{0}.json", "data/metrics/{0}.json", "data/metrics/{0}.stats.parquet",
@@ -18,14 +23,26 @@ OF_A_TASK = (
 )  # fmt: skip
 
 
-def prune(possible: Collection[str], tasks: Collection[str], assets: Collection[str]) -> list[str]:
-    """possible: names of tasks; tasks, assets: those of params.yaml. Returns what was removed, for people."""
-    removed = [f"task {task}" for task in possible if task not in tasks and remove(files_of_task(task))]
+def prune(tasks: Collection[str], assets: Collection[str]) -> list[str]:
+    """tasks, assets: those of params.yaml. Returns what was removed, for people."""
+    gone = [task for task in dict.fromkeys((*KINDS, *tasks_that_ran())) if task not in tasks]
+    removed = [f"task {task}" for task in gone if remove(files_of_task(task))]
     for folder in sorted(Path("data/assets").glob("*/asset.json")):
         name = folder.parent.name
         if name not in assets and remove(files_of_asset(folder.parent)):
             removed.append(f"asset {name}")
     return removed
+
+
+def tasks_that_ran() -> list[str]:
+    """By DVC's own list of finished stages; a file that is no task's has no such name."""
+    try:
+        lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return []
+    stages = lock.get("stages") if isinstance(lock, dict) else None
+    names = (str(stage).partition("@") for stage in stages or ())
+    return sorted({task for stage, _, task in names if stage in STAGES and re.fullmatch(r"[\w-]+", task)})
 
 
 def files_of_task(task: str) -> Iterator[Path]:

@@ -91,7 +91,7 @@ def tokens_of(kind: str, name: str, settings: Settings) -> float:
     task, tune = settings.tasks[name], settings.tune
     texts = task.examples * task.samples
     decoders = len(set(representatives(all_cells(settings, task)).values()))
-    judged = any(metric.reads("judge") for metric in metrics_of(name, settings.metrics))
+    judged = any(metric.reads("judge") for metric in metrics_of(task.kind, settings.metrics))
     searched = (len(tune.schedules) + len(tune.rivals)) * tune.trials * tune.share if tune.enabled else 0.0
     most = {"generate": decoders, "evaluate": decoders * judged, "tune": searched}.get(kind, 0)
     return float(most * texts * task.max_new_tokens)

@@ -44,7 +44,7 @@ class Comparison:
     ) -> None:
         self.settings, self.task, self.cells, self.stats = settings, task, list(cells), stats
         self.metrics = {
-            name: metrics[name] for name in settings.metrics if task.name in metrics[name].tasks
+            name: metrics[name] for name in settings.metrics if task.kind in metrics[name].kinds
         }
         self.diversity = metrics[settings.comparison.diversity]
         qualities = [metrics[name] for name in settings.comparison.quality[task.name]]

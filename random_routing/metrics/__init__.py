@@ -44,6 +44,6 @@ MODULES = (
 METRICS = {metric.name: metric for module in MODULES for metric in module.METRICS}
 
 
-def metrics_of(task: str, names: Iterable[str]) -> list[Metric]:
-    """Those of `names` that a task can have."""
-    return [METRICS[name] for name in names if task in METRICS[name].tasks]
+def metrics_of(kind: str, names: Iterable[str]) -> list[Metric]:
+    """Those of `names` that a kind of task can have."""
+    return [METRICS[name] for name in names if kind in METRICS[name].kinds]

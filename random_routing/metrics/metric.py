@@ -15,7 +15,7 @@ from random_routing.metrics.helpers.languages import UNKNOWN, Language
 from random_routing.metrics.helpers.ragged import Ragged
 from random_routing.metrics.helpers.words import word_ids
 from random_routing.resampling.intervals import Sampled
-from random_routing.settings.tasks import TASK_KEYS
+from random_routing.settings.tasks import KINDS
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Metric:
     role: str  # what it tells of: diversity, sameness, repetition, fluency, relevance, quality, length, failures
     # Which one of the comparison it can be; "": neither.
     coordinate: Literal["diversity", "quality", ""] = ""
-    tasks: tuple[str, ...] = TASK_KEYS  # that can have it
+    kinds: tuple[str, ...] = KINDS  # of tasks that can have it
     better: Better
     source: str  # who defined it
     signature: str  # all that fixes the number; {judge}, {given}, {model}, … are filled in

@@ -39,14 +39,14 @@ class Prepared:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        stop = stop_tokens(self.tokenizer, self.shape.eos, TASKS[self.task.name].stop_at_newline)
+        stop = stop_tokens(self.tokenizer, self.shape.eos, TASKS[self.task.kind].stop_at_newline)
         return sampling_vocabulary(
             self.tokenizer, self.shape.logits, stop, self.settings.include_eos, self.shape.barred
         )
 
     @cached_property
     def examples(self) -> list[Example]:
-        return tokenize_prompts(self.rows, self.tokenizer, TASKS[self.task.name].add_special_tokens)
+        return tokenize_prompts(self.rows, self.tokenizer, TASKS[self.task.kind].add_special_tokens)
 
     def plan(self, cells: list[Cell]) -> Plan:
         references = [text for row in self.rows for text in row["references"]]

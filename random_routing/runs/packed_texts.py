@@ -26,7 +26,7 @@ def unpack(value: bytes) -> Trajectory:
 
 def cell_row(text: Text, trajectory: Trajectory, tokenizer: Any, plan: Plan) -> dict[str, Any]:
     """A dictionary with the fields of `cell_files.SCHEMA`."""
-    kind, ids = TASKS[plan.task.name], trajectory.token_ids.tolist()
+    kind, ids = TASKS[plan.task.kind], trajectory.token_ids.tolist()
     decoded = continuation(tokenizer, plan.before(text.example), ids)
     if kind.stop_at_newline:
         decoded = decoded.split("\n")[0]

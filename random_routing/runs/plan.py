@@ -107,7 +107,7 @@ class Plan:
 
     def source(self, example: str, sample: int, tag: str) -> Source:
         """Whose noise a text has: that of all jobs of one example and sample under common coupling."""
-        return Source(self.seed, self.task.name, example, sample, tag)
+        return Source(self.seed, self.task.kind, example, sample, tag)
 
 
 def _key(law: bytes, prompt: bytes, sample: int) -> bytes:
@@ -132,7 +132,7 @@ def make_plan(
     check_context(f"data/prepared/{task.name}.jsonl", examples, task, shape)
     return Plan(
         task=task,
-        seed=settings.seed,
+        seed=task.seed,
         prefix=shared_prefix(examples, shape),
         vocabulary=vocabulary,
         examples=tuple(examples),
@@ -140,9 +140,9 @@ def make_plan(
         independent=settings.coupling == "independent",
         shared_key={
             "code": CODE_VERSION,
-            "task": task.name,
+            "task": task.kind,
             "model": asset["files"],
-            "seed": settings.seed,
+            "seed": task.seed,
             "steps": task.max_new_tokens,
             **arithmetic(settings.dtype, settings.device),
             "decoder_start": shape.decoder_start,

@@ -37,7 +37,7 @@ class Judge:
 
     def __init__(self, settings: Settings, task: Task) -> None:
         self.settings, self.name = settings, task.judge
-        self.kind = TASKS[task.name]
+        self.kind = TASKS[task.kind]
         self.folder = Path("data/assets") / task.judge
         self.sample = Sample[Scored]()  # of the scores that were computed
 

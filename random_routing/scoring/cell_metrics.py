@@ -29,7 +29,7 @@ def task_resamples(
 
     An example's weights follow the rank of its id, so that the order of the file does not matter.
     """
-    digest = hashlib.sha256(json.dumps([settings.seed, purpose, task.name]).encode()).digest()
+    digest = hashlib.sha256(json.dumps([task.seed, purpose, task.kind]).encode()).digest()
     weights = weights_of(len(ids), settings.resamples, int.from_bytes(digest[:8], "little"))
     return weights[:, np.argsort(np.argsort(np.array(ids)))]
 
@@ -74,7 +74,7 @@ def describe(
 ) -> dict[str, MetricAbout]:
     """What the metrics are, with whole signatures. opening: the judge's, by name; pooling: `Embedding.signature`."""
     fixed = {
-        "judge": task.judge, "opening": opening, "given": TASKS[task.name].judged, "model": task.model,
+        "judge": task.judge, "opening": opening, "given": TASKS[task.kind].judged, "model": task.model,
         "embedder": settings.embedder, "pooling": pooling, "dtype": settings.dtype, **signatures(language_of(task)),
     }  # fmt: skip
     return {

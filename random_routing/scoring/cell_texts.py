@@ -28,7 +28,7 @@ COLUMNS = ("example_id", "text", "finish", *LISTS)
 def text_order(settings: Settings, task: Task, rows: list[dict[str, Any]], samples: int) -> np.ndarray:
     """(rows · samples,) a number per text, the same for all cells: subsamples take the smallest first."""
     return np.array([
-        Source(settings.seed, task.name, row["id"], sample).uniforms(SUBSAMPLE, 1)[0]
+        Source(task.seed, task.kind, row["id"], sample).uniforms(SUBSAMPLE, 1)[0]
         for row in rows
         for sample in range(samples)
     ])  # fmt: skip
@@ -88,7 +88,7 @@ def human_texts(task: Task, rows: list[dict[str, Any]], tokenizer: Any, order: n
     tokenizer: the generator's, so that lengths are counted the same way; order: `text_order` of one sample.
     """
     texts = [row["references"][0] for row in rows]
-    if TASKS[task.name].goes_on:
+    if TASKS[task.kind].goes_on:
         ids = encode_after(tokenizer, [row["prompt"] for row in rows], texts)
     else:
         ids = encode_as_text(tokenizer, texts, add_special_tokens=False)["input_ids"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,10 +13,17 @@ from pydantic import TypeAdapter, ValidationError
 from random_routing.errors import SettingsError, fail
 from random_routing.settings.checks import choice
 from random_routing.settings.decoders import Schedule, Variant, exploration_weight
-from random_routing.settings.metrics import Metrics, check_judges, check_metrics, compared
+from random_routing.settings.keys import unknown
+from random_routing.settings.metrics import (
+    Metrics,
+    check_comparison,
+    check_judges,
+    check_metrics,
+    check_quality,
+)
 from random_routing.settings.pydantic_lines import first_fault, missing
-from random_routing.settings.schema import Settings, Tuning
-from random_routing.settings.tasks import TASK_KEYS
+from random_routing.settings.schema import Comparison, Settings, Tuning
+from random_routing.settings.tasks import KINDS, Task
 from random_routing.settings.yamlfile import read_yaml
 
 
@@ -36,13 +44,17 @@ def parse_settings(raw: Any, metrics: Metrics = None) -> Settings:
         settings = _validator().validate_python(raw)
     except ValidationError as error:
         raise first_fault(Settings, raw, error) from None
+    settings = replace(settings, tasks=_with_seeds(settings))
     _check_assets(settings)
     for name, variant in settings.variants.items():
         _check_gates(name, variant, settings)
-    _check_contrasts(settings)
+    quality, comparison = settings.comparison.quality, _comparison(settings)
     check_metrics(settings.metrics, metrics)
     check_judges(settings.tasks, settings.metrics, metrics)
-    comparison = compared(settings.comparison, list(settings.tasks), settings.metrics, metrics)
+    for task in settings.tasks.values():
+        key = f"comparison.quality.{task.name if task.name in quality else task.kind}"
+        check_quality(key, comparison.quality[task.name], task.kind, settings.metrics, metrics)
+    check_comparison(comparison, settings.metrics, metrics)
     return replace(settings, comparison=comparison, tune=_tuning(settings))
 
 
@@ -63,22 +75,54 @@ def _check_assets(settings: Settings) -> None:
     choice("embedder", settings.embedder, kinds["embedder"])
 
 
-def _check_contrasts(settings: Settings) -> None:
+def _with_seeds(settings: Settings) -> dict[str, Task]:
+    return {
+        name: replace(task, seed=settings.seed if task.seed < 0 else task.seed)
+        for name, task in settings.tasks.items()
+    }
+
+
+def _comparison(settings: Settings) -> Comparison:
+    """The section `comparison`, where what stands for a kind of task is said of each task in the file."""
+    tasks, contrasts = settings.tasks, {}
     for name, contrast in settings.comparison.contrasts.items():
         choice(f"comparison.contrasts.{name}.variant", contrast.variant, settings.variants)
         for i, task in enumerate(contrast.tasks):
-            choice(f"comparison.contrasts.{name}.tasks[{i}]", task, TASK_KEYS)  # also one that is left out
+            choice(
+                f"comparison.contrasts.{name}.tasks[{i}]", task, _names(tasks)
+            )  # also one that is left out
+        about = [task.name for task in tasks.values() if {task.name, task.kind} & set(contrast.tasks)]
+        if about or not contrast.tasks:
+            contrasts[name] = replace(contrast, tasks=tuple(about))
+    quality, delta = (
+        _of_tasks(f"comparison.{key}", getattr(settings.comparison, key), tasks)
+        for key in ("quality", "delta")
+    )
+    return replace(settings.comparison, contrasts=contrasts, quality=quality, delta=delta)
+
+
+def _of_tasks(key: str, values: Mapping[str, Any], tasks: Mapping[str, Task]) -> dict[str, Any]:
+    """Of each task what its name has, or else its kind. Raises `SettingsError` for a task without, and other keys."""
+    for name in values:
+        if name not in _names(tasks):
+            raise fail(f"{key}.{name}", values[name], unknown(name, _names(tasks)))
+    for name, task in tasks.items():
+        if name not in values and task.kind not in values:
+            raise missing(f"{key}.{task.kind}")
+    return {name: values[name] if name in values else values[task.kind] for name, task in tasks.items()}
+
+
+def _names(tasks: Iterable[str]) -> tuple[str, ...]:
+    """Of tasks and of their kinds."""
+    return tuple(dict.fromkeys((*KINDS, *tasks)))
 
 
 def _tuning(settings: Settings) -> Tuning:
     """The section `tune`, for the tasks and variants in the file."""
     tune = settings.tune
-    for task in settings.tasks:
-        if task not in tune.weight:
-            raise missing(f"tune.weight.{task}")
+    weight = _of_tasks("tune.weight", tune.weight, settings.tasks)
     for i, name in enumerate(tune.variants):
         choice(f"tune.variants[{i}]", name, settings.variants)
-    weight = {task: tune.weight[task] for task in settings.tasks}
     return replace(tune, weight=weight, variants=tune.variants or tuple(settings.variants))
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib.util import find_spec
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from random_routing.settings.checks import Reference, Text, ValuesOrNone, one_of, whole
+from random_routing.settings.checks import Name, Reference, Text, ValuesOrNone, apart, one_of, whole
 from random_routing.settings.keys import KEY, MISSING, STRICT, NotAKey, OrNone, check_keys, written, wrong
 
-TASK_KEYS = ("textgen", "dialogue", "translation")
+KINDS = ("textgen", "dialogue", "translation")
 CONTEXT = "no model's context is longer"
 CHAT_DATE = "2026-01-01"
 # What the call that runs a chat template takes itself.
@@ -61,9 +61,9 @@ def _installed(value: str) -> str:
 
 @dataclass(frozen=True)
 class Of:
-    """A mark: only this task has the key, and must have it unless it is optional."""
+    """A mark: only tasks of this kind have the key, and must have it unless it is optional."""
 
-    task: str
+    kind: str
     optional: bool = False
 
 
@@ -77,6 +77,8 @@ class Task:
     examples: Annotated[int, whole(2, 10_000_000, "their rows are held in memory")]
     samples: Annotated[int, whole(1, 10_000, "all texts of an example are held in memory")]
     max_new_tokens: Annotated[int, whole(1, 1_000_000, CONTEXT)]
+    kind: Annotated[str, one_of(*KINDS)] = ""  # left out: the name, which is then a kind
+    seed: Annotated[int, whole(0)] = -1  # left out: that of the file
     beams: ValuesOrNone[Annotated[int, whole(2, 64)]] = ()  # widths of beam search
     prompt_tokens: Annotated[int, Of("textgen"), whole(1, 1_000_000, CONTEXT)] = 0
     turns: Annotated[int, Of("dialogue"), whole(1, 1_000, CONTEXT)] = 0
@@ -98,16 +100,43 @@ class Task:
 
 
 def _task_keys(value: Any) -> Any:
-    """Each task has keys of its own."""
+    """Each kind of task has keys of its own."""
     marks = {path[0]: [m for m in marks if isinstance(m, Of)] for path, marks in written(Task)}
     for name, section in value.items() if isinstance(value, dict) else ():
-        if name not in TASK_KEYS:
-            raise wrong(f"unknown task; allowed: {', '.join(TASK_KEYS)}", str(name), KEY)
-        check_keys(section, [key for key, of in marks.items() if not of or of[0].task == name], name)
+        kind = _kind(name, section)
+        check_keys(section, [key for key, of in marks.items() if not of or of[0].kind == kind], name)
         for key, of in marks.items():
-            if of == [Of(name)] and isinstance(section, dict) and key not in section:
+            if of == [Of(kind)] and isinstance(section, dict) and key not in section:
                 raise wrong(MISSING, name, key)
     return value
 
 
-TaskKeys = BeforeValidator(_task_keys)
+def _kind(name: Any, section: Any) -> str:
+    """Of a task as it is written. A name of a person's own says its kind; the name of a kind is of that kind."""
+    kinds = ", ".join(KINDS)
+    if not isinstance(section, dict) or "kind" not in section:
+        if name not in KINDS:
+            allowed = (
+                f"unknown task; allowed: {kinds}, or a name of your own with `kind`, which is one of them"
+            )
+            raise wrong(allowed, str(name), KEY)
+        return str(name)
+    kind = section["kind"]
+    if kind not in KINDS:
+        raise wrong(one_of(*KINDS).allowed(kind), name, "kind")
+    if name in KINDS and kind != name:
+        raise wrong(f"must be {name}, as the task is called; or call it otherwise", name, "kind")
+    return str(kind)
+
+
+def named(entries: dict[str, Task]) -> dict[str, Task]:
+    return {name: replace(task, name=name, kind=task.kind or name) for name, task in entries.items()}
+
+
+Tasks = Annotated[
+    dict[Name, Task],
+    Field(min_length=1),
+    BeforeValidator(_task_keys),
+    apart("tasks"),
+    AfterValidator(named),
+]

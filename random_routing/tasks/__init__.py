@@ -1,4 +1,4 @@
-"""The tasks: a literal table from a task's name to what is particular to it."""
+"""The kinds of tasks: a literal table of what is particular to each."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def _search(
 
     study = new_study(family, tune)
     why = search(
-        study, tune, settings.seed, plain(family, settings), cell_of,
+        study, tune, scorer.task.seed, plain(family, settings), cell_of,
         lambda cells, count: scorer.scores(cells, examples.tune[:count]),
         len(examples.tune),
         lambda: time.perf_counter() - started < 60 * minutes,

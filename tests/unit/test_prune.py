@@ -75,6 +75,26 @@ def test_it_comes_back_without_computing(work: Path, capsys: pytest.CaptureFixtu
     assert "all of them were there already" in capsys.readouterr().out
 
 
+def test_a_task_of_a_name_of_its_own_is_known_by_the_lock(work: Path) -> None:
+    ours = ["data/prepared/tales.jsonl", "data/generations/tales/greedy.parquet", "data/tune/tales.json"]
+    others = ["data/prepared/notes.jsonl", "data/metrics/notes.json"]
+    lock = {"stages": {"check": {}, "generate@tales": {}, "fetch@notes": {}, "tune@../notes": {}}}
+    with inside(work):
+        for name in (*ours, *others):
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).write_text("{}")
+        for text in (None, "[", "- a list", "stages:\n"):
+            Path("dvc.lock").unlink(missing_ok=True)
+            if text:
+                Path("dvc.lock").write_text(text)
+            check.main([])
+            assert all(Path(name).exists() for name in (*ours, *others)), "no lock says whose they are"
+        Path("dvc.lock").write_text(json.dumps(lock))
+        check.main([])
+        assert not any(Path(name).exists() for name in ours)
+        assert all(Path(name).exists() for name in others)
+
+
 def test_a_list_that_leads_elsewhere_removes_nothing_there(work: Path) -> None:
     record = {"name": "odd", "files": {"../../../params.yaml": "", "/etc/hostname": "", "inside": ""}}
     folder = work / "data/assets/odd"
