@@ -13,24 +13,19 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
 from random_routing.commands.workspace import dvc, make_workspace
-from random_routing.comparison.task_comparison import Comparison
+from random_routing.comparison.replicates import pooled
 from random_routing.errors import PipelineError
 from random_routing.files import write_text
-from random_routing.law.cells import all_cells
 from random_routing.metrics import METRICS
 from random_routing.report.findings import contrast_sentence, verdict_table
-from random_routing.report.tables.small_tables import TABLES, csv_of
-from random_routing.results.compared import Compared
+from random_routing.report.tables.small_tables import TABLES, about, csv_of
 from random_routing.results.json_form import to_json
-from random_routing.scoring.cell_metrics import task_resamples
-from random_routing.scoring.statistics_file import Statistics, read_stats
-from random_routing.settings import Settings, load_settings
+from random_routing.settings import load_settings
 
 ROOT = Path(__file__).parent.parent
 KEPT = (
@@ -85,11 +80,21 @@ def run_seed(study: Path, seed: int) -> None:
 def tables(study: Path, seeds: Sequence[Path]) -> list[str]:
     """Write the verdicts of all seeds, which are in these folders, together; returns them in sentences."""
     settings = load_settings(study / "params.yaml", METRICS)
-    together = {task: pooled(settings, task, seeds) for task in settings.tasks}
+    together = {
+        name: pooled(
+            settings, [task] * len(seeds), [seed / f"data/metrics/{name}.stats.parquet" for seed in seeds]
+        )
+        for name, task in settings.tasks.items()
+    }
     for name in ("contrasts", "axes"):
         columns = TABLES[name].columns
         rows = [
-            {"task": task, "family": getattr(record, "variant", ""), **to_json(record)}
+            {
+                **about(settings.tasks[task]),
+                "seed": "all",
+                "family": getattr(record, "variant", ""),
+                **to_json(record),
+            }
             for task, compared in together.items()
             for record in getattr(compared, name)
         ]
@@ -108,26 +113,6 @@ def tables(study: Path, seeds: Sequence[Path]) -> list[str]:
     parts += [f"\n## {task}\n\n" + "\n".join(of_task) for task, of_task in sentences.items()]
     write_text(study / "reports" / "findings.md", "\n".join(parts) + "\n")
     return [f"{task} {line}" for task, of_task in sentences.items() for line in of_task]
-
-
-def pooled(settings: Settings, name: str, seeds: Sequence[Path]) -> Compared:
-    """The comparison of a task over the texts of all seeds. Statistics are sums over texts, so they add up."""
-    task, runs = (
-        settings.tasks[name],
-        [read_stats(s / f"data/metrics/{name}.stats.parquet") for s in seeds],
-    )
-    ids = runs[0][0]
-    if any(other != ids for other, _ in runs):
-        raise PipelineError(f"{seeds[0]}: its examples of {name} are not those of the other seeds")
-    stats: Statistics = {
-        decoder: {metric: sum(run[decoder][metric] for _, run in runs) for metric in of_decoder}  # type: ignore[misc]
-        for decoder, of_decoder in runs[0][1].items()
-    }
-    cells = [cell for cell in all_cells(settings, task) if cell.name in stats]
-    all_texts = replace(task, samples=task.samples * len(seeds))
-    halves = [task_resamples(settings, task, sorted(ids)[half::2], f"half {half}") for half in range(2)]
-    weights = task_resamples(settings, task, ids)
-    return Comparison(settings, all_texts, ids, cells, stats, METRICS).result(weights, halves)
 
 
 if __name__ == "__main__":

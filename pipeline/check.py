@@ -6,12 +6,13 @@ from pathlib import Path
 
 from pipeline import stage
 from random_routing.errors import fail
-from random_routing.files import write_text
+from random_routing.files import write_json, write_text
 from random_routing.law.cells import all_cells
 from random_routing.metrics import METRICS
 from random_routing.progress import say
-from random_routing.removed_tasks import prune
+from random_routing.removed_tasks import prune, tasks_that_ran
 from random_routing.settings import load_settings
+from random_routing.settings.tasks import KINDS
 
 
 def main(argv: list[str]) -> None:
@@ -21,8 +22,12 @@ def main(argv: list[str]) -> None:
             if route.file and not Path(route.file).is_file():
                 raise fail(f"variants.{name}: unigram", route.file, "must be a text file that is there")
     counts = {name: len(all_cells(settings, task)) for name, task in settings.tasks.items()}
-    if removed := prune(settings.tasks, settings.assets):
+    if removed := prune((*KINDS, *tasks_that_ran()), settings.tasks, settings.assets):
         say("check", f"removed what is no longer in params.yaml: {', '.join(removed)}")
+    tests = settings.comparison.hypotheses(settings.tasks)
+    write_json(
+        "data/hypotheses.json", {"hypotheses": tests}
+    )  # evaluate corrects for all, though it knows one task
     # The same bytes for every good file: later stages depend on their own parameters only.
     write_text("data/params.checked", "params.yaml is well formed\n")
     say("check", "params.yaml is well formed; cells " + ", ".join(f"{n} {c}" for n, c in counts.items()))

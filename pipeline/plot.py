@@ -35,6 +35,7 @@ from random_routing.report.page.about import about
 from random_routing.report.page.build import page
 from random_routing.report.page.samples import shown, task_samples
 from random_routing.results.measured import Measured
+from random_routing.results.pooled import read_pooled
 from random_routing.results.text_scores import read_scores
 from random_routing.runs.cost import read_costs
 from random_routing.runs.make_plan import Prepared
@@ -103,7 +104,7 @@ def whole_page(settings: Settings, results: dict[str, Results]) -> str:
         task: texts_of(settings, settings.tasks[task], result.measured) for task, result in results.items()
     }
     costs = {task: [asdict(cost) for cost in read_costs(task)] for task in results}
-    return page(settings, results, samples, costs, about(settings))
+    return page(settings, results, samples, costs, about(settings), read_pooled())
 
 
 def texts_of(settings: Settings, task: Task, measured: Measured) -> dict[str, Any]:

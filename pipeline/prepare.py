@@ -14,7 +14,7 @@ from random_routing.progress import say
 from random_routing.runs.tokenized import check_context, prompt_room, tokenize_prompts
 from random_routing.settings import Asset, Task, load_settings
 from random_routing.settings.checks import choice
-from random_routing.tasks import TASKS
+from random_routing.tasks import TASK_KINDS
 from random_routing.tasks.example_ids import Generator
 from random_routing.tasks.named_data_sets import READERS
 from random_routing.tasks.usable_records import LeftOut
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     generator = Generator(task.model, tokenizer, shape.is_encoder_decoder, prompt_room(task, shape))
     left = LeftOut(data.fields)
     rows = prepare(task, data, generator, ASSETS / task.data, left)
-    special = TASKS[task.kind].add_special_tokens
+    special = TASK_KINDS[task.kind].add_special_tokens
     examples = tokenize_prompts(rows, generator.tokenizer, special)
     check_context(f"tasks.{task.name}", examples, task, shape)
     path = Path("data/prepared") / f"{task.name}.jsonl"
@@ -50,7 +50,7 @@ def prepare(
 ) -> list[dict[str, Any]]:
     """Rows of the task; the others are counted in `left`. Raises `PipelineError` when there are too few."""
     left = left or LeftOut(data.fields)
-    rows = TASKS[task.kind].build(READERS[data.reader](folder, data, task), task, generator, left)
+    rows = TASK_KINDS[task.kind].build(READERS[data.reader](folder, data, task), task, generator, left)
     if len(rows) < task.examples:
         raise PipelineError(
             f"params.yaml: tasks.{task.name}.examples = {task.examples}: "

@@ -1,10 +1,11 @@
-"""Stage summarize: `data/metrics/<task>.json` → the tables in `reports/` and `reports/summary.json`."""
+"""Stage summarize: results of all tasks → the tables in `reports/`, `reports/summary.json` and `data/pooled.json`."""
 
 from __future__ import annotations
 
 import json
 
 from pipeline import stage
+from random_routing.comparison.replicates import pool
 from random_routing.files import write_text
 from random_routing.metrics import METRICS
 from random_routing.progress import say
@@ -13,21 +14,24 @@ from random_routing.report.input import read_results
 from random_routing.report.tables.cells_csv import to_csv
 from random_routing.report.tables.small_tables import TABLES, table_to_csv
 from random_routing.report.tables.summary import summary
+from random_routing.results.pooled import write_pooled
 from random_routing.settings import load_settings
 
 
 def main(argv: list[str]) -> None:
     settings = load_settings(metrics=METRICS)
     results = read_results(settings.tasks)
+    together = pool(settings)
+    write_pooled(together)
     measured = [of_task.measured for of_task in results.values()]
     numbers = summary(results, settings.variants)
-    write_text("reports/cells.csv", to_csv(measured, settings.metrics, settings.lambda_means))
+    write_text("reports/cells.csv", to_csv(measured, settings))
     write_text(
         "reports/summary.json", json.dumps(numbers, indent=2, allow_nan=False) + "\n"
     )  # in their order
     for name, table in TABLES.items():
-        write_text(f"reports/{name}.csv", table_to_csv(table, results))
-    write_text("reports/findings.md", findings(settings, results))
+        write_text(f"reports/{name}.csv", table_to_csv(table, results, settings.tasks, together))
+    write_text("reports/findings.md", findings(settings, results, together))
     say(
         "summarize",
         f"{sum(len(m.cells) for m in measured)} rows of {len(measured)} tasks in reports/cells.csv, "

@@ -13,7 +13,6 @@ import yaml
 
 from random_routing.errors import PipelineError
 from random_routing.files import read_json
-from random_routing.settings.tasks import KINDS
 
 STAGES = ("prepare", "generate", "evaluate", "tune")
 OF_A_TASK = (
@@ -23,9 +22,9 @@ OF_A_TASK = (
 )  # fmt: skip
 
 
-def prune(tasks: Collection[str], assets: Collection[str]) -> list[str]:
-    """tasks, assets: those of params.yaml. Returns what was removed, for people."""
-    gone = [task for task in dict.fromkeys((*KINDS, *tasks_that_ran())) if task not in tasks]
+def prune(possible: Collection[str], tasks: Collection[str], assets: Collection[str]) -> list[str]:
+    """possible: names of tasks; tasks, assets: those of params.yaml. Returns what was removed, for people."""
+    gone = [task for task in dict.fromkeys(possible) if task not in tasks]
     removed = [f"task {task}" for task in gone if remove(files_of_task(task))]
     for folder in sorted(Path("data/assets").glob("*/asset.json")):
         name = folder.parent.name

@@ -18,15 +18,15 @@ def say_answer() -> None:
         raise PipelineError(f"{CONTRASTS}: is missing; make a run first (dvc repro)")
     rows = pd.read_csv(CONTRASTS, keep_default_na=False)
     print("Does random routing help? Difference of quality, more is better:")
-    width = max((len(name) for name in rows["contrast"]), default=0)
+    width, wide = (max(map(len, rows[column]), default=0) for column in ("contrast", "task"))
     for row in rows.itertuples(index=False):
         if row.missing:
-            print(f"  {row.task:<12} {row.contrast:<{width}}  missing       {row.missing}")
+            print(f"  {row.task:<{wide}} {row.contrast:<{width}}  missing       {row.missing}")
             continue
         found = difference(*(float(value) for value in (row.estimate, row.lo, row.hi)))
         rival = "its base" if row.against == "base" else f"{CURVES[row.against]} at equal diversity"
         settle = f"; {int(row.needed):,} prompts would settle it" if row.verdict == "inconclusive" else ""
         settle = f"; its texts have {row.veto}" if row.veto else settle
-        about = f"{row.task:<12} {row.contrast:<{width}}  {row.verdict:<12}"
+        about = f"{row.task:<{wide}} {row.contrast:<{width}}  {row.verdict:<12}"
         print(f"  {about}  {found} against {rival}, n = {row.prompts}{settle}")
     print(f"Read more: {PAGE.resolve().as_uri()}" if PAGE.exists() else "Read more: reports/findings.md")

@@ -35,14 +35,10 @@ def _run(parser: argparse.ArgumentParser) -> None:
     add(
         "--task",
         required=True,
-        help="textgen, dialogue or translation: a section of `tasks` in the parameters",
+        help="a section of `tasks` in the parameters; the project's own has textgen, dialogue and translation",
     )
-    add(
-        "--model",
-        default="",
-        metavar="SOURCE",
-        help="what writes: hf:name@revision, a path, or a name under `assets`",
-    )
+    add("--model", dest="models", nargs="+", default=(), metavar="SOURCE",
+        help="what writes: hf:name@revision, a path, or a name under `assets`; several are compared")  # fmt: skip
     add(
         "--judge",
         default="",
@@ -82,7 +78,8 @@ def _run(parser: argparse.ArgumentParser) -> None:
     add("--samples", type=int, help="texts of each prompt")
     add("--tokens", type=int, help="of a text, at most")
     add("--languages", nargs=2, default=(), metavar=("FROM", "TO"), help="of translation, such as de en")
-    add("--seed", type=int)
+    add("--seed", dest="seeds", nargs="+", type=int, default=(), metavar="N",
+        help="of all random numbers; several are repeated runs, and are judged together as well")  # fmt: skip
     add(
         "--params",
         default="",
@@ -121,6 +118,7 @@ COMMANDS: dict[str, tuple[str, Adder, tuple[str, ...]]] = {  # command → what 
         (
             "--task dialogue --q 0 0.03 --lambda 0 0.1 --examples 64",
             "--task dialogue --model hf:org/name@rev --data rows.jsonl --field reply=answer --q 0 0.03 --lambda 0 0.1",
+            "--task textgen --model smollm2 hf:org/name@rev --seed 1 2 3",
             "--task translation --languages en fr --data pairs.csv --field source=en --field reference=fr",
         ),
     ),

@@ -10,6 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
 
+from random_routing.commands.sweep import sweep
 from random_routing.errors import PipelineError, SettingsError, short
 from random_routing.metrics import METRICS
 from random_routing.settings import parse_settings
@@ -19,12 +20,12 @@ SOURCES = ("hf:", "file:", "pypi:")
 
 @dataclass(frozen=True)
 class Choice:
-    """What is left out stays as the base file has it. model, judge, data: a name under `assets`, a source, or a path.
-    changes: other keys, from the top of the file down to the value.
+    """What is left out stays as the base file has it. models, judge, data: names under `assets`, sources, or
+    paths. Several models or seeds: a task of each. changes: other keys, from the top of the file down to the value.
     """
 
     task: str
-    model: str = ""
+    models: Sequence[str] = ()
     judge: str = ""
     data: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -35,7 +36,7 @@ class Choice:
     examples: int | None = None
     samples: int | None = None
     tokens: int | None = None
-    seed: int | None = None
+    seeds: Sequence[int] = ()
     languages: Sequence[str] = ()
     changes: Mapping[tuple[str, ...], Any] = field(default_factory=dict)
 
@@ -57,15 +58,17 @@ def parameters(base: str, choice: Choice, name: str = "params.yaml", folder: Pat
     except SettingsError as error:
         raise PipelineError(str(error).replace("params.yaml", name, 1)) from None
     _choose_task(values, choice, name)
-    _choose_assets(values, choice)
+    models = _choose_assets(values, choice)
+    sweep(values, choice.task, models, choice.seeds)
     _choose_grid(values, choice)
     _make_paths_whole(values, folder)
-    for key, value in {("seed",): choice.seed, **choice.changes}.items():
-        if value is not None:
-            section = values
-            for part in key[:-1]:
-                section = section[part]
-            section[key[-1]] = value
+    if len(choice.seeds) == 1:
+        values["seed"] = choice.seeds[0]
+    for key, value in choice.changes.items():
+        section = values
+        for part in key[:-1]:
+            section = section[part]
+        section[key[-1]] = value
     try:
         parse_settings(values, METRICS)
     except SettingsError as error:
@@ -90,28 +93,38 @@ def _choose_task(values: Any, choice: Choice, name: str) -> None:
             task[key] = value
 
 
-def _choose_assets(values: Any, choice: Choice) -> None:
-    """Those that the task uses stay, since all that the file has are fetched."""
+def _choose_assets(values: Any, choice: Choice) -> list[str]:
+    """Those that the task uses stay, since all that the file has are fetched. Returns the names of the models."""
     task, assets = values["tasks"][choice.task], values["assets"]
     if choice.fields and (not choice.data or choice.data in assets):
         raise PipelineError("--field: needs --data with rows of your own")
-    for role, kind, given in (
-        ("model", "model", choice.model), ("judge", "model", choice.judge), ("data", "data", choice.data),
-    ):  # fmt: skip
-        if not given:
-            continue
-        names = [name for name, asset in assets.items() if asset.get("kind") == kind]
-        if given in assets and given not in names:
-            raise PipelineError(f"--{role} {given}: is no {kind}; there are {_names(names)}")
-        task[role] = given if given in assets else f"own-{role}"
-        if given not in assets:
-            own: dict[str, Any] = {"kind": kind, "source": _source(role, given, names)}
-            own |= {"reader": "records"} if kind == "data" else {}
-            own |= {"fields": dict(choice.fields)} if kind == "data" and choice.fields else {}
-            assets[f"own-{role}"] = own
-    used = {task["model"], task["judge"], task["data"], values["embedder"]}
+    models = [_asset(assets, "model", given, choice, i) for i, given in enumerate(choice.models)] or [
+        task["model"]
+    ]
+    task["model"] = models[0]
+    for role, given in (("judge", choice.judge), ("data", choice.data)):
+        if given:
+            task[role] = _asset(assets, role, given, choice)
+    used = {*models, task["judge"], task["data"], values["embedder"]}
     for name in [name for name in assets if name not in used]:
         del assets[name]
+    return models
+
+
+def _asset(assets: Any, role: str, given: str, choice: Choice, number: int = 0) -> str:
+    """The name of a model or of data that was chosen; a source of a person's own is added under a name for it."""
+    kind = "data" if role == "data" else "model"
+    names = [name for name, asset in assets.items() if asset.get("kind") == kind]
+    if given in names:
+        return given
+    if given in assets:
+        raise PipelineError(f"--{role} {given}: is no {kind}; there are {_names(names)}")
+    own: dict[str, Any] = {"kind": kind, "source": _source(role, given, names)}
+    own |= {"reader": "records"} if kind == "data" else {}
+    own |= {"fields": dict(choice.fields)} if kind == "data" and choice.fields else {}
+    name = f"own-{role}" if role != "model" or len(choice.models) == 1 else f"own-model-{number + 1}"
+    assets[name] = own
+    return name
 
 
 def _source(role: str, given: str, names: Sequence[str]) -> str:

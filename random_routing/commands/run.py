@@ -21,8 +21,8 @@ def main(arguments: Namespace) -> int:
     if not base.is_file():
         raise PipelineError(f"--params {base}: is no file")
     given = vars(arguments)
-    names = ("task", "model", "judge", "data", "q", "lam", "variants", "temperature", "examples", "samples", "tokens",
-             "seed", "languages")  # fmt: skip
+    names = ("task", "models", "judge", "data", "q", "lam", "variants", "temperature", "examples", "samples", "tokens",
+             "seeds", "languages")  # fmt: skip
     choice = Choice(**{name: given[name] for name in names}, fields=dict(arguments.fields))
     params = parameters(base.read_text(encoding="utf-8"), choice, str(base), base.parent)
     folder = Path(arguments.folder or f"data/runs/{choice.task}")

@@ -36,7 +36,7 @@ from random_routing.settings.checks import Name, whole
 from random_routing.settings.decoders import Families, Rates
 from random_routing.settings.keys import STRICT
 from random_routing.settings.pydantic_lines import first_fault
-from random_routing.tasks import TASKS
+from random_routing.tasks import TASK_KINDS
 from random_routing.tasks.example_ids import content_id
 
 TASK = "textgen"  # a prompt is text, and what follows goes on
@@ -99,9 +99,9 @@ def run_grid(
         max_new_tokens=max_new_tokens,
     )  # fmt: skip
     rows = [{"id": name, "prompt": prompt, "meta": {}} for name, prompt in texts.items()]
-    examples = tokenize_prompts(rows, tokenizer, TASKS[TASK].add_special_tokens)
+    examples = tokenize_prompts(rows, tokenizer, TASK_KINDS[TASK].add_special_tokens)
     check_context("prompts", examples, task, shape)
-    stop = stop_tokens(tokenizer, shape.eos, TASKS[TASK].stop_at_newline)
+    stop = stop_tokens(tokenizer, shape.eos, TASK_KINDS[TASK].stop_at_newline)
     vocabulary = sampling_vocabulary(tokenizer, shape.logits, stop, False, shape.barred)
     cells = _cells(asked, max_new_tokens)
     for cell in cells:

@@ -13,6 +13,7 @@ from random_routing.report.names import difference, one_route, tuned_setting, wi
 from random_routing.report.tables.small_tables import missing
 from random_routing.results.compared import Compared, ContrastResult, Matched
 from random_routing.results.measured import CellValues, Likelihood, Measured
+from random_routing.results.pooled import Pooled
 from random_routing.results.tuned import Tuned
 from random_routing.settings import Settings
 
@@ -30,14 +31,15 @@ decoders, see `reports/matched.csv`.
 CORRECTIONS = {"holm": "Holm", "fdr_bh": "Benjamini–Hochberg"}
 
 
-def findings(settings: Settings, results: dict[str, Results]) -> str:
-    """Markdown, of all tasks."""
+def findings(settings: Settings, results: Mapping[str, Results], together: Sequence[Pooled] = ()) -> str:
+    """Markdown, of all tasks, and of those whose texts were taken together."""
     comparison = settings.comparison
     header = HEADER.format(confidence=settings.confidence, tests=comparison.hypotheses(settings.tasks))
     explored = EXPLORED.format(correction=CORRECTIONS[comparison.correction])
     sections = (_task(of_task, settings) for of_task in results.values())
     contrasts = {task: of_task.measured.comparison.contrasts for task, of_task in results.items()}
-    return "\n".join([header, verdict_table(contrasts), explored, *sections])
+    contrasts |= {group.name: group.compared.contrasts for group in together}
+    return "\n".join([header, verdict_table(contrasts), explored, *sections, *map(_together, together)])
 
 
 def verdict_table(contrasts: Mapping[str, Sequence[ContrastResult]]) -> str:
@@ -62,6 +64,13 @@ def _task(results: Results, settings: Settings) -> str:
     return (
         "\n".join([f"## {measured.task}\n", _what(measured, settings), *sentences(results, settings)])
         + "\n"
+    )
+
+
+def _together(group: Pooled) -> str:
+    about = f"All texts of {', '.join(group.tasks)}, which differ in the seed alone.\n"
+    return (
+        "\n".join([f"## {group.name}\n", about, *map(contrast_sentence, group.compared.contrasts)]) + "\n"
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Mapping
 
 from random_routing.comparison import CURVES
 from random_routing.metrics import METRICS, Metric
 from random_routing.results.tuned import Tuned
-from random_routing.settings import BY_R, Route, Variant
+from random_routing.settings import BY_R, Route, Task, Variant
+from random_routing.tasks import TASK_KINDS
 
 MEANS = {"explore": "weight of the random route", "exploit": "weight of the model"}
 
@@ -52,6 +54,13 @@ def with_interval(value: float, low: float, high: float, how: str = ".3g") -> st
 def difference(value: float, low: float, high: float) -> str:
     """With its signs."""
     return with_interval(value, low, high, "+.3g")
+
+
+def title(task: Task, tasks: Mapping[str, Task]) -> str:
+    """Of a task: what it is, and its name where that says more."""
+    others = [other for other in tasks.values() if other.kind == task.kind]
+    of_kind = TASK_KINDS[task.kind].title
+    return of_kind if others == [task] and task.name == task.kind else f"{of_kind}: {task.name}"
 
 
 def metric_table() -> str:

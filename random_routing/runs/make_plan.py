@@ -17,7 +17,7 @@ from random_routing.runs.calibration import with_frequencies
 from random_routing.runs.plan import Plan, make_plan
 from random_routing.runs.tokenized import Example, tokenize_prompts
 from random_routing.settings import Settings, Task
-from random_routing.tasks import TASKS
+from random_routing.tasks import TASK_KINDS
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Prepared:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        stop = stop_tokens(self.tokenizer, self.shape.eos, TASKS[self.task.kind].stop_at_newline)
+        stop = stop_tokens(self.tokenizer, self.shape.eos, TASK_KINDS[self.task.kind].stop_at_newline)
         return sampling_vocabulary(
             self.tokenizer, self.shape.logits, stop, self.settings.include_eos, self.shape.barred
         )
 
     @cached_property
     def examples(self) -> list[Example]:
-        return tokenize_prompts(self.rows, self.tokenizer, TASKS[self.task.kind].add_special_tokens)
+        return tokenize_prompts(self.rows, self.tokenizer, TASK_KINDS[self.task.kind].add_special_tokens)
 
     def plan(self, cells: list[Cell]) -> Plan:
         references = [text for row in self.rows for text in row["references"]]

@@ -10,7 +10,7 @@ import numpy as np
 from random_routing.decode.trajectory import Trajectory
 from random_routing.models.tokens import continuation
 from random_routing.runs.plan import Plan, Text
-from random_routing.tasks import TASKS
+from random_routing.tasks import TASK_KINDS
 
 
 def pack(trajectory: Trajectory) -> bytes:
@@ -26,7 +26,7 @@ def unpack(value: bytes) -> Trajectory:
 
 def cell_row(text: Text, trajectory: Trajectory, tokenizer: Any, plan: Plan) -> dict[str, Any]:
     """A dictionary with the fields of `cell_files.SCHEMA`."""
-    kind, ids = TASKS[plan.task.kind], trajectory.token_ids.tolist()
+    kind, ids = TASK_KINDS[plan.task.kind], trajectory.token_ids.tolist()
     decoded = continuation(tokenizer, plan.before(text.example), ids)
     if kind.stop_at_newline:
         decoded = decoded.split("\n")[0]

@@ -29,7 +29,7 @@ from random_routing.scoring.embedding import Embeddings
 from random_routing.scoring.judge import Scored, Scores, tokenize
 from random_routing.scoring.opening import Opening, opening_of
 from random_routing.settings import Settings, Task
-from random_routing.tasks import TASKS
+from random_routing.tasks import TASK_KINDS
 
 
 class Judge:
@@ -37,7 +37,7 @@ class Judge:
 
     def __init__(self, settings: Settings, task: Task) -> None:
         self.settings, self.name = settings, task.judge
-        self.kind = TASKS[task.kind]
+        self.kind = TASK_KINDS[task.kind]
         self.folder = Path("data/assets") / task.judge
         self.sample = Sample[Scored]()  # of the scores that were computed
 

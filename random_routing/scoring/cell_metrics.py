@@ -19,7 +19,7 @@ from random_routing.results.measured import NAN, CellValues, MetricAbout, Value
 from random_routing.results.text_scores import TextScores
 from random_routing.scoring.statistics_file import Statistics
 from random_routing.settings import Settings, Task
-from random_routing.tasks import TASKS
+from random_routing.tasks import TASK_KINDS
 
 
 def task_resamples(
@@ -74,7 +74,7 @@ def describe(
 ) -> dict[str, MetricAbout]:
     """What the metrics are, with whole signatures. opening: the judge's, by name; pooling: `Embedding.signature`."""
     fixed = {
-        "judge": task.judge, "opening": opening, "given": TASKS[task.kind].judged, "model": task.model,
+        "judge": task.judge, "opening": opening, "given": TASK_KINDS[task.kind].judged, "model": task.model,
         "embedder": settings.embedder, "pooling": pooling, "dtype": settings.dtype, **signatures(language_of(task)),
     }  # fmt: skip
     return {

@@ -18,7 +18,7 @@ from random_routing.metrics.metric import CellTexts
 from random_routing.models.tokens import encode_after, encode_as_text
 from random_routing.runs.cell_files import read_batches
 from random_routing.settings import Settings, Task
-from random_routing.tasks import TASKS
+from random_routing.tasks import TASK_KINDS
 
 NOTHING = np.empty(0)
 LISTS = ("token_ids", "routes", "model_logprobs", "entropies")
@@ -88,7 +88,7 @@ def human_texts(task: Task, rows: list[dict[str, Any]], tokenizer: Any, order: n
     tokenizer: the generator's, so that lengths are counted the same way; order: `text_order` of one sample.
     """
     texts = [row["references"][0] for row in rows]
-    if TASKS[task.kind].goes_on:
+    if TASK_KINDS[task.kind].goes_on:
         ids = encode_after(tokenizer, [row["prompt"] for row in rows], texts)
     else:
         ids = encode_as_text(tokenizer, texts, add_special_tokens=False)["input_ids"]

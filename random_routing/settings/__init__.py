@@ -9,7 +9,7 @@ from random_routing.settings.contrasts import Contrast
 from random_routing.settings.decoders import BY_R, Base, Gate, Route, Schedule, Variant, exploration_weight
 from random_routing.settings.parse import load_settings, parse_settings
 from random_routing.settings.schema import Cluster, Comparison, Settings, Tuning
-from random_routing.settings.tasks import Task
+from random_routing.settings.tasks import Task, replicates
 
 __all__ = [
     "BY_R",
@@ -31,4 +31,5 @@ __all__ = [
     "exploration_weight",
     "load_settings",
     "parse_settings",
+    "replicates",
 ]

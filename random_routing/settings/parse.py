@@ -105,7 +105,9 @@ def _of_tasks(key: str, values: Mapping[str, Any], tasks: Mapping[str, Task]) ->
     """Of each task what its name has, or else its kind. Raises `SettingsError` for a task without, and other keys."""
     for name in values:
         if name not in _names(tasks):
-            raise fail(f"{key}.{name}", values[name], unknown(name, _names(tasks)))
+            value = values[name]
+            value = list(value) if isinstance(value, tuple) else value
+            raise fail(f"{key}.{name}", value, unknown(name, _names(tasks)))
     for name, task in tasks.items():
         if name not in values and task.kind not in values:
             raise missing(f"{key}.{task.kind}")

@@ -5,7 +5,7 @@ Variants and baselines, tasks, and assets have files of their own beside this on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, TypeVar
 
@@ -28,7 +28,7 @@ from random_routing.settings.checks import (
 from random_routing.settings.contrasts import Contrast
 from random_routing.settings.decoders import Base, Families, Rates, Variant, VariantName
 from random_routing.settings.keys import STRICT, OrNone, at, check_below, wrong
-from random_routing.settings.tasks import Tasks
+from random_routing.settings.tasks import Task, Tasks, replicates
 
 KNOWN_AS = {
     "gpu": "cuda", "nvidia": "cuda", "bf16": "bfloat16", "fp32": "float32", "f32": "float32", "float": "float32",
@@ -87,9 +87,14 @@ class Comparison:
     # Metric of failures → by how much their share may grow before a hypothesis is called better or equivalent.
     vetoes: Annotated[dict[str, Annotated[float, number(0, 1)]], OrNone] = field(default_factory=dict)
 
-    def hypotheses(self, tasks: Collection[str]) -> int:
-        """How many are tested over all tasks."""
-        return sum(len(set(contrast.tasks or tasks) & set(tasks)) for contrast in self.contrasts.values())
+    def hypotheses(self, tasks: Mapping[str, Task]) -> int:
+        """How many are tested over all tasks, and over those that differ in the seed alone together."""
+        tested = [*tasks, *(group[0].name for group in replicates(tasks))]
+        return sum(
+            not contrast.tasks or task in contrast.tasks
+            for contrast in self.contrasts.values()
+            for task in tested
+        )
 
 
 def _target(value: Any, check: Callable[[Any], float]) -> float | str:

@@ -30,7 +30,7 @@ class TaskKind:
     judged: str = "text given its context"
 
 
-TASKS = {
+TASK_KINDS = {
     "textgen": TaskKind(
         title="Open-ended text",
         build=textgen.build,

@@ -15,7 +15,7 @@ from random_routing.files import SEAL
 from random_routing.models.shape import Shape
 from random_routing.runs.tokenized import check_context, tokenize_prompts
 from random_routing.settings import Asset, load_settings
-from random_routing.tasks import TASKS, dialogue, textgen, translation
+from random_routing.tasks import TASK_KINDS, dialogue, textgen, translation
 from random_routing.tasks.example_ids import Generator, in_stable_order
 from tests.helpers import ROOT
 from tests.helpers.tasks import GENERATOR, task
@@ -142,10 +142,10 @@ def test_too_long_a_prompt_is_named_with_its_numbers() -> None:
 
 
 def test_the_chat_template_brings_its_own_special_tokens() -> None:
-    assert [TASKS[name].add_special_tokens for name in ("textgen", "dialogue", "translation")] == [
+    assert [TASK_KINDS[name].add_special_tokens for name in ("textgen", "dialogue", "translation")] == [
         True, False, True,
     ]  # fmt: skip
-    assert [name for name, kind in TASKS.items() if kind.stop_at_newline] == ["translation"]
+    assert [name for name, kind in TASK_KINDS.items() if kind.stop_at_newline] == ["translation"]
 
 
 def test_the_stage(

@@ -15,7 +15,7 @@ from pipeline import prepare
 from random_routing.errors import PipelineError
 from random_routing.runs.tokenized import tokenize_prompts
 from random_routing.settings import Asset, Task, load_settings
-from random_routing.tasks import TASKS
+from random_routing.tasks import TASK_KINDS
 from random_routing.tasks.example_ids import Generator
 from random_routing.tasks.named_data_sets import READERS
 from tests.helpers import ROOT
@@ -68,7 +68,7 @@ def check_rows(task: Task, rows: list[dict[str, Any]]) -> None:
         assert isinstance(row["prompt"], str) and all(isinstance(text, str) for text in row["references"])
     ids = [
         example.prompt
-        for example in tokenize_prompts(rows, GENERATOR.tokenizer, TASKS[task.name].add_special_tokens)
+        for example in tokenize_prompts(rows, GENERATOR.tokenizer, TASK_KINDS[task.name].add_special_tokens)
     ]
     expected = {"textgen": 1, "dialogue": 3, "translation": 1}[
         task.name

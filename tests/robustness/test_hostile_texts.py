@@ -19,7 +19,7 @@ from random_routing.files import read_jsonl
 from random_routing.runs.tokenized import tokenize_prompts
 from random_routing.scoring import judge
 from random_routing.scoring.opening import opening_of
-from random_routing.tasks import TASKS, chat_template, dialogue, translation
+from random_routing.tasks import TASK_KINDS, chat_template, dialogue, translation
 from random_routing.tasks.example_ids import Generator
 from random_routing.tasks.usable_records import LeftOut
 from tests.helpers.tasks import GENERATOR, task
@@ -134,9 +134,9 @@ def test_no_control_token_comes_from_a_text(token: str) -> None:
     }
     for name, record in records.items():
         changes = {"textgen": {}, "dialogue": {"turns": 1}, "translation": {"shots": 0}}[name]
-        (row,) = TASKS[name].build([record], task(name, **changes), GENERATOR, LeftOut())
+        (row,) = TASK_KINDS[name].build([record], task(name, **changes), GENERATOR, LeftOut())
         assert spelt.startswith(row["source"].removeprefix("A: "))
-        special = TASKS[name].add_special_tokens
+        special = TASK_KINDS[name].add_special_tokens
         (example,) = tokenize_prompts([row], GENERATOR.tokenizer, special)
         control = [id_ for id_ in example.prompt if id_ < 5]  # <s>, or those of the template
         assert control == ([1] if special else [3, 2, 4])

@@ -78,7 +78,8 @@ def test_it_comes_back_without_computing(work: Path, capsys: pytest.CaptureFixtu
 def test_a_task_of_a_name_of_its_own_is_known_by_the_lock(work: Path) -> None:
     ours = ["data/prepared/tales.jsonl", "data/generations/tales/greedy.parquet", "data/tune/tales.json"]
     others = ["data/prepared/notes.jsonl", "data/metrics/notes.json"]
-    lock = {"stages": {"check": {}, "generate@tales": {}, "fetch@notes": {}, "tune@../notes": {}}}
+    ran = ("check", "generate@tales", "fetch@notes", "tune@../notes")
+    lock = {"stages": {stage: {"cmd": ""} for stage in ran}}
     with inside(work):
         for name in (*ours, *others):
             Path(name).parent.mkdir(parents=True, exist_ok=True)

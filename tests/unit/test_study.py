@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 import yaml
 
 from benchmarks.statistics import Population, simulate, stability
-from benchmarks.study import finished, params_of, pooled
+from benchmarks.study import finished, params_of
+from random_routing.comparison.replicates import pooled
 from random_routing.errors import PipelineError
 from random_routing.law.cells import all_cells
+from random_routing.results.compared import Compared
 from random_routing.scoring.statistics_file import Statistics, write_stats
 from random_routing.settings import Settings, parse_settings
 from tests.helpers.workspace import params
@@ -58,9 +61,14 @@ def write(folder: Path, stats: Statistics, first: int = 0) -> Path:
     return folder
 
 
+def together(folders: Sequence[Path]) -> Compared:
+    files = [folder / f"data/metrics/{TASK}.stats.parquet" for folder in folders]
+    return pooled(settings(), [settings().tasks[TASK]] * len(files), files)
+
+
 def test_the_same_texts_twice_are_the_same_verdict(tmp_path: Path) -> None:
     one, other = (write(tmp_path / name, statistics(1)) for name in ("one", "other"))
-    alone, both = pooled(settings(), TASK, [one]), pooled(settings(), TASK, [one, other])
+    alone, both = together([one]), together([one, other])
     for a, b in zip(alone.contrasts, both.contrasts, strict=True):
         assert (b.estimate, b.error, b.verdict) == (
             pytest.approx(a.estimate),
@@ -73,13 +81,13 @@ def test_the_same_texts_twice_are_the_same_verdict(tmp_path: Path) -> None:
 def test_other_noise_makes_errors_smaller(tmp_path: Path) -> None:
     one, other = (write(tmp_path / str(seed), statistics(seed)) for seed in (1, 2))
     runs = ([one], [other], [one, other])
-    first, second, both = (pooled(settings(), TASK, run).contrasts for run in runs)
+    first, second, both = (together(run).contrasts for run in runs)
     for a, b, c in zip(first, second, both, strict=True):
         assert c.estimate == pytest.approx((a.estimate + b.estimate) / 2, abs=0.003)
         assert c.error < 0.9 * (a.error + b.error) / 2
     third = write(tmp_path / "3", statistics(3), first=1)
-    with pytest.raises(PipelineError, match="not those of the other seeds"):
-        pooled(settings(), TASK, [one, third])
+    with pytest.raises(PipelineError, match="its examples are not those of"):
+        together([one, third])
 
 
 def test_a_seed_is_finished_with_its_parameters(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def stands_on(settings: Settings, measured: Measured) -> str:
     texts = "text" if task.samples == 1 else "texts"
     return (
         f"{task.model}{judge}, on {task.data}: {len(measured.examples):,} prompts × {task.samples} {texts} of up to "
-        f"{task.max_new_tokens} tokens, seed {settings.seed}"
+        f"{task.max_new_tokens} tokens, seed {task.seed}"
     )
 
 

@@ -14,10 +14,9 @@ from random_routing.comparison.verdicts import Verdict
 from random_routing.metrics import METRICS
 from random_routing.report.figures import style
 from random_routing.report.input import Results
-from random_routing.report.names import wrapped
+from random_routing.report.names import title, wrapped
 from random_routing.results.compared import ContrastResult
 from random_routing.settings import Settings
-from random_routing.tasks import TASKS
 
 ROW, FRAME = 0.34, 0.8  # inches: a hypothesis, and what stands around a task's
 
@@ -40,7 +39,8 @@ def draw(results: dict[str, Results], settings: Settings, width: float) -> Figur
         quality = METRICS[results[task].measured.comparison.quality]
         about = f"difference in {quality.axis}, n = {records[0].prompts}; right is better"
         ax.set_title(
-            f"{TASKS[task].title}\n{wrapped(about, width)}", loc="left" if width == style.FULL else "right"
+            f"{title(settings.tasks[task], settings.tasks)}\n{wrapped(about, width)}",
+            loc="left" if width == style.FULL else "right",
         )
     style.legend(figure, [
         Patch(color="black", alpha=0.12, label="within Δ: does not matter"),

@@ -23,17 +23,17 @@ from random_routing.report.figures.recovery import FEWEST
 from random_routing.report.figures.tuning import LOOKS
 from random_routing.report.findings import sentences
 from random_routing.report.input import Results
-from random_routing.report.names import MEANS, difference, routes_in_words
+from random_routing.report.names import MEANS, difference, routes_in_words, title
 from random_routing.report.page.charts import of_decoders
 from random_routing.report.page.contours import contours
 from random_routing.report.page.route_charts import of_routes, tune
-from random_routing.report.page.sections import hypothesis, in_short, minutes, powers, tuning
+from random_routing.report.page.sections import hypothesis, in_short, kinds, minutes, powers, tuning
 from random_routing.report.tables.small_tables import missing
 from random_routing.results.compared import Compared, Matched
 from random_routing.results.json_form import to_json
 from random_routing.results.measured import CellValues, GateRate
+from random_routing.results.pooled import Pooled
 from random_routing.settings import BY_R, Schedule, Settings
-from random_routing.tasks import TASKS
 
 HERE = Path(__file__).parent
 SCRIPT = (
@@ -65,8 +65,11 @@ def page(
     samples: dict[str, dict[str, Any]],
     costs: dict[str, list[dict[str, Any]]],
     about: dict[str, Any],
+    together: Sequence[Pooled] = (),
 ) -> str:
-    """HTML. samples: task → `task_samples`; costs: task → what its stages took; about: `about.about`."""
+    """HTML. samples: task → `task_samples`; costs: task → what its stages took; about: `about.about`; together: tasks
+    that differ in the seed alone.
+    """
     tasks = {task: _task(settings, of_task, samples[task]) for task, of_task in results.items()}
     looks = _looks(settings, results)
     data = {
@@ -86,6 +89,7 @@ def page(
         data=embedded(data), library=library(),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         script=script(SCRIPT),
+        kinds=kinds(settings, results, together),
         tasks=[{"name": task, **contents} for task, contents in tasks.items()],
         costs=costs, minutes=minutes(costs), about=about, confidence=settings.confidence,
         exploit=settings.lambda_means == "exploit", curves=CURVES,
@@ -129,7 +133,7 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
     measured, compared = results.measured, results.measured.comparison
     rows = measured.cells
     return {
-        "title": TASKS[measured.task].title,
+        "title": title(settings.tasks[measured.task], settings.tasks),
         "about": stands_on(settings, measured),
         "hypotheses": [hypothesis(record, compared, settings) for record in compared.contrasts],
         "in_short": in_short(compared.contrasts),

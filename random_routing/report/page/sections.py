@@ -13,8 +13,10 @@ from random_routing.report.input import Results
 from random_routing.report.names import difference, short, tuned_setting, with_interval
 from random_routing.results.compared import Compared, ContrastResult
 from random_routing.results.json_form import to_json
+from random_routing.results.pooled import Pooled
 from random_routing.results.tuned import Tuned
 from random_routing.settings import Settings
+from random_routing.tasks import TASK_KINDS
 
 TIMES = (1, 4, 16)  # as many prompts
 
@@ -72,6 +74,33 @@ def hypothesis(record: ContrastResult, compared: Compared, settings: Settings) -
         "words": f"{record.variant}{', ' * bool(which)}{', '.join(which)}{others}",
         "small": record.small,
     }
+
+
+def kinds(
+    settings: Settings, results: Mapping[str, Results], together: Sequence[Pooled]
+) -> list[dict[str, Any]]:
+    """Kinds of tasks in the order of the file. tasks: the names; rows: where a kind has several tasks, its hypotheses,
+    with what became of each in every column: a task, or those that differ in the seed alone together.
+    """
+    found = []
+    for kind in dict.fromkeys(task.kind for task in settings.tasks.values()):
+        tasks = [task for task in settings.tasks.values() if task.kind == kind]
+        columns = {task.name: results[task.name].measured.comparison for task in tasks}
+        columns |= {
+            group.name: group.compared for group in together if settings.tasks[group.tasks[0]].kind == kind
+        }
+        records = {
+            name: {one.contrast: one for one in compared.contrasts} for name, compared in columns.items()
+        }
+        asked = list(dict.fromkeys(contrast for of_task in records.values() for contrast in of_task))
+        found.append({
+            "kind": kind, "title": TASK_KINDS[kind].title, "tasks": [task.name for task in tasks],
+            "columns": list(columns),
+            "about": [f"{task.model}, {task.data}, seed {task.seed}" for task in tasks],
+            "rows": [{"contrast": name, "found": [records[column].get(name) for column in columns]} for name in asked]
+            if len(tasks) > 1 else [],
+        })  # fmt: skip
+    return found
 
 
 def powers(results: Results, settings: Settings) -> dict[str, Any]:

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from random_routing.report.input import Results
+from random_routing.results.compared import Compared
 from random_routing.results.json_form import to_json
 from random_routing.results.measured import CellValues
+from random_routing.results.pooled import Pooled
 from random_routing.results.tuned import Tuned
+from random_routing.settings import Task
+
+GROUPED = ("task", "kind", "model", "seed")  # what rows of several tasks are told apart and grouped by
 
 
 @dataclass(frozen=True)
 class Table:
-    """rows(results of a task): dataclasses and mappings, without the task."""
+    """rows(results of a task): dataclasses and mappings, without the task; pooled(comparison): of tasks together."""
 
     columns: tuple[str, ...]
     rows: Callable[[Results], Iterable[Any]]
+    pooled: Callable[[Compared], Iterable[Any]] = lambda compared: ()
 
 
 @dataclass(frozen=True)
@@ -49,18 +55,18 @@ TABLES = {  # reports/<name>.csv
     ),
     "contrasts": Table(
         (
-            "task", "contrast", "family", "against", "cells", "of", "estimate", "lo", "hi", "p", "p_adjusted", "delta",
-            "verdict", "detectable", "needed", "prompts", "texts", "error", "variance", "veto", "missing",
+            *GROUPED, "contrast", "family", "against", "cells", "of", "estimate", "lo", "hi", "p", "p_adjusted",
+            "delta", "verdict", "detectable", "needed", "prompts", "texts", "error", "variance", "veto", "missing",
         ),
         lambda results: [
             {"family": record.variant, **to_json(record)} for record in results.measured.comparison.contrasts
         ],
+        lambda compared: [{"family": record.variant, **to_json(record)} for record in compared.contrasts],
     ),
     "axes": Table(
-        (
-            "task", "contrast", "against", "diversity", "quality", "cells", "estimate", "lo", "hi", "p",
-        ),
+        (*GROUPED, "contrast", "against", "diversity", "quality", "cells", "estimate", "lo", "hi", "p"),
         lambda results: results.measured.comparison.axes,
+        lambda compared: compared.axes,
     ),
     "matched": Table(
         ("task", "cell", "curve", "quality", "difference", "lo", "hi", "p", "p_adjusted", "missing"),
@@ -135,11 +141,26 @@ def winners(tuned: Tuned | None) -> list[dict[str, Any]]:
     return records
 
 
-def table_to_csv(table: Table, results: dict[str, Results]) -> str:
-    """CSV text of all tasks, see `csv_of`; what a row lacks is an empty field."""
+def about(task: Task) -> dict[str, Any]:
+    """`GROUPED` of a task."""
+    return {"task": task.name, "kind": task.kind, "model": task.model, "seed": task.seed}
+
+
+def table_to_csv(
+    table: Table, results: Mapping[str, Results], tasks: Mapping[str, Task], together: Sequence[Pooled] = ()
+) -> str:
+    """CSV text of all tasks, and of those whose texts were taken together, see `csv_of`; what a row lacks is an empty
+    field.
+    """
     fields = [
-        {"task": task, **to_json(row)} for task, of_task in results.items() for row in table.rows(of_task)
+        {**about(tasks[name]), **to_json(row)}
+        for name, of_task in results.items()
+        for row in table.rows(of_task)
     ]
+    for group in together:
+        seeds = [str(tasks[name].seed) for name in group.tasks]
+        of_group = {**about(tasks[group.tasks[0]]), "task": group.name, "seed": seeds}
+        fields += [{**of_group, **to_json(row)} for row in table.pooled(group.compared)]
     return csv_of(table.columns, [[row.get(name) for name in table.columns] for row in fields])
 
 

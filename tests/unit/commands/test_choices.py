@@ -13,7 +13,7 @@ from random_routing.commands.choices import Choice, parameters
 from random_routing.errors import PipelineError
 from random_routing.law.cells import all_cells, representatives
 from random_routing.metrics import METRICS
-from random_routing.settings import parse_settings
+from random_routing.settings import parse_settings, replicates
 from tests.helpers import ROOT
 
 BASE = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -43,8 +43,8 @@ def test_rates_a_model_and_data_of_one_s_own(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "rows.jsonl").touch()
     (tmp_path / "model").mkdir()
     values = chosen(
-        model="hf:org/name@rev", judge="model", data="rows.jsonl", fields={"reply": "answer"}, q=[0, 0.03],
-        lam=[0, 0.1], temperature=[1, 1.3], examples=64, samples=2, tokens=9, seed=7,
+        models=["hf:org/name@rev"], judge="model", data="rows.jsonl", fields={"reply": "answer"}, q=[0, 0.03],
+        lam=[0, 0.1], temperature=[1, 1.3], examples=64, samples=2, tokens=9, seeds=[7],
     )  # fmt: skip
     assert values["grid"] == {"q": [0, 0.03], "lambda": [0, 0.1]} and values["seed"] == 7
     assert list(values["variants"]) == ["plausible"] and "grid" not in values["variants"]["plausible"]
@@ -73,18 +73,18 @@ def test_languages_and_variants() -> None:
     ("given", "line"),
     [
         ({"task": "summary"}, r"--task summary: params\.yaml has no such task; it has textgen, dialogue, translation"),
-        ({"model": "gpt9"}, r"--model gpt9: is not there; must be hf:repository@revision, a path, or one of smollm2"),
-        ({"model": "minilm"}, r"--model minilm: is no model; there are smollm2, gemma3"),
+        ({"models": ["gpt9"]}, r"--model gpt9: is not there; must be hf:repository@revision, a path, or one of smo"),
+        ({"models": ["minilm"]}, r"--model minilm: is no model; there are smollm2, gemma3"),
         ({"judge": "smollm2"}, r"tasks\.dialogue\.judge = 'smollm2': must not be the generating model, for "),
         ({"data": "file:no.csv"}, r"--data file:no\.csv: is not there; must be .* or one of sotu, chitchat, homeass"),
         ({"variants": ["uniform", "odd"]}, r"--variants odd: must be one of uniform, epsilon-greedy, plausible"),
         ({"q": [0, 1.2]}, r"what was chosen: grid\.q\[1\] = 1\.2: must be a number of at least 0 and at most 1"),
         ({"lam": [float("nan")]}, r"what was chosen: grid\.lambda\[0\] = nan"),
         ({"examples": 1}, r"what was chosen: tasks\.dialogue\.examples = 1"),
-        ({"model": "hf:"}, r"what was chosen: assets\.own-model\.source = 'hf:'"),
+        ({"models": ["hf:"]}, r"what was chosen: assets\.own-model\.source = 'hf:'"),
         ({"fields": {"reply": "answer"}}, "--field: needs --data with rows of your own"),
         ({"fields": {"reply": "a"}, "data": "chitchat"}, "--field: needs --data with rows of your own"),
-        ({"model": "pypi:x==1"}, r"what was chosen: assets\.own-model"),
+        ({"models": ["pypi:x==1"]}, r"what was chosen: assets\.own-model"),
         ({"languages": ["de", "en"]}, r"what was chosen: tasks\.dialogue\.source_language = 'de': unknown key"),
     ],
 )  # fmt: skip
@@ -92,6 +92,46 @@ def test_what_cannot_be_is_one_line(given: dict[str, Any], line: str) -> None:
     with pytest.raises(PipelineError, match=line) as error:
         chosen(**given)
     assert "\n" not in str(error.value)
+
+
+def test_several_models_and_seeds_are_tasks_of_one_kind() -> None:
+    values = chosen(models=["smollm2", "hf:org/name@rev"], judge="gemma3", seeds=[1, 2])
+    tasks = parse_settings(values, METRICS).tasks
+    assert [(name, task.kind, task.model, task.seed) for name, task in tasks.items()] == [
+        ("dialogue-smollm2-1", "dialogue", "smollm2", 1), ("dialogue-smollm2-2", "dialogue", "smollm2", 2),
+        ("dialogue-own-model-2-1", "dialogue", "own-model-2", 1),
+        ("dialogue-own-model-2-2", "dialogue", "own-model-2", 2),
+    ]  # fmt: skip
+    assert [[task.name for task in group] for group in replicates(tasks)] == [
+        list(tasks)[:2],
+        list(tasks)[2:],
+    ]
+    assert values["assets"]["own-model-2"]["source"] == "hf:org/name@rev"
+    assert list(chosen(seeds=[1, 2])["tasks"]) == ["dialogue-1", "dialogue-2"]
+    with pytest.raises(PipelineError, match=r"judge = 'gemma3': must not be the generating model"):
+        chosen(models=["smollm2", "gemma3"], judge="gemma3")
+
+
+def test_what_is_said_of_a_task_follows_it() -> None:
+    base = yaml.safe_load(BASE)
+    base["tasks"]["chat"] = {**base["tasks"].pop("dialogue"), "kind": "dialogue"}
+    for section in (base["comparison"]["quality"], base["comparison"]["delta"], base["tune"]["weight"]):
+        section |= {"chat": section.pop("dialogue"), "textgen": section.pop("textgen")}
+    base["comparison"]["contrasts"]["small-uniform"]["tasks"] = ["textgen", "chat"]
+    base["comparison"]["contrasts"]["plausible-plain"]["tasks"] = ["chat"]
+    text = yaml.safe_dump(base)
+    for seeds, names in (([], ["chat"]), ([1, 2], ["chat-1", "chat-2"])):
+        settings = parse_settings(yaml.safe_load(parameters(text, Choice("chat", seeds=seeds))), METRICS)
+        assert list(settings.tasks) == names
+        for name in names:
+            assert settings.comparison.quality[name] == ("reference_similarity",)
+            assert settings.comparison.contrasts["small-uniform"].tasks == tuple(names)
+            assert settings.comparison.contrasts["plausible-plain"].tasks == tuple(names)
+    left = yaml.safe_load(parameters(text, Choice("textgen")))
+    assert (
+        "chat" not in left["comparison"]["quality"]
+        and "plausible-plain" not in left["comparison"]["contrasts"]
+    )
 
 
 def test_the_base_file_s_own_paths_are_made_whole(tmp_path: Path) -> None:

@@ -117,4 +117,4 @@ def test_signature_names_version_and_varying_references(name: str) -> None:
     signature = METRICS[name].signature.format(**signatures(WITH_SPACES))
     assert f"version:{sacrebleu.__version__}" in signature
     assert "nrefs:var" in signature
-    assert "translation" in METRICS[name].tasks
+    assert "translation" in METRICS[name].kinds

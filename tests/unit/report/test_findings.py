@@ -144,7 +144,8 @@ def test_missing_values_are_counted() -> None:
 
 
 def test_a_table_of_records() -> None:
-    lines = table_to_csv(TABLES["matched"], {"t": results(None)}).splitlines()
+    tasks = parse_settings(synthetic.raw_params()).tasks
+    lines = table_to_csv(TABLES["matched"], {"translation": results(None)}, tasks).splitlines()
     assert lines[0] == "task,cell,curve,quality,difference,lo,hi,p,p_adjusted,missing"
-    assert lines[1] == "t,one,temperature,chrf,0.3,0.2,0.4,0.01,0.01,"
-    assert lines[4] == "t,four,temperature,chrf,,,,,,outside"
+    assert lines[1] == "translation,one,temperature,chrf,0.3,0.2,0.4,0.01,0.01,"
+    assert lines[4] == "translation,four,temperature,chrf,,,,,,outside"

@@ -17,8 +17,8 @@ from random_routing.report.tables.cells_csv import to_csv
 from random_routing.report.tables.summary import summary
 from random_routing.results.compared import Best, Compared
 from random_routing.results.measured import NAN, CellValues, Measured, Value
-from random_routing.settings import Base, Route, Variant, parse_settings
-from tests.helpers import synthetic
+from random_routing.settings import Base, Route, Variant, load_settings, parse_settings
+from tests.helpers import ROOT, synthetic
 
 UNIFORM = {"v": Variant(Base(), Route("uniform"), Route("uniform"))}
 
@@ -48,12 +48,15 @@ def test_csv_of_two_cells_is_exactly_this() -> None:
     numbers = {"bleu": Value(NAN, NAN, NAN, "no text"), "empty": Value(0.0, 0.0, 0.5)}
     top_k = cell("top_k-50", "top_k", numbers, setting=50.0)
     measured = replace(MEASURED, cells=[routed, top_k])
-    assert to_csv([measured], ["empty", "bleu"], "exploit") == (
-        "task,cell,family,variant,q,lambda,lambda_means,r,setting,decoder,examples,samples,"
+    settings = replace(
+        load_settings(ROOT / "params.yaml"), metrics=("empty", "bleu"), lambda_means="exploit"
+    )
+    assert to_csv([measured], settings) == (
+        "task,kind,model,seed,cell,family,variant,q,lambda,lambda_means,r,setting,decoder,examples,samples,"
         "empty,empty_lo,empty_hi,bleu,bleu_lo,bleu_hi\n"
-        "translation,routing-v-q0.03-l0.1,routing,v,0.03,0.1,exploit,0.127,,routing-v-q0.03-l0.1,64,1,"
+        "translation,translation,gemma3,20260101,routing-v-q0.03-l0.1,routing,v,0.03,0.1,exploit,0.127,,routing-v-q0.03-l0.1,64,1,"
         ",,,33.3333,1.23457e+06,1.23457e-05\n"
-        "translation,top_k-50,top_k,,,,,,50,top_k-50,64,1,0,0,0.5,,,\n"
+        "translation,translation,gemma3,20260101,top_k-50,top_k,,,,,,50,top_k-50,64,1,0,0,0.5,,,\n"
     )
 
 

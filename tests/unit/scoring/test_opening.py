@@ -21,7 +21,7 @@ from random_routing.scoring.judge import Scored, score_unit, tokenize
 from random_routing.scoring.opening import NONE, Opening, opening_of
 from random_routing.scoring.recovery import Judged
 from random_routing.settings import Settings, load_settings
-from random_routing.tasks import TASKS
+from random_routing.tasks import TASK_KINDS
 from tests.helpers.cell_texts import cell
 from tests.helpers.tiny import tiny_model_folder
 from tests.helpers.workspace import inside, params, write_params
@@ -188,7 +188,7 @@ def test_a_token_that_is_not_scored_has_no_log_probability() -> None:
     tokenizer = tokenizer_of(KINDS["only markers"][0])
     ids = tokenizer("éab")["input_ids"]
     scored = cell(["éab"], token_ids=[ids], judge_logprobs=[np.array([-1.0, -2.0, -4.0])])
-    found = Judged(tokenizer, tokenizer, TASKS["textgen"], [()])(scored, 0)
+    found = Judged(tokenizer, tokenizer, TASK_KINDS["textgen"], [()])(scored, 0)
     assert np.isnan(found[:2]).all() and found[2:].tolist() == [-2.0, -4.0]
 
 

@@ -17,7 +17,7 @@ from random_routing.results.measured import Identity
 from random_routing.scoring.gate_rates import gate_rates, identity
 from random_routing.scoring.recovery import LAGS, Judged, by_character, by_token, isolated, recovery
 from random_routing.settings import BY_R, Settings, parse_settings
-from random_routing.tasks import TASKS
+from random_routing.tasks import TASK_KINDS
 from tests.helpers.cell_texts import cell
 from tests.helpers.tiny import byte_tokenizer, metaspace_tokenizer
 from tests.helpers.workspace import params
@@ -185,7 +185,7 @@ def test_recovery_sees_the_first_token_after_its_prompt() -> None:
     for name, text, first in (("textgen", " rain fell", -1.0), ("translation", "rain fell", -0.8)):
         values = [-0.2 if i < 5 else -1.8 for i in range(10)][-len(text) :]
         made = replace(texts([[0, 1]], [ids]), texts=[text], judge_logprobs=[np.array(values)])
-        found = Judged(tokenizer, judge, TASKS[name], [prompt])(made, 0)
+        found = Judged(tokenizer, judge, TASK_KINDS[name], [prompt])(made, 0)
         assert found.tolist() == pytest.approx([first, -9.0])
 
 
@@ -207,7 +207,7 @@ def test_recovery_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     other_ids = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in others]
     routed = replace(texts(routes, other_ids), texts=others, judge_logprobs=routed_judge)
     made = some(cells, routed) | {"routing-plausible-q0-l0": plain}
-    judged = Judged(tokenizer, tokenizer, TASKS["textgen"], [()] * 3)
+    judged = Judged(tokenizer, tokenizer, TASK_KINDS["textgen"], [()] * 3)
     found = recovery(cells, made, judged, resample_weights(3, 100, 1), 0.95)
     # three decoders have routes, with the same texts; all lags are of the same events
     assert [record.lag for record in found] == list(LAGS)
@@ -225,5 +225,5 @@ def test_recovery_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_variant_without_an_unrouted_cell_has_no_recovery() -> None:
     one = settings()
     cells = [c for c in routing_cells(one, one.tasks["textgen"]) if c.q and c.lam]
-    judged = Judged(byte_tokenizer(), byte_tokenizer(), TASKS["textgen"], [()])
+    judged = Judged(byte_tokenizer(), byte_tokenizer(), TASK_KINDS["textgen"], [()])
     assert recovery(cells, some(cells, texts([[1, 0]])), judged, resample_weights(1, 100, 1), 0.95) == []
