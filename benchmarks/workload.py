@@ -1,4 +1,4 @@
-"""What is decoded: the default grid of `params.yaml` on real prompts."""
+"""What is decoded: a grid of the benchmarks' own, so that speeds compare over the years, on real prompts."""
 
 from __future__ import annotations
 
@@ -13,18 +13,31 @@ from random_routing.models.folder import load_tokenizer, read_shape
 from random_routing.runs.machine import ON_CPU
 from random_routing.runs.make_plan import Prepared
 from random_routing.runs.plan import Plan, Text
-from random_routing.settings import Settings, load_settings
+from random_routing.settings import Base, Settings, load_settings
 from random_routing.tasks.example_ids import Generator
 
 ASSETS = Path("data/assets")
 MOST_EXAMPLES = 128
+RATES = (0.0, 0.01, 0.03, 0.1, 0.3)  # q and λ of three variants: 75 cells, and 14 baselines
+VARIANTS = ("uniform", "epsilon-greedy", "plausible")
+BASELINES = {
+    "greedy": (Base(greedy=True),),
+    "temperature": tuple(Base(temperature=t) for t in (0.5, 0.7, 0.85, 1.0, 1.15, 1.3)),
+    "top_k": tuple(Base(top_k=k) for k in (10, 50)),
+    "top_p": tuple(Base(top_p=p) for p in (0.8, 0.9, 0.95)),
+    "min_p": tuple(Base(min_p=p) for p in (0.05, 0.1)),
+}
 
 
 def settings_on_cpu() -> Settings:
-    """Those of `params.yaml`, with what a CPU gets where they leave it open."""
+    """Those of `params.yaml` with the grid of the benchmarks, and with what a CPU gets where they leave it open."""
     settings = load_settings()
     batch_size, max_rows = settings.batch_size or ON_CPU[0], settings.max_rows or ON_CPU[1]
-    return replace(settings, device="cpu", batch_size=batch_size, max_rows=max_rows)
+    variants = {name: replace(settings.variants[name], q=(), lambdas=()) for name in VARIANTS}
+    return replace(
+        settings, device="cpu", batch_size=batch_size, max_rows=max_rows, q=RATES, lambdas=RATES, variants=variants,
+        baselines=BASELINES,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
