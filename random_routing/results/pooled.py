@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 
 from random_routing.files import sealed, write_json
 from random_routing.results.compared import Compared
@@ -21,7 +22,8 @@ class Pooled:
 
     @property
     def name(self) -> str:
-        return f"{self.tasks[0]} ({len(self.tasks)} seeds)"
+        shared = commonprefix(self.tasks).rstrip("-_")  # of names such as textgen-1 and textgen-2
+        return f"{shared or self.tasks[0]} ({len(self.tasks)} seeds)"
 
 
 def write_pooled(found: Sequence[Pooled]) -> None:

@@ -12,6 +12,8 @@ import yaml
 
 from pipeline import check, evaluate, generate, plot, prepare, summarize, tune
 from random_routing.comparison.replicates import pooled
+from random_routing.results.compared import Compared
+from random_routing.results.pooled import Pooled
 from random_routing.settings import load_settings
 from tests.helpers.workspace import columns, inside, params, write_params
 
@@ -89,6 +91,15 @@ def test_the_chain(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
         for a, b in zip(one, other, strict=False)
     ]
     assert all(a == b for a, b in same), "models of one seed share their noise"
+
+
+@pytest.mark.parametrize(
+    ("tasks", "name"),
+    [(["tales-1", "tales-2"], "tales (2 seeds)"), (["tales", "again"], "tales (2 seeds)")],
+)
+def test_seeds_are_called_by_what_they_share(tasks: list[str], name: str) -> None:
+    nothing = Compared("", "", "", [], [], [], [], [], None)
+    assert Pooled(tasks, nothing).name == name
 
 
 def test_a_name_is_only_a_name(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
