@@ -11,9 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from random_routing.errors import SettingsError, fail
 from random_routing.settings.checks import choice
-from random_routing.settings.decoders import Schedule, Variant, exploration_weight
+from random_routing.settings.decoders import Variant, exploration_weight
 from random_routing.settings.metrics import Metrics, check_judges, check_metrics, compared
 from random_routing.settings.pydantic_lines import first_fault, missing
+from random_routing.settings.schedules import Schedule
 from random_routing.settings.schema import Settings, Tuning
 from random_routing.settings.tasks import TASK_KEYS
 from random_routing.settings.yamlfile import read_yaml

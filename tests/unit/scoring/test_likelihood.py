@@ -51,7 +51,7 @@ def test_laws_of_variants() -> None:
         "plausible": Variant(Base(), UNIFORM, TOP),
         "heads": Variant(Base(), Route("heads", drop=0.1), Route("frozen", concentration=1.0)),
     }
-    assert laws_of(variants) == {
+    assert laws_of(variants, 9) == {
         ("uniform", "random, by r"): Law(Base(), UNIFORM),
         ("plausible", "λ"): Law(Base(), TOP),
     }
