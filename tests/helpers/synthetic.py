@@ -65,6 +65,10 @@ def raw_params() -> dict[str, Any]:
     values["baselines"] = {
         "greedy": True, "temperature": [0.5, 0.7, 0.85, 1.0, 1.15, 1.3], "top_k": [10, 50],
         "top_p": [0.5, 0.8, 0.9, 0.95], "min_p": [0.05, 0.1],
+        "annealing": [
+            {"shape": "linear", "start": 1.3, "end": 0.7},
+            {"shape": "exploratory", "start": 1.5, "end": 0.3, "length": 20},
+        ],
     }  # fmt: skip
     for task in values["tasks"].values():
         task["samples"] = 1
