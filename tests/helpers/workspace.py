@@ -46,10 +46,7 @@ def params(examples: int = 4, steps: int = 8) -> dict[str, Any]:
     values["comparison"] |= {"diversity": "ead_2", "contrasts": {}}
     values["comparison"]["quality"]["textgen"] = ["mauve", "fluency_gap"]
     values["tune"]["target"] = "human"
-    values["baselines"] = {
-        "greedy": True, "temperature": [0.7, 1.0], "top_p": [0.9],
-        "annealing": [{"shape": "exploratory", "start": 1.5, "end": 0.5}],
-    }  # fmt: skip
+    values["baselines"] = {"greedy": True, "temperature": [0.7, 1.0], "top_p": [0.9]}
     values["bootstrap"]["resamples"] = 100
     values["tune"] |= {"trials": 4, "batch": 2, "variants": ["uniform"], "schedules": ["constant"]}
     values["assets"] = {
