@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from random_routing.law.cells import Decoder, all_cells, representatives
+from random_routing.law.cells import Decoder, all_cells, distinct_decoder, representatives
 from random_routing.law.schedules import simplest, spelt_out, step_bases, values
-from random_routing.settings import Annealing, Base, load_settings
+from random_routing.settings import Annealing, Base, Route, Variant, load_settings
 from tests.helpers import ROOT
 
 SETTINGS = load_settings(ROOT / "params.yaml")
@@ -66,6 +66,8 @@ def test_the_base_of_each_step() -> None:
 def test_equal_laws_are_one_decoder() -> None:
     still = Base(temperature=Annealing("exploratory", 0.7, 0.7, 5))
     assert simplest(still) == Base(temperature=0.7)
+    variant = Variant(still, Route("uniform"), Route("uniform"))
+    assert distinct_decoder(variant, 0, 0) == Decoder(Base(temperature=0.7))
     falling = Base(temperature=FALLING)
     assert simplest(falling) == falling and simplest(Base(top_k=3)) == Base(top_k=3)
     assert spelt_out(falling, 48) == Base(temperature=Annealing("linear", 1.3, 0.7, 47))
