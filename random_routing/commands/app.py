@@ -105,6 +105,11 @@ def _compare(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(name, help="a page, a folder with reports/index.html, or a Git revision")
 
 
+def _export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("address", help="of MLflow: http://…, or a folder")
+    parser.add_argument("--experiment", default=PROGRAM, metavar="NAME", help=f"left out: {PROGRAM}")
+
+
 def _repro(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("targets", nargs="*", help="stages, as of dvc repro; left out: all")
 
@@ -131,6 +136,11 @@ COMMANDS: dict[str, tuple[str, Adder, tuple[str, ...]]] = {  # command → what 
         "Lay two runs side by side, in reports/compare.html: their verdicts, curves, texts and parameters.",
         _compare,
         ("main~1 reports", "data/runs/demo reports/index.html"),
+    ),
+    "export": (
+        "The last run into MLflow: its parameters, the numbers of reports/summary.json, and reports/ with the page.",
+        _export,
+        ("http://localhost:5000", "mlruns --experiment demo"),
     ),
     "show": ("Experiments (dvc exp run) in a table that fits a terminal.", _nothing, ("",)),
 }  # fmt: skip

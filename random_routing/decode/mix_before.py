@@ -16,6 +16,7 @@ from random_routing.law.mixing import shares
 from random_routing.law.noise import GATE, TOKEN, uniform
 from random_routing.law.origin import Origin, origins
 from random_routing.law.race import race
+from random_routing.law.schedules import step_bases
 
 
 class Mixture:
@@ -23,6 +24,7 @@ class Mixture:
 
     def __init__(self, draws: Draws, decoders: Sequence[Decoder]) -> None:
         self.draws, self.decoders = draws, decoders
+        self.bases = [step_bases(decoder.base, draws.noise.shape[2]) for decoder in decoders]
 
     def tokens(self, call: Call, texts: Gated) -> tuple[Tensor, Tensor]:
         """Tokens (M,) int64 of the call's texts, and their origins (M,) int8."""
@@ -30,16 +32,17 @@ class Mixture:
         for number in texts.decoder.unique().tolist():
             of_decoder = (texts.decoder == number).nonzero()[:, 0]
             for here in cut(of_decoder, call.logits.shape[1]):
-                token[here], origin[here] = self._piece(call[here], texts[here], self.decoders[number])
+                token[here], origin[here] = self._piece(call[here], texts[here], number)
         return token, origin
 
-    def _piece(self, call: Call, texts: Gated, decoder: Decoder) -> tuple[Tensor, Tensor]:
+    def _piece(self, call: Call, texts: Gated, number: int) -> tuple[Tensor, Tensor]:
+        decoder, base = self.decoders[number], self.bases[number][call.step]
         p = torch.softmax(call.scores(), dim=1)  # (M, V)
         q, lam = texts.rate.to(p).split(1, dim=1)  # (M, 1)
         delta_q, delta_lambda = (self._delta(o, call, texts, decoder) for o in GATE)  # (M, V)
         parts = shares(p, delta_q, delta_lambda, q, lam)
         model, of_lambda, of_q = parts
-        law = distribution((model + of_lambda + of_q).log(), decoder.base)
+        law = distribution((model + of_lambda + of_q).log(), base)
         every = torch.arange(len(call.row), device=call.row.device)
         token = race(law.weights, every, texts.word[:, TOKEN[Origin.MODEL]])
         # Each part made the token with the share that it has in it; the gates' numbers say which did.

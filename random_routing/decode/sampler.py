@@ -31,6 +31,7 @@ from random_routing.law.cells import Decoder
 from random_routing.law.noise import GATE, TOKEN, Source
 from random_routing.law.origin import Origin
 from random_routing.law.race import race
+from random_routing.law.schedules import step_bases
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.settings import Base, Route
 
@@ -66,8 +67,13 @@ class Sampler:
         self.stop[[token for token in vocabulary.stop if token < vocabulary.size]] = True
         mixed = [d.mix == "before" for d in decoders]
         self.mixed, self.any_mixed = torch.tensor(mixed, device=device), any(mixed)  # (D,)
-        bases, base_of = numbered([d.base for d in decoders])
-        self.bases, self.base_of = Bases.of(bases, device), torch.from_numpy(base_of).to(device)  # (D,)
+        asked, asked_of = numbered([d.base for d in decoders])
+        bases, base_of = numbered([base for one in asked for base in step_bases(one, noise.shape[2])])
+        base_of = base_of.reshape(len(asked), -1)[asked_of]
+        self.bases, self.base_of = (
+            Bases.of(bases, device),
+            torch.from_numpy(base_of).to(device),
+        )  # (D, steps)
         self.is_plain = torch.tensor([base == Base() for base in bases], device=device)
         routes, route_of = numbered([d.routes[origin] for d in decoders for origin in GATE])
         self.structural_routes = [route for route in routes if route.structural]
@@ -88,7 +94,8 @@ class Sampler:
         for here, piece in call.pieces(texts.source):
             # 3. Draw what is left from p, under each text's base.
             p = plain(piece.logits)  # (B', V) the model's own
-            token[here], logprobs = self._draw_model(p, piece.row, texts[here], token[here])
+            base = self.base_of[texts.decoder[here], call.step]
+            token[here], logprobs = self._draw_model(p, piece.row, base, texts[here], token[here])
             # 4. Record.
             self.made.record(piece, p, token[here], texts.origin[here], logprobs)
         return token, self.stop[token]
@@ -105,10 +112,12 @@ class Sampler:
                 source, word = texts.source[here], texts.word[here, TOKEN[origin]]
                 token[here] = self.draws.tokens(origin, route, call[here], source, word)
 
-    def _draw_model(self, p: Plain, row: Tensor, texts: Gated, token: Tensor) -> tuple[Tensor, Tensor]:
+    def _draw_model(
+        self, p: Plain, row: Tensor, base: Tensor, texts: Gated, token: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """The tokens with the model's filled in, and log p of all of them in nats, both under the bases: (M,)."""
         logprobs = torch.empty(len(token), device=token.device)
-        for law, at, here in self._laws(p, row, self.base_of[texts.decoder]):
+        for law, at, here in self._laws(p, row, base):
             missing = (token[here] == UNDRAWN).nonzero()[:, 0]
             seed = texts.word[here[missing], TOKEN[Origin.MODEL]]
             token[here[missing]] = race(law.weights, at[missing], seed)

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from random_routing.decode.trajectory import Trajectory
 from random_routing.errors import PipelineError, SettingsError, short
-from random_routing.law.cells import Cell, Decoder, distinct_decoder, mean_rate
+from random_routing.law.cells import Cell, Decoder, baseline_cell, distinct_decoder, mean_rate
 from random_routing.law.vocabulary import sampling_vocabulary, stop_tokens
 from random_routing.models.folder import load_tokenizer, read_shape
 from random_routing.models.loading import load_model
@@ -157,10 +157,8 @@ def _folder(model: str | Path) -> Path:
 
 def _cells(asked: Asked, steps: int) -> list[Cell]:
     cells = [
-        Cell(family if family == "greedy" else f"{family}-{getattr(base, family):.12g}", family, Decoder(base),
-             setting=None if family == "greedy" else float(getattr(base, family)))
-        for family, bases in asked.baselines.items() for base in bases
-    ]  # fmt: skip
+        baseline_cell(family, base, steps) for family, bases in asked.baselines.items() for base in bases
+    ]
     for name, variant in asked.variants.items():
         for q in variant.q or asked.q:
             for lam in variant.lambdas or asked.lam:

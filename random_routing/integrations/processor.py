@@ -15,7 +15,7 @@ from random_routing.law.mixing import mix
 from random_routing.law.noise import FROZEN, Source
 from random_routing.law.routes import delta, frozen
 from random_routing.law.vocabulary import Vocabulary, sampling_vocabulary, stop_tokens
-from random_routing.settings import Base, Gate, Route
+from random_routing.settings import Annealing, Base, Gate, Route
 from random_routing.settings.decoders import BASE_RANGES
 
 
@@ -178,6 +178,10 @@ def _check_gate(name: str, gate: Gate) -> None:
 
 
 def _check_base(base: Base) -> None:
+    if isinstance(base.temperature, Annealing):
+        raise ValueError(
+            "`base` has to have one temperature: to change it over a text is the pipeline's alone"
+        )
     for setting, (low, high, open_low) in BASE_RANGES.items():
         value = getattr(base, setting)
         if value != getattr(Base(), setting) and not (

@@ -14,8 +14,18 @@ import numpy as np
 
 from random_routing.law.mixing import effective_rate
 from random_routing.law.origin import Origin
-from random_routing.law.schedules import factors
-from random_routing.settings import Base, Gate, Route, Schedule, Settings, Task, Variant, exploration_weight
+from random_routing.law.schedules import simplest, values
+from random_routing.settings import (
+    Annealing,
+    Base,
+    Gate,
+    Route,
+    Schedule,
+    Settings,
+    Task,
+    Variant,
+    exploration_weight,
+)
 
 NO_ROUTE = Route("none")
 
@@ -57,7 +67,10 @@ class Decoder:
 
 @dataclass(frozen=True)
 class Cell:
-    """A point of the comparison. q, lam, r, setting: None where they have no meaning."""
+    """A point of the comparison. q, lam, r, setting: None where they have no meaning.
+
+    setting: the baseline's value; of annealing the mean temperature over the steps that a text may have.
+    """
 
     name: str
     family: str
@@ -83,7 +96,7 @@ def distinct_decoder(variant: Variant, q: float, weight: float) -> Decoder:
     if variant.collapses:
         q, weight = effective_rate(q, weight), 0.0
     return Decoder(
-        base=variant.base,
+        base=simplest(variant.base),
         q=q,
         lam=weight,
         q_route=variant.q_route if q else NO_ROUTE,
@@ -104,7 +117,7 @@ def _gate(gate: Gate, schedule: Schedule, rate: float) -> Gate:
 def step_rates(law: Variant | Decoder, q: float, weight: float, steps: int) -> dict[Origin, np.ndarray]:
     """Rates of the two routes at each step, each (steps,): the route's rate times its schedule's factor."""
     schedules = {Origin.Q: (q, law.q_schedule), Origin.LAMBDA: (weight, law.lambda_schedule)}
-    return {origin: rate * factors(schedule, steps) for origin, (rate, schedule) in schedules.items()}
+    return {origin: rate * values(schedule, steps) for origin, (rate, schedule) in schedules.items()}
 
 
 def gate_rates(decoder: Decoder, steps: int) -> dict[Origin, np.ndarray]:
@@ -145,18 +158,26 @@ def routing_cells(settings: Settings, task: Task) -> list[Cell]:
 
 
 def baseline_cells(settings: Settings, task: Task) -> list[Cell]:
-    cells = []
-    for family, bases in settings.baselines.items():
-        for base in bases:
-            if family == "greedy":
-                cells.append(Cell("greedy", "greedy", Decoder(base)))
-                continue
-            value = float(getattr(base, family))
-            cells.append(Cell(f"{family}-{value:.12g}", family, Decoder(base), setting=value))
+    cells = [
+        baseline_cell(family, base, task.max_new_tokens)
+        for family, bases in settings.baselines.items()
+        for base in bases
+    ]
     for beams in task.beams:
         decoder = Decoder(Base(greedy=True), beams=beams)
         cells.append(Cell(f"beam-{beams}", "beam", decoder, setting=float(beams)))
     return cells
+
+
+def baseline_cell(family: str, base: Base, steps: int) -> Cell:
+    """A value of a family. steps: that a text may have."""
+    if family == "greedy":
+        return Cell("greedy", "greedy", Decoder(base))
+    if isinstance(base.temperature, Annealing):
+        mean = round(float(np.mean(values(base.temperature, steps))), 12)
+        return Cell(f"{family}-{base.temperature.name}", family, Decoder(simplest(base)), setting=mean)
+    value = float(getattr(base, family))
+    return Cell(f"{family}-{value:.12g}", family, Decoder(base), setting=value)
 
 
 def all_cells(settings: Settings, task: Task) -> list[Cell]:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 from random_routing.comparison import CURVES
 from random_routing.metrics import METRICS, Metric
+from random_routing.results.measured import CellValues
 from random_routing.results.tuned import Tuned
-from random_routing.settings import BY_R, Route, Task, Variant
+from random_routing.settings import BY_R, Annealing, Route, Settings, Task, Variant
 from random_routing.tasks import TASK_KINDS
 
 MEANS = {"explore": "weight of the random route", "exploit": "weight of the model"}
@@ -88,6 +89,15 @@ def tuned_setting(family: str, tuned: Tuned) -> str:
         return f"{CURVES[family]} {best.setting:.2f}"
     name = "scheduled routing" if family == "scheduled" else "routing"
     return f"{name} (`{best.variant}`, q = {best.q:.2g}, λ-weight = {best.weight:.2g})"
+
+
+def setting_in_words(row: CellValues, settings: Settings) -> str:
+    """A baseline's value: 0.7; of annealing 1.3 → 0.7, linear; empty where it has none."""
+    for base in settings.baselines.get("annealing", ()):
+        heat = base.temperature
+        if isinstance(heat, Annealing) and row.cell == f"annealing-{heat.name}":
+            return heat.words
+    return "" if math.isnan(row.setting) else f"{row.setting:g}"
 
 
 def short(value: float) -> str:

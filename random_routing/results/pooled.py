@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
+from itertools import takewhile
 
 from random_routing.files import sealed, write_json
 from random_routing.results.compared import Compared
@@ -22,7 +22,10 @@ class Pooled:
 
     @property
     def name(self) -> str:
-        shared = commonprefix(self.tasks).rstrip("-_")  # of names such as textgen-1 and textgen-2
+        columns = zip(
+            *(task.split("-") for task in self.tasks), strict=False
+        )  # textgen-1, textgen-2: textgen
+        shared = "-".join(column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns))
         return f"{shared or self.tasks[0]} ({len(self.tasks)} seeds)"
 
 

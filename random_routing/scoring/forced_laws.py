@@ -13,6 +13,7 @@ from random_routing.decode.forcing import Forced
 from random_routing.decode.model_call import Call
 from random_routing.law.base_decoders import distribution
 from random_routing.law.routes import delta
+from random_routing.law.schedules import step_bases
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.settings import Base, Route
 
@@ -21,7 +22,7 @@ SCORE_ROUTES = ("uniform", "top_k", "unigram")  # of a closed form in the scores
 
 @dataclass(frozen=True)
 class Law:
-    """A base decoder and a route on it."""
+    """A base decoder, of which an annealing says its length, and a route on it."""
 
     base: Base
     route: Route
@@ -40,12 +41,14 @@ class Recorder(Forced):
     ) -> None:
         super().__init__(texts, device)
         self.laws, self.vocabulary, self.tables = laws, vocabulary, tables
+        self.bases = [step_bases(law.base, self.steps) for law in laws]
         shape = (len(laws), *self.tokens.shape)
         self.p, self.delta = (torch.zeros(shape, dtype=torch.float64, device=device) for _ in range(2))
 
     def record(self, call: Call, token: Tensor) -> None:
         for number, law in enumerate(self.laws):
             at = (number, call.text, call.step)
-            self.p[at] = distribution(call.logits, law.base).log_probs(call.row, token).double().exp()
+            p = distribution(call.logits, self.bases[number][call.step])
+            self.p[at] = p.log_probs(call.row, token).double().exp()
             mass = delta(law.route, call.logits.float(), self.vocabulary, self.tables.get(law.route))
             self.delta[at] = mass[call.row, token].double()

@@ -19,6 +19,7 @@ import torch
 
 from random_routing.decode.loop import decode
 from random_routing.decode.prompts import Prompts
+from random_routing.law.schedules import spelt_out
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.metrics.helpers.portions import cut
 from random_routing.metrics.metric import CellTexts, ratio
@@ -41,13 +42,16 @@ CHEAP = 0.01  # nats a token: a cost that is called cheap
 CODE_VERSION = 3  # raise it when a change of code changes what is stored
 
 
-def laws_of(variants: dict[str, Variant]) -> dict[tuple[str, str], Law]:
-    """(variant, name of the route) → law, for the routes that have a closed form; equal ones of a variant once."""
+def laws_of(variants: dict[str, Variant], steps: int) -> dict[tuple[str, str], Law]:
+    """(variant, name of the route) → law, for the routes that have a closed form; equal ones of a variant once.
+
+    steps: that a text may have.
+    """
     laws: dict[tuple[str, str], Law] = {}
     for name, variant in variants.items():
         routes = (variant.q_route, variant.lambda_route)
         for knob, route in zip(route_names(variant).values(), routes, strict=True):
-            law = Law(variant.base, route)
+            law = Law(spelt_out(variant.base, steps), route)
             if route.kind in SCORE_ROUTES and law not in laws.values():
                 laws[name, knob] = law
     return laws
@@ -174,7 +178,9 @@ def human_probabilities(
 ) -> HumanProbabilities:
     """Under the laws of the variants whose tables the plan has."""
     tables = {replace(route, digest=""): table for route, table in plan.tables.items()}
-    known = (law for law in laws_of(settings.variants).values() if _known(law, tables))
+    known = (
+        law for law in laws_of(settings.variants, plan.task.max_new_tokens).values() if _known(law, tables)
+    )
     laws = list(dict.fromkeys(known))
     return HumanProbabilities(load, address, laws, plan.vocabulary, tables, store)
 
@@ -202,6 +208,6 @@ def human_likelihood(
     }
     return [
         replace(curves[law], variant=variant, route=knob)
-        for (variant, knob), law in laws_of(settings.variants).items()
+        for (variant, knob), law in laws_of(settings.variants, plan.task.max_new_tokens).items()
         if law in curves
     ]

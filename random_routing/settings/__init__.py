@@ -6,8 +6,9 @@ the file, the key, the value and what is allowed.
 
 from random_routing.settings.assets import FAULT, FIELDS, ORIGIN, Asset
 from random_routing.settings.contrasts import Contrast
-from random_routing.settings.decoders import BY_R, Base, Gate, Route, Schedule, Variant, exploration_weight
+from random_routing.settings.decoders import BY_R, Base, Gate, Route, Variant, exploration_weight
 from random_routing.settings.parse import load_settings, parse_settings
+from random_routing.settings.schedules import Annealing, Schedule
 from random_routing.settings.schema import Cluster, Comparison, Settings, Tuning
 from random_routing.settings.tasks import Task, replicates
 
@@ -16,6 +17,7 @@ __all__ = [
     "FAULT",
     "FIELDS",
     "ORIGIN",
+    "Annealing",
     "Asset",
     "Base",
     "Cluster",

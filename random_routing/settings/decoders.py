@@ -11,8 +11,8 @@ from pydantic import (
     AliasChoices,
     Field,
     GetPydanticSchema,
-    ValidationInfo,
-    field_validator,
+    PlainValidator,
+    TypeAdapter,
     model_validator,
 )
 from pydantic_core import core_schema
@@ -28,18 +28,25 @@ from random_routing.settings.checks import (
     one_of,
     whole,
 )
-from random_routing.settings.keys import MISSING, STRICT, NotAKey, at, check_below, check_keys, wrong
+from random_routing.settings.keys import STRICT, NotAKey, at, check_below, check_keys, wrong
+from random_routing.settings.schedules import (
+    CONSTANT,
+    TEMPERATURE_RANGE,
+    Annealing,
+    Schedule,
+    Temperature,
+    distinct,
+)
 
 Rates = Values[Annotated[float, number(0, 1)]]
 # The values that a base decoder's settings may take: (low, high, low itself excluded).
 BASE_RANGES = {
-    "temperature": (1e-6, 100.0, False),  # logits over less overflow
+    "temperature": TEMPERATURE_RANGE,
     "top_p": (0.0, 1.0, True),
     "min_p": (0.0, 1.0, False),
     "typical_p": (0.0, 1.0, True),
     "eta": (0.0, 1.0, True),
 }
-Temperature = Annotated[float, number(*BASE_RANGES["temperature"])]
 TopK = Annotated[int, whole(1, 10_000_000, "no vocabulary is larger")]
 TopP = Annotated[float, number(*BASE_RANGES["top_p"])]
 MinP = Annotated[float, number(*BASE_RANGES["min_p"])]
@@ -48,16 +55,26 @@ Drop = Annotated[float, number(0, 1), below(1, "nothing of the model would be le
 Eta = Annotated[float, number(*BASE_RANGES["eta"]), below(1)]
 
 
+_number: TypeAdapter[float] = TypeAdapter(Temperature)
+_annealing = TypeAdapter(Annealing)
+
+
+def _temperature(value: Any) -> float | Annealing:
+    """A union of both would name the kind among the keys of what is wrong."""
+    return (_annealing if isinstance(value, dict) else _number).validate_python(value)
+
+
 @dataclass(frozen=True)
 class Base:
     """A base decoder: how p comes from the model's logits. The defaults leave them as they are.
 
-    In the file: sample | greedy | a mapping of one or more settings, as in {temperature: 0.7, top_p: 0.9}.
+    In the file: sample | greedy | a mapping of one or more settings, as in {temperature: 0.7, top_p: 0.9}. A
+    temperature may change over the steps (`law.schedules.step_bases`).
     """
 
     __pydantic_config__ = STRICT
     greedy: Annotated[bool, NotAKey] = False
-    temperature: Temperature = 1.0
+    temperature: Annotated[float | Annealing, PlainValidator(_temperature)] = 1.0
     top_k: TopK = 0  # 0: off
     top_p: TopP = 1.0
     min_p: MinP = 0.0
@@ -87,13 +104,17 @@ class Baselines:
     min_p: ValuesOrNone[MinP] = ()
     typical_p: ValuesOrNone[TypicalP] = ()
     eta: ValuesOrNone[Eta] = ()
+    annealing: Annotated[ValuesOrNone[Annealing], AfterValidator(distinct)] = ()
 
 
 def _families(value: Any, check: Callable[[Any], Baselines]) -> dict[str, tuple[Base, ...]]:
     """Family → decoders, in the order of the file."""
     lists = vars(check(check_keys(value, [field.name for field in fields(Baselines)])))
     lists = lists | {"greedy": (True,) if lists["greedy"] else ()}
-    return {family: tuple(Base(**{family: setting}) for setting in lists[family]) for family in value}
+    made_by = {family: "temperature" if family == "annealing" else family for family in value}
+    return {
+        family: tuple(Base(**{made_by[family]: setting}) for setting in lists[family]) for family in value
+    }
 
 
 # pydantic checks the section by its class, and makes the families of it.
@@ -164,48 +185,6 @@ class Gate:
         return _kind(value, ("token", "sequence", "entropy"), ("span",), allowed)
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """A factor over the steps that multiplies a route's rate, from `start` to `end` in `length` steps.
-
-    In the file: constant | explore_first | a mapping, where only `length` may be left out.
-    """
-
-    __pydantic_config__ = STRICT
-    kind: Annotated[str, one_of("linear", "cosine", "exponential"), Field(alias="shape")] = "constant"
-    start: Annotated[float, number(0, 1)] = 1.0
-    end: Annotated[float, number(0, 1)] = 1.0
-    length: Annotated[int, whole(1, 10**9)] = 0  # 0: the whole text
-
-    @field_validator("start", "end")
-    @classmethod
-    def _reached(cls, value: float, info: ValidationInfo) -> float:
-        if value == 0 and info.data.get("kind") == "exponential":
-            raise wrong("must be above 0 (an exponential never reaches it)")
-        return value
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _words(cls, value: Any, check: Callable[[Any], Schedule]) -> Schedule:
-        if isinstance(value, str) and value in PRESETS:
-            return PRESETS[value]
-        if not isinstance(value, dict):
-            raise wrong("must be constant, explore_first, or a mapping of shape, start, end and length")
-        schedule = check(value)
-        for key in ("end", "shape", "start"):
-            if key not in value:
-                raise wrong(MISSING, key)
-        return schedule
-
-
-PRESETS = {
-    "constant": Schedule(),
-    # "Explore first, exploit later": all of the rate at the first token, none at the last. It scales the
-    # weight of the random route, so λ falls where it means explore and rises to 1 where it means exploit.
-    "explore_first": Schedule("linear", 1.0, 0.0),
-}
-
-
 def exploration_weight(lam: float, lambda_means: str) -> float:
     """Weight of δ_λ. The formula of the source gives λ to exploration, its prose 1 − λ."""
     return lam if lambda_means == "explore" else round(1 - lam, 12)
@@ -213,7 +192,9 @@ def exploration_weight(lam: float, lambda_means: str) -> float:
 
 # A token of a random route where only r counts, so that it belongs to neither q nor λ.
 BY_R = "random, by r"
-BASELINES = ("greedy", "temperature", "top-k", "top-p", "min-p", "typical-p", "η-sampling", "beam", "human")
+BASELINES = (
+    "greedy", "temperature", "top-k", "top-p", "min-p", "typical-p", "η-sampling", "annealing", "beam", "human",
+)  # fmt: skip
 
 
 def _not_a_baseline(name: str) -> str:
@@ -235,8 +216,8 @@ class Variant:
     lambda_route: Route
     q_gate: Gate = Gate()
     lambda_gate: Gate = Gate()
-    q_schedule: Schedule = Schedule()
-    lambda_schedule: Schedule = Schedule()
+    q_schedule: Schedule = CONSTANT
+    lambda_schedule: Schedule = CONSTANT
     # Mixing comes after or before the base's truncation.
     mix: Annotated[str, one_of("after", "before")] = "after"
     # A grid of its own; empty: the grid of all.
@@ -260,7 +241,7 @@ class Variant:
             self.q_route == self.lambda_route
             and self.q_gate == self.lambda_gate
             and self.q_gate.kind in ("token", "sequence")
-            and self.q_schedule == self.lambda_schedule == Schedule()
+            and self.q_schedule == self.lambda_schedule == CONSTANT
         )
 
     @property

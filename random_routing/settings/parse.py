@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from random_routing.errors import SettingsError, fail
 from random_routing.settings.checks import choice
-from random_routing.settings.decoders import Schedule, Variant, exploration_weight
+from random_routing.settings.decoders import Variant, exploration_weight
 from random_routing.settings.keys import unknown
 from random_routing.settings.metrics import (
     Metrics,
@@ -22,6 +22,7 @@ from random_routing.settings.metrics import (
     check_quality,
 )
 from random_routing.settings.pydantic_lines import first_fault, missing
+from random_routing.settings.schedules import Schedule
 from random_routing.settings.schema import Comparison, Settings, Tuning
 from random_routing.settings.tasks import KINDS, Task
 from random_routing.settings.yamlfile import read_yaml

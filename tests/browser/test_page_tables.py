@@ -79,6 +79,6 @@ def test_every_figure_can_be_downloaded(page: Any, folder: Path) -> None:
         assert rows and all(None not in row for row in rows), kind
     with open(folder / "textgen-plane.csv", newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
-    assert len(rows) == 96 and float(rows[0]["ead_2"]) > 0 and "fluency_gap_lo" in rows[0]
+    assert len(rows) == 98 and float(rows[0]["ead_2"]) > 0 and "fluency_gap_lo" in rows[0]
     with open(folder / "textgen-likelihood.csv", newline="", encoding="utf-8") as lines:
         assert {"family", "route", "r", "log_likelihood"} <= set(next(csv.DictReader(lines)))

@@ -14,7 +14,7 @@ from random_routing.law.cells import Decoder
 from random_routing.law.noise import Source
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.models.network import LanguageModel
-from random_routing.settings import Base, Gate, Route
+from random_routing.settings import Annealing, Base, Gate, Route
 from tests.helpers import LONG
 
 CAUSAL = (
@@ -28,6 +28,7 @@ DECODERS = [
     Decoder(Base()),
     Decoder(Base(top_p=0.9), 0.1, 0.2, Route("uniform"), Route("top_k", 5)),
     Decoder(Base(temperature=0.7)),
+    Decoder(Base(temperature=Annealing("linear", 1.3, 0.3))),
     Decoder(Base(), 0.5, 0.3, Route("heads", drop=0.4), Route("layers", drop=0.6)),
     Decoder(Base(), 0.3, 0.5, Route("frozen", concentration=0.1), Route("heads", drop=0.4), mix="before"),
     Decoder(Base(), 0.4, 0.0, Route("uniform"), q_gate=Gate("entropy", scale=0.7)),

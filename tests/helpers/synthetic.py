@@ -15,7 +15,7 @@ from random_routing.report.input import Results
 from random_routing.results.json_form import from_json
 from random_routing.results.measured import Measured
 from random_routing.results.tuned import Tuned
-from random_routing.settings import BY_R, Base, Settings, parse_settings
+from random_routing.settings import BY_R, Annealing, Base, Settings, parse_settings
 from tests.helpers import ROOT
 
 EVERYWHERE = (
@@ -65,6 +65,10 @@ def raw_params() -> dict[str, Any]:
     values["baselines"] = {
         "greedy": True, "temperature": [0.5, 0.7, 0.85, 1.0, 1.15, 1.3], "top_k": [10, 50],
         "top_p": [0.5, 0.8, 0.9, 0.95], "min_p": [0.05, 0.1],
+        "annealing": [
+            {"shape": "linear", "start": 1.3, "end": 0.7},
+            {"shape": "exploratory", "start": 1.5, "end": 0.3, "length": 20},
+        ],
     }  # fmt: skip
     for task in values["tasks"].values():
         task["samples"] = 1
@@ -79,7 +83,8 @@ def warmth(base: Base) -> float:
     if base.greedy:
         return 0.0
     cut = 0.45 * (1 - base.top_p) ** 0.6 + 1.5 * base.min_p + (0.9 / base.top_k**0.5 if base.top_k else 0)
-    return base.temperature**1.4 - cut
+    heat = base.temperature
+    return ((heat.start + heat.end) / 2 if isinstance(heat, Annealing) else heat) ** 1.4 - cut
 
 
 def values(task: str, cell: Cell) -> dict[str, float]:

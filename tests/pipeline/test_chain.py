@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import example, run_tables
-from pipeline import evaluate, plot, summarize, tune
+from pipeline import evaluate, generate, plot, summarize, tune
 from random_routing.files import read_json
 from tests.helpers import LONG
 from tests.helpers.synthetic import FIGURES
@@ -24,9 +24,11 @@ def test_the_rest_of_the_pipeline(work: Path, monkeypatch: pytest.MonkeyPatch) -
     values = params()
     if not LONG:  # robustness/test_odd_settings.py has dialogue
         del values["tasks"]["dialogue"]
+    values["baselines"]["annealing"] = [{"shape": "exploratory", "start": 1.5, "end": 0.5}]
     write_params(work, values)
     with inside(work):
         for task in values["tasks"]:
+            generate.main([task])
             evaluate.main([task])
             tune.main([task])
         first = (work / "data/metrics/textgen.json").read_bytes()
@@ -54,6 +56,9 @@ def test_the_rest_of_the_pipeline(work: Path, monkeypatch: pytest.MonkeyPatch) -
     text = (work / "reports/index.html").read_text(encoding="utf-8")
     data = json.loads(text.split('id="data">')[1].split("</script>")[0])
     for task, found in data["tasks"].items():
+        assert ("annealing 1.5 → 0.5, exploratory", "annealing") in {
+            (c["label"], c["family"]) for c in found["cells"]
+        }
         samples, written = found["samples"], columns(work)
         for cell in found["cells"]:
             if cell["cell"] != "human":  # the browser's pieces make the text that was written

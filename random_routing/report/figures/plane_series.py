@@ -16,6 +16,7 @@ from random_routing.metrics import METRICS
 from random_routing.report import selection
 from random_routing.report.figures import style
 from random_routing.report.figures.style import Look
+from random_routing.report.names import setting_in_words
 from random_routing.results.measured import CellValues, Measured
 from random_routing.settings import Settings
 
@@ -110,17 +111,19 @@ def curve(rows: Sequence[CellValues], across: str, along: str) -> np.ndarray:
 
 def all_series(rows: Sequence[CellValues], settings: Settings) -> list[Series]:
     """Baselines first, then routing."""
-    return [*_baselines(rows), *_routing(rows, settings)]
+    return [*_baselines(rows, settings), *_routing(rows, settings)]
 
 
-def _baselines(rows: Sequence[CellValues]) -> list[Series]:
+def _baselines(rows: Sequence[CellValues], settings: Settings) -> list[Series]:
     """Greedy decoding is the temperature curve's T = 0."""
     families, series = selection.baselines_in(rows), []
     if "temperature" in families:
         families["temperature"] = [*families.pop("greedy", []), *families["temperature"]]
     for family, members in families.items():
         look, curve = style.FAMILY_LOOKS[family], family == "temperature"
-        named = ["greedy" if row.family == "greedy" else f"{row.setting:g}" for row in members]
+        # Of annealing the two ends are enough here.
+        written = [setting_in_words(row, settings).partition(",")[0] for row in members]
+        named = [value or "greedy" for value in written]
         if len(members) == 1 or curve:
             first = next((i for i, row in enumerate(members) if row.family != "greedy"), 0)
             named[first] = look.letter + named[first]

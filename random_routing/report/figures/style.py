@@ -75,6 +75,7 @@ FAMILY_LOOKS = {
     "min_p": Look("min-p", "#777777", "<", "min-p "),
     "typical_p": Look("typical-p", "#777777", ">", "typ "),
     "eta": Look("η-sampling", "#777777", "p", "η="),
+    "annealing": Look("annealing", "#777777", "d", "T="),
     "beam": Look("beam search", "#777777", "P", "beams="),
 }
 HUMAN = Look("human texts", "#F0E442", "*")

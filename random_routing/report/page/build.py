@@ -23,7 +23,7 @@ from random_routing.report.figures.recovery import FEWEST
 from random_routing.report.figures.tuning import LOOKS
 from random_routing.report.findings import sentences
 from random_routing.report.input import Results
-from random_routing.report.names import MEANS, difference, routes_in_words, title
+from random_routing.report.names import MEANS, difference, routes_in_words, setting_in_words, title
 from random_routing.report.page.charts import of_decoders
 from random_routing.report.page.contours import contours
 from random_routing.report.page.route_charts import of_routes, tune
@@ -55,6 +55,7 @@ SHAPES = {
     "o": "circle", "s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down", "<": "triangle-left",
     ">": "triangle-right", "P": "cross", "X": "M-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0L-1,-.6Z",
     "p": "M0,-1L.95,-.31L.59,.81L-.59,.81L-.95,-.31Z",
+    "d": "M0,-1.2L.65,0L0,1.2L-.65,0Z",
     "*": "M0,-1.3L.3,-.4L1.24,-.4L.48,.15L.76,1.05L0,.5L-.76,1.05L-.48,.15L-1.24,-.4L-.3,-.4Z",
 }  # fmt: skip
 
@@ -205,7 +206,7 @@ def _family(row: CellValues) -> str:
 def _in_words(row: CellValues, settings: Settings) -> str:
     """A decoder's family and its rates or setting: "temperature 0.7", "plausible, λ = 0.3"."""
     if row.family != "routing":
-        return _family(row) + ("" if math.isnan(row.setting) else f" {row.setting:g}")
+        return f"{_family(row)} {setting_in_words(row, settings)}".rstrip()
     name = row.variant.replace("epsilon", "ε")
     if row.r == 0:
         return f"{name}, no random route"

@@ -76,6 +76,20 @@ def test_a_row_per_decoder_prompt_and_sample(model: Path) -> None:
     )  # whatever else is asked for
 
 
+def test_annealing_as_in_the_parameters(model: Path) -> None:
+    """One that stays at 0.7 is temperature 0.7; one that falls from there is not."""
+    still, falling = ({"shape": "linear", "start": 0.7, "end": end, "length": 1} for end in (0.7, 0.001))
+    table = run_grid(
+        model, PROMPTS, variants={"uniform": UNIFORM}, baselines={"temperature": [0.7], "annealing": [still, falling]},
+        samples=2, max_new_tokens=6, seed=3,
+    )  # fmt: skip
+    of = {name: texts.reset_index(drop=True) for name, texts in table.groupby("decoder")}
+    names = ("temperature-0.7", "annealing-linear-0.7-0.7-1", "annealing-linear-0.7-0.001-1")
+    plain, same, other = (of[name] for name in names)
+    assert plain["text"].equals(same["text"]) and not plain["text"].equals(other["text"])
+    assert other["setting"].unique().tolist() == pytest.approx([(0.7 + 5 * 0.001) / 6])
+
+
 def test_entropy_gates_are_calibrated(model: Path) -> None:
     gated = UNIFORM | {"q_gate": "entropy", "lambda_gate": "entropy"}
     table = run_grid(model, PROMPTS, q=[0.3], variants={"entropy": gated}, samples=4, max_new_tokens=12)

@@ -21,7 +21,7 @@ from random_routing.integrations.structural_routes import random_routing
 from random_routing.law.noise import Source
 from random_routing.law.routes import frozen
 from random_routing.law.vocabulary import Vocabulary
-from random_routing.settings import Base, Gate, Route
+from random_routing.settings import Annealing, Base, Gate, Route
 from tests.helpers import ROOT
 from tests.helpers.tiny import byte_tokenizer, tiny_model_folder
 
@@ -141,6 +141,11 @@ def test_a_row_does_not_depend_on_its_batch() -> None:
 def test_values_out_of_range(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RandomRoutingLogitsProcessor(VOCABULARY, **settings)
+
+
+def test_a_temperature_that_changes_is_refused() -> None:
+    with pytest.raises(ValueError, match="one temperature"):
+        RandomRoutingLogitsProcessor(VOCABULARY, base=Base(temperature=Annealing("linear", 1.3, 0.7)))
 
 
 def test_scores_of_another_width_are_refused() -> None:

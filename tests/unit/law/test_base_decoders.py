@@ -58,6 +58,7 @@ def test_base_by_hand(base: Base, expected: list[float]) -> None:
 def by_library(logits: torch.Tensor, base: Base) -> torch.Tensor:
     """Scores under Hugging Face's own processors, in the order in which `generate` applies them."""
     chain = LogitsProcessorList()
+    assert isinstance(base.temperature, float)
     if base.temperature != 1:
         chain.append(TemperatureLogitsWarper(base.temperature))
     if base.top_k:

@@ -22,7 +22,7 @@ from random_routing.law.mixing import effective_rate, mix, routed
 from random_routing.law.noise import PURPOSES, Source, uniform
 from random_routing.law.origin import Origin
 from random_routing.settings import Base, Gate, Route, Schedule, Variant, exploration_weight, load_settings
-from random_routing.settings.decoders import PRESETS
+from random_routing.settings.schedules import PRESETS
 from tests.helpers import ROOT
 
 SETTINGS = load_settings(ROOT / "params.yaml")

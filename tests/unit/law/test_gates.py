@@ -12,7 +12,7 @@ from scipy import stats
 from random_routing.law.gates import calibrated_scale, entropy_weights, weights
 from random_routing.law.noise import PATH, Source, spread, uniform
 from random_routing.law.origin import Origin
-from random_routing.law.schedules import factors
+from random_routing.law.schedules import values
 from random_routing.settings import Gate, Schedule
 
 TEXTS, STEPS = 4000, 50
@@ -36,7 +36,7 @@ def test_the_share_of_open_steps_is_the_rate_at_every_step(gate: Gate, rate: flo
 @pytest.mark.parametrize("schedule", [Schedule("linear", 1, 0), Schedule("cosine", 0.1, 1, 20)])
 def test_the_rate_follows_a_schedule_under_every_gate(kind: str, schedule: Schedule) -> None:
     """Also where the rate falls faster than spans end. |z| < 5.3 at each of 300 steps."""
-    rates = 0.6 * factors(schedule, STEPS)
+    rates = 0.6 * values(schedule, STEPS)
     share = opened(Gate(kind, 5.0), rates).mean(0)
     assert (np.abs(share - rates) <= 5.3 * np.sqrt(rates * (1 - rates) / TEXTS)).all()
 
@@ -97,23 +97,23 @@ def test_calibration_where_many_steps_have_no_entropy() -> None:
 
 
 def test_schedules_by_hand() -> None:
-    assert factors(Schedule(), 3).tolist() == [1, 1, 1]
-    assert factors(Schedule("linear", 1, 0, 4), 6).tolist() == [1, 0.75, 0.5, 0.25, 0, 0]
-    assert factors(Schedule("cosine", 1, 0, 4), 6) == pytest.approx(
+    assert values(Schedule(), 3).tolist() == [1, 1, 1]
+    assert values(Schedule("linear", 1, 0, 4), 6).tolist() == [1, 0.75, 0.5, 0.25, 0, 0]
+    assert values(Schedule("cosine", 1, 0, 4), 6) == pytest.approx(
         [1, 0.853553, 0.5, 0.146447, 0, 0], abs=1e-6
     )
-    assert factors(Schedule("exponential", 1, 0.01, 4), 6) == pytest.approx(
+    assert values(Schedule("exponential", 1, 0.01, 4), 6) == pytest.approx(
         [1, 0.316228, 0.1, 0.0316228, 0.01, 0.01]
     )
-    assert factors(Schedule("linear", 0.2, 0.8, 1), 3).tolist() == pytest.approx([0.2, 0.8, 0.8])
+    assert values(Schedule("linear", 0.2, 0.8, 1), 3).tolist() == pytest.approx([0.2, 0.8, 0.8])
 
 
 @pytest.mark.parametrize("kind", ["linear", "cosine", "exponential"])
 def test_without_a_length_the_last_step_has_the_end_value(kind: str) -> None:
     for steps in (2, 48):
-        found = factors(Schedule(kind, 0.9, 0.1), steps)
+        found = values(Schedule(kind, 0.9, 0.1), steps)
         assert found[0] == pytest.approx(0.9) and found[-1] == pytest.approx(0.1)
-    assert factors(Schedule(kind, 0.9, 0.1), 1).tolist() == [0.9]
+    assert values(Schedule(kind, 0.9, 0.1), 1).tolist() == [0.9]
 
 
 def test_noise_of_paths_and_frozen_distributions_has_an_address() -> None:

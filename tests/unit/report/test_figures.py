@@ -31,7 +31,7 @@ from random_routing.report.figures import (
 )
 from random_routing.report.input import read_results
 from random_routing.results.json_form import from_json
-from random_routing.results.measured import CellValues, GateRate
+from random_routing.results.measured import CellValues, GateRate, Measured
 from random_routing.results.tuned import Tuned
 from random_routing.settings import Base, Route, Variant, load_settings, parse_settings
 from tests.helpers import LONG, synthetic
@@ -194,6 +194,15 @@ def test_lines_of_a_variant() -> None:
 )
 def test_numbers_in_a_cell_are_short(value: float, text: str) -> None:
     assert names.short(value) == text
+
+
+def test_annealing_is_a_line_of_its_own() -> None:
+    settings = parse_settings(synthetic.raw_params())
+    rows = from_json(Measured, synthetic.measured("textgen", settings)).cells
+    [series] = [one for one in plane_series.all_series(rows, settings) if one.look.name == "annealing"]
+    assert series.labels == ("T=1.5 → 0.3", "T=1.3 → 0.7") and series.line == "--"  # the colder one first
+    temperature = next(iter(plane_series.all_series(rows, settings)))
+    assert temperature.labels[:2] == ("greedy", "T=0.5")
 
 
 def test_labels_do_not_overlap() -> None:

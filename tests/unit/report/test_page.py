@@ -95,6 +95,17 @@ def test_a_text_of_the_page_goes_on_after_its_prompt_without_control_tokens(tmp_
     assert alone["pieces"] == ["\ufffd", "!", ""]  # a decoder of its own begins anew
 
 
+def test_the_page_names_the_temperatures_of_annealing() -> None:
+    """A line of its own in the legend and on the plane; its decoders are told apart by more than their mean."""
+    found = data_of(made_page())
+    cells = {cell["cell"]: cell for cell in found["tasks"]["textgen"]["cells"]}
+    falling, late = (cells[f"annealing-{name}"] for name in ("linear-1.3-0.7", "exploratory-1.5-0.3-20"))
+    assert falling["label"] == "annealing 1.3 → 0.7, linear" and falling["setting"] == 1
+    assert late["label"] == "annealing 1.5 → 0.3, exploratory in 20 steps" and 0.3 < late["setting"] < 1
+    assert falling["line"] == late["line"] == falling["family"] == "annealing"
+    assert cells["temperature-0.7"]["label"] == "temperature 0.7" and cells["greedy"]["label"] == "greedy"
+
+
 def test_the_page_says_what_routes_mean() -> None:
     """Where only r counts a random token belongs to neither q nor λ."""
     found = data_of(made_page())

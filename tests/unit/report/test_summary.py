@@ -112,7 +112,7 @@ def test_stage_on_the_default_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with open("reports/cells.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [r["task"] for r in rows[:1] + rows[-1:]] == ["textgen", "translation"]  # as in params.yaml
-    assert len(rows) == 2 * 97 + 98  # 15 baselines, 81 routing cells, human; translation has a beam more
+    assert len(rows) == 2 * 99 + 100  # 17 baselines, 81 routing cells, human; translation has a beam more
     assert {r["bleu"] for r in rows if r["task"] == "textgen"} == {""}
     assert {r["lambda_means"] for r in rows if r["family"] != "routing"} == {""}
 

@@ -22,7 +22,7 @@ from random_routing.scoring import likelihood
 from random_routing.scoring.forced_laws import Law
 from random_routing.scoring.judge import Scored
 from random_routing.scoring.likelihood import RATES, HumanProbabilities, laws_of, likelihood_curve
-from random_routing.settings import Base, Route, Variant
+from random_routing.settings import Annealing, Base, Route, Variant
 from tests.helpers.tiny import tiny_model_folder
 
 UNIFORM, TOP, UNIGRAM = Route("uniform"), Route("top_k", k=3), Route("unigram")
@@ -51,10 +51,17 @@ def test_laws_of_variants() -> None:
         "plausible": Variant(Base(), UNIFORM, TOP),
         "heads": Variant(Base(), Route("heads", drop=0.1), Route("frozen", concentration=1.0)),
     }
-    assert laws_of(variants) == {
+    assert laws_of(variants, 9) == {
         ("uniform", "random, by r"): Law(Base(), UNIFORM),
         ("plausible", "λ"): Law(Base(), TOP),
     }
+
+
+def test_a_law_says_how_long_it_anneals() -> None:
+    """It is a part of the key: the same file with other steps is another law."""
+    falling = Base(temperature=Annealing("linear", 2.0, 0.5))
+    [law] = laws_of({"cooled": Variant(falling, UNIFORM, UNIFORM)}, 9).values()
+    assert law == Law(Base(temperature=Annealing("linear", 2.0, 0.5, 8)), UNIFORM)
 
 
 def test_probabilities_are_the_models(tmp_path: Path) -> None:
@@ -66,6 +73,7 @@ def test_probabilities_are_the_models(tmp_path: Path) -> None:
         Law(Base(), TOP),
         Law(Base(greedy=True), UNIGRAM),
         Law(Base(top_k=5), UNIFORM),
+        Law(Base(temperature=Annealing("linear", 2.0, 0.5, 2)), UNIFORM),
     ]
     prompts, texts = [(1, 9, 33), (1, 50, 60, 70)], [(40, 77, 12), (40, 99)]
     store = Store(tmp_path / "rows.sqlite")
@@ -91,6 +99,8 @@ def test_probabilities_are_the_models(tmp_path: Path) -> None:
                 full[token] / kept.values.sum() if token in kept.indices.tolist() else torch.tensor(0.0)
             )
             assert p[3, i, t] == pytest.approx(expected.item(), rel=1e-3)
+            cooled = torch.softmax(logits[t] / (2.0, 1.25, 0.5)[t], 0)
+            assert p[4, i, t] == pytest.approx(cooled[token].item(), rel=1e-3)
     again = found(lambda: pytest.fail("it was stored"))
     assert np.array_equal(again[0], p) and np.array_equal(again[1], mass)
 

@@ -13,7 +13,16 @@ import yaml
 from random_routing.errors import SettingsError
 from random_routing.metrics import METRICS
 from random_routing.report.figures import style
-from random_routing.settings import Base, Gate, Route, Schedule, Variant, load_settings, parse_settings
+from random_routing.settings import (
+    Annealing,
+    Base,
+    Gate,
+    Route,
+    Schedule,
+    Variant,
+    load_settings,
+    parse_settings,
+)
 from random_routing.settings.decoders import BASELINES
 from tests.helpers import ROOT
 
@@ -30,6 +39,7 @@ def put(raw: dict[str, Any], path: str, value: Any) -> None:
     raw[last] = value
 
 
+FALLING = {"shape": "linear", "start": 1.3, "end": 0.7}
 WRONG = [
     ("sed", 1, "sed", "did you mean seed?"),
     ("seed", -1, "seed = -1", "at least 0"),
@@ -102,6 +112,55 @@ WRONG = [
     ("baselines/topk", [1], "baselines.topk", "did you mean top_k?"),
     ("baselines/temperature", [0], "baselines.temperature[0] = 0", "at least 1e-06"),
     ("baselines/temperature", [1e-50], "baselines.temperature[0] = 1e-50", "at least 1e-06"),
+    ("baselines/annealing", {"start": 1}, "baselines.annealing = {'start': 1}", "must be a list"),
+    (
+        "baselines/annealing",
+        [1.3],
+        "baselines.annealing[0] = 1.3",
+        "a mapping of shape, start, end and length",
+    ),
+    (
+        "baselines/annealing",
+        [{**FALLING, "start": 0}],
+        "baselines.annealing[0].start = 0",
+        "at least 1e-06",
+    ),
+    ("baselines/annealing", [{**FALLING, "end": "1e-1"}], "annealing[0].end = '1e-1'", "write 0.1"),
+    ("baselines/annealing", [{**FALLING, "length": 0}], "annealing[0].length = 0", "at least 1"),
+    ("baselines/annealing", [{**FALLING, "strat": 1}], "annealing[0].strat = 1", "did you mean start?"),
+    (
+        "baselines/annealing",
+        [{**FALLING, "shape": "ead"}],
+        "annealing[0].shape = 'ead'",
+        "exploratory, exponential",
+    ),
+    (
+        "baselines/annealing",
+        [{"shape": "linear", "end": 1}],
+        "annealing[0].start is missing",
+        "must be given",
+    ),
+    ("baselines/annealing", [FALLING, FALLING], "baselines.annealing[1] = {", "twice"),
+    (
+        "baselines/annealing",
+        [{"shape": "exploratory", "start": 1, "end": 1.3}],
+        "annealing[0].end = 1.3",
+        "at most start",
+    ),
+    (
+        "variants/uniform/base",
+        {"temperature": 0},
+        "variants.uniform.base.temperature = 0",
+        "at least 1e-06",
+    ),
+    (
+        "variants/uniform/base",
+        {"temperature": {**FALLING, "end": 101}},
+        "variants.uniform.base.temperature.end = 101",
+        "at most 100",
+    ),
+    ("variants/uniform/base", {"temperature": {"x": 1}}, "uniform.base.temperature.x = 1", "unknown key"),
+    ("variants/annealing", {}, "variants.annealing = 'annealing'", "a baseline's name"),
     ("variants/top-p", {}, "variants.top-p = 'top-p'", "a baseline's name"),
     ("baselines/top_k", [1.5], "baselines.top_k[0] = 1.5", "whole number"),
     ("baselines/greedy", "yes", "baselines.greedy", "true or false"),
@@ -244,6 +303,22 @@ def test_default_file_is_read_whole() -> None:
 def test_bases_combine(raw: dict[str, Any]) -> None:
     raw["variants"]["uniform"]["base"] = {"temperature": 0.7, "top_p": 0.9}
     assert parse_settings(raw).variants["uniform"].base == Base(temperature=0.7, top_p=0.9)
+
+
+def test_a_temperature_may_change(raw: dict[str, Any]) -> None:
+    raw["variants"]["uniform"]["base"] = {"temperature": FALLING, "top_p": 0.9}
+    raw["baselines"]["annealing"] = [
+        FALLING,
+        {"shape": "exploratory", "start": 1.2, "end": 0.1, "length": 20},
+    ]
+    settings = parse_settings(raw)
+    assert settings.variants["uniform"].base == Base(temperature=Annealing("linear", 1.3, 0.7), top_p=0.9)
+    assert settings.baselines["annealing"] == (
+        Base(temperature=Annealing("linear", 1.3, 0.7)),
+        Base(temperature=Annealing("exploratory", 1.2, 0.1, 20)),
+    )
+    raw["baselines"]["annealing"] = None
+    assert parse_settings(raw).baselines["annealing"] == ()
 
 
 def test_a_variant_in_full(raw: dict[str, Any]) -> None:

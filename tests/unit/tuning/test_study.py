@@ -31,7 +31,7 @@ def settings(**tune: Any) -> Settings:
 def truth(cell: Cell) -> float:
     """Best at q = 0.1, λ = 0; of temperatures at 0.8."""
     if cell.family == "temperature":
-        return -abs(cell.decoder.base.temperature - 0.8)
+        return -abs((cell.setting or 0.0) - 0.8)
     q, lam = (math.log10(max(x or 0.0, 1e-3)) for x in (cell.q, cell.lam))
     return 1 - abs(q + 1) - 0.3 * (lam + 3)
 
