@@ -35,6 +35,7 @@ from random_routing.settings import Base, Task, Variant
 from random_routing.settings.checks import Name, whole
 from random_routing.settings.decoders import Families, Rates
 from random_routing.settings.keys import STRICT
+from random_routing.settings.parse import too_often
 from random_routing.settings.pydantic_lines import first_fault
 from random_routing.tasks import TASKS
 from random_routing.tasks.example_ids import content_id
@@ -123,10 +124,19 @@ def run_grid(
 
 def _checked(**arguments: Any) -> Asked:
     try:
-        return TypeAdapter(Asked).validate_python(arguments)
+        asked = TypeAdapter(Asked).validate_python(arguments)
     except ValidationError as error:
         fault = first_fault(Asked, arguments, error)
         raise SettingsError(str(fault).removeprefix("params.yaml: ")) from None
+    for name, variant in asked.variants.items():
+        for route, gate, schedule, rates in (
+            ("q", variant.q_gate, variant.q_schedule, variant.q or asked.q),
+            ("lambda", variant.lambda_gate, variant.lambda_schedule, variant.lambdas or asked.lam),
+        ):
+            for rate in rates:
+                if why := too_often(gate, schedule, rate):
+                    raise SettingsError(f"variants.{name}.{route}_gate.span = {gate.mean:g}: {why}")
+    return asked
 
 
 def _with_ids(prompts: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
