@@ -8,6 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from random_routing.files import read_json
+from random_routing.report.names import in_number
 from random_routing.settings import load_settings
 
 ROOT = Path(__file__).parent.parent
@@ -78,10 +79,10 @@ def answer() -> str:
     which = "".join(f" {word.capitalize()}: {names}." for word, names in named.items() if names)
     needed = sorted(int(row["needed"]) for row in of["inconclusive"] if not row["veto"])
     settle = f" {needed[0]:,} to {needed[-1]:,} prompts would settle those." if needed else ""
+    whole = in_number(len(rows), "Of one hypothesis", "Of {} hypotheses")
     return (
-        f"{lead} Of {len(rows)} hypotheses named before it, random routing is {said}, with {prompts} prompts per task, "
-        f"{texts} texts of each."
-        f"{settle}{which}"
+        f"{lead} {whole} named before it, random routing is {said}, with {prompts} prompts per task, {texts} texts "
+        f"of each.{settle}{which}"
     )
 
 

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from random_routing.integrations.processor import RandomRoutingLogitsProcessor, vocabulary_of
     from random_routing.integrations.structural_routes import random_routing
     from random_routing.law.mixing import effective_rate, mix
+    from random_routing.law.noise import Source
     from random_routing.law.vocabulary import Vocabulary
-    from random_routing.settings import Base, Gate, Route
+    from random_routing.settings import Base, Gate, Route, Schedule
 
 # Read by OpenMP when torch is loaded: threads that wait sleep. Spinning ones would take the time of those that work
 # wherever other processes are busy too.
@@ -29,6 +30,8 @@ __all__ = [
     "Gate",
     "RandomRoutingLogitsProcessor",
     "Route",
+    "Schedule",
+    "Source",
     "Vocabulary",
     "effective_rate",
     "mix",
@@ -44,10 +47,12 @@ HOMES = {
     "run_grid": "integrations.grid",
     "effective_rate": "law.mixing",
     "mix": "law.mixing",
+    "Source": "law.noise",
     "Vocabulary": "law.vocabulary",
     "Base": "settings",
     "Gate": "settings",
     "Route": "settings",
+    "Schedule": "settings",
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from random_routing.comparison.power import power, table
 from random_routing.errors import PipelineError
 from random_routing.metrics import METRICS
+from random_routing.report.names import in_number
 from random_routing.results.measured import read_measured
 from random_routing.settings import load_settings
 
@@ -22,9 +23,10 @@ def main(arguments: Namespace) -> None:
         raise PipelineError(
             "data/metrics: no run to learn from; make one of a few examples first (dvc repro)"
         )
+    sharing = in_number(tests, "One hypothesis has", "{} hypotheses share")
     print(
         "The least difference of quality that is found with a chance of 80 %, by the number of prompts; * where it is "
-        f"at most Δ.\n{tests} hypotheses share {1 - confidence:.2g} of error. `settles Δ`: prompts with which Δ is "
+        f"at most Δ.\n{sharing} {1 - confidence:.2g} of error. `settles Δ`: prompts with which Δ is "
         "found, and where there is none, that it is less is shown."
     )
     for task in tasks:

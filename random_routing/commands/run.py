@@ -8,12 +8,17 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+import yaml
+
 from random_routing.commands.choices import Choice, parameters
 from random_routing.commands.signals import waiting
 from random_routing.commands.workspace import INPUTS, dvc, make_workspace, project_file
 from random_routing.errors import PipelineError
 from random_routing.files import sha256_file
+from random_routing.law.cells import routing_cells
+from random_routing.metrics import METRICS
 from random_routing.progress import say
+from random_routing.settings import parse_settings
 
 
 def main(arguments: Namespace) -> int:
@@ -25,6 +30,8 @@ def main(arguments: Namespace) -> int:
              "seeds", "languages")  # fmt: skip
     choice = Choice(**{name: given[name] for name in names}, fields=dict(arguments.fields))
     params = parameters(base.read_text(encoding="utf-8"), choice, str(base), base.parent)
+    if note := nothing_routed(params):
+        say("run", note)
     folder = Path(arguments.folder or f"data/runs/{choice.task}")
     data, copy = Path(choice.data.removeprefix("file:")), None
     if data.is_file():  # a copy under the name of its content: DVC sees when it has changed
@@ -36,6 +43,14 @@ def main(arguments: Namespace) -> int:
         shutil.copy2(data, folder / copy)
     say("run", f"{folder}/params.yaml is written; `dvc repro` in {folder} repeats the run")
     return 0 if arguments.only_write else run_in(folder)
+
+
+def nothing_routed(params: str) -> str:
+    """A note on a params.yaml whose rates take no random step; empty for others."""
+    settings = parse_settings(yaml.safe_load(params), METRICS)
+    if any(cell.r for task in settings.tasks.values() for cell in routing_cells(settings, task)):
+        return ""
+    return "note: every rate is 0, so no step is random, and plain decoders are compared; --q 0 0.03 would sweep q"
 
 
 def run_in(folder: Path) -> int:

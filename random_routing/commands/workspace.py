@@ -131,7 +131,7 @@ def _copy(folder: Path, new: bool) -> None:
     if new:
         _run("git", "init", "--quiet", cwd=folder)
         (folder / ".git/info/exclude").write_text(f"/{MARK}\n/{INPUTS}/\n", encoding="utf-8")
-        _run(dvc(), "init", "--quiet", cwd=folder)
+        _run(dvc(), "init", cwd=folder)  # quiet, it would not say what is wrong
         _run(dvc(), "cache", "dir", "--local", (folder.parent / CACHE).resolve(), cwd=folder)
     _run("git", "add", "--all", cwd=folder)
     me = ("-c", f"user.name={AUTHOR}", "-c", f"user.email={AUTHOR}@localhost")

@@ -35,6 +35,7 @@ from random_routing.settings import Base, Task, Variant
 from random_routing.settings.checks import Name, whole
 from random_routing.settings.decoders import Families, Rates
 from random_routing.settings.keys import STRICT
+from random_routing.settings.parse import too_often
 from random_routing.settings.pydantic_lines import first_fault
 from random_routing.tasks import TASK_KINDS
 from random_routing.tasks.example_ids import content_id
@@ -95,8 +96,8 @@ def run_grid(
     folder = _folder(model)
     tokenizer, shape = load_tokenizer(folder), read_shape(folder)
     task = Task(
-        name=TASK, model=str(model), judge="", data="", examples=len(texts), samples=samples,
-        max_new_tokens=max_new_tokens,
+        name=TASK, kind=TASK, model=str(model), judge="", data="", examples=len(texts), samples=samples,
+        max_new_tokens=max_new_tokens, seed=seed,
     )  # fmt: skip
     rows = [{"id": name, "prompt": prompt, "meta": {}} for name, prompt in texts.items()]
     examples = tokenize_prompts(rows, tokenizer, TASK_KINDS[TASK].add_special_tokens)
@@ -123,10 +124,19 @@ def run_grid(
 
 def _checked(**arguments: Any) -> Asked:
     try:
-        return TypeAdapter(Asked).validate_python(arguments)
+        asked = TypeAdapter(Asked).validate_python(arguments)
     except ValidationError as error:
         fault = first_fault(Asked, arguments, error)
         raise SettingsError(str(fault).removeprefix("params.yaml: ")) from None
+    for name, variant in asked.variants.items():
+        for route, gate, schedule, rates in (
+            ("q", variant.q_gate, variant.q_schedule, variant.q or asked.q),
+            ("lambda", variant.lambda_gate, variant.lambda_schedule, variant.lambdas or asked.lam),
+        ):
+            for rate in rates:
+                if why := too_often(gate, schedule, rate):
+                    raise SettingsError(f"variants.{name}.{route}_gate.span = {gate.mean:g}: {why}")
+    return asked
 
 
 def _with_ids(prompts: Sequence[str] | Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,17 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
+from random_routing.integrations import law_arguments as check
+from random_routing.integrations.pipeline_tokens import PipelineTokens, decoder_of
+from random_routing.integrations.texts import Gates, RouteLaw, Steps
 from random_routing.law.base_decoders import plain, probabilities
 from random_routing.law.gates import entropy_weights
 from random_routing.law.mixing import mix
 from random_routing.law.noise import FROZEN, Source
+from random_routing.law.origin import Origin
 from random_routing.law.routes import delta, frozen
 from random_routing.law.vocabulary import Vocabulary, sampling_vocabulary, stop_tokens
-from random_routing.settings import Annealing, Base, Gate, Route
-from random_routing.settings.decoders import BASE_RANGES
+from random_routing.settings import Base, Gate, Route, Schedule, Variant
 
 
 def vocabulary_of(model: Any, tokenizer: Any, include_eos: bool = False) -> Vocabulary:
@@ -55,13 +59,30 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
         base (`Base`, *optional*, defaults to plain sampling):
             The decoder that p comes from, such as `Base(top_p=0.9)` or `Base(greedy=True)` (ε-greedy).
         q_gate, lambda_gate (`Gate`, *optional*):
-            `Gate("entropy", scale=s)` multiplies the weight by min(1, s·H/log V), H the entropy of the
-            model's distribution; s > 0 stands in the metadata of a generated cell. Give q or lam as 1 then.
-            Other gates, schedules and mixing before the base are the pipeline's alone.
+            `Gate("span", mean=8)` takes the route in spans of that mean length in tokens, `Gate("sequence")`
+            in all steps of a text or in none. Each row has gates of its own, drawn from `seed`, and the
+            result is the law given them: of δ where a row's gate is open, without δ where it is shut. Over
+            gates it is P. `Gate("entropy", scale=s)` multiplies the weight by min(1, s·H/log V), H the
+            entropy of the model's distribution; s > 0 stands in the metadata of a generated cell. Give q or
+            lam as 1 then.
+        q_schedule, lambda_schedule (`Schedule`, *optional*):
+            Multiplies the weight by a factor that changes over the steps: `Schedule("linear", 1.0, 0.0)`
+            falls over the whole text, `Schedule("cosine", 1.0, 0.0, length=32)` over 32 tokens.
         frequencies (`Tensor` of shape `(vocabulary size,)`, *optional*):
             Of the tokens, for `unigram`; at least 0, and above 0 for some token of the vocabulary.
         seed (`int`, *optional*, defaults to 0):
-            Of the distributions that `frozen` draws, one for each row.
+            Of what is drawn once for a row: `frozen` distributions, span and sequence gates. Rows differ; a
+            second call of `generate` draws the same, so make a new processor with another seed for it.
+        max_new_tokens (`int`, *optional*):
+            That of `generate`; needed by a schedule without a length and by `sources`.
+        sources (list of `Source`, *optional*):
+            Whose noise each row has. The processor then draws the token itself, as the pipeline does for
+            `Source(seed, task, example id, sample)`, and returns 0 for it and −inf for all others.
+
+    The first step is a call whose `input_ids` do not go on from those of the last one. A `generate` that
+    goes on from exactly what the last one returned continues its texts; `reset()` prevents that. With span
+    or sequence gates, schedules or `sources`, beam search raises `ValueError`. Assisted decoding, which takes
+    tokens back, is not supported with them. Mixing before the base is the pipeline's alone.
 
     Source: equation 2 of docs/law.md, the law of this project; ε-greedy is Sutton & Barto 2018, 2.2.
 
@@ -70,7 +91,7 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
     ```python
     >>> import numpy as np, torch
     >>> from transformers import LlamaConfig, LlamaForCausalLM
-    >>> from random_routing import Base, RandomRoutingLogitsProcessor, Route, Vocabulary
+    >>> from random_routing import Base, RandomRoutingLogitsProcessor, Route, Schedule, Vocabulary
 
     >>> scores = torch.tensor([[0.5, 0.25, 0.25, 0.0]]).log()
     >>> three = Vocabulary(4, allowed=np.array([0, 1, 2]), stop=frozenset({3}))  # 3 ends a text
@@ -85,6 +106,11 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
     >>> model.generate(prompts, do_sample=True, top_k=0, max_new_tokens=5, min_new_tokens=5, eos_token_id=3,
     ...     pad_token_id=3, logits_processor=[routing]).shape
     torch.Size([2, 7])
+
+    >>> falling = Schedule("linear", 1.0, 0.0, length=2)  # 0.3·1, 0.3·½, 0.3·0
+    >>> routing = RandomRoutingLogitsProcessor(three, q=0.3, base=Base(top_k=1), q_schedule=falling)
+    >>> [round(routing(torch.zeros(1, length), scores).exp()[0, 1].item(), 3) for length in (5, 6, 7)]
+    [0.1, 0.05, 0.0]
 
     ```
     """
@@ -101,21 +127,35 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
         lambda_gate: Gate = Gate(),
         frequencies: Tensor | None = None,
         seed: int = 0,
+        q_schedule: Schedule = Schedule(),
+        lambda_schedule: Schedule = Schedule(),
+        max_new_tokens: int | None = None,
+        sources: Sequence[Source] | None = None,
     ) -> None:
-        if not len(vocabulary.allowed):
-            raise ValueError("`vocabulary` has to allow at least one token")
-        for name, weight in (("q", q), ("lam", lam)):
-            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= 1:
-                raise ValueError(f"`{name}` has to be a float in the [0, 1] interval, but is {weight}")
-        for name, route in (("q_route", q_route), ("lambda_route", lambda_route)):
-            _check_route(name, route, vocabulary, frequencies is not None)
-        for name, gate in (("q_gate", q_gate), ("lambda_gate", lambda_gate)):
-            _check_gate(name, gate)
-        _check_base(base)
+        variant = Variant(base, q_route, lambda_route, q_gate, lambda_gate, q_schedule, lambda_schedule)
+        _check(vocabulary, q, lam, variant, frequencies is not None, max_new_tokens)
         self.vocabulary, self.base, self.seed = vocabulary, base, seed
-        self.frequencies = None if frequencies is None else _frequencies(frequencies, vocabulary)
+        self.frequencies = None if frequencies is None else check.relative(frequencies, vocabulary)
         self.frozen: dict[Route, np.ndarray] = {}  # δ of the rows so far
-        self.laws = ((lam, lambda_route, lambda_gate), (q, q_route, q_gate))  # from the inside out
+        of_lambda = (Origin.LAMBDA, lam, lambda_route, lambda_gate, lambda_schedule)
+        of_q = (Origin.Q, q, q_route, q_gate, q_schedule)
+        laws = [RouteLaw.laid_out(*law, max_new_tokens) for law in (of_lambda, of_q)]  # from the inside out
+        self.gates = [Gates(law, self._source) for law in laws if law.rate]
+        self.pipeline: PipelineTokens | None = None
+        if sources is not None:
+            if max_new_tokens is None:
+                raise ValueError("`sources` need `max_new_tokens`")
+            decoder = decoder_of(variant, laws[1], laws[0])
+            tables = (
+                {} if self.frequencies is None else dict.fromkeys((q_route, lambda_route), self.frequencies)
+            )
+            self.pipeline = PipelineTokens(decoder, sources, vocabulary, max_new_tokens, tables)
+        self.counts = sources is not None or any(law.lasts or law.schedule != Schedule() for law in laws)
+        self.reset()
+
+    def reset(self) -> None:
+        """The next call begins new texts, whatever their ids."""
+        self.steps = Steps()
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """scores: (B, V) logits or log-probabilities. Returns log P: (B, V) float32; the input stays as it is."""
@@ -124,18 +164,26 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
                 f"`vocabulary` is of {self.vocabulary.size} tokens, but the scores are of {scores.shape[1]}"
             )
         scores = scores.float()
+        step = self.steps.of(input_ids) if self.counts else 0
+        if self.pipeline:
+            return self.pipeline(step, scores)
         law = probabilities(scores, self.base)  # (B, V)
-        for weight, route, gate in self.laws:
-            if weight == 0:
-                continue
-            mass = self._delta(route, scores, law)
-            if gate.kind == "entropy":
-                weights = entropy_weights(gate.scale, plain(scores).entropy(), self.vocabulary.size)
-                share = (weight * weights)[:, None].to(law)  # (B, 1)
-                law = share * mass + (1 - share) * law
-            else:
+        for gates in self.gates:
+            mass = self._delta(gates.law.route, scores, law)
+            weight = gates.weight(step, len(scores))
+            if gates.law.gate.kind == "entropy":
+                weight = weight * entropy_weights(
+                    gates.law.gate.scale, plain(scores).entropy(), self.vocabulary.size
+                )
+            if isinstance(weight, float):
                 law = mix(law, mass, weight)
+            else:
+                share = torch.as_tensor(weight)[:, None].to(law)  # (B, 1)
+                law = share * mass + (1 - share) * law
         return law.log()
+
+    def _source(self, row: int) -> Source:
+        return Source(self.seed, "processor", "", row)
 
     def _delta(self, route: Route, scores: Tensor, law: Tensor) -> Tensor:
         table = self._frozen(route, len(scores)) if route.kind == "frozen" else self.frequencies
@@ -146,60 +194,28 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
 
     def _frozen(self, route: Route, rows: int) -> np.ndarray:
         if route not in self.frozen or len(self.frozen[route]) < rows:
-            sources = [Source(self.seed, "processor", "", row) for row in range(rows)]
             size = len(self.vocabulary.allowed)
-            self.frozen[route] = np.stack(
-                [
-                    frozen(source.uniforms(FROZEN, size), route.concentration, self.vocabulary)
-                    for source in sources
-                ]
-            )
+            u = [self._source(row).uniforms(FROZEN, size) for row in range(rows)]
+            self.frozen[route] = np.stack([frozen(one, route.concentration, self.vocabulary) for one in u])
         return self.frozen[route][:rows]
 
 
-def _frequencies(frequencies: Any, vocabulary: Vocabulary) -> np.ndarray:
-    values = torch.as_tensor(frequencies, dtype=torch.float64).cpu().numpy()
-    if values.shape != (vocabulary.size,):
-        raise ValueError(f"`frequencies` has to be of shape ({vocabulary.size},), but is of {values.shape}")
-    kept = np.zeros(vocabulary.size)
-    kept[vocabulary.allowed] = values[vocabulary.allowed]
-    if not (kept >= 0).all() or not 0 < kept.sum() < np.inf:
-        raise ValueError("`frequencies` has to be at least 0, and above 0 for some token that may be drawn")
-    return kept / kept.sum()
-
-
-def _check_gate(name: str, gate: Gate) -> None:
-    if gate.kind not in ("token", "entropy"):
-        raise ValueError(f"`{name}` has to be of kind token or entropy, but is {gate.kind}")
-    if gate.kind == "entropy" and not gate.scale > 0:
-        raise ValueError(
-            f"`{name}` needs a scale above 0, which the metadata of a generated cell holds, but has {gate.scale}"
-        )
-
-
-def _check_base(base: Base) -> None:
-    if isinstance(base.temperature, Annealing):
-        raise ValueError(
-            "`base` has to have one temperature: to change it over a text is the pipeline's alone"
-        )
-    for setting, (low, high, open_low) in BASE_RANGES.items():
-        value = getattr(base, setting)
-        if value != getattr(Base(), setting) and not (
-            low <= value <= high and (value > low or not open_low)
-        ):
-            raise ValueError(f"`base` has to have {setting} in {low:g} to {high:g}, but it is {value}")
-    if not isinstance(base.top_k, int) or base.top_k < 0:
-        raise ValueError(f"`base` has to have a whole top_k of at least 0 (off), but it is {base.top_k}")
-
-
-def _check_route(name: str, route: Route, vocabulary: Vocabulary, frequencies: bool) -> None:
-    if route.structural:
-        raise ValueError(f"`{name}` = {route.kind} runs the model itself: use `random_routing(model, …)`")
-    if route.kind == "top_k" and not (isinstance(route.k, int) and 1 <= route.k <= len(vocabulary.allowed)):
-        raise ValueError(f"`{name}` has to have k in [1, {len(vocabulary.allowed)}], but it is {route.k}")
-    if route.kind == "frozen" and not route.concentration > 0:
-        raise ValueError(f"`{name}` has to have a positive concentration, but it is {route.concentration}")
-    if route.kind not in ("uniform", "top_k", "frozen", "unigram"):
-        raise ValueError(f"`{name}` has to be uniform, top_k, unigram or frozen, but is {route.kind}")
-    if route.kind == "unigram" and not frequencies:
-        raise ValueError(f"`{name}` = unigram needs `frequencies`, one for each token")
+def _check(
+    vocabulary: Vocabulary, q: float, lam: float, variant: Variant, frequencies: bool, max_new_tokens: int | None
+) -> None:  # fmt: skip
+    """Raises `ValueError` for the first that cannot be."""
+    if not len(vocabulary.allowed):
+        raise ValueError("`vocabulary` has to allow at least one token")
+    check.check_rate("q", q)
+    check.check_rate("lam", lam)
+    check.check_steps(max_new_tokens)
+    for name, route in (("q_route", variant.q_route), ("lambda_route", variant.lambda_route)):
+        check.check_route(name, route, vocabulary, frequencies)
+    for name, schedule in (
+        ("q_schedule", variant.q_schedule),
+        ("lambda_schedule", variant.lambda_schedule),
+    ):
+        check.check_schedule(name, schedule, max_new_tokens)
+    check.check_gate("q_gate", variant.q_gate, q, variant.q_schedule)
+    check.check_gate("lambda_gate", variant.lambda_gate, lam, variant.lambda_schedule)
+    check.check_base(variant.base)

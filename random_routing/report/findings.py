@@ -9,7 +9,7 @@ from random_routing.comparison import CURVES
 from random_routing.comparison.verdicts import Verdict
 from random_routing.metrics import METRICS
 from random_routing.report.input import Results
-from random_routing.report.names import difference, one_route, tuned_setting, with_interval
+from random_routing.report.names import difference, in_number, one_route, tuned_setting, with_interval
 from random_routing.report.tables.small_tables import missing
 from random_routing.results.compared import Compared, ContrastResult, Matched
 from random_routing.results.measured import CellValues, Likelihood, Measured
@@ -21,7 +21,7 @@ HEADER = """# Does random routing help?
 
 Hypotheses of `params.yaml`, named before the run. A difference is the mean quality of the hypothesis's decoders minus
 that of the temperature or top-p curve *at their own diversity* (or minus that of the base decoder without routes),
-turned so that more is better. The {tests} intervals hold together with {confidence:.0%} confidence. *Equivalent*: the
+turned so that more is better. {intervals} with {confidence:.0%} confidence. *Equivalent*: the
 difference is shown to be below Δ, which `params.yaml` says does not matter.
 """
 EXPLORED = """
@@ -34,7 +34,9 @@ CORRECTIONS = {"holm": "Holm", "fdr_bh": "Benjamini–Hochberg"}
 def findings(settings: Settings, results: Mapping[str, Results], together: Sequence[Pooled] = ()) -> str:
     """Markdown, of all tasks, and of those whose texts were taken together."""
     comparison = settings.comparison
-    header = HEADER.format(confidence=settings.confidence, tests=comparison.hypotheses(settings.tasks))
+    tests = comparison.hypotheses(settings.tasks)
+    intervals = in_number(tests, "The interval holds", "The {} intervals hold together")
+    header = HEADER.format(confidence=settings.confidence, intervals=intervals)
     explored = EXPLORED.format(correction=CORRECTIONS[comparison.correction])
     sections = (_task(of_task, settings) for of_task in results.values())
     contrasts = {task: of_task.measured.comparison.contrasts for task, of_task in results.items()}

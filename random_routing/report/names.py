@@ -138,3 +138,8 @@ def _route(route: Route) -> str:
     return {"experts": "the model with random experts", "frozen": "a frozen distribution"}.get(
         route.kind, route.kind
     )
+
+
+def in_number(count: int, one: str, many: str) -> str:
+    """What is said of one thing, or of several: `{}` in it is their number."""
+    return (one if count == 1 else many).format(count)

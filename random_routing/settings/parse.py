@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from random_routing.errors import SettingsError, fail
 from random_routing.settings.checks import choice
-from random_routing.settings.decoders import Variant, exploration_weight
+from random_routing.settings.decoders import Gate, Variant, exploration_weight
 from random_routing.settings.keys import unknown
 from random_routing.settings.metrics import (
     Metrics,
@@ -130,22 +130,26 @@ def _tuning(settings: Settings) -> Tuning:
 
 
 def _check_gates(name: str, variant: Variant, settings: Settings) -> None:
-    """Raises `SettingsError` for a rate of the grid that a gate cannot have.
-
-    Between two spans lies at least one step, so their share is at most mean / (mean + 1), or 1 for a gate
-    that never closes.
-    """
+    """Raises `SettingsError` for a rate of the grid that a gate cannot have."""
     lambdas = variant.lambdas or settings.lambdas
     weights = [(lam, exploration_weight(lam, settings.lambda_means)) for lam in lambdas]
     for route, gate, schedule, rates in (
         ("q", variant.q_gate, variant.q_schedule, [(q, q) for q in variant.q or settings.q]),
         ("lambda", variant.lambda_gate, variant.lambda_schedule, weights),
     ):
-        highest = gate.mean / (gate.mean + 1)
-        for written, rate in rates if gate.kind == "span" else ():
-            if rate > highest and not (rate == 1 and schedule == Schedule()):
-                raise fail(
-                    f"variants.{name}.{route}_gate.span", gate.mean,
-                    f"spans of this mean length can fill at most {highest:.3g} of the steps, not {rate:g} "
-                    f"(the grid's {route} = {written:g})",
-                )  # fmt: skip
+        for written, rate in rates:
+            if why := too_often(gate, schedule, rate):
+                key = f"variants.{name}.{route}_gate.span"
+                raise fail(key, gate.mean, f"{why} (the grid's {route} = {written:g})")
+
+
+def too_often(gate: Gate, schedule: Schedule, rate: float) -> str:
+    """Why a gate cannot be open at a rate; empty where it can.
+
+    Between two spans lies at least one step, so their share is at most mean / (mean + 1), or 1 for a gate that never
+    closes.
+    """
+    highest = gate.mean / (gate.mean + 1)
+    if gate.kind != "span" or rate <= highest or (rate == 1 and schedule == Schedule()):
+        return ""
+    return f"spans of this mean length can fill at most {highest:.3g} of the steps, not {rate:g}"

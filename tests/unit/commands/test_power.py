@@ -44,6 +44,17 @@ def test_what_it_says(
     assert heads[0][3:7] == ["30", "120", "480", "1,920"]  # times the prompts of the run
 
 
+def test_one_hypothesis_shares_with_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = synthetic.raw_params()
+    raw["comparison"]["contrasts"] = {"few": CONTRAST | {"tasks": ["dialogue"]}}
+    synthetic.project(tmp_path, raw)
+    monkeypatch.chdir(tmp_path)
+    power.main(Namespace(prompts=[64]))
+    assert "\nOne hypothesis has 0.05 of error" in capsys.readouterr().out
+
+
 def test_without_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synthetic.project(tmp_path, synthetic.raw_params())
     monkeypatch.chdir(tmp_path)

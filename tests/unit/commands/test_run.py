@@ -34,6 +34,23 @@ def test_data_that_have_changed_are_another_source(tmp_path: Path, monkeypatch: 
     assert "inputs" not in status and ".random-routing" not in status
 
 
+@pytest.mark.parametrize(
+    ("rates", "noted"),
+    [(["--q", "0", "--lambda", "0"], True), (["--q", "0", "--lambda", "0", "0.1"], False), ([], False)],
+)
+def test_rates_that_route_nothing_are_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rates: list[str], noted: bool
+) -> None:  # fmt: skip
+    """Plain decoders may be meant, so it is no error."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--task", "dialogue", *rates, "--folder", "work", "--only-write"])
+    said = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 0 and said[-1].startswith("run: work/params.yaml is written")
+    assert [line for line in said if "every rate is 0, so no step is random" in line] == said[:-1]
+    assert len(said) == 1 + noted
+
+
 def test_ctrl_c_is_for_the_process_that_works() -> None:
     """It is ended by the signal, as in a terminal, where all of them get it; this one waits for it."""
     process = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])

@@ -88,7 +88,15 @@ def test_no_routes_change_nothing(parts: tuple[Any, Any, Any]) -> None:
         ({"tokenizer": None}, "`tokenizer` is needed"),
         ({"q": 1.5}, r"`q` has to be a float in the \[0, 1\] interval"),
         ({"q": 0.1, "q_route": "any"}, "`q_route` = 'any'"),
-        ({"base": {"temperature": -1}}, "`base` = "),
+        ({"base": {"temperature": -1}}, "`base.temperature` = -1: must be a number"),
+        ({"q": 0.1, "q_gate": {"span": 0.5}}, r"`q_gate.span` = 0.5: must be a number of at least 1"),
+        ({"q": 0.1, "q_gate": "spans"}, "`q_gate` = 'spans': must be token"),
+        ({"q_schedule": {"shape": "linear", "start": 2, "end": 0}}, "`q_schedule.start` = 2: must be"),
+        ({"lambda_schedule": "explore_last"}, "`lambda_schedule` = 'explore_last': must be constant"),
+        (
+            {"q": 0.1, "q_schedule": "explore_first", "max_new_tokens": None},
+            "`q_schedule` lasts the whole text: give its `length`, or `max_new_tokens`",
+        ),
         ({"lambda_": 0.1, "lambda_route": {"heads": 0.3}}, "`lambda_route` = heads runs the model itself"),
     ],
 )

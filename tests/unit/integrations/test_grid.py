@@ -101,6 +101,10 @@ def test_entropy_gates_are_calibrated(model: Path) -> None:
     [
         ({"q": [0, 1.2]}, r"q\[1\] = 1\.2: must be a number of at least 0 and at most 1"),
         ({"variants": {"v": UNIFORM | {"q_route": "any"}}}, r"variants\.v\.q_route = 'any'"),
+        (
+            {"lam": [0, 0.7], "variants": {"v": UNIFORM | {"lambda_gate": {"span": 2}}}},
+            r"variants\.v\.lambda_gate\.span = 2: .* can fill at most 0\.667 of the steps, not 0\.7",
+        ),
         ({"baselines": {"topk": [3]}}, r"baselines\.topk"),
         ({"samples": 0}, r"samples = 0: must be a whole number of at least 1"),
         ({"prompts": []}, "prompts: must be a list of texts"),

@@ -21,7 +21,7 @@ from random_routing.integrations.structural_routes import random_routing
 from random_routing.law.noise import Source
 from random_routing.law.routes import frozen
 from random_routing.law.vocabulary import Vocabulary
-from random_routing.settings import Annealing, Base, Gate, Route
+from random_routing.settings import Annealing, Base, Gate, Route, Schedule
 from tests.helpers import ROOT
 from tests.helpers.tiny import byte_tokenizer, tiny_model_folder
 
@@ -123,7 +123,21 @@ def test_a_row_does_not_depend_on_its_batch() -> None:
         ({"q_route": Route("unigram")}, "needs `frequencies`"),
         ({"q_route": Route("heads", drop=0.1)}, "use `random_routing"),
         ({"q_route": Route("frozen")}, "positive concentration"),
-        ({"q_gate": Gate("span", 3.0)}, "token or entropy, but is span"),
+        ({"q_gate": Gate("spam")}, "token, span, sequence, entropy, but is spam"),
+        ({"q_gate": Gate("span", 0.5)}, r"`q_gate.span` = 0.5: must be a number of at least 1"),
+        ({"q": 0.9, "q_gate": Gate("span", 3.0)}, r"can fill at most 0.75 of the steps, not 0.9"),
+        (
+            {"q_schedule": Schedule("linear", 1.0, 0.0)},
+            "`q_schedule` lasts the whole text: give its `length`",
+        ),
+        ({"q_schedule": Schedule("linear", 1.5, 0.0, 9)}, "`q_schedule.start` = 1.5: must be a number"),
+        (
+            {"lambda_schedule": Schedule("step", 1.0, 0.0, 9)},
+            "`lambda_schedule.shape` = .step.: must be one of",
+        ),
+        ({"lambda_schedule": Schedule("exponential", 1.0, 0.0, 9)}, "an exponential never reaches it"),
+        ({"max_new_tokens": 0}, "whole number of at least 1, but is 0"),
+        ({"sources": [Source(0, "textgen", "a", 0)]}, "`sources` need `max_new_tokens`"),
         ({"q_gate": Gate("entropy")}, "`q_gate` needs a scale above 0"),
         ({"q": "a"}, "`q` has to be a float"),
         ({"q_route": Route("unifrom")}, "uniform, top_k, unigram or frozen, but is unifrom"),
@@ -207,7 +221,7 @@ def test_generate_with_encoder_decoder_models(tmp_path: Path) -> None:
 PROMPTS = torch.tensor([[1, 40, 77, 9], [1, 200, 31, 8]])
 
 
-@pytest.mark.parametrize(("file", "count"), [("README.md", 1), ("docs/law.md", 3)])
+@pytest.mark.parametrize(("file", "count"), [("README.md", 1), ("docs/law.md", 5)])
 def test_the_lines_of_the_documents(model: Any, file: str, count: int) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")
     blocks = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "output" in block]

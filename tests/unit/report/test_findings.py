@@ -86,6 +86,17 @@ def results(best: Best | None, task: str = "translation", quality: str = "chrf")
     return Results(measured, synthetic.whole(task, parse_settings(synthetic.raw_params())).tuned)
 
 
+def test_one_interval_is_one() -> None:
+    raw = synthetic.raw_params()
+    few = {"variant": "uniform", "against": "temperature", "tasks": ["translation"]}
+    for contrasts, said in (
+        ({"few": few}, "The interval holds with 95% confidence."),
+        ({"few": few, "other": few}, "The 2 intervals hold together with 95% confidence."),
+    ):  # fmt: skip
+        raw["comparison"]["contrasts"] = contrasts
+        assert said in " ".join(findings(parse_settings(raw), {"translation": results(BEST)}).split())
+
+
 def test_the_sentences() -> None:
     settings = parse_settings(synthetic.raw_params())
     text = findings(settings, {"translation": results(BEST)})
