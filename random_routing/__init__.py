@@ -9,6 +9,7 @@ stays quick:
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from random_routing.settings import Base, Gate, Route
 
 # Read by OpenMP when torch is loaded: threads that wait sleep. Spinning ones would take the time of those that work
-# wherever other processes are busy too.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# wherever other processes are busy too. vLLM loads this package as a plugin, and its processes choose for themselves.
+if "vllm" not in sys.modules:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __all__ = [
     "Base",
