@@ -38,8 +38,7 @@ test: lint assets
 test-long: lint assets
 	LONG_TESTS=1 pytest $(SPREAD)
 
-# Once with each of vLLM's model runners. More threads would wait for each other on a busy machine.
-test-vllm: export OMP_NUM_THREADS ?= 1
+# Once with each of vLLM's model runners.
 test-vllm: .venv-vllm/ready
 	.venv-vllm/bin/pip install --quiet --no-deps .
 	VLLM_USE_V2_MODEL_RUNNER=0 .venv-vllm/bin/python -m pytest --confcutdir=tests/vllm tests/vllm

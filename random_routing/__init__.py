@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from random_routing.integrations.grid import run_grid
     from random_routing.integrations.processor import RandomRoutingLogitsProcessor, vocabulary_of
+    from random_routing.integrations.served.run import run_served
     from random_routing.integrations.structural_routes import random_routing
     from random_routing.law.mixing import effective_rate, mix
     from random_routing.law.vocabulary import Vocabulary
@@ -36,6 +37,7 @@ __all__ = [
     "mix",
     "random_routing",
     "run_grid",
+    "run_served",
     "vocabulary_of",
 ]
 
@@ -44,6 +46,7 @@ HOMES = {
     "vocabulary_of": "integrations.processor",
     "random_routing": "integrations.structural_routes",
     "run_grid": "integrations.grid",
+    "run_served": "integrations.served.run",
     "effective_rate": "law.mixing",
     "mix": "law.mixing",
     "Vocabulary": "law.vocabulary",

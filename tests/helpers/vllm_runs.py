@@ -74,12 +74,17 @@ def nucleus(p: np.ndarray, top_p: float) -> np.ndarray:
 
 
 def fits(drawn: np.ndarray, expected: np.ndarray) -> float:
-    """p-value of χ², rare tokens together; 0 where a token was drawn that never can be."""
+    """p-value of χ², rare tokens in groups of 5 or more expected; 0 where a token was drawn that never can be."""
     counts, draws = np.bincount(drawn, minlength=len(expected)), len(drawn)
     if counts[expected == 0].any():
         return 0.0
-    often = expected * draws >= 5
-    observed = np.append(counts[often], counts[~often].sum())
-    wanted = np.append(expected[often], expected[~often].sum())
-    kept = wanted > 0
-    return float(chisquare(observed[kept], wanted[kept] / wanted[kept].sum() * draws).pvalue)
+    observed, wanted = [0], [0.0]
+    for token in np.argsort(expected)[::-1]:
+        if wanted[-1] >= 5 and expected[token] > 0:
+            observed.append(0)
+            wanted.append(0.0)
+        observed[-1] += counts[token]
+        wanted[-1] += expected[token] * draws
+    if wanted[-1] < 5:  # what is left goes to the group before
+        observed[-2:], wanted[-2:] = [sum(observed[-2:])], [sum(wanted[-2:])]
+    return float(chisquare(observed, np.array(wanted) / sum(wanted) * draws).pvalue)

@@ -12,27 +12,29 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from random_routing.integrations.processor import vocabulary_of
-from tests.helpers.tiny import tiny_model_folder
 from tests.helpers.vllm_runs import CURRENT, PROMPT, Known
 
-if find_spec("vllm"):
+if find_spec("vllm"):  # before torch and Triton are imported
     # In this process, so that tests see the logits; without a network; in little memory.
     os.environ |= {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_USE_V2_MODEL_RUNNER": str(int(CURRENT)),
-        "HF_HUB_OFFLINE": "1", "VLLM_MAX_N_SEQUENCES": "20000",
+        "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_USE_V2_MODEL_RUNNER": str(int(CURRENT)), "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",  # more would wait for each other on a busy machine
     }  # fmt: skip
     if CURRENT:
         os.environ["TRITON_INTERPRET"] = "1"
         from triton.backends import backends
 
         backends["cpu"] = SimpleNamespace(driver=SimpleNamespace(is_active=lambda: True), compiler=None)
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from random_routing.integrations.processor import vocabulary_of
+from tests.helpers.tiny import tiny_model_folder
 
 
 @pytest.fixture(scope="session")
