@@ -131,6 +131,7 @@ def test_spans_are_as_long_as_they_say(texts: Write, seen: list[torch.Tensor]) -
         ({"extra_args": {"random_routing": {"p": 1}}}, "random_routing: p = 1: unknown key; allowed: base"),
         ({"extra_args": {"random_routing": {"q": 0.1}}, "temperature": 0.7}, "needs temperature=1, not 0.7"),
         ({"extra_args": {"random_routing": {"q": 0.1}}, "temperature": 0.0}, "needs temperature=1, not 0"),
+        ({"extra_args": {"random_routing": {"q": 0.1, "q_route": "frozen"}}}, "need the request's `seed`"),
         ({"extra_args": {"random_routing": {"q": 0.1}}, "top_p": 0.9}, "needs top_p=1, not 0.9"),
         ({"extra_args": {"random_routing": {"q": 0.1}}, "repetition_penalty": 1.1}, "needs repetition_penalty=1"),
     ],

@@ -20,7 +20,7 @@ from random_routing.law.noise import FROZEN, GATE, PURPOSES, Source
 from random_routing.law.origin import Origin
 from random_routing.law.routes import delta, frozen, open_delta
 from random_routing.law.vocabulary import Vocabulary
-from random_routing.settings import Base, Route
+from random_routing.settings import Base, Route, Schedule
 
 AT_ONCE = 2**24  # entries of the logits that are worked on together: a few copies of them are made
 INDEPENDENT = ("token", "entropy")  # gates that need no number: the mixture has their probability
@@ -42,22 +42,26 @@ class Request:
 
     @cached_property
     def rates(self) -> np.ndarray:
-        """q and λ of each step, (2, steps) float64: rate and schedule, and 0 or 1 where a gate draws a number.
+        """q and λ of each step, (2, steps or 1) float64: rate and schedule, and 0 or 1 where a gate draws a number.
 
         An entropy gate's share is not yet in them.
         """
-        decoder, rates = self.routing.decoder, np.empty((2, self.steps))
-        for origin, rate in step_rates(decoder, decoder.q, decoder.lam, self.steps).items():
+        decoder = self.routing.decoder
+        constant = decoder.q_schedule == decoder.lambda_schedule == Schedule()
+        spans = "span" in (gate.kind for gate in decoder.gates.values())
+        steps = 1 if constant and not spans else self.steps  # the last one holds for all that follow
+        rates = np.empty((2, steps))
+        for origin, rate in step_rates(decoder, decoder.q, decoder.lam, steps).items():
             gate, place = decoder.gates[origin], GATE[origin]
             if gate.kind not in INDEPENDENT:
-                u = self.source.uniforms(PURPOSES[place], self.steps)
+                u = self.source.uniforms(PURPOSES[place], steps)
                 rate = weights(gate, rate, u[None])[0]
             rates[place] = rate
         return rates
 
     def rate(self, step: int) -> np.ndarray:
         """q and λ at a step, (2,). A step out of range is of a row that no token is drawn from."""
-        return self.rates[:, min(max(step, 0), self.steps - 1)]
+        return self.rates[:, min(max(step, 0), self.rates.shape[1] - 1)]
 
     def table(self, route: Route) -> np.ndarray:
         if route not in self.tables:

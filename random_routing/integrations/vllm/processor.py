@@ -9,7 +9,6 @@ vllm/v1/worker/gpu/sample/logits_processor of vLLM 0.32.
 
 from __future__ import annotations
 
-import secrets
 import types
 from functools import cache
 from importlib import import_module
@@ -129,9 +128,9 @@ class Routed:
         routing = asked(params)
         if routing is None:
             return None
-        seed = secrets.randbits(63) if params.seed is None else params.seed
         vocabulary = self._vocabulary(routing.include_eos, frozenset(params.stop_token_ids or ()))
-        return Request(routing, vocabulary, params.max_tokens, seed)
+        steps = params.max_tokens or self.config.max_model_len
+        return Request(routing, vocabulary, steps, params.seed or 0)
 
     def _vocabulary(self, include_eos: bool, stop: frozenset[int]) -> Vocabulary:
         """What a random route may draw; not what ends the model's texts or this request, unless `include_eos`."""

@@ -74,6 +74,12 @@ class Routing:
         """Does it leave the model's distribution as it is?"""
         return not self.q and not self.lam and self.base == Base()
 
+    @property
+    def of_a_text(self) -> bool:
+        """Is something drawn once for a text, so that it needs a seed that a preempted request keeps?"""
+        gates, routes = (self.q_gate, self.lambda_gate), (self.q_route, self.lambda_route)
+        return any(g.kind in ("span", "sequence") for g in gates) or any(r.kind == "frozen" for r in routes)
+
     @cached_property
     def decoder(self) -> Decoder:
         """Its law. Unlike a cell's, the rate of an entropy gate multiplies what the gate gives."""
@@ -120,6 +126,8 @@ def asked(params: Any) -> Routing | None:
     routing = read_routing(value)
     if routing.plain:
         return None
+    if routing.of_a_text and params.seed is None:
+        raise SettingsError(f"{KEY}: span and sequence gates and frozen routes need the request's `seed`")
     for name, off in NEUTRAL.items():
         if (given := getattr(params, name)) not in off:
             raise SettingsError(

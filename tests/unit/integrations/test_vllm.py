@@ -148,6 +148,16 @@ def test_what_vllm_would_do_to_the_mixture_is_refused() -> None:
             asked(params({"q": 0.1}, **{name: 0.5}))
 
 
+@pytest.mark.parametrize(
+    "law", [{"q_gate": "sequence"}, {"lambda_gate": {"span": 3}}, {"q_route": "frozen"}]
+)
+def test_what_is_drawn_once_for_a_text_needs_a_seed(law: dict[str, Any]) -> None:
+    """A preempted request comes back, and every card of a model has to draw the same."""
+    with pytest.raises(SettingsError, match="need the request's `seed`"):
+        asked(params({"q": 0.1} | law, seed=None))
+    assert asked(params({"q": 0.1} | law)) is not None and asked(params({"q": 0.1}, seed=None)) is not None
+
+
 @pytest.fixture
 def routed(monkeypatch: pytest.MonkeyPatch) -> processor.Routed:
     tokenizer = SimpleNamespace(eos_token_id=4, all_special_ids=[4], added_tokens_decoder={}, __len__=None)
