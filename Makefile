@@ -4,6 +4,7 @@
 # make compare A=… B=…: two runs side by side, each a page, a folder with one, or a revision.
 # make study: the runs of studies/cpu and their verdicts (STUDY=name: of another).
 # make test-long: all tests, with more draws, moments and generated cases.
+# make test-vllm: the law in a real vLLM, and against its server, in an environment of their own (.venv-vllm, 4 GB).
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -14,7 +15,7 @@ export PIP_DEFAULT_TIMEOUT ?= 120
 JOBS ?= 2
 SPREAD := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 3
 
-.PHONY: repro demo study show compare test test-long check lint assets clean
+.PHONY: repro demo study show compare test test-long test-vllm check lint assets clean
 
 repro: $(BIN)/ready
 	@python -m random_routing repro
@@ -37,6 +38,12 @@ test: lint assets
 test-long: lint assets
 	LONG_TESTS=1 pytest $(SPREAD)
 
+# Once with each of vLLM's model runners.
+test-vllm: .venv-vllm/ready
+	.venv-vllm/bin/pip install --quiet --no-deps .
+	VLLM_USE_V2_MODEL_RUNNER=0 .venv-vllm/bin/python -m pytest --confcutdir=tests/vllm tests/vllm
+	VLLM_USE_V2_MODEL_RUNNER=1 .venv-vllm/bin/python -m pytest --confcutdir=tests/vllm tests/vllm
+
 assets: $(BIN)/ready
 	dvc repro --glob "fetch@*" "prepare@*"
 
@@ -58,5 +65,12 @@ $(BIN)/scale: $(BIN)/ready requirements-scale.txt  # what only executor: ray nee
 	$(BIN)/pip install --quiet --requirement requirements-scale.txt
 	touch $@
 
+# The law needs no more than vLLM has, and scipy. The three have no build for this torch, and stop vLLM's import.
+.venv-vllm/ready: requirements-vllm.txt
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/pip install --quiet --requirement requirements-vllm.txt
+	.venv-vllm/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@
+
 clean:
-	rm -rf .venv data .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-vllm data .pytest_cache .mypy_cache .ruff_cache

@@ -9,12 +9,14 @@ stays quick:
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from random_routing.integrations.grid import run_grid
     from random_routing.integrations.processor import RandomRoutingLogitsProcessor, vocabulary_of
+    from random_routing.integrations.served.run import run_served
     from random_routing.integrations.structural_routes import random_routing
     from random_routing.law.mixing import effective_rate, mix
     from random_routing.law.noise import Source
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
     from random_routing.settings import Base, Gate, Route, Schedule
 
 # Read by OpenMP when torch is loaded: threads that wait sleep. Spinning ones would take the time of those that work
-# wherever other processes are busy too.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# wherever other processes are busy too. vLLM loads this package as a plugin, and its processes choose for themselves.
+if "vllm" not in sys.modules:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __all__ = [
     "Base",
@@ -37,6 +40,7 @@ __all__ = [
     "mix",
     "random_routing",
     "run_grid",
+    "run_served",
     "vocabulary_of",
 ]
 
@@ -45,6 +49,7 @@ HOMES = {
     "vocabulary_of": "integrations.processor",
     "random_routing": "integrations.structural_routes",
     "run_grid": "integrations.grid",
+    "run_served": "integrations.served.run",
     "effective_rate": "law.mixing",
     "mix": "law.mixing",
     "Source": "law.noise",

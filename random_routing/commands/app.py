@@ -100,6 +100,44 @@ def _power(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompts", nargs="*", type=_count, help="numbers of prompts, at least 2")
 
 
+def _served(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--url",
+        required=True,
+        help="of vLLM's server, such as http://127.0.0.1:8000; a key: RANDOM_ROUTING_API_KEY",
+    )
+    add(
+        "--prompts",
+        required=True,
+        metavar="FILE",
+        help="a .jsonl file whose rows have `prompt`, and `id` or none",
+    )
+    add("--out", required=True, metavar="FILE", help="the table, a .parquet file")
+    add("--model", default="", help="the server's name for it; left out: its only one")
+    add("--q", nargs="+", type=float, default=[0.0], metavar="Q", help="rates of the outer route")
+    add(
+        "--lambda",
+        dest="lam",
+        nargs="+",
+        type=float,
+        default=[0.0],
+        metavar="L",
+        help="rates of the inner route",
+    )
+    add(
+        "--variants",
+        default="",
+        metavar="FILE",
+        help="YAML: routes, gates, base by name; left out: plausible",
+    )
+    add("--temperature", nargs="+", type=float, default=[], metavar="T", help="baselines beside greedy")
+    add("--samples", type=int, default=1, help="texts of each prompt")
+    add("--tokens", type=int, default=48, help="of a text, at most")
+    add("--seed", type=int, default=0)
+    add("--concurrency", type=int, default=8, help="requests at a time")
+
+
 def _compare(parser: argparse.ArgumentParser) -> None:
     for name in ("A", "B"):
         parser.add_argument(name, help="a page, a folder with reports/index.html, or a Git revision")
@@ -141,6 +179,12 @@ COMMANDS: dict[str, tuple[str, Adder, tuple[str, ...]]] = {  # command → what 
         "The last run into MLflow: its parameters, the numbers of reports/summary.json, and reports/ with the page.",
         _export,
         ("http://localhost:5000", "mlruns --experiment demo"),
+    ),
+    "served": (
+        "Run a grid of decoders on a model that vLLM serves with the processor, into one table. The same call goes on "
+        "with what is unfinished.",
+        _served,
+        ("--url http://127.0.0.1:8000 --prompts prompts.jsonl --q 0 0.03 --lambda 0 0.1 --out texts.parquet",),
     ),
     "show": ("Experiments (dvc exp run) in a table that fits a terminal.", _nothing, ("",)),
 }  # fmt: skip

@@ -1,1 +1,1 @@
-"""The law in other libraries: transformers."""
+"""The law in other programs: transformers, vLLM, and models that somebody serves."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -38,7 +37,7 @@ from random_routing.settings.keys import STRICT
 from random_routing.settings.parse import too_often
 from random_routing.settings.pydantic_lines import first_fault
 from random_routing.tasks import TASK_KINDS
-from random_routing.tasks.example_ids import content_id
+from random_routing.tasks.example_ids import with_ids
 
 TASK = "textgen"  # a prompt is text, and what follows goes on
 PLAUSIBLE = {"base": "sample", "q_route": "uniform", "lambda_route": {"top_k": 20}}
@@ -92,7 +91,7 @@ def run_grid(
         q=list(q), lam=list(lam), variants=dict(variants or {"plausible": PLAUSIBLE}), baselines=dict(baselines or {}),
         samples=samples, max_new_tokens=max_new_tokens, seed=seed,
     )  # fmt: skip
-    texts = _with_ids(prompts)
+    texts = with_ids(prompts)
     folder = _folder(model)
     tokenizer, shape = load_tokenizer(folder), read_shape(folder)
     task = Task(
@@ -137,20 +136,6 @@ def _checked(**arguments: Any) -> Asked:
                 if why := too_often(gate, schedule, rate):
                     raise SettingsError(f"variants.{name}.{route}_gate.span = {gate.mean:g}: {why}")
     return asked
-
-
-def _with_ids(prompts: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
-    """Ids of their own for equal prompts, too: their noise differs."""
-    if isinstance(prompts, str) or not len(prompts):
-        raise SettingsError("prompts: must be a list of texts, or a mapping from ids to texts")
-    if isinstance(prompts, Mapping):
-        return {str(name): str(prompt) for name, prompt in prompts.items()}
-    seen: Counter[str] = Counter()
-    texts = {}
-    for prompt in map(str, prompts):
-        texts[content_id([prompt, seen[prompt]] if seen[prompt] else prompt)] = prompt
-        seen[prompt] += 1
-    return texts
 
 
 def _folder(model: str | Path) -> Path:

@@ -18,7 +18,7 @@ from random_routing.law.gates import entropy_weights
 from random_routing.law.mixing import mix
 from random_routing.law.noise import FROZEN, Source
 from random_routing.law.origin import Origin
-from random_routing.law.routes import delta, frozen
+from random_routing.law.routes import delta, frozen, open_delta
 from random_routing.law.vocabulary import Vocabulary, sampling_vocabulary, stop_tokens
 from random_routing.settings import Base, Gate, Route, Schedule, Variant
 
@@ -187,10 +187,7 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
 
     def _delta(self, route: Route, scores: Tensor, law: Tensor) -> Tensor:
         table = self._frozen(route, len(scores)) if route.kind == "frozen" else self.frequencies
-        mass = delta(route, scores, self.vocabulary, table)
-        mass = mass.masked_fill(scores.isneginf(), 0.0)
-        total = mass.sum(1, keepdim=True)
-        return torch.where(total > 0, mass / total, law)  # all forbidden: p alone is left
+        return open_delta(delta(route, scores, self.vocabulary, table), scores, law)
 
     def _frozen(self, route: Route, rows: int) -> np.ndarray:
         if route not in self.frozen or len(self.frozen[route]) < rows:

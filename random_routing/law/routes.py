@@ -70,6 +70,16 @@ def delta(route: Route, scores: Tensor, vocabulary: Vocabulary, table: np.ndarra
     raise ValueError(f"route {route.kind} has no closed form in the scores")
 
 
+def open_delta(mass: Tensor, scores: Tensor, p: Tensor) -> Tensor:
+    """δ without the tokens that something before the law has forbidden (score −∞), and renormalised: (B, V).
+
+    mass: δ, p: the model's distribution, both (B, V). Where all that δ may draw is forbidden, p alone is left.
+    """
+    mass = mass.masked_fill(scores.isneginf(), 0.0)
+    total = mass.sum(1, keepdim=True)
+    return torch.where(total > 0, mass / total, p)
+
+
 def barred(vocabulary: Vocabulary, device: torch.device | str = "cpu") -> Tensor:
     """What is added to scores so that only the sampling vocabulary is left: (V,), 0 or −inf."""
     bar = torch.full((vocabulary.size,), -torch.inf)

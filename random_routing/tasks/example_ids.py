@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from random_routing.errors import SettingsError
 from random_routing.models.tokens import encode_as_text
 from random_routing.settings import Task
 from random_routing.tasks.usable_records import LeftOut, Record
@@ -73,3 +75,17 @@ def in_stable_order(
         if first.setdefault(content_id(content), record) is not record and left:
             left.add("equal to an earlier one", record)
     return sorted(first.items())
+
+
+def with_ids(prompts: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    """Prompts by id; equal ones have ids of their own, too, since their noise differs. Raises `SettingsError`."""
+    if isinstance(prompts, str) or not len(prompts):
+        raise SettingsError("prompts: must be a list of texts, or a mapping from ids to texts")
+    if isinstance(prompts, Mapping):
+        return {str(name): str(prompt) for name, prompt in prompts.items()}
+    seen: Counter[str] = Counter()
+    texts = {}
+    for prompt in map(str, prompts):
+        texts[content_id([prompt, seen[prompt]] if seen[prompt] else prompt)] = prompt
+        seen[prompt] += 1
+    return texts

@@ -157,6 +157,7 @@ def config(arch: str, context: int = 512) -> PreTrainedConfig:
     shared = {**SIZES, "max_position_embeddings": context}
     return {
         "llama": lambda: LlamaConfig(**shared, **GROUPED),
+        "llama_wide": lambda: LlamaConfig(**shared, **GROUPED, head_dim=32),  # the least that vLLM takes on CPUs
         "qwen3": lambda: Qwen3Config(**shared, **GROUPED, head_dim=8),
         "gpt2": lambda: GPT2Config(**SIZES, n_positions=context, n_embd=32, n_layer=3, n_head=4),  # absolute
         "opt": lambda: OPTConfig(**shared, **WIDE, ffn_dim=64, word_embed_proj_dim=32),  # absolute

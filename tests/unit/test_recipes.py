@@ -28,7 +28,7 @@ def calls(text: str) -> list[list[str]]:
 
 def test_the_index_names_every_page() -> None:
     index = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| \[[\w-]+\.md\]\(([\w-]+\.md)\)", index, re.MULTILINE) and len(PAGES) == 7
+    assert re.findall(r"^\| \[[\w-]+\.md\]\(([\w-]+\.md)\)", index, re.MULTILINE) and len(PAGES) == 8
     assert all(f"({page.name})" in index for page in PAGES)
 
 

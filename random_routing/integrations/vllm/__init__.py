@@ -1,0 +1,1 @@
+"""The law in vLLM, for each request its own. What needs no vLLM is in `settings` and `batch`."""

@@ -1,0 +1,79 @@
+"""A small HTTP server that stands in for vLLM's: /v1/models and /v1/completions, with faults."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Answered = tuple[int, bytes]
+
+
+@dataclass
+class Behaviour:
+    """knows: reads the processor's settings; follows: does what they say. change: of a whole answer."""
+
+    knows: bool = True
+    follows: bool = True
+    models: tuple[str, ...] = ("tiny",)
+    busy: int = 0  # how many requests are put off first
+    change: Callable[[Answered], Answered] = lambda answered: answered
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+
+@contextmanager
+def completions(behaviour: Behaviour) -> Iterator[str]:
+    class Handler(_Handler):
+        pass
+
+    Handler.behaviour = behaviour
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    behaviour: Behaviour
+
+    def do_GET(self) -> None:
+        self._answer(200, json.dumps({"data": [{"id": name} for name in self.behaviour.models]}).encode())
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.behaviour.asked.append(body)
+        if self.behaviour.busy:
+            self.behaviour.busy -= 1
+            self._answer(503, b"busy")
+        else:
+            self._answer(*self.behaviour.change(self._complete(body)))
+
+    def _complete(self, body: dict[str, Any]) -> Answered:
+        settings = json.loads((body.get("vllm_xargs") or {}).get("random_routing", "{}"))
+        if self.behaviour.knows and settings.get("q", 0) > 1:
+            return 400, json.dumps({"error": {"message": "random_routing: q = 2: must be\nless"}}).encode()
+        likeliest = self.behaviour.follows and settings.get("q_route") == {"top_k": 1}
+        words = ["a", "b", "c", "d", "e", "f", "g", "h"]
+        drawn = random.Random(body["seed"])
+        text = " a" * 6 if likeliest else "".join(f" {drawn.choice(words)}" for _ in range(6))
+        choice = {"text": text, "finish_reason": "length", "logprobs": {"token_logprobs": [-1.5] * 6}}
+        return 200, json.dumps({"choices": [choice]}).encode()
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
