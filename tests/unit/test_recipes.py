@@ -20,8 +20,10 @@ def calls(text: str) -> list[list[str]]:
     found = []
     for block in re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         for line in block.replace("\\\n", " ").splitlines():
+            if not line.startswith(("random-routing ", "podman ")):
+                continue
             words = shlex.split(line, comments=True)
-            if "random-routing" in words and words[0] in ("random-routing", "podman"):
+            if "random-routing" in words:
                 found.append(words[words.index("random-routing") + 1 :])
     return [words for words in found if words and words[0].isalpha()]  # no path of `podman build` or `cat`
 
