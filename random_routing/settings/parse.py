@@ -70,6 +70,9 @@ def _check_assets(settings: Settings) -> None:
         for kind in ("model", "embedder", "data")
     }
     for name, task in settings.tasks.items():
+        if isinstance(task.model, list):
+            allowed = "must be one model: a task of each, as `random-routing run --model A B` writes them"
+            raise fail(f"tasks.{name}.model", task.model, allowed)
         choice(f"tasks.{name}.model", task.model, kinds["model"])
         choice(f"tasks.{name}.judge", task.judge, kinds["model"])
         choice(f"tasks.{name}.data", task.data, kinds["data"])

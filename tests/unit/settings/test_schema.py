@@ -192,6 +192,7 @@ WRONG = [
     ("comparison/delta/tale", 1, "comparison.delta.tale = 1", "unknown key"),
     ("tune/weight/tale", 1, "tune.weight.tale = 1", "unknown key"),
     ("tasks/textgen/model", "gpt", "tasks.textgen.model = 'gpt'", "gemma3, smollm2"),
+    ("tasks/textgen/model", ["smollm2"], "tasks.textgen.model = ['smollm2']", "a task of each"),
     ("tasks/textgen/judge", "smollm2", "tasks.textgen.judge", "must not be the generating model"),
     ("tasks/textgen/turns", 3, "tasks.textgen.turns", "unknown key"),
     ("tasks/textgen/beams", [1], "tasks.textgen.beams[0] = 1", "at least 2"),
