@@ -205,6 +205,7 @@ def test_dvc_makes_again_what_was_damaged_and_that_alone(work: Path) -> None:
         shutil.copytree(ROOT / name, work / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "dvc.yaml", work)
     (work / "data/params.checked").write_text("params.yaml is well formed\n")
+    (work / "data/hypotheses.json").write_text("{}")
     owners = {
         "data/assets/one/model.safetensors": "fetch@one",
         f"data/prepared/{TASK}.jsonl": f"prepare@{TASK}",
