@@ -11,7 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import decode, evaluation, gpu_tables, neighbours, run_tables, scale, scale_out, statistics
+from benchmarks import (
+    decode,
+    evaluation,
+    gpu_tables,
+    neighbours,
+    peer,
+    run_tables,
+    scale,
+    scale_out,
+    statistics,
+)
 from random_routing.files import read_json, write_text
 from random_routing.report.names import metric_table
 
@@ -37,6 +47,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "repeat": run_tables.repeat_table,
     "metrics": metric_table,
     "benchmark": lambda: decode.table(report("benchmark")),
+    "peer": lambda: peer.table(report("peer")),
     "neighbours": lambda: neighbours.sentence(report("neighbours")),
     "gpu": lambda: gpu_tables.speeds(report("gpu")),
     "cards": lambda: gpu_tables.cards(report("gpu")),

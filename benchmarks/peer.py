@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.decode import WAYS, apart, processor
 from benchmarks.workload import settings_on_cpu, workload
-from random_routing.files import read_json, write_json
+from random_routing.files import write_json
 from random_routing.settings import Settings
 
 TASK, DTYPES = "textgen", ("bfloat16", "float32")
@@ -88,11 +88,6 @@ def table(result: dict[str, Any]) -> str:
                 f"| {part['share_choice']:.0%} of time |"
             )
     return "\n".join(lines)
-
-
-def committed() -> str:
-    """The table of the last run, for the documents."""
-    return table(read_json(OUT))
 
 
 if __name__ == "__main__":

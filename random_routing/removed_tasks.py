@@ -40,7 +40,7 @@ def tasks_that_ran() -> list[str]:
     except (OSError, ValueError, yaml.YAMLError):
         return []
     stages = lock.get("stages") if isinstance(lock, dict) else None
-    names = (str(stage).partition("@") for stage in stages or ())
+    names = (str(stage).partition("@") for stage in (stages if isinstance(stages, dict) else ()))
     return sorted({task for stage, _, task in names if stage in STAGES and re.fullmatch(r"[\w-]+", task)})
 
 

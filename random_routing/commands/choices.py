@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.comments import CommentedMap
 
 from random_routing.commands.sweep import sweep
 from random_routing.errors import PipelineError, SettingsError, short
@@ -50,9 +52,12 @@ def parameters(base: str, choice: Choice, name: str = "params.yaml", folder: Pat
     yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
     try:
-        values = yaml.load(base)
+        values = _spelt_out(yaml.load(base))
     except YAMLError as error:
         raise PipelineError(f"{name}: is no YAML ({short(error)})") from None
+    for flag, given in (("model", choice.models), ("seed", choice.seeds)):
+        if twice := [one for i, one in enumerate(given) if one in given[:i]]:
+            raise PipelineError(f"--{flag} {twice[0]}: stands twice")
     try:
         parse_settings(values, METRICS)
     except SettingsError as error:
@@ -60,10 +65,9 @@ def parameters(base: str, choice: Choice, name: str = "params.yaml", folder: Pat
     _choose_task(values, choice, name)
     models = _choose_assets(values, choice)
     sweep(values, choice.task, models, choice.seeds)
+    values["baselines"] = values["baselines"] or {}  # a key without a value
     _choose_grid(values, choice)
     _make_paths_whole(values, folder)
-    if len(choice.seeds) == 1:
-        values["seed"] = choice.seeds[0]
     for key, value in choice.changes.items():
         section = values
         for part in key[:-1]:
@@ -76,6 +80,16 @@ def parameters(base: str, choice: Choice, name: str = "params.yaml", folder: Pat
     text = io.StringIO()
     yaml.dump(values, text)
     return text.getvalue()
+
+
+def _spelt_out(value: Any) -> Any:
+    """Each mapping by itself, also where one is merged into another (`<<`): what is changed in it changes no other."""
+    if getattr(value, "merge", None) or getattr(value, "_ref", None):  # what is merged in knows it
+        value = CommentedMap((key, deepcopy(item)) for key, item in value.items())
+    if isinstance(value, (dict, list)):
+        for place in value if isinstance(value, dict) else range(len(value)):
+            value[place] = _spelt_out(value[place])
+    return value
 
 
 def _choose_task(values: Any, choice: Choice, name: str) -> None:

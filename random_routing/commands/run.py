@@ -13,7 +13,7 @@ import yaml
 from random_routing.commands.choices import Choice, parameters
 from random_routing.commands.signals import waiting
 from random_routing.commands.workspace import INPUTS, dvc, make_workspace, project_file
-from random_routing.errors import PipelineError
+from random_routing.errors import PipelineError, short
 from random_routing.files import sha256_file
 from random_routing.law.cells import routing_cells
 from random_routing.metrics import METRICS
@@ -29,7 +29,7 @@ def main(arguments: Namespace) -> int:
     names = ("task", "models", "judge", "data", "q", "lam", "variants", "temperature", "examples", "samples", "tokens",
              "seeds", "languages")  # fmt: skip
     choice = Choice(**{name: given[name] for name in names}, fields=dict(arguments.fields))
-    params = parameters(base.read_text(encoding="utf-8"), choice, str(base), base.parent)
+    params = parameters(read_text(base), choice, str(base), base.parent)
     if note := nothing_routed(params):
         say("run", note)
     folder = Path(arguments.folder or f"data/runs/{choice.task}")
@@ -51,6 +51,13 @@ def nothing_routed(params: str) -> str:
     if any(cell.r for task in settings.tasks.values() for cell in routing_cells(settings, task)):
         return ""
     return "note: every rate is 0, so no step is random, and plain decoders are compared; --q 0 0.03 would sweep q"
+
+
+def read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except ValueError as error:
+        raise PipelineError(f"--params {path}: is no text in UTF-8 ({short(error)})") from None
 
 
 def run_in(folder: Path) -> int:

@@ -19,8 +19,8 @@ API_KEY = "RANDOM_ROUTING_API_KEY"  # of the environment: a command line can be 
 
 def main(arguments: Namespace) -> None:
     out = Path(arguments.out)
-    if out.suffix != ".parquet":
-        raise PipelineError(f"--out {out}: must end in .parquet")
+    if out.suffix != ".parquet" or out.is_dir():
+        raise PipelineError(f"--out {out}: must be a file that ends in .parquet")
     prompts = _prompts(Path(arguments.prompts))
     variants = _variants(Path(arguments.variants)) if arguments.variants else None
     baselines = {"greedy": True} | ({"temperature": arguments.temperature} if arguments.temperature else {})
@@ -46,7 +46,7 @@ def _prompts(path: Path) -> list[str] | dict[str, str]:
     """Rows with `prompt` and, in all of them or none, `id`; other keys do not matter."""
     rows = read_jsonl(path)
     for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict) or not isinstance(row.get("prompt"), str):
+        if not isinstance(row, dict) or not is_text(row.get("prompt")):
             raise PipelineError(f"{path}, line {number}: must be a mapping with a text `prompt`")
         if ("id" in row) != ("id" in rows[0]):
             raise PipelineError(f"{path}, line {number}: all lines have an `id`, or none has")
@@ -58,6 +58,11 @@ def _prompts(path: Path) -> list[str] | dict[str, str]:
     if len(named) < len(rows):
         raise PipelineError(f"{path}: has an `id` twice")
     return named
+
+
+def is_text(value: object) -> bool:
+    """A text without half a character, which no request can hold."""
+    return isinstance(value, str) and value.encode(errors="replace").decode() == value
 
 
 def _variants(path: Path) -> dict[str, object]:

@@ -16,6 +16,9 @@ def sweep(values: Any, name: str, models: Sequence[str], seeds: Sequence[int]) -
     """
     task = values["tasks"][name]
     kind = task.get("kind", name)
+    if len(seeds) == 1:
+        values["seed"] = seeds[0]
+        task.pop("seed", None)
     if len(models) > 1 or len(seeds) > 1:
         del values["tasks"][name]
     for model in models if name not in values["tasks"] else ():

@@ -14,13 +14,13 @@ from random_routing.results.compared import Compared
 from random_routing.results.pooled import Pooled
 from random_routing.scoring.cell_metrics import task_resamples
 from random_routing.scoring.statistics_file import Statistics, read_stats
-from random_routing.settings import Settings, Task, replicates
+from random_routing.settings import Settings, Task
 
 
 def pool(settings: Settings) -> list[Pooled]:
     """Every group of such tasks, from what evaluate has written. Raises `PipelineError`."""
     found = []
-    for group in replicates(settings.tasks):
+    for group in settings.comparison.replicates(settings.tasks):
         files = [Path(f"data/metrics/{task.name}.stats.parquet") for task in group]
         found.append(Pooled([task.name for task in group], pooled(settings, group, files)))
     return found
@@ -33,15 +33,25 @@ def pooled(settings: Settings, tasks: Sequence[Task], files: Sequence[Path]) -> 
     """
     task, runs = tasks[0], [read_stats(file) for file in files]
     ids = runs[0][0]
-    for file, (others, _) in zip(files, runs, strict=True):
+    for file, (others, found) in zip(files, runs, strict=True):
         if others != ids:
             raise PipelineError(f"{file}: its examples are not those of {files[0]}")
+        if _shapes(found) != _shapes(runs[0][1]):
+            raise PipelineError(
+                f"{file}: its decoders or metrics are not those of {files[0]}; run dvc repro evaluate"
+            )
     stats: Statistics = {
         decoder: {metric: sum(run[decoder][metric] for _, run in runs) for metric in of_decoder}  # type: ignore[misc]
         for decoder, of_decoder in runs[0][1].items()
     }
     cells = [cell for cell in all_cells(settings, task) if cell.name in stats]
-    all_texts = replace(task, samples=sum(one.samples for one in tasks))
     halves = [task_resamples(settings, task, sorted(ids)[half::2], f"half {half}") for half in range(2)]
     weights = task_resamples(settings, task, ids)
-    return Comparison(settings, all_texts, ids, cells, stats, METRICS).result(weights, halves)
+    compared = Comparison(settings, task, ids, cells, stats, METRICS).result(weights, halves)
+    samples = sum(one.samples for one in tasks)
+    contrasts = [replace(record, texts=record.prompts * samples) for record in compared.contrasts]
+    return replace(compared, contrasts=contrasts)
+
+
+def _shapes(stats: Statistics) -> dict[str, dict[str, tuple[int, ...]]]:
+    return {decoder: {name: values.shape for name, values in of.items()} for decoder, of in stats.items()}

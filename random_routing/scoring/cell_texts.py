@@ -26,9 +26,12 @@ COLUMNS = ("example_id", "text", "finish", *LISTS)
 
 
 def text_order(settings: Settings, task: Task, rows: list[dict[str, Any]], samples: int) -> np.ndarray:
-    """(rows · samples,) a number per text, the same for all cells: subsamples take the smallest first."""
+    """(rows · samples,) a number per text, the same for all cells: subsamples take the smallest first.
+
+    By the seed of the file: tasks that differ in the seed alone divide the examples in one way, and add up.
+    """
     return np.array([
-        Source(task.seed, task.kind, row["id"], sample).uniforms(SUBSAMPLE, 1)[0]
+        Source(settings.seed, task.kind, row["id"], sample).uniforms(SUBSAMPLE, 1)[0]
         for row in rows
         for sample in range(samples)
     ])  # fmt: skip

@@ -10,7 +10,7 @@ from random_routing.settings.decoders import BY_R, Base, Gate, Route, Variant, e
 from random_routing.settings.parse import load_settings, parse_settings
 from random_routing.settings.schedules import Annealing, Schedule
 from random_routing.settings.schema import Cluster, Comparison, Settings, Tuning
-from random_routing.settings.tasks import Task, replicates
+from random_routing.settings.tasks import Task
 
 __all__ = [
     "BY_R",
@@ -33,5 +33,4 @@ __all__ = [
     "exploration_weight",
     "load_settings",
     "parse_settings",
-    "replicates",
 ]

@@ -129,6 +129,8 @@ def below(high: float, why: str = "") -> AfterValidator:
 def _name(value: str) -> str:
     if not re.fullmatch(r"[\w-]+", value):
         raise wrong("a name may hold letters, digits, - and _ (it names files)")
+    if value.startswith("-"):
+        raise wrong("a name begins with another character than -, which begins an option")
     if (size := len(value.encode())) > LONGEST_NAME:
         raise wrong(f"a name may have {LONGEST_NAME} bytes (it names files), not {size}")
     return value

@@ -28,7 +28,7 @@ from random_routing.settings.checks import (
 from random_routing.settings.contrasts import Contrast
 from random_routing.settings.decoders import Base, Families, Rates, Variant, VariantName
 from random_routing.settings.keys import STRICT, OrNone, at, check_below, wrong
-from random_routing.settings.tasks import Task, Tasks, replicates
+from random_routing.settings.tasks import Task, Tasks
 
 KNOWN_AS = {
     "gpu": "cuda", "nvidia": "cuda", "bf16": "bfloat16", "fp32": "float32", "f32": "float32", "float": "float32",
@@ -87,9 +87,22 @@ class Comparison:
     # Metric of failures → by how much their share may grow before a hypothesis is called better or equivalent.
     vetoes: Annotated[dict[str, Annotated[float, number(0, 1)]], OrNone] = field(default_factory=dict)
 
+    def replicates(self, tasks: Mapping[str, Task]) -> list[list[Task]]:
+        """Tasks that differ in the seed alone, also in what is asked of them, where there are several seeds."""
+        groups: dict[str, dict[int, Task]] = {}
+        for name, task in tasks.items():
+            asked = [
+                key
+                for key, contrast in self.contrasts.items()
+                if not contrast.tasks or name in contrast.tasks
+            ]
+            alike = repr((replace(task, name="", seed=0), self.quality[name], self.delta[name], asked))
+            groups.setdefault(alike, {}).setdefault(task.seed, task)
+        return [list(group.values()) for group in groups.values() if len(group) > 1]
+
     def hypotheses(self, tasks: Mapping[str, Task]) -> int:
         """How many are tested over all tasks, and over those that differ in the seed alone together."""
-        tested = [*tasks, *(group[0].name for group in replicates(tasks))]
+        tested = [*tasks, *(group[0].name for group in self.replicates(tasks))]
         return sum(
             not contrast.tasks or task in contrast.tasks
             for contrast in self.contrasts.values()

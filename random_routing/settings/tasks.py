@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib.util import find_spec
@@ -128,14 +127,6 @@ def _kind(name: Any, section: Any) -> str:
     if name in KINDS and kind != name:
         raise wrong(f"must be {name}, as the task is called; or call it otherwise", name, "kind")
     return str(kind)
-
-
-def replicates(tasks: Mapping[str, Task]) -> list[list[Task]]:
-    """Tasks that differ in the seed alone, where there are several."""
-    groups: dict[str, list[Task]] = {}
-    for task in tasks.values():
-        groups.setdefault(repr(replace(task, name="", seed=0)), []).append(task)
-    return [group for group in groups.values() if len(group) > 1]
 
 
 def named(entries: dict[str, Task]) -> dict[str, Task]:

@@ -139,6 +139,7 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ),
     ("tasks/tales", {"kind": "textgen", "turns": 3}, "tasks.tales.turns", "unknown key"),
     ("tasks/tales", {"kind": "textgen"}, "tasks.tales.prompt_tokens is missing", "must be given"),
+    ("tasks/-x", {"kind": "textgen", "prompt_tokens": 1}, "tasks.-x", "which begins an option"),
     ("tasks/a b", {"kind": "textgen", "prompt_tokens": 1}, "tasks.a b", "names files"),
     (
         "tasks/textgen/kind",

@@ -6,15 +6,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from pipeline import check, evaluate, generate, plot, prepare, summarize, tune
 from random_routing.comparison.replicates import pooled
+from random_routing.errors import PipelineError
 from random_routing.results.compared import Compared
 from random_routing.results.pooled import Pooled
-from random_routing.settings import load_settings
+from random_routing.scoring.cell_texts import text_order
+from random_routing.scoring.statistics_file import write_stats
+from random_routing.settings import load_settings, parse_settings
 from tests.helpers.workspace import columns, inside, params, write_params
 
 CONTRAST = {"variant": "uniform", "against": "base", "r": [0.05, 0.4]}
@@ -91,6 +95,60 @@ def test_the_chain(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
         for a, b in zip(one, other, strict=False)
     ]
     assert all(a == b for a, b in same), "models of one seed share their noise"
+
+
+def test_what_is_taken_together() -> None:
+    """Other seeds alone: not the same one twice, nor what other quality, Δ or hypotheses are asked of."""
+
+    def groups(**changes: Any) -> list[list[str]]:
+        values = several(params())
+        one = values["tasks"]["dialogue"]
+        values["tasks"] = {name: {**one, "kind": "dialogue", "seed": i} for i, name in enumerate("abc")}
+        del values["comparison"]["quality"]["other"]
+        values["comparison"]["contrasts"] = {"small": CONTRAST}
+        for path, value in changes.items():
+            section, *keys = path.split("__")
+            place = values[section]
+            for key in keys[:-1]:
+                place = place[key]
+            place[keys[-1]] = value
+        settings = parse_settings(values)
+        found = settings.comparison.replicates(settings.tasks)
+        assert settings.comparison.hypotheses(settings.tasks) == 3 + len(found)
+        return [[task.name for task in group] for group in found]
+
+    assert groups() == [["a", "b", "c"]]
+    assert groups(tasks__b__seed=0) == [["a", "c"]]
+    assert groups(tasks__b__samples=2) == [["a", "c"]]
+    assert groups(comparison__quality__b="bleu_2") == [["a", "c"]]
+    assert groups(comparison__delta__b=0.5) == [["a", "c"]]
+    values = {"small": {**CONTRAST, "tasks": ["dialogue"]}}
+    assert groups(comparison__contrasts=values) == [["a", "b", "c"]]
+
+
+def test_seeds_divide_the_examples_in_one_way(work: Path) -> None:
+    """A human text that is in both halves of a distance counts twice as chance."""
+    values = several(params())
+    write_params(work, values)
+    with inside(work):
+        settings = load_settings()
+        rows = [{"id": str(i)} for i in range(6)]
+        orders = [
+            text_order(settings, settings.tasks[name], rows, 2).tolist() for name in ("dialogue", "again")
+        ]
+    assert orders[0] == orders[1]
+
+
+def test_statistics_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    settings = parse_settings(several(params()))
+    tasks = [settings.tasks["dialogue"], settings.tasks["again"]]
+    stats = {"greedy": {"length": np.ones((3, 2))}, "human": {"length": np.ones((3, 2))}}
+    others = {"greedy": {"length": np.ones((3, 3))}, "human": {"length": np.ones((3, 2))}}
+    files = [tmp_path / "one.parquet", tmp_path / "two.parquet"]
+    for file, made in zip(files, (stats, others), strict=True):
+        write_stats(file, ["a", "b", "c"], made)
+    with pytest.raises(PipelineError, match=r"its decoders or metrics are not those of .*one\.parquet"):
+        pooled(settings, tasks, files)
 
 
 @pytest.mark.parametrize(

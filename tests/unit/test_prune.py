@@ -84,7 +84,7 @@ def test_a_task_of_a_name_of_its_own_is_known_by_the_lock(work: Path) -> None:
         for name in (*ours, *others):
             Path(name).parent.mkdir(parents=True, exist_ok=True)
             Path(name).write_text("{}")
-        for text in (None, "[", "- a list", "stages:\n"):
+        for text in (None, "[", "- a list", "stages:\n", "stages: 5\n"):
             Path("dvc.lock").unlink(missing_ok=True)
             if text:
                 Path("dvc.lock").write_text(text)

@@ -76,6 +76,8 @@ def cells(asked: Asked) -> list[ServedCell]:
             name = family if family == "greedy" else f"{family}-{setting:.12g}"
             made.append(_cell(name, family, settings, setting=setting))
     for name, variant in asked.variants.items():
+        for rate in {"q", "lambda"} & set(variant):
+            raise SettingsError(f"variants.{name}.{rate}: stands above the variants, as a list of rates")
         for q in asked.q:
             for lam in asked.lam:
                 settings = {**variant, "q": q, "lambda": lam}

@@ -133,6 +133,11 @@ def _answers(
         if key in finished:
             return finished[key]
         answer = endpoint.complete(body)
+        if not bool(answer.text) <= len(answer.logprobs) <= body["max_tokens"]:
+            raise PipelineError(
+                f"{endpoint.name}: gives {len(answer.logprobs)} log-probabilities for a text of at most "
+                f"{body['max_tokens']} tokens"
+            )
         if on_answer:
             on_answer(key, answer)
         return answer

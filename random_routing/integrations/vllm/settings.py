@@ -15,6 +15,7 @@ from random_routing.law.cells import Decoder
 from random_routing.settings import Annealing, Base, Gate, Route, Schedule
 from random_routing.settings.checks import Flag, number, one_of
 from random_routing.settings.keys import STRICT, at, wrong
+from random_routing.settings.parse import too_often
 from random_routing.settings.pydantic_lines import first_fault
 
 KEY = "random_routing"  # in `extra_args`, and in `vllm_xargs` of a request to vLLM's server
@@ -116,10 +117,17 @@ def _read(text: str) -> Routing:
     if not isinstance(value, dict):
         raise SettingsError(f"{KEY}: must be a mapping such as {{q: 0.03}}, or its JSON text")
     try:
-        return ROUTING.validate_python(value)
+        routing = ROUTING.validate_python(value)
     except ValidationError as error:
         fault = str(first_fault(Routing, value, error))
         raise SettingsError(f"{KEY}: {fault.removeprefix('params.yaml: ')}") from None
+    for name, gate, schedule, rate in (
+        ("q", routing.q_gate, routing.q_schedule, routing.q),
+        ("lambda", routing.lambda_gate, routing.lambda_schedule, routing.lam),
+    ):
+        if why := too_often(gate, schedule, rate):
+            raise SettingsError(f"{KEY}: {name}_gate.span = {gate.mean:g}: {why}")
+    return routing
 
 
 def asked(params: Any) -> Routing | None:

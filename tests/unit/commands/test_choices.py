@@ -13,7 +13,7 @@ from random_routing.commands.choices import Choice, parameters
 from random_routing.errors import PipelineError
 from random_routing.law.cells import all_cells, representatives
 from random_routing.metrics import METRICS
-from random_routing.settings import parse_settings, replicates
+from random_routing.settings import parse_settings
 from tests.helpers import ROOT
 
 BASE = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -75,6 +75,8 @@ def test_languages_and_variants() -> None:
         ({"task": "summary"}, r"--task summary: params\.yaml has no such task; it has textgen, dialogue, translation"),
         ({"models": ["gpt9"]}, r"--model gpt9: is not there; must be hf:repository@revision, a path, or one of smo"),
         ({"models": ["minilm"]}, r"--model minilm: is no model; there are smollm2, gemma3"),
+        ({"seeds": [1, 2, 1]}, r"--seed 1: stands twice"),
+        ({"models": ["hf:a/b@c", "hf:a/b@c"]}, r"--model hf:a/b@c: stands twice"),
         ({"judge": "smollm2"}, r"tasks\.dialogue\.judge = 'smollm2': must not be the generating model, for "),
         ({"data": "file:no.csv"}, r"--data file:no\.csv: is not there; must be .* or one of sotu, chitchat, homeass"),
         ({"variants": ["uniform", "odd"]}, r"--variants odd: must be one of uniform, epsilon-greedy, plausible"),
@@ -96,13 +98,17 @@ def test_what_cannot_be_is_one_line(given: dict[str, Any], line: str) -> None:
 
 def test_several_models_and_seeds_are_tasks_of_one_kind() -> None:
     values = chosen(models=["smollm2", "hf:org/name@rev"], judge="gemma3", seeds=[1, 2])
-    tasks = parse_settings(values, METRICS).tasks
+    settings = parse_settings(values, METRICS)
+    tasks = settings.tasks
     assert [(name, task.kind, task.model, task.seed) for name, task in tasks.items()] == [
         ("dialogue-smollm2-1", "dialogue", "smollm2", 1), ("dialogue-smollm2-2", "dialogue", "smollm2", 2),
         ("dialogue-own-model-2-1", "dialogue", "own-model-2", 1),
         ("dialogue-own-model-2-2", "dialogue", "own-model-2", 2),
     ]  # fmt: skip
-    assert [[task.name for task in group] for group in replicates(tasks)] == [
+    assert [
+        [task.name for task in group]
+        for group in parse_settings(values, METRICS).comparison.replicates(tasks)
+    ] == [
         list(tasks)[:2],
         list(tasks)[2:],
     ]
@@ -110,6 +116,32 @@ def test_several_models_and_seeds_are_tasks_of_one_kind() -> None:
     assert list(chosen(seeds=[1, 2])["tasks"]) == ["dialogue-1", "dialogue-2"]
     with pytest.raises(PipelineError, match=r"judge = 'gemma3': must not be the generating model"):
         chosen(models=["smollm2", "gemma3"], judge="gemma3")
+
+
+def test_merged_sections_are_changed_by_themselves() -> None:
+    text = BASE.replace("  uniform:  ", "  uniform: &it  ").replace(
+        "  epsilon-greedy:\n", "  again: {<<: *it, base: greedy}\n  epsilon-greedy:\n"
+    )
+    assert "<<: *it" in text and "&it" in text
+    values = yaml.safe_load(
+        parameters(text, Choice("dialogue", q=[0, 0.05], variants=["uniform", "again"]))
+    )
+    assert all("grid" not in values["variants"][name] for name in ("uniform", "again"))
+    assert (
+        values["variants"]["again"]["base"] == "greedy"
+        and values["variants"]["uniform"]["base"] == "sample"
+    )
+
+
+def test_a_seed_takes_the_place_of_the_task_s_own() -> None:
+    base = yaml.safe_load(BASE)
+    base["tasks"]["dialogue"]["seed"] = 7
+    base["baselines"] = None
+    values = yaml.safe_load(
+        parameters(yaml.safe_dump(base), Choice("dialogue", seeds=[5], temperature=[0.7]))
+    )
+    assert parse_settings(values, METRICS).tasks["dialogue"].seed == 5
+    assert values["baselines"] == {"temperature": [0.7]}
 
 
 def test_what_is_said_of_a_task_follows_it() -> None:

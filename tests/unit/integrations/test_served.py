@@ -161,6 +161,7 @@ def test_a_key_is_sent_and_never_shown() -> None:
             {"baselines": {"annealing": [{"shape": "linear", "start": 1.3, "end": 0.7}]}},
             "baselines.annealing: cannot be had in vLLM",
         ),
+        ({"variants": {"v": {"q": 0.5}}}, "variants.v.q: stands above the variants"),
         ({"prompts": []}, "prompts: must be a list of texts"),
     ],
 )
@@ -221,7 +222,7 @@ def test_the_command_goes_on_with_what_is_finished(
         ("", (), r"p\.jsonl: has no prompts"),
         ('{"prompt": "a", "id": 1}\n{"prompt": "b", "id": 1}\n', (), "has an `id` twice"),
         ('{"prompt": "a", "id": 1}\n{"prompt": "b"}\n', (), "line 2: all lines have an `id`, or none has"),
-        ('{"prompt": "a"}\n', ("--out", "o.csv"), r"--out o\.csv: must end in \.parquet"),
+        ('{"prompt": "a"}\n', ("--out", "o.csv"), r"--out o\.csv: must be a file that ends in \.parquet"),
         ('{"prompt": "a"}\n', ("--variants", "none.yaml"), r"--variants none\.yaml: cannot be read"),
         ('{"prompt": "a"}\n', ("--q", "2"), r"q\[0\] = 2\.0: must be"),
         ('{"prompt": "a"}\n', (), "http://127.0.0.1:1: cannot be reached"),

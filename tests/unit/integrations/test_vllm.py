@@ -113,6 +113,10 @@ def test_settings_are_read_as_in_the_parameters() -> None:
             {"base": {"temperature": {"shape": "linear", "start": 1.3, "end": 0.7}}},
             "random_routing: base = .*: cannot be had in vLLM .it changes over a text",
         ),
+        (
+            {"q": 0.9, "q_gate": {"span": 2}},
+            "random_routing: q_gate.span = 2: spans of this mean length can fill at most 0.667 of the steps, not 0.9",
+        ),
         ({"q_route": "unigram"}, "random_routing: q_route = 'unigram': cannot be had in vLLM"),
         ({"q_gate": "entropy"}, "random_routing: q_gate = 'entropy': needs its scale"),
         ({"q_gate": {"entropy": 0}}, "random_routing: q_gate.entropy = 0: must be a scale above 0"),
