@@ -62,14 +62,19 @@ def vllm(settings: Settings, dtype: str) -> dict[str, Any]:
         "prompts": [list(example.prompt) for example in work.plan.examples],
     }  # fmt: skip
     print(f"benchmark: vllm, {TASK}, {dtype}", file=sys.stderr, flush=True)
+    cores = ",".join(map(str, sorted(os.sched_getaffinity(0))))
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "VLLM_CPU_KVCACHE_SPACE": "4",
+                   "VLLM_CPU_OMP_THREADS_BIND": cores,  # else it leaves one of them to its front end
+                  
                    "VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1"}  # fmt: skip
     script = Path(__file__).with_name("peer_vllm.py")
     done = subprocess.run(
         [str(PYTHON.absolute()), "-P", str(script)], input=json.dumps(asked), env=environment, text=True, check=True,
         stdout=subprocess.PIPE,
     )  # fmt: skip
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(
+        next(line for line in done.stdout.splitlines() if line.startswith("{"))
+    )
     rates = [tokens / seconds for tokens, seconds in found["runs"]]
     return {"version": found["version"], "tokens_per_second": statistics.median(rates), "runs": rates}
 
