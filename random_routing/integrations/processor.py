@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,7 +11,6 @@ from torch import Tensor
 from transformers import LogitsProcessor
 
 from random_routing.integrations import law_arguments as check
-from random_routing.integrations.pipeline_tokens import PipelineTokens, decoder_of
 from random_routing.integrations.texts import Gates, RouteLaw, Steps
 from random_routing.law.base_decoders import plain, probabilities
 from random_routing.law.gates import entropy_weights
@@ -21,6 +20,9 @@ from random_routing.law.origin import Origin
 from random_routing.law.routes import delta, frozen, open_delta
 from random_routing.law.vocabulary import Vocabulary, sampling_vocabulary, stop_tokens
 from random_routing.settings import Base, Gate, Route, Schedule, Variant
+
+if TYPE_CHECKING:
+    from random_routing.integrations.pipeline_tokens import PipelineTokens
 
 
 def vocabulary_of(model: Any, tokenizer: Any, include_eos: bool = False) -> Vocabulary:
@@ -143,6 +145,9 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
         self.gates = [Gates(law, self._source) for law in laws if law.rate]
         self.pipeline: PipelineTokens | None = None
         if sources is not None:
+            # The decoder loads numba, which vLLM does not stand in its process.
+            from random_routing.integrations.pipeline_tokens import PipelineTokens, decoder_of
+
             if max_new_tokens is None:
                 raise ValueError("`sources` need `max_new_tokens`")
             decoder = decoder_of(variant, laws[1], laws[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from random_routing.integrations.vllm.batch import Request, apply_law
 from random_routing.integrations.vllm.settings import NEUTRAL, asked, read_routing
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.settings import Base, Gate, Route, Schedule
+from tests.helpers import ROOT
 
 VOCABULARY = Vocabulary(5, np.arange(4), frozenset({4}))
 LOG_P = torch.tensor([0.4, 0.3, 0.1, 0.1, 0.1]).log()
@@ -247,3 +249,12 @@ def test_another_vllm_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(processor, "INTERFACES", ("no_such_module",))
     with pytest.raises(ImportError, match=r"has no logits processors that are known; it needs vLLM 0\.32"):
         processor._interfaces()
+
+
+@pytest.mark.parametrize(
+    "module", ["integrations.vllm.processor", "integrations.processor", "integrations.served"]
+)
+def test_numba_stays_out_of_a_vllm_process(module: str) -> None:
+    """vLLM 0.32 looks through all modules when an engine starts, and fails on those of numba's compiler."""
+    code = f"import sys, random_routing.{module}; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
