@@ -24,10 +24,8 @@ def main(argv: list[str]) -> None:
     counts = {name: len(all_cells(settings, task)) for name, task in settings.tasks.items()}
     if removed := prune((*KINDS, *tasks_that_ran()), settings.tasks, settings.assets):
         say("check", f"removed what is no longer in params.yaml: {', '.join(removed)}")
-    tests = settings.comparison.hypotheses(settings.tasks)
-    write_json(
-        "data/hypotheses.json", {"hypotheses": tests}
-    )  # evaluate corrects for all, though it knows one task
+    # Evaluate corrects for all hypotheses, though it knows one task.
+    write_json("data/hypotheses.json", {"hypotheses": settings.comparison.hypotheses(settings.tasks)})
     # The same bytes for every good file: later stages depend on their own parameters only.
     write_text("data/params.checked", "params.yaml is well formed\n")
     say("check", "params.yaml is well formed; cells " + ", ".join(f"{n} {c}" for n, c in counts.items()))

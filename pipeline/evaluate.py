@@ -33,7 +33,7 @@ from random_routing.runs.recheck import recheck
 from random_routing.runs.store import Store, open_store
 from random_routing.runs.tensorboard import events
 from random_routing.scoring.add_scores import Judge, add_embeddings, add_judge
-from random_routing.scoring.cell_metrics import describe, measure, task_resamples
+from random_routing.scoring.cell_metrics import describe, half_resamples, measure, task_resamples
 from random_routing.scoring.cell_texts import human_texts, read_texts, text_order
 from random_routing.scoring.controls import controls
 from random_routing.scoring.embedding import Embeddings
@@ -92,7 +92,6 @@ def main(argv: list[str]) -> None:
     for one in decoders:
         stats[one.name][CONTROLS] = controls(texts[one.name], one.decoder, task.max_new_tokens)
     compared = Comparison(settings, task, ids, decoders, stats, METRICS)
-    halves = [task_resamples(settings, task, sorted(ids)[half::2], f"half {half}") for half in range(2)]
     measured = Measured(
         task=task.name,
         examples=ids,
@@ -104,7 +103,7 @@ def main(argv: list[str]) -> None:
         identity=identity(settings, cells, texts),
         gates=gate_rates(settings.variants, cells, texts, task.max_new_tokens, settings.confidence),
         likelihood=likelihood,
-        comparison=compared.result(weights, halves),
+        comparison=compared.result(weights, half_resamples(settings, task, ids)),
     )
     stored = Path(f"data/metrics/{task.name}.stats.parquet")
     write_stats(stored, ids, stats)

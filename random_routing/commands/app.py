@@ -30,6 +30,12 @@ def _nothing(parser: argparse.ArgumentParser) -> None:
     pass
 
 
+def _rates(parser: argparse.ArgumentParser, default: Sequence[float]) -> None:
+    for flag, name, letter, route in (("--q", "q", "Q", "outer"), ("--lambda", "lam", "L", "inner")):
+        parser.add_argument(flag, dest=name, nargs="+", type=float, default=default, metavar=letter,
+                            help=f"rates of the {route} route")  # fmt: skip
+
+
 def _run(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
@@ -54,16 +60,7 @@ def _run(parser: argparse.ArgumentParser) -> None:
     add("--field", dest="fields", action="append", default=[], type=_pair, metavar="FIELD=COLUMN",
         help="the data's column of a field that has another name there: text (textgen); context, of exactly `turns` "
              "turns, and reply, or conversation (dialogue); source, reference (translation)")  # fmt: skip
-    add("--q", nargs="+", type=float, default=(), metavar="Q", help="rates of the outer route")
-    add(
-        "--lambda",
-        dest="lam",
-        nargs="+",
-        type=float,
-        default=(),
-        metavar="L",
-        help="rates of the inner route",
-    )
+    _rates(parser, ())
     add("--variants", nargs="+", default=(), metavar="NAME",
         help="of `variants` in the parameters; plausible, if rates are given, else all")  # fmt: skip
     add(
@@ -115,16 +112,7 @@ def _served(parser: argparse.ArgumentParser) -> None:
     )
     add("--out", required=True, metavar="FILE", help="the table, a .parquet file")
     add("--model", default="", help="the server's name for it; left out: its only one")
-    add("--q", nargs="+", type=float, default=[0.0], metavar="Q", help="rates of the outer route")
-    add(
-        "--lambda",
-        dest="lam",
-        nargs="+",
-        type=float,
-        default=[0.0],
-        metavar="L",
-        help="rates of the inner route",
-    )
+    _rates(parser, [0.0])
     add(
         "--variants",
         default="",

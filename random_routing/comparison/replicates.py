@@ -12,7 +12,7 @@ from random_routing.law.cells import all_cells
 from random_routing.metrics import METRICS
 from random_routing.results.compared import Compared
 from random_routing.results.pooled import Pooled
-from random_routing.scoring.cell_metrics import task_resamples
+from random_routing.scoring.cell_metrics import half_resamples, task_resamples
 from random_routing.scoring.statistics_file import Statistics, read_stats
 from random_routing.settings import Settings, Task
 
@@ -45,8 +45,7 @@ def pooled(settings: Settings, tasks: Sequence[Task], files: Sequence[Path]) -> 
         for decoder, of_decoder in runs[0][1].items()
     }
     cells = [cell for cell in all_cells(settings, task) if cell.name in stats]
-    halves = [task_resamples(settings, task, sorted(ids)[half::2], f"half {half}") for half in range(2)]
-    weights = task_resamples(settings, task, ids)
+    weights, halves = task_resamples(settings, task, ids), half_resamples(settings, task, ids)
     compared = Comparison(settings, task, ids, cells, stats, METRICS).result(weights, halves)
     samples = sum(one.samples for one in tasks)
     contrasts = [replace(record, texts=record.prompts * samples) for record in compared.contrasts]

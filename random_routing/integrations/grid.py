@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from huggingface_hub import snapshot_download
-from pydantic import TypeAdapter, ValidationError
 
 from random_routing.decode.trajectory import Trajectory
 from random_routing.errors import PipelineError, SettingsError, short
+from random_routing.integrations.asked import PLAUSIBLE, Grid, checked
 from random_routing.law.cells import Cell, Decoder, baseline_cell, distinct_decoder, mean_rate
 from random_routing.law.vocabulary import sampling_vocabulary, stop_tokens
 from random_routing.models.folder import load_tokenizer, read_shape
@@ -30,32 +30,21 @@ from random_routing.runs.calibration import (
 from random_routing.runs.packed_texts import cell_row
 from random_routing.runs.plan import Job, Plan, Text, check_law
 from random_routing.runs.tokenized import check_context, shared_prefix, tokenize_prompts
-from random_routing.settings import Base, Task, Variant
-from random_routing.settings.checks import Name, whole
-from random_routing.settings.decoders import Families, Rates
-from random_routing.settings.keys import STRICT
-from random_routing.settings.parse import too_often
-from random_routing.settings.pydantic_lines import first_fault
+from random_routing.settings import Task, Variant
+from random_routing.settings.checks import Name
+from random_routing.settings.decoders import too_often
 from random_routing.tasks import TASK_KINDS
 from random_routing.tasks.example_ids import with_ids
 
 TASK = "textgen"  # a prompt is text, and what follows goes on
-PLAUSIBLE = {"base": "sample", "q_route": "uniform", "lambda_route": {"top_k": 20}}
 WEIGHTS = ("*.safetensors", "*.json", "*.txt", "*.model")  # of a repository: nothing that runs
 
 
 @dataclass(frozen=True)
-class Asked:
+class Asked(Grid):
     """What is checked of `run_grid`'s arguments, as of params.yaml."""
 
-    __pydantic_config__ = STRICT
-    q: Rates
-    lam: Rates
     variants: dict[Name, Variant]
-    baselines: Annotated[dict[str, tuple[Base, ...]], Families]
-    samples: Annotated[int, whole(1, 10_000, "all texts of a prompt are held in memory")]
-    max_new_tokens: Annotated[int, whole(1, 1_000_000, "no context is longer")]
-    seed: Annotated[int, whole(0, 2**63 - 1, "a seed")]
 
 
 def run_grid(
@@ -122,11 +111,7 @@ def run_grid(
 
 
 def _checked(**arguments: Any) -> Asked:
-    try:
-        asked = TypeAdapter(Asked).validate_python(arguments)
-    except ValidationError as error:
-        fault = first_fault(Asked, arguments, error)
-        raise SettingsError(str(fault).removeprefix("params.yaml: ")) from None
+    asked = checked(Asked, **arguments)
     for name, variant in asked.variants.items():
         for route, gate, schedule, rates in (
             ("q", variant.q_gate, variant.q_schedule, variant.q or asked.q),

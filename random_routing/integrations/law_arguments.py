@@ -10,10 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.settings import Annealing, Base, Gate, Route, Schedule
-from random_routing.settings.decoders import BASE_RANGES
-from random_routing.settings.parse import too_often
+from random_routing.settings.decoders import BASE_RANGES, too_often
 
-KINDS = ("token", "span", "sequence", "entropy")
+GATE_KINDS = ("token", "span", "sequence", "entropy")
 
 
 def read(kind: type, name: str, value: Any) -> Any:
@@ -35,8 +34,8 @@ def check_rate(name: str, rate: Any) -> None:
 
 def check_gate(name: str, gate: Gate, rate: float, schedule: Schedule) -> None:
     """A span gate's rate leaves a step between two spans, as in params.yaml."""
-    if gate.kind not in KINDS:
-        raise ValueError(f"`{name}` has to be of kind {', '.join(KINDS)}, but is {gate.kind}")
+    if gate.kind not in GATE_KINDS:
+        raise ValueError(f"`{name}` has to be of kind {', '.join(GATE_KINDS)}, but is {gate.kind}")
     if gate.kind == "entropy" and not gate.scale > 0:
         raise ValueError(
             f"`{name}` needs a scale above 0, which the metadata of a generated cell holds, but has {gate.scale}"

@@ -34,6 +34,11 @@ def task_resamples(
     return weights[:, np.argsort(np.argsort(np.array(ids)))]
 
 
+def half_resamples(settings: Settings, task: Task, ids: Sequence[str]) -> list[Weights]:
+    """Those of every second example in the order of their ids, (B, ⌈E/2⌉), and of the others, (B, ⌊E/2⌋)."""
+    return [task_resamples(settings, task, sorted(ids)[half::2], f"half {half}") for half in range(2)]
+
+
 def measure(
     settings: Settings,
     task: Task,

@@ -185,6 +185,18 @@ class Gate:
         return _kind(value, ("token", "sequence", "entropy"), ("span",), allowed)
 
 
+def too_often(gate: Gate, schedule: Schedule, rate: float) -> str:
+    """Why a gate cannot be open at a rate; empty where it can.
+
+    Between two spans lies at least one step, so their share is at most mean / (mean + 1), or 1 for a gate that never
+    closes.
+    """
+    highest = gate.mean / (gate.mean + 1)
+    if gate.kind != "span" or rate <= highest or (rate == 1 and schedule == CONSTANT):
+        return ""
+    return f"spans of this mean length can fill at most {highest:.3g} of the steps, not {rate:g}"
+
+
 def exploration_weight(lam: float, lambda_means: str) -> float:
     """Weight of δ_λ. The formula of the source gives λ to exploration, its prose 1 − λ."""
     return lam if lambda_means == "explore" else round(1 - lam, 12)

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from random_routing.errors import SettingsError, fail
 from random_routing.settings.checks import choice
-from random_routing.settings.decoders import Gate, Variant, exploration_weight
+from random_routing.settings.decoders import Variant, exploration_weight, too_often
 from random_routing.settings.keys import unknown
 from random_routing.settings.metrics import (
     Metrics,
@@ -22,7 +22,6 @@ from random_routing.settings.metrics import (
     check_quality,
 )
 from random_routing.settings.pydantic_lines import first_fault, missing
-from random_routing.settings.schedules import Schedule
 from random_routing.settings.schema import Comparison, Settings, Tuning
 from random_routing.settings.tasks import KINDS, Task
 from random_routing.settings.yamlfile import read_yaml
@@ -144,15 +143,3 @@ def _check_gates(name: str, variant: Variant, settings: Settings) -> None:
             if why := too_often(gate, schedule, rate):
                 key = f"variants.{name}.{route}_gate.span"
                 raise fail(key, gate.mean, f"{why} (the grid's {route} = {written:g})")
-
-
-def too_often(gate: Gate, schedule: Schedule, rate: float) -> str:
-    """Why a gate cannot be open at a rate; empty where it can.
-
-    Between two spans lies at least one step, so their share is at most mean / (mean + 1), or 1 for a gate that never
-    closes.
-    """
-    highest = gate.mean / (gate.mean + 1)
-    if gate.kind != "span" or rate <= highest or (rate == 1 and schedule == Schedule()):
-        return ""
-    return f"spans of this mean length can fill at most {highest:.3g} of the steps, not {rate:g}"

@@ -129,7 +129,7 @@ def _kind(name: Any, section: Any) -> str:
     return str(kind)
 
 
-def named(entries: dict[str, Task]) -> dict[str, Task]:
+def _named(entries: dict[str, Task]) -> dict[str, Task]:
     return {name: replace(task, name=name, kind=task.kind or name) for name, task in entries.items()}
 
 
@@ -138,5 +138,5 @@ Tasks = Annotated[
     Field(min_length=1),
     BeforeValidator(_task_keys),
     apart("tasks"),
-    AfterValidator(named),
+    AfterValidator(_named),
 ]

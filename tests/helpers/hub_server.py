@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from tests.helpers.loopback import served
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 # For its clients: they are other processes, and all of them may be slow.
@@ -35,15 +36,8 @@ def hub(repositories: Repositories, gated: set[str], faults: Faults | None = Non
         pass
 
     Handler.repositories, Handler.gated, Handler.faults = repositories, gated, faults or Faults()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(Handler) as address:
+        yield address
 
 
 class _Handler(BaseHTTPRequestHandler):

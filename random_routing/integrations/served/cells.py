@@ -7,42 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from random_routing.errors import SettingsError
+from random_routing.integrations.asked import Grid
 from random_routing.integrations.vllm.settings import KEY, NEUTRAL, Routing, read_routing
 from random_routing.law.cells import mean_rate
 from random_routing.law.noise import Source
-from random_routing.settings import Base
 from random_routing.settings.checks import Name, whole
-from random_routing.settings.decoders import Families, Rates
-from random_routing.settings.keys import STRICT
-from random_routing.settings.pydantic_lines import first_fault
 
 TASK = "served"  # in the address of the noise
 
 
 @dataclass(frozen=True)
-class Asked:
+class Asked(Grid):
     """What is checked of `run_served`'s arguments."""
 
-    __pydantic_config__ = STRICT
-    q: Rates
-    lam: Rates
     variants: dict[Name, dict[str, Any]]
-    baselines: Annotated[dict[str, tuple[Base, ...]], Families]
-    samples: Annotated[int, whole(1, 10_000, "all texts are held in memory")]
-    max_new_tokens: Annotated[int, whole(1, 1_000_000, "no context is longer")]
-    seed: Annotated[int, whole(0, 2**63 - 1, "a seed")]
     concurrency: Annotated[int, whole(1, 1024, "connections at a time")]
-
-
-def checked(**arguments: Any) -> Asked:
-    try:
-        return TypeAdapter(Asked).validate_python(arguments)
-    except ValidationError as error:
-        fault = first_fault(Asked, arguments, error)
-        raise SettingsError(str(fault).removeprefix("params.yaml: ")) from None
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import pandas as pd
 
 from random_routing.errors import PipelineError
 from random_routing.files import sha256_json
-from random_routing.integrations.served.cells import TASK, Asked, ServedCell, cells, checked, probes
+from random_routing.integrations.asked import PLAUSIBLE, checked
+from random_routing.integrations.served.cells import TASK, Asked, ServedCell, cells, probes
 from random_routing.integrations.served.endpoint import Answer, Endpoint, Refused
 from random_routing.integrations.vllm.settings import KEY
 from random_routing.law.noise import Source
 from random_routing.tasks.example_ids import with_ids
 
-PLAUSIBLE = {"base": "sample", "q_route": "uniform", "lambda_route": {"top_k": 20}}
 # What `run_grid` promises and a server does not, in the table's metadata.
 NOT_GUARANTEED = {
     "bytes": "a text depends on the server's batch, hardware and version: the same call may give other texts",
@@ -63,7 +63,7 @@ def run_served(
     Raises `PipelineError`, one line: an endpoint that is down, has no processor, or returns no log-probabilities.
     """
     asked = checked(
-        q=list(q), lam=list(lam), variants=dict(variants or {"plausible": PLAUSIBLE}),
+        Asked, q=list(q), lam=list(lam), variants=dict(variants or {"plausible": PLAUSIBLE}),
         baselines=dict(baselines or {}), samples=samples, max_new_tokens=max_new_tokens, seed=seed,
         concurrency=concurrency,
     )  # fmt: skip

@@ -14,8 +14,8 @@ from random_routing.errors import SettingsError, short
 from random_routing.law.cells import Decoder
 from random_routing.settings import Annealing, Base, Gate, Route, Schedule
 from random_routing.settings.checks import Flag, number, one_of
+from random_routing.settings.decoders import too_often
 from random_routing.settings.keys import STRICT, at, wrong
-from random_routing.settings.parse import too_often
 from random_routing.settings.pydantic_lines import first_fault
 
 KEY = "random_routing"  # in `extra_args`, and in `vllm_xargs` of a request to vLLM's server
