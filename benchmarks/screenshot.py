@@ -18,7 +18,7 @@ def main() -> None:
             size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
             driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
             driver.get(f"file://{Path('reports/index.html').resolve()}")
-            browser.wait(driver, "document.querySelectorAll('.chart svg').length >= 9")
+            browser.wait(driver, "document.documentElement.dataset.ready === 'yes'")
             driver.execute_script("document.documentElement.style.overflow = 'hidden'")  # no scroll bar
             time.sleep(1)
             shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
