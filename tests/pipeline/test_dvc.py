@@ -100,3 +100,9 @@ def test_params_cover_what_stages_read() -> None:
     for stage in ("evaluate", "tune"):
         assert params_of("generate") <= params_of(stage)
     assert "assets.${item.data}" in params_of("prepare")
+
+
+def test_evaluate_is_run_again_where_the_number_of_hypotheses_is_another() -> None:
+    """It corrects for those of all tasks, and its parameters are of one."""
+    number = "data/hypotheses.json"
+    assert number in STAGES["check"]["outs"] and number in STAGES["evaluate"]["do"]["deps"]
