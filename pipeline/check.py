@@ -22,7 +22,7 @@ def main(argv: list[str]) -> None:
             if route.file and not Path(route.file).is_file():
                 raise fail(f"variants.{name}: unigram", route.file, "must be a text file that is there")
     counts = {name: len(all_cells(settings, task)) for name, task in settings.tasks.items()}
-    if removed := prune((*KINDS, *tasks_that_ran()), settings.tasks, settings.assets):
+    if removed := prune((*KINDS, *tasks_that_ran()), settings.tasks, settings.all_assets):
         say("check", f"removed what is no longer in params.yaml: {', '.join(removed)}")
     # Evaluate corrects for all hypotheses, though it knows one task.
     write_json("data/hypotheses.json", {"hypotheses": settings.comparison.hypotheses(settings.tasks)})

@@ -73,7 +73,8 @@ def main(argv: list[str]) -> None:
         likelihood = human_likelihood(people, plan, texts["human"], weights, settings)
         with Progress(f"{task.name}, embeddings", "text") as show:
             embeddings = Embeddings(settings, store, show)
-            whole = add_embeddings(rows, scored, embeddings)
+            embeds = any(metric.reads("embedder") for metric in metrics)
+            whole = add_embeddings(rows, scored, embeddings) if embeds else scored
         with Progress(f"{task.name}, metrics", "cell") as show:
             counter = iter(range(1, len(cells) + 1))
             values, stats, scores = measure(

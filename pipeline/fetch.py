@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from pipeline import stage
+from pipeline.asset_folder import asset_folder
 from random_routing.errors import PipelineError
-from random_routing.files import read_json, sealed, sha256_file, temporary_beside, write_json
-from random_routing.progress import say
+from random_routing.files import read_json
 from random_routing.settings import Asset, load_settings
 from random_routing.settings.checks import choice
 from random_routing.sources import SOURCES
 from random_routing.sources.gguf import convert_gguf
 
-ASSETS = Path("data/assets")
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "source.spm",
 )  # fmt: skip
@@ -26,23 +23,10 @@ TOKENIZER_FILES = (
 def main(argv: list[str]) -> None:
     assets = load_settings().assets
     asset = assets[choice("fetch", stage.argument(argv, "an asset"), assets)]
-    target = ASSETS / asset.name
-    ASSETS.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_beside(target)
-    try:
-        folder = temporary / asset.name
-        folder.mkdir(parents=True)
+    with asset_folder("fetch", asset.name, asset.kind, asset.sources) as folder:
         SOURCES[asset.sources[0].partition(":")[0]](asset, folder)
         if asset.kind in ("model", "embedder"):
             finish_model(asset, folder)
-        files = seal(asset, folder)
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(folder, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
-    say("fetch", f"{asset.name}: {len(files)} files, {size / 1e6:.1f} MB in {target}")
 
 
 def finish_model(asset: Asset, folder: Path) -> None:
@@ -90,22 +74,6 @@ def convert_weights(asset: Asset, folder: Path) -> None:
         raise PipelineError(f"assets.{asset.name}: several GGUF files ({names}); choose one with `member`")
     elif ggufs:
         convert_gguf(ggufs[0], folder)
-
-
-def seal(asset: Asset, folder: Path) -> dict[str, str]:
-    """Write `asset.json`: the SHA-256 of every file, from which content keys are made."""
-    shutil.rmtree(folder / ".cache", ignore_errors=True)  # of the hub's client
-    files = {
-        str(path.relative_to(folder)): sha256_file(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-    write_json(
-        folder / "asset.json",
-        sealed({"name": asset.name, "kind": asset.kind, "sources": asset.sources, "files": files}),
-        indent=1,
-    )
-    return files
 
 
 if __name__ == "__main__":

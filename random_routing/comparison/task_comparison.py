@@ -46,7 +46,7 @@ class Comparison:
         self.metrics = {
             name: metrics[name] for name in settings.metrics if task.kind in metrics[name].kinds
         }
-        self.diversity = metrics[settings.comparison.diversity]
+        self.diversity = metrics[settings.comparison.diversity[task.name]]
         qualities = [metrics[name] for name in settings.comparison.quality[task.name]]
         self.quality = first_with_enough(qualities, len(ids), task.samples) or qualities[0]
         reasons = {m.name: m.missing(len(ids), task.samples) for m in (self.diversity, self.quality)}

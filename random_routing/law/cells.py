@@ -140,7 +140,7 @@ def mean_rate(variant: Variant, q: float, weight: float, steps: int) -> float:
 
 def routing_cells(settings: Settings, task: Task) -> list[Cell]:
     cells = []
-    for name, variant in settings.variants.items():
+    for name, variant in settings.variants_of(task).items():
         for q, lam in product(variant.q or settings.q, variant.lambdas or settings.lambdas):
             weight = exploration_weight(lam, settings.lambda_means)
             cells.append(
@@ -162,6 +162,7 @@ def baseline_cells(settings: Settings, task: Task) -> list[Cell]:
         baseline_cell(family, base, task.max_new_tokens)
         for family, bases in settings.baselines.items()
         for base in bases
+        if not task.baselines or family in task.baselines
     ]
     for beams in task.beams:
         decoder = Decoder(Base(greedy=True), beams=beams)

@@ -15,7 +15,7 @@ from random_routing.metrics.helpers.languages import UNKNOWN, Language
 from random_routing.metrics.helpers.ragged import Ragged
 from random_routing.metrics.helpers.words import word_ids
 from random_routing.resampling.intervals import Sampled
-from random_routing.settings.tasks import KINDS
+from random_routing.settings.tasks import TEXT_KINDS
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class CellTexts:
     sources: Sequence[str] = ()  # (R,) what a text answers, goes on from or translates
     entropies: Sequence[np.ndarray] = ()  # of the generator's steps, nats; none: human texts
     language: Language = UNKNOWN  # of the texts
+    meta: Sequence[dict[str, Any]] = ()  # (R,) what else the prepared example says
 
     @property
     def written_ids(self) -> Sequence[Any]:
@@ -95,7 +96,7 @@ class Metric:
     role: str  # what it tells of: diversity, sameness, repetition, fluency, relevance, quality, length, failures
     # Which one of the comparison it can be; "": neither.
     coordinate: Literal["diversity", "quality", ""] = ""
-    kinds: tuple[str, ...] = KINDS  # of tasks that can have it
+    kinds: tuple[str, ...] = TEXT_KINDS  # of tasks that can have it
     better: Better
     source: str  # who defined it
     signature: str  # all that fixes the number; {judge}, {given}, {model}, … are filled in

@@ -113,6 +113,8 @@ def identity(settings: Settings, cells: Sequence[Cell], texts: Mapping[str, Cell
     records = []
     for name, variant in settings.variants.items():
         of_variant = [cell for cell in cells if cell.variant == name]
+        if not of_variant:
+            continue  # a variant of other tasks
         if not variant.collapses:
             why = f"q and λ are separate knobs: {_why(variant)}"
             records.append(Identity(variant=name, collapses=False, why=why))

@@ -179,7 +179,9 @@ def human_probabilities(
     """Under the laws of the variants whose tables the plan has."""
     tables = {replace(route, digest=""): table for route, table in plan.tables.items()}
     known = (
-        law for law in laws_of(settings.variants, plan.task.max_new_tokens).values() if _known(law, tables)
+        law
+        for law in laws_of(settings.variants_of(plan.task), plan.task.max_new_tokens).values()
+        if _known(law, tables)
     )
     laws = list(dict.fromkeys(known))
     return HumanProbabilities(load, address, laws, plan.vocabulary, tables, store)
@@ -208,6 +210,8 @@ def human_likelihood(
     }
     return [
         replace(curves[law], variant=variant, route=knob)
-        for (variant, knob), law in laws_of(settings.variants, plan.task.max_new_tokens).items()
+        for (variant, knob), law in laws_of(
+            settings.variants_of(plan.task), plan.task.max_new_tokens
+        ).items()
         if law in curves
     ]

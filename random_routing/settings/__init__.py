@@ -11,6 +11,7 @@ from random_routing.settings.parse import load_settings, parse_settings
 from random_routing.settings.schedules import Annealing, Schedule
 from random_routing.settings.schema import Cluster, Comparison, Settings, Tuning
 from random_routing.settings.tasks import Task
+from random_routing.settings.trained import Trained
 
 __all__ = [
     "BY_R",
@@ -28,6 +29,7 @@ __all__ = [
     "Schedule",
     "Settings",
     "Task",
+    "Trained",
     "Tuning",
     "Variant",
     "exploration_weight",

@@ -19,8 +19,13 @@ FAULT = "left out as one"  # why the row is of no use, after "3 records left out
 READERS = one_of("sotu", "chitchat", "homeassistant", "records")
 OF_DATA = ("reader", "fields", "config", "split", "encoding")  # keys of a data set alone
 PINS = {"sha256": "the hash of each wheel", "member": "the files of it that are wanted"}
-SCHEMES = {"pypi": ("sha256", "joined_sha256"), "hf": ("config", "split"), "file": ("encoding",)}
-FORMS = "must be pypi:name==version, hf:repo@revision or file:path"
+SCHEMES = {
+    "pypi": ("sha256", "joined_sha256"),
+    "hf": ("config", "split"),
+    "file": ("encoding",),
+    "gymnasium": (),
+}
+FORMS = "must be pypi:name==version, hf:repo@revision, file:path or gymnasium:name@version"
 
 
 def _source(value: str) -> str:
@@ -28,6 +33,7 @@ def _source(value: str) -> str:
     # pip is given this as a line of a file
     pinned = bool(re.fullmatch(r"[\w.-]+==[\w.+!-]+", rest, re.ASCII))
     good = {"pypi": pinned, "hf": "@" in rest.strip("@"), "file": bool(rest) and "\0" not in rest}
+    good["gymnasium"] = bool(re.fullmatch(r"[\w.-]+@[\w.-]+", rest, re.ASCII))
     if not good.get(scheme, False):
         raise wrong(FORMS)
     return value

@@ -90,6 +90,13 @@ def _text(value: Any) -> str:
     return "must be a text that is not empty" + (" (put it in quotes)" if quotes else "")
 
 
+def one_text(value: Any) -> str:
+    """The value, where a text that is not empty is allowed beside something else."""
+    if not isinstance(value, str) or not value:
+        raise wrong(_text(value))
+    return value
+
+
 Flag = Annotated[bool, Kind(core_schema.bool_schema(strict=True), _flag)]
 Text = Annotated[str, Kind(core_schema.str_schema(strict=True, min_length=1), _text)]
 # A name that another section gives: parse.py looks for it there.

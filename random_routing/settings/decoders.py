@@ -20,6 +20,7 @@ from pydantic_core import core_schema
 from random_routing.settings.checks import (
     Flag,
     Name,
+    Reference,
     Text,
     Values,
     ValuesOrNone,
@@ -235,6 +236,7 @@ class Variant:
     # A grid of its own; empty: the grid of all.
     q: Annotated[Rates, at("grid.q")] = ()
     lambdas: Annotated[Rates, at("grid.lambda")] = ()
+    tasks: ValuesOrNone[Reference] = ()  # that have it, or their kinds; empty: all
 
     @model_validator(mode="before")
     @classmethod

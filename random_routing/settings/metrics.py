@@ -44,24 +44,29 @@ def check_judges(tasks: Mapping[str, Task], metrics: Sequence[str], known: Metri
             raise fail(f"tasks.{name}.judge", task.judge, allowed)
 
 
-def check_quality(
-    key: str, listed: Sequence[str], kind: str, metrics: Sequence[str], known: Metrics
+def check_coordinate(
+    coordinate: Literal["diversity", "quality"],
+    key: str,
+    listed: str | Sequence[str],
+    kind: str,
+    metrics: Sequence[str],
+    known: Metrics,
 ) -> None:
-    """listed: the quality of a task of this kind, as it stands at `key`. Raises `SettingsError` for one that it cannot
-    have.
+    """listed: the diversity or the qualities of a task of this kind, as they stand at `key`. Raises `SettingsError` for
+    one that it cannot have.
     """
-    for i, name in enumerate(listed):
-        place = key + (f"[{i}]" if len(listed) > 1 else "")
-        _check(place, name, "quality", metrics, known)
+    names = [listed] if isinstance(listed, str) else listed
+    for i, name in enumerate(names):
+        place = key + (f"[{i}]" if len(names) > 1 else "")
+        _check(place, name, coordinate, metrics, known)
         if known is not None and kind not in known[name].kinds:
-            qualities = (m for m in known if known[m].coordinate == "quality")
-            allowed = ", ".join(m for m in qualities if kind in known[m].kinds)
+            candidates = (m for m in known if known[m].coordinate == coordinate)
+            allowed = ", ".join(m for m in candidates if kind in known[m].kinds)
             raise fail(place, name, f"a metric that {kind} cannot have; allowed: {allowed}")
 
 
-def check_comparison(comparison: Comparison, metrics: Sequence[str], known: Metrics) -> None:
-    """Raises `SettingsError` for a diversity or a veto that cannot be."""
-    _check("comparison.diversity", comparison.diversity, "diversity", metrics, known)
+def check_vetoes(comparison: Comparison, metrics: Sequence[str], known: Metrics) -> None:
+    """Raises `SettingsError` for a veto that cannot be."""
     for name in comparison.vetoes:
         if known is not None:
             choice("comparison.vetoes", name, [m for m in known if known[m].role == "failures"])

@@ -16,10 +16,10 @@ from random_routing.settings.decoders import Variant, exploration_weight, too_of
 from random_routing.settings.keys import unknown
 from random_routing.settings.metrics import (
     Metrics,
-    check_comparison,
+    check_coordinate,
     check_judges,
     check_metrics,
-    check_quality,
+    check_vetoes,
 )
 from random_routing.settings.pydantic_lines import first_fault, missing
 from random_routing.settings.schema import Comparison, Settings, Tuning
@@ -46,15 +46,18 @@ def parse_settings(raw: Any, metrics: Metrics = None) -> Settings:
         raise first_fault(Settings, raw, error) from None
     settings = replace(settings, tasks=_with_seeds(settings))
     _check_assets(settings)
+    _check_tasks(settings)
     for name, variant in settings.variants.items():
         _check_gates(name, variant, settings)
-    quality, comparison = settings.comparison.quality, _comparison(settings)
+    raw_comparison, comparison = settings.comparison, _comparison(settings)
     check_metrics(settings.metrics, metrics)
     check_judges(settings.tasks, settings.metrics, metrics)
     for task in settings.tasks.values():
-        key = f"comparison.quality.{task.name if task.name in quality else task.kind}"
-        check_quality(key, comparison.quality[task.name], task.kind, settings.metrics, metrics)
-    check_comparison(comparison, settings.metrics, metrics)
+        for coordinate in ("diversity", "quality"):
+            listed = getattr(comparison, coordinate)[task.name]
+            key = _key_of(raw_comparison, coordinate, task)
+            check_coordinate(coordinate, key, listed, task.kind, settings.metrics, metrics)
+    check_vetoes(comparison, settings.metrics, metrics)
     return replace(settings, comparison=comparison, tune=_tuning(settings))
 
 
@@ -65,9 +68,13 @@ def _validator() -> TypeAdapter[Settings]:
 
 def _check_assets(settings: Settings) -> None:
     kinds = {
-        kind: [name for name, asset in settings.assets.items() if asset.kind == kind]
+        kind: [name for name, asset in settings.all_assets.items() if asset.kind == kind]
         for kind in ("model", "embedder", "data")
     }
+    for name, trained in settings.trained.items():
+        if name in settings.assets:
+            raise fail(f"trained.{name}", trained.recipe, "is the name of an asset too; choose another")
+        choice(f"trained.{name}.data", trained.data, kinds["data"])
     for name, task in settings.tasks.items():
         if isinstance(task.model, list):
             allowed = "must be one model: a task of each, as `random-routing run --model A B` writes them"
@@ -76,6 +83,18 @@ def _check_assets(settings: Settings) -> None:
         choice(f"tasks.{name}.judge", task.judge, kinds["model"])
         choice(f"tasks.{name}.data", task.data, kinds["data"])
     choice("embedder", settings.embedder, kinds["embedder"])
+
+
+def _check_tasks(settings: Settings) -> None:
+    """Raises `SettingsError` for what a variant names of tasks and a task of baselines; every task needs a variant."""
+    for name, variant in settings.variants.items():
+        for i, about in enumerate(variant.tasks):
+            choice(f"variants.{name}.tasks[{i}]", about, _names(settings.tasks))
+    for name, task in settings.tasks.items():
+        for i, family in enumerate(task.baselines):
+            choice(f"tasks.{name}.baselines[{i}]", family, settings.baselines)
+        if not settings.variants_of(task):
+            raise fail(f"tasks.{name}", task.kind, "must have a variant: each names other `tasks`")
 
 
 def _with_seeds(settings: Settings) -> dict[str, Task]:
@@ -94,14 +113,27 @@ def _comparison(settings: Settings) -> Comparison:
             choice(
                 f"comparison.contrasts.{name}.tasks[{i}]", task, _names(tasks)
             )  # also one that is left out
-        about = [task.name for task in tasks.values() if {task.name, task.kind} & set(contrast.tasks)]
-        if about or not contrast.tasks:
+        about = [
+            task.name
+            for task in tasks.values()
+            if contrast.variant in settings.variants_of(task)
+            and (not contrast.tasks or {task.name, task.kind} & set(contrast.tasks))
+        ]
+        if about:
             contrasts[name] = replace(contrast, tasks=tuple(about))
-    quality, delta = (
-        _of_tasks(f"comparison.{key}", getattr(settings.comparison, key), tasks)
-        for key in ("quality", "delta")
-    )
-    return replace(settings.comparison, contrasts=contrasts, quality=quality, delta=delta)
+    values: dict[str, Any] = {
+        key: _of_tasks(f"comparison.{key}", getattr(settings.comparison, key), tasks)
+        for key in ("diversity", "quality", "delta")
+    }
+    return replace(settings.comparison, contrasts=contrasts, **values)
+
+
+def _key_of(written: Comparison, coordinate: str, task: Task) -> str:
+    """Where a task's diversity or quality stands in the file."""
+    values = getattr(written, coordinate)
+    if coordinate == "diversity" and len(values) == len(KINDS) and len({*values.values()}) == 1:
+        return "comparison.diversity"
+    return f"comparison.{coordinate}.{task.name if task.name in values else task.kind}"
 
 
 def _of_tasks(key: str, values: Mapping[str, Any], tasks: Mapping[str, Task]) -> dict[str, Any]:

@@ -23,12 +23,14 @@ from random_routing.settings.checks import (
     apart,
     number,
     one_of,
+    one_text,
     whole,
 )
 from random_routing.settings.contrasts import Contrast
 from random_routing.settings.decoders import Base, Families, Rates, Variant, VariantName
 from random_routing.settings.keys import STRICT, OrNone, at, check_below, wrong
-from random_routing.settings.tasks import Task, Tasks
+from random_routing.settings.tasks import KINDS, Task, Tasks
+from random_routing.settings.trained import Trained
 
 KNOWN_AS = {
     "gpu": "cuda", "nvidia": "cuda", "bf16": "bfloat16", "fp32": "float32", "f32": "float32", "float": "float32",
@@ -54,6 +56,11 @@ def _address(value: str) -> str:
     return value
 
 
+def _of_all(value: Any, check: Callable[[Any], dict[str, str]]) -> dict[str, str]:
+    """A text stands for all kinds of tasks."""
+    return check(value if isinstance(value, dict) else dict.fromkeys(KINDS, one_text(value)))
+
+
 def _gpus(value: float) -> float:
     if value > 1 and value != int(value):
         raise wrong("above 1 it must be a whole number")
@@ -73,13 +80,15 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What decoders are compared by. quality: task → metrics, of which the first with enough texts is used.
+    """What decoders are compared by. diversity: task → metric; in the file a metric alone is that of all tasks.
+
+    quality: task → metrics, of which the first with enough texts is used.
 
     delta: task → the difference of quality below which it does not matter.
     """
 
     __pydantic_config__ = STRICT
-    diversity: Text
+    diversity: Annotated[ByTask[Text], WrapValidator(_of_all)]
     quality: ByTask[Annotated[Values[Text], OneOrMore]]
     delta: ByTask[Annotated[float, number(0, 1e9, open_low=True)]]
     correction: Annotated[str, one_of("holm", "fdr_bh")]
@@ -96,7 +105,8 @@ class Comparison:
                 for key, contrast in self.contrasts.items()
                 if not contrast.tasks or name in contrast.tasks
             ]
-            alike = repr((replace(task, name="", seed=0), self.quality[name], self.delta[name], asked))
+            about = (self.diversity[name], self.quality[name], self.delta[name], asked)
+            alike = repr((replace(task, name="", seed=0), about))
             groups.setdefault(alike, {}).setdefault(task.seed, task)
         return [list(group.values()) for group in groups.values() if len(group) > 1]
 
@@ -189,12 +199,29 @@ class Settings:
     tensorboard: Flag
     tune: Tuning
     assets: Annotated[dict[Name, Asset], Field(min_length=1), apart("assets"), AfterValidator(_named)]
+    # Models that are trained here, and assets as the others are.
+    trained: Annotated[dict[Name, Trained], OrNone, apart("trained"), AfterValidator(_named)] = field(
+        default_factory=dict
+    )
     workers: Annotated[int, whole(1, 256)] = (
         0  # processes of the local executor; left out: found on the machine
     )
     batch_size: Annotated[int, whole(1, 1_000_000, HELD)] = 0  # these too
     max_rows: Annotated[int, whole(2, 1_000_000, HELD)] = 0
     formats: Annotated[ValuesOrNone[Annotated[str, one_of(*FORMATS)]], at("report.formats")] = FORMATS
+
+    @property
+    def all_assets(self) -> dict[str, Asset | Trained]:
+        """What is in `data/assets`: fetched, or trained here."""
+        return {**self.assets, **self.trained}
+
+    def variants_of(self, task: Task) -> dict[str, Variant]:
+        """Those that a task has."""
+        return {
+            name: variant
+            for name, variant in self.variants.items()
+            if not variant.tasks or {task.name, task.kind} & set(variant.tasks)
+        }
 
     @model_validator(mode="before")
     @classmethod

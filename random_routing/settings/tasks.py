@@ -13,7 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from random_routing.settings.checks import Name, Reference, Text, ValuesOrNone, apart, one_of, whole
 from random_routing.settings.keys import KEY, MISSING, STRICT, NotAKey, OrNone, check_keys, written, wrong
 
-KINDS = ("textgen", "dialogue", "translation")
+TEXT_KINDS = ("textgen", "dialogue", "translation")
+KINDS = (*TEXT_KINDS, "sentiment", "rl", "images")
 CONTEXT = "no model's context is longer"
 CHAT_DATE = "2026-01-01"
 # What the call that runs a chat template takes itself.
@@ -80,6 +81,7 @@ class Task:
     kind: Annotated[str, one_of(*KINDS)] = ""  # left out: the name, which is then a kind
     seed: Annotated[int, whole(0)] = -1  # left out: that of the file
     beams: ValuesOrNone[Annotated[int, whole(2, 64)]] = ()  # widths of beam search
+    baselines: ValuesOrNone[Reference] = ()  # families of the file that this task has; left out: all
     prompt_tokens: Annotated[int, Of("textgen"), whole(1, 1_000_000, CONTEXT)] = 0
     turns: Annotated[int, Of("dialogue"), whole(1, 1_000, CONTEXT)] = 0
     # What the chat template takes for today, and what it is given besides.

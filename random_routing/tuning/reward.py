@@ -69,12 +69,17 @@ class Scorer:
     def __init__(
         self, settings: Settings, task: Task, rows: list[dict[str, Any]], store: Store, fewest: int
     ) -> None:
+        tune = settings.tune
+        of_task = tuple(name for name in tune.variants if name in settings.variants_of(task))
+        if not of_task:
+            raise Unrewarded(f"params.yaml: tune.variants: none of them is a variant of tasks.{task.name}")
+        settings = replace(settings, tune=replace(tune, variants=of_task))
         self.settings, self.task, self.rows = settings, task, rows
         self.store = store
         self.folder = Path("data/assets") / task.model
         self.tokenizer = load_tokenizer(self.folder, task.source_code)
         self.prepared = Prepared(settings, task, rows, self.folder, self.tokenizer)
-        self.diversity = METRICS[settings.comparison.diversity]
+        self.diversity = METRICS[settings.comparison.diversity[task.name]]
         # People wrote one text per example: what depends on the number of texts must be of one each.
         alone = self.diversity.over_all and settings.tune.target == "human"
         self.diversity_samples = 1 if alone else task.samples

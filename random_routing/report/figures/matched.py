@@ -33,7 +33,14 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
     curves = [curve for curve in CURVES if any(record.curve == curve for record in shown)]
     figure, panels = style.panels(width, len(curves))
     for ax, curve in zip(panels, curves, strict=True):
-        _panel(ax, [r for r in shown if r.curve == curve], by_name, looks, settings)
+        _panel(
+            ax,
+            [r for r in shown if r.curve == curve],
+            by_name,
+            looks,
+            compared.diversity,
+            settings.confidence,
+        )
         ax.set_title(f"minus {CURVES[curve]}, at equal diversity")
         ax.set_ylabel(f"difference in quality (up is better)\n{METRICS[compared.quality].axis}")
         ax.axhspan(
@@ -56,13 +63,13 @@ def _panel(
     records: Sequence[Matched],
     cells: dict[str, CellValues],
     looks: dict[str, style.Look],
-    settings: Settings,
+    diversity: str,
+    confidence: float,
 ) -> None:
-    diversity = settings.comparison.diversity
     for record in records:
         cell, value = cells[record.cell], record.difference
         look = looks[cell.variant]
-        sure = record.p_adjusted < 1 - settings.confidence
+        sure = record.p_adjusted < 1 - confidence
         ax.errorbar(
             cell.get(diversity).value, value, [[value - record.lo], [record.hi - value]],
             color=look.colour, marker=look.marker, linewidth=0.8, alpha=0.85,

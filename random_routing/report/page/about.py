@@ -44,7 +44,7 @@ def about(settings: Settings) -> dict[str, Any]:
                 "name": name, "kind": asset.kind, "source": ", ".join(asset.sources),
                 "licence": asset.licence or "not stated", "sha256": " ".join(asset.sha256),
             }
-            for name, asset in settings.assets.items()
+            for name, asset in settings.all_assets.items()
         ],
         "params": Path("params.yaml").read_text(encoding="utf-8"),
     }  # fmt: skip

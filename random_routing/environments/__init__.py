@@ -1,0 +1,1 @@
+"""Worlds of states and actions, as tables: what reinforcement learning acts in."""
