@@ -46,6 +46,7 @@ def parse_settings(raw: Any, metrics: Metrics = None) -> Settings:
         raise first_fault(Settings, raw, error) from None
     settings = replace(settings, tasks=_with_seeds(settings))
     _check_assets(settings)
+    _check_served(settings)
     for name, variant in settings.variants.items():
         _check_gates(name, variant, settings)
     quality, comparison = settings.comparison.quality, _comparison(settings)
@@ -76,6 +77,26 @@ def _check_assets(settings: Settings) -> None:
         choice(f"tasks.{name}.judge", task.judge, kinds["model"])
         choice(f"tasks.{name}.data", task.data, kinds["data"])
     choice("embedder", settings.embedder, kinds["embedder"])
+
+
+def _check_served(settings: Settings) -> None:
+    """Raises `SettingsError` for what cannot be had of a model that a server runs: it returns distributions alone."""
+    for name, task in settings.tasks.items():
+        if settings.assets[task.judge].served:
+            allowed = "must be a model that is loaded here; a served one can only be a task's model"
+            raise fail(f"tasks.{name}.judge", task.judge, allowed)
+        if not settings.assets[task.model].served:
+            continue
+        why = f"as the model of tasks.{name} is served"
+        if settings.device == "cuda":
+            raise fail("device", "cuda", f"must be auto or cpu, {why}")
+        if task.beams:
+            raise fail(f"tasks.{name}.beams", list(task.beams), f"must be left out, {why}")
+        for variant_name, variant in settings.variants.items():
+            for key, route in (("q_route", variant.q_route), ("lambda_route", variant.lambda_route)):
+                if route.structural:
+                    allowed = f"must be one of uniform, top_k, unigram, frozen, {why}"
+                    raise fail(f"variants.{variant_name}.{key}", route.kind, allowed)
 
 
 def _with_seeds(settings: Settings) -> dict[str, Task]:

