@@ -70,10 +70,11 @@ def summary(spent: Cost | None, decoders: int) -> str:
     """A phrase on what was computed."""
     if spent is None:
         return "all of them were there already"
+    again = f"{spent.checked} made again, with the same bits" if spent.checked else "none made again"
     return (
         f"computed {decoders} decoders, {spent.texts} texts, {spent.tokens} tokens with {spent.rows} model rows "
         f"({spent.tokens / spent.rows:.2f} tokens per row) in {spent.seconds:.0f} s, "
-        f"{spent.tokens / spent.seconds:.0f} tokens/s; {spent.checked} made again, with the same bits"
+        f"{spent.tokens / spent.seconds:.0f} tokens/s; {again}"
     )
 
 
