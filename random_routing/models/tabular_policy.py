@@ -15,13 +15,10 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationMixin, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from random_routing.environments.episode_tokens import DIGITS, FIRST, PAD, vocabulary_size
 from random_routing.environments.luck import luck, thresholds
 from random_routing.environments.tabular import Environment
 
-PAD = 0  # what prompts are padded with; nothing happens
-FIRST = 1  # the token of action 0; the others follow, then the end, then the digits
-DIGITS = 16  # values of a digit of the seed
-SEED_DIGITS = 8  # of a prompt
 SEED, STEP, STATE, OVER = range(4)  # what a key holds, int64
 
 
@@ -34,7 +31,7 @@ class TabularPolicyConfig(PreTrainedConfig):
         super().__init__(**kwargs)
         self.states, self.actions, self.outcomes = states, actions, outcomes
         # What follows from these, whatever the file says.
-        self.vocab_size = FIRST + actions + 1 + DIGITS
+        self.vocab_size = vocabulary_size(actions)
         self.eos_token_id, self.pad_token_id = self.end, PAD
         self.num_hidden_layers = self.num_attention_heads = 1
         self.head_dim = 4  # a key has four numbers of 64 bits, a value none

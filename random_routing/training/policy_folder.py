@@ -8,8 +8,9 @@ import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from random_routing.environments.episode_tokens import words
 from random_routing.environments.tabular import Environment, write_environment
-from random_routing.models.tabular_policy import DIGITS, TabularPolicyForCausalLM
+from random_routing.models.tabular_policy import TabularPolicyForCausalLM
 
 
 def write_policy(folder: Path, environment: Environment, preferences: np.ndarray) -> None:
@@ -20,11 +21,11 @@ def write_policy(folder: Path, environment: Environment, preferences: np.ndarray
 
 
 def policy_tokenizer(actions: tuple[str, ...]) -> PreTrainedTokenizerFast:
-    """A word for each action, in the order of `models.tabular_policy`; seeds, end and padding are control tokens."""
-    special = ["<pad>", "<end>", *(f"<{digit:x}>" for digit in range(DIGITS))]
-    words = [special[0], *actions, *special[1:]]
+    """A word for each action, in the order of `environments.episode_tokens`; seeds, end and padding are control tokens."""
+    spelt = words(actions)
+    special = [word for word in spelt if word not in actions]
     tokenizer = Tokenizer(
-        models.WordLevel({word: i for i, word in enumerate(words)}, unk_token=special[0])
+        models.WordLevel({word: i for i, word in enumerate(spelt)}, unk_token=special[0])
     )
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.add_special_tokens(special)
