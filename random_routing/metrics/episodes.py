@@ -108,7 +108,7 @@ METRICS = (
     Metric(
         name="path_spread",
         label="difference of the states that two episodes of one beginning visit",
-        axis="1 − Jaccard of the states of two episodes",
+        axis="Jaccard distance of two episodes' states",
         unit="0 to 1",
         role="diversity",
         coordinate="diversity",

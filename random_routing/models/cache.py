@@ -36,7 +36,9 @@ class SlotLayer(CacheLayerMixin):
         """Point the next model call at the slots `window` with `length` positions filled."""
         self.window, self.length = window, length
         if self.is_initialized:
-            self.keys, self.values = (states[window, :, :length] for states in (self.all_keys, self.all_values))
+            self.keys, self.values = (
+                states[window, :, :length] for states in (self.all_keys, self.all_values)
+            )
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object

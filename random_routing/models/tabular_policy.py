@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationMixin, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    GenerationMixin,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from random_routing.environments.episode_tokens import DIGITS, FIRST, PAD, vocabulary_size
@@ -46,6 +52,8 @@ class TabularPolicyConfig(PreTrainedConfig):
 class TokenTable(nn.Module):
     """What each token id stands for: weight (V,) int64, an action, A + a digit, or −1."""
 
+    weight: Tensor
+
     def __init__(self, config: TabularPolicyConfig) -> None:
         super().__init__()
         self.register_buffer("weight", torch.full((config.vocab_size,), -1))
@@ -59,6 +67,10 @@ class TabularPolicyForCausalLM(PreTrainedModel, GenerationMixin):
     """
 
     config_class = TabularPolicyConfig
+    first: Tensor
+    edges: Tensor
+    after: Tensor
+    ends: Tensor
     main_input_name = "input_ids"
     _supports_sdpa = _supports_flash_attn = _supports_attention_backend = True  # there is none to choose
 
@@ -116,7 +128,7 @@ class TabularPolicyForCausalLM(PreTrainedModel, GenerationMixin):
             past_key_values.update(seen[:, None], seen[:, None, :, :0], 0)
         logits = self._logits(seen[:, -logits_to_keep:].flatten(0, 1))
         shaped = logits.view(len(seen), -1, self.config.vocab_size)
-        return CausalLMOutputWithPast(logits=shaped, past_key_values=past_key_values)  # type: ignore[arg-type]
+        return CausalLMOutputWithPast(logits=shaped, past_key_values=past_key_values)
 
     def _before(self, cache: Any, input_ids: Tensor) -> Tensor:
         """What the last position that is filled holds: (B, 4); zeros where none is."""

@@ -47,7 +47,7 @@ class Trained:
         recipe = value.get("recipe") if isinstance(value, dict) else None
         if recipe not in RECIPES:
             return value
-        marks = {path[0]: [m for m in marks if isinstance(m, By)] for path, marks in written(cls)}
+        marks = {path[0]: [m for m in marks if isinstance(m, By)] for path, marks in written(Trained)}
         check_keys(value, [key for key, by in marks.items() if all(recipe in m.recipes for m in by)])
         for key, by in marks.items():
             if by and recipe in by[0].recipes and key not in value:

@@ -47,7 +47,9 @@ def build(
             "references": [" ".join(world.actions[action] for action in actions)],
             "meta": {"environment": world.name, "seed": seed},
         }
-        for record, seed, actions, states in zip(taken, seeds.tolist(), best.actions, best.states, strict=True)
+        for record, seed, actions, states in zip(
+            taken, seeds.tolist(), best.actions, best.states, strict=True
+        )
     ]
 
 
@@ -69,5 +71,6 @@ def _read(folder: Path, changed: int) -> Environment:
 
 def _same(one: Environment, other: Environment) -> bool:
     return all(
-        np.array_equal(getattr(one, field.name), getattr(other, field.name)) for field in fields(Environment)
+        np.array_equal(getattr(one, field.name), getattr(other, field.name))
+        for field in fields(Environment)
     )

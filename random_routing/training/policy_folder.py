@@ -21,12 +21,10 @@ def write_policy(folder: Path, environment: Environment, preferences: np.ndarray
 
 
 def policy_tokenizer(actions: tuple[str, ...]) -> PreTrainedTokenizerFast:
-    """A word for each action, in the order of `environments.episode_tokens`; seeds, end and padding are control tokens."""
+    """A word for each action, as `environments.episode_tokens` orders them; all else is control tokens."""
     spelt = words(actions)
     special = [word for word in spelt if word not in actions]
-    tokenizer = Tokenizer(
-        models.WordLevel({word: i for i, word in enumerate(spelt)}, unk_token=special[0])
-    )
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(spelt)}, unk_token=special[0]))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.add_special_tokens(special)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=special[0], eos_token=special[1])
