@@ -9,9 +9,10 @@ from random_routing.errors import fail
 from random_routing.files import write_json, write_text
 from random_routing.law.cells import all_cells
 from random_routing.metrics import METRICS
+from random_routing.metrics.metric import first_with_enough, lack
 from random_routing.progress import say
 from random_routing.removed_tasks import prune, tasks_that_ran
-from random_routing.settings import load_settings
+from random_routing.settings import Settings, Task, load_settings
 from random_routing.settings.tasks import KINDS
 
 
@@ -28,7 +29,18 @@ def main(argv: list[str]) -> None:
     write_json("data/hypotheses.json", {"hypotheses": settings.comparison.hypotheses(settings.tasks)})
     # The same bytes for every good file: later stages depend on their own parameters only.
     write_text("data/params.checked", "params.yaml is well formed\n")
+    for task in settings.tasks.values():
+        if why := too_few(settings, task):
+            say("check", f"{task.name}: there will be no comparison: {why}")
     say("check", "params.yaml is well formed; cells " + ", ".join(f"{n} {c}" for n, c in counts.items()))
+
+
+def too_few(settings: Settings, task: Task) -> str:
+    """Why a task's texts are not enough for its diversity or for any of its qualities; empty where they are."""
+    diversity = METRICS[settings.comparison.diversity[task.name]]
+    qualities = [METRICS[name] for name in settings.comparison.quality[task.name]]
+    quality = first_with_enough(qualities, task.examples, task.samples) or qualities[0]
+    return lack((diversity, quality), task.examples, task.samples)
 
 
 if __name__ == "__main__":

@@ -52,8 +52,8 @@ def parse_settings(raw: Any, metrics: Metrics = None) -> Settings:
     raw_comparison, comparison = settings.comparison, _comparison(settings)
     check_metrics(settings.metrics, metrics)
     check_judges(settings.tasks, settings.metrics, metrics)
-    for task in settings.tasks.values():
-        for coordinate in ("diversity", "quality"):
+    for coordinate in ("quality", "diversity"):
+        for task in settings.tasks.values():
             listed = getattr(comparison, coordinate)[task.name]
             key = _key_of(raw_comparison, coordinate, task)
             check_coordinate(coordinate, key, listed, task.kind, settings.metrics, metrics)
