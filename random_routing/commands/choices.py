@@ -112,23 +112,28 @@ def _choose_assets(values: Any, choice: Choice) -> list[str]:
     task, assets = values["tasks"][choice.task], values["assets"]
     if choice.fields and (not choice.data or choice.data in assets):
         raise PipelineError("--field: needs --data with rows of your own")
-    models = [_asset(assets, "model", given, choice, i) for i, given in enumerate(choice.models)] or [
-        task["model"]
-    ]
+    trained = values.get("trained") or {}
+    models = [
+        _asset(assets, trained, "model", given, choice, i) for i, given in enumerate(choice.models)
+    ] or [task["model"]]
     task["model"] = models[0]
     for role, given in (("judge", choice.judge), ("data", choice.data)):
         if given:
-            task[role] = _asset(assets, role, given, choice)
+            task[role] = _asset(assets, trained, role, given, choice)
     used = {*models, task["judge"], task["data"], values["embedder"]}
+    for name in [name for name in trained if name not in used]:
+        del trained[name]
+    used |= {lesson["data"] for lesson in trained.values()}
     for name in [name for name in assets if name not in used]:
         del assets[name]
     return models
 
 
-def _asset(assets: Any, role: str, given: str, choice: Choice, number: int = 0) -> str:
+def _asset(assets: Any, trained: Any, role: str, given: str, choice: Choice, number: int = 0) -> str:
     """The name of a model or of data that was chosen; a source of a person's own is added under a name for it."""
     kind = "data" if role == "data" else "model"
     names = [name for name, asset in assets.items() if asset.get("kind") == kind]
+    names += [name for name in trained if kind == "model"]
     if given in names:
         return given
     if given in assets:
@@ -176,7 +181,10 @@ def _make_paths_whole(values: Any, folder: Path) -> None:
 def _choose_grid(values: Any, choice: Choice) -> None:
     """With rates of their own, the variants have no other ones. Hypotheses about variants that are left out go."""
     variants, given = values["variants"], bool(choice.q or choice.lam)
-    chosen = choice.variants or (("plausible",) if given and "plausible" in variants else tuple(variants))
+    about = {choice.task, values["tasks"][choice.task].get("kind", choice.task)}
+    of_task = [name for name, one in variants.items() if not one.get("tasks") or about & set(one["tasks"])]
+    two_knobs = [name for name in ("plausible", "likeliest") if given and name in of_task]
+    chosen = choice.variants or tuple(two_knobs[:1] or of_task)
     if unknown := [name for name in chosen if name not in variants]:
         raise PipelineError(f"--variants {unknown[0]}: must be one of {_names(variants)}")
     for name in [name for name in variants if name not in chosen]:

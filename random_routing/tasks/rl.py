@@ -43,7 +43,7 @@ def build(
         {
             "id": content_id([world.name, record["episode"]]),
             "prompt": prompt_of(seed),
-            "source": f"{world.name}, episode {record['episode']}: begins in state {states[0]}",
+            "source": f"{world.name} episode {record['episode']}, state {states[0]}",
             "references": [" ".join(world.actions[action] for action in actions)],
             "meta": {"environment": world.name, "seed": seed},
         }

@@ -21,6 +21,7 @@ from random_routing.law.cells import NO_ROUTE, Decoder
 from random_routing.law.noise import Source
 from random_routing.law.vocabulary import Vocabulary, sampling_vocabulary, stop_tokens
 from random_routing.models.network import LanguageModel
+from random_routing.models.shared import SharedCache
 from random_routing.models.tabular_policy import STATE, TabularPolicyForCausalLM
 from random_routing.runs.tokenized import tokenize_prompts
 from random_routing.settings import Base, Gate, Route
@@ -185,3 +186,27 @@ def test_a_slippery_step_is_that_of_the_table(tmp_path: Path) -> None:
     places, seen = np.unique(after, return_counts=True)
     assert places.tolist() == [10, 14, 15]
     assert ((seen - 2_000) ** 2 / 2_000).sum() < 18.4
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_the_cache_of_a_gpu_gives_the_same(tmp_path: Path, in_place: bool) -> None:
+    """Slots that share their beginnings, and a length that is a tensor, as in a captured graph; here on the CPU."""
+    model = policy(tmp_path, LAKE)
+    ids, padding = model.pad(prompts(model, SEEDS), 16)
+    rng = np.random.default_rng(2)
+    rows = len(SEEDS)
+    shared, plain_cache = SharedCache(1, 64, 30, in_place, "cpu"), model.new_cache(rows, 16, 8)
+    shared.begin(16, 0)
+    where, tokens = torch.arange(rows), ids
+    for step in range(8):
+        for cache in (shared, plain_cache):
+            cache.cover(0, rows, step)
+        if step == 0:
+            first, second = (model.start(ids, padding, cache) for cache in (shared, plain_cache))
+        else:
+            first, second = (model.step(tokens, padding, step, cache) for cache in (shared, plain_cache))
+        assert torch.equal(first, second)
+        parent = torch.from_numpy(rng.integers(0, rows, rows)).sort().values
+        child = plain_cache.fork(parent, step)
+        assert torch.equal(shared.fork(parent[child.argsort()], step), where)
+        tokens = torch.from_numpy(rng.integers(FIRST, FIRST + 4, (rows, 1)))

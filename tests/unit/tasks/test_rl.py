@@ -43,7 +43,7 @@ def test_rows(folder: Path) -> None:
     first = made[0]
     assert first["meta"] == {"environment": LAKE, "seed": seed_of(LAKE, 0)}
     assert first["prompt"] == prompt_of(seed_of(LAKE, 0)) and first["prompt"].count("<") == 8
-    assert first["source"] == "FrozenLake-v1, episode 0: begins in state 0"
+    assert first["source"] == "FrozenLake-v1 episode 0, state 0"
     moves = first["references"][0].split()
     assert 6 <= len(moves) <= 60 and set(moves) <= set(world(LAKE).actions)
 
