@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ def test_as_gymnasium_plays_them(name: str) -> None:
         rng.integers(0, len(world(name).actions), length) for length in rng.integers(1, 60, len(SEEDS))
     ]
     played = replay(world(name), SEEDS, actions)
-    env = gymnasium.make(name).unwrapped
+    env: Any = gymnasium.make(name).unwrapped
     for row, given in enumerate(actions):
         env.reset(seed=0)
         env.s = state = int(played.states[row][0])

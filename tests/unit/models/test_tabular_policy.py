@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from safetensors.torch import load_file
 from random_routing.decode.loop import decode
 from random_routing.decode.prompts import Prompts
 from random_routing.decode.sampler import Sampler
-from random_routing.decode.slots import apart, together
+from random_routing.decode.slots import Grow, apart, together
+from random_routing.decode.trajectory import Trajectory
 from random_routing.environments.episode_tokens import FIRST, PAD, actions_of, prompt_of
 from random_routing.environments.episodes import replay
 from random_routing.environments.luck import thresholds
@@ -47,8 +49,8 @@ def written(
     seeds: list[int],
     steps: int = 30,
     batch: int = 64,
-    grow=together,
-):
+    grow: Grow = together,
+) -> list[Trajectory]:
     """A text of each decoder for each seed: trajectories."""
     of_text = np.repeat(np.arange(len(seeds)), len(decoders))
     noise = np.stack([Source(1, "rl", str(seed), 0).steps(steps) for seed in seeds])
@@ -66,7 +68,8 @@ def test_its_states_are_those_of_the_episode(tmp_path: Path, name: str) -> None:
     rng = np.random.default_rng(0)
     actions = rng.integers(0, len(world(name).actions), (len(SEEDS), 40))
     ids = np.concatenate([np.array(prompts(model, SEEDS)), actions + FIRST], axis=1)
-    network, played = model.network, replay(world(name), np.array(SEEDS), list(actions))
+    network: Any = model.network
+    played = replay(world(name), np.array(SEEDS), list(actions))
     now, found = torch.zeros(len(SEEDS), 4, dtype=torch.int64), []
     for token in torch.from_numpy(ids).unbind(1):
         now = network._read(now, token)
@@ -102,8 +105,9 @@ def test_no_dtype_rounds_the_world(tmp_path: Path, dtype: str) -> None:
     model = policy(
         tmp_path, TAXI, dtype=dtype
     )  # loading checks a step with the cache against the whole text
-    assert np.array_equal(model.network.edges.numpy(), thresholds(world(TAXI).chance))
-    assert np.array_equal(model.network.after.numpy(), world(TAXI).next)
+    network: Any = model.network
+    assert np.array_equal(network.edges.numpy(), thresholds(world(TAXI).chance))
+    assert np.array_equal(network.after.numpy(), world(TAXI).next)
     assert load_file(tmp_path / "model.safetensors")["edges"].dtype == torch.int64
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def rows(folder: Path, task: Task = TASK) -> list[dict[str, object]]:
+def rows(folder: Path, task: Task = TASK) -> list[dict[str, Any]]:
     with inside(folder):
         data = Path("data/assets") / task.data
         records = READERS["episodes"](data, Asset("ice", "data", ("file:x",), reader="episodes"), task)

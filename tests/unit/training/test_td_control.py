@@ -12,8 +12,8 @@ from random_routing.settings import Trained
 from random_routing.training.td_control import epsilon_greedy, learn, uniforms, updated
 from tests.helpers.policies import CLIFF, LAKE, world
 
-CLIFFS = {"episodes": 2000, "step_size": 0.5, "discount": 1.0, "epsilon": 0.1}
-LAKES = {"episodes": 10_000, "step_size": 0.05, "discount": 0.99, "epsilon": 0.3}
+CLIFFS: dict[str, Any] = {"episodes": 2000, "step_size": 0.5, "discount": 1.0, "epsilon": 0.1}
+LAKES: dict[str, Any] = {"episodes": 10_000, "step_size": 0.05, "discount": 0.99, "epsilon": 0.3}
 
 
 def trained(recipe: str, seed: int = 0, **keys: Any) -> Trained:
