@@ -181,10 +181,10 @@ def _make_paths_whole(values: Any, folder: Path) -> None:
 def _choose_grid(values: Any, choice: Choice) -> None:
     """With rates of their own, the variants have no other ones. Hypotheses about variants that are left out go."""
     variants, given = values["variants"], bool(choice.q or choice.lam)
-    about = {choice.task, values["tasks"][choice.task].get("kind", choice.task)}
+    about = {choice.task, *(task.get("kind", name) for name, task in values["tasks"].items())}
     of_task = [name for name, one in variants.items() if not one.get("tasks") or about & set(one["tasks"])]
-    two_knobs = [name for name in ("plausible", "likeliest") if given and name in of_task]
-    chosen = choice.variants or tuple(two_knobs[:1] or of_task)
+    two_knobs = [name for name in ("plausible", "likeliest") if name in of_task]
+    chosen = choice.variants or tuple((two_knobs[:1] or of_task) if given else variants)
     if unknown := [name for name in chosen if name not in variants]:
         raise PipelineError(f"--variants {unknown[0]}: must be one of {_names(variants)}")
     for name in [name for name in variants if name not in chosen]:

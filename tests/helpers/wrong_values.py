@@ -173,7 +173,12 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("comparison/diversity", {"textgen": "vendi"}, "comparison.diversity.dialogue", "must be given"),
     ("comparison/diversity", {"story": "vendi"}, "comparison.diversity.story", "unknown key"),
     ("variants/uniform/tasks", ["chat"], "variants.uniform.tasks[0] = 'chat'", "must be one of dialogue"),
-    ("tasks/textgen/baselines", ["top_x"], "tasks.textgen.baselines[0] = 'top_x'", "must be one of greedy"),
+    (
+        "tasks/textgen/baselines",
+        ["top_x"],
+        "tasks.textgen.baselines[0] = 'top_x'",
+        "must be one of annealing",
+    ),
     (
         "trained",
         {"a": {"recipe": "magic", "data": "sotu"}},

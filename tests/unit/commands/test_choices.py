@@ -195,3 +195,14 @@ def test_the_demo_needs_one_model_and_a_dozen_decoders() -> None:
     assert task.judge == task.model and set(settings.assets) == {"smollm2", "minilm", "chitchat"}
     assert len(set(representatives(all_cells(settings, task)).values())) == 12
     assert len(settings.comparison.contrasts) >= 3
+
+
+def test_a_policy_is_trained_where_its_task_is_chosen() -> None:
+    """Its data set stays, and rates go to the variant that such a task can have; other tasks train none."""
+    chosen = yaml.safe_load(parameters(BASE, Choice("rl", q=[0, 0.1], lam=[0, 0.2])))
+    assert list(chosen["trained"]) == ["cliff-q-learning"] and "cliff" in chosen["assets"]
+    assert list(chosen["variants"]) == ["likeliest"]
+    other = yaml.safe_load(parameters(BASE, Choice("dialogue", q=[0, 0.1])))
+    assert (
+        not other["trained"] and "cliff" not in other["assets"] and list(other["variants"]) == ["plausible"]
+    )
