@@ -202,7 +202,8 @@ def _make_paths_whole(values: Any, folder: Path) -> None:
 def _choose_grid(values: Any, choice: Choice) -> None:
     """With rates of their own, the variants have no other ones. Hypotheses about variants that are left out go."""
     variants, given = values["variants"], bool(choice.q or choice.lam)
-    chosen = choice.variants or (("plausible",) if given and "plausible" in variants else tuple(variants))
+    two_knobs = [name for name in ("plausible", "likeliest") if name in variants]
+    chosen = choice.variants or tuple((two_knobs[:1] or variants) if given else variants)
     if unknown := [name for name in chosen if name not in variants]:
         raise PipelineError(f"--variants {unknown[0]}: must be one of {_names(variants)}")
     for name in [name for name in variants if name not in chosen]:

@@ -227,3 +227,14 @@ def test_models_that_are_trained_here_stay_with_their_data() -> None:
         parameters(yaml.safe_dump(base), Choice("dialogue", models=["other"], judge="gemma3"))
     )
     assert set(values["trained"]) == {"other"}
+
+
+def test_a_policy_is_trained_where_its_task_is_chosen() -> None:
+    """Its data set stays, and rates go to the variant that such a task can have; other tasks train none."""
+    chosen = yaml.safe_load(parameters(BASE, Choice("rl", q=[0, 0.1], lam=[0, 0.2])))
+    assert list(chosen["trained"]) == ["cliff-q-learning"] and "cliff" in chosen["assets"]
+    assert list(chosen["variants"]) == ["likeliest"]
+    other = yaml.safe_load(parameters(BASE, Choice("dialogue", q=[0, 0.1])))
+    assert (
+        not other["trained"] and "cliff" not in other["assets"] and list(other["variants"]) == ["plausible"]
+    )
