@@ -12,6 +12,7 @@ from random_routing.metrics import (
     compression,
     failures,
     fluency,
+    images,
     mauve,
     ngrams,
     per_text,
@@ -40,6 +41,7 @@ MODULES = (
     translation,
     per_text,
     failures,
+    images,
 )
 METRICS = {metric.name: metric for module in MODULES for metric in module.METRICS}
 

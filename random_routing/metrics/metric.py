@@ -50,6 +50,11 @@ class CellTexts:
     entropies: Sequence[np.ndarray] = ()  # of the generator's steps, nats; none: human texts
     language: Language = UNKNOWN  # of the texts
     meta: Sequence[dict[str, Any]] = ()  # (R,) what else the prepared example says
+    # Of images, by a classifier of their own: (R, D) what its last hidden layer says, of each example's real images,
+    # (E,) of (K, D), too; and (R,) the class that it takes a text for.
+    features: np.ndarray = field(default_factory=lambda: np.empty(0))
+    real_features: Sequence[np.ndarray] = ()
+    predicted: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @property
     def written_ids(self) -> Sequence[Any]:

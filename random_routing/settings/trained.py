@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from random_routing.settings.checks import Reference, Text, one_of, whole
-from random_routing.settings.keys import STRICT, NotAKey
+from random_routing.settings.checks import Reference, Text, number, one_of, whole
+from random_routing.settings.keys import MISSING, STRICT, NotAKey, check_keys, written, wrong
 
 RECIPES = ("pixel-transformer", "q-learning", "sarsa")
+PIXELS = ("pixel-transformer",)
+
+
+@dataclass(frozen=True)
+class By:
+    """A mark: models of these recipes alone have the key, and must have it."""
+
+    recipes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,35 @@ class Trained:
     data: Reference
     seed: Annotated[int, whole(0)] = 0
     licence: Text = ""
+    # Of the transformer: its size, and steps of AdamW on `batch` images each.
+    width: Annotated[int, By(PIXELS), whole(1, 65_536)] = 0
+    layers: Annotated[int, By(PIXELS), whole(1, 1_000)] = 0
+    heads: Annotated[int, By(PIXELS), whole(1, 65_536)] = 0  # width / heads must be even
+    steps: Annotated[int, By(PIXELS), whole(1, 10_000_000)] = 0
+    batch: Annotated[int, By(PIXELS), whole(1, 1_000_000)] = 0
+    learning_rate: Annotated[float, By(PIXELS), number(0, 1, open_low=True)] = 0.0
+    dropout: Annotated[float, By(PIXELS), number(0, 0.9)] = 0.0  # of attention
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys(cls, value: Any) -> Any:
+        """Each recipe has keys of its own."""
+        recipe = value.get("recipe") if isinstance(value, dict) else None
+        if recipe not in RECIPES:
+            return value
+        marks = {path[0]: [m for m in marks if isinstance(m, By)] for path, marks in written(Trained)}
+        check_keys(value, [key for key, by in marks.items() if all(recipe in m.recipes for m in by)])
+        for key, by in marks.items():
+            if by and recipe in by[0].recipes and key not in value:
+                raise wrong(MISSING, key)
+        return value
+
+    @model_validator(mode="after")
+    def _divides(self) -> Trained:
+        """Rotary positions turn pairs of a head's dimensions."""
+        if self.heads and (self.width % self.heads or self.width // self.heads % 2):
+            raise wrong(f"must be a multiple of 2 × heads = {2 * self.heads}", "width")
+        return self
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from random_routing.settings import Task
-from random_routing.tasks import dialogue, textgen, translation
+from random_routing.tasks import dialogue, images, textgen, translation
 from random_routing.tasks.usable_records import LeftOut
 
 
@@ -17,7 +17,9 @@ class TaskKind:
     counts in `left` the records that it leaves out.
 
     judge_context(row): what the judge reads before a text, the beginning of a document; judge_text(text): the text as
-    it follows; judged: what is judged, in words, for signatures.
+    it follows; judged: what is judged, in words, for signatures. people: what wrote the references, as reports say.
+    embeds, shown_as: how texts become vectors (`scoring/embedding.py`) and how a reader sees them (`report/page`).
+    bits: whether likelihoods are told in bits a pixel, and not in nats a token.
     """
 
     title: str
@@ -28,6 +30,10 @@ class TaskKind:
     judge_context: Callable[[dict[str, Any]], str]
     judge_text: Callable[[str], str]
     judged: str = "text given its context"
+    people: str = "human texts"
+    embeds: str = "sentences"
+    shown_as: str = "text"
+    bits: bool = False
 
 
 TASK_KINDS = {
@@ -59,5 +65,18 @@ TASK_KINDS = {
         judge_context=lambda row: "",  # fluency of the target sentence by itself
         judge_text=lambda text: text,
         judged="text alone",
+    ),
+    "images": TaskKind(
+        title="Images",
+        build=images.build,
+        add_special_tokens=False,  # the prompt is a control token
+        goes_on=False,
+        stop_at_newline=False,
+        judge_context=lambda row: row["prompt"],
+        judge_text=lambda text: text,
+        people="real images",
+        embeds="pixels",
+        shown_as="pixels",
+        bits=True,
     ),
 }

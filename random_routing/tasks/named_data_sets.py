@@ -15,6 +15,7 @@ from random_routing.files import read_json, read_jsonl
 from random_routing.settings import FAULT, ORIGIN, Asset, Task
 from random_routing.sources.as_json_lines import MISSING, RECORDS, pick
 from random_routing.tasks.chat_records import exchange
+from random_routing.tasks.digits import read_digits
 
 Records = Iterator[dict[str, Any]]
 
@@ -121,4 +122,5 @@ READERS = {
     "chitchat": read_chitchat,
     "homeassistant": read_homeassistant,
     "records": read_records,
+    "digits": read_digits,
 }
