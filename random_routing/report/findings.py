@@ -16,6 +16,7 @@ from random_routing.results.measured import CellValues, Likelihood, Measured
 from random_routing.results.pooled import Pooled
 from random_routing.results.tuned import Tuned
 from random_routing.settings import Settings
+from random_routing.tasks import TASK_KINDS
 
 HEADER = """# Does random routing help?
 
@@ -88,12 +89,13 @@ def sentences(results: Results, settings: Settings) -> list[str]:
     """Items of a Markdown list, the answer first."""
     measured, compared = results.measured, results.measured.comparison
     about = {cell.cell: cell for cell in measured.cells}
+    people = TASK_KINDS[settings.tasks[measured.task].kind].people
     lines = [
         *(contrast_sentence(record) for record in compared.contrasts),
         *_axes(compared),
         _best(compared, about),
         *(_curve(family, compared.matched, settings) for family in CURVES),
-        *(_likelihood(record) for record in measured.likelihood),
+        *(_likelihood(record, people) for record in measured.likelihood),
         *_tuned(results.tuned),
         _missing(measured.cells),
     ]
@@ -237,15 +239,23 @@ def _curve(family: str, matched: Sequence[Matched], settings: Settings) -> str:
     )
 
 
-def _likelihood(record: Likelihood) -> str:
+def _likelihood(record: Likelihood, people: str) -> str:
     if math.isnan(record.best_lo):  # a single text
         return ""
     law = f"`{record.variant}` ({one_route(record.route)})"
     cheap = f"up to r = {with_interval(record.cheap_r, record.cheap_lo, record.cheap_hi, '.2g')}"
+    whose, unit = (
+        "People's texts" if people == "human texts" else people.capitalize(),
+        record.unit.replace("/", "a"),
+    )
+    cost = ""
+    if record.unit.startswith("bits"):
+        plain = record.curve[0]  # r = 0
+        cost = f" Without routes they take {with_interval(-plain.value, -plain.hi, -plain.lo)} {unit}."
     if record.best_r == 0:
-        return f"- People's texts: random steps of {law} cost less than 0.01 nats a token {cheap}, and never help."
+        return f"- {whose}: random steps of {law} cost less than 0.01 {unit} {cheap}, and never help.{cost}"
     return (
-        f"- People's texts are likeliest under {law} at r = "
-        f"{with_interval(record.best_r, record.best_lo, record.best_hi, '.2g')}; within 0.01 nats a token of that "
-        f"{cheap}."
+        f"- {whose} are likeliest under {law} at r = "
+        f"{with_interval(record.best_r, record.best_lo, record.best_hi, '.2g')}; within 0.01 {unit} of that "
+        f"{cheap}.{cost}"
     )

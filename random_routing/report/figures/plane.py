@@ -20,6 +20,7 @@ from random_routing.report.figures.label_places import Label, place
 from random_routing.report.figures.plane_series import LOOSE, Series, all_series, curve, near, values
 from random_routing.results.measured import CellValues, Measured
 from random_routing.settings import Settings
+from random_routing.tasks import TASK_KINDS
 
 HEIGHT = 2.7  # inches, of a panel
 
@@ -34,6 +35,7 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure:
     part = near(measured, settings)
     figure, axes = style.panels(width, 2 if part else 1, HEIGHT if part else 3.2)
     human = selection.human_value(rows, along)
+    people = TASK_KINDS[settings.tasks[measured.task].kind].people
     for ax in axes:
         # Intervals of decoders that share their noise say little of differences: the second has none.
         _panel(ax, series, across, along, delta, ax is axes[0], human)
@@ -43,7 +45,7 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure:
         axes[1].set_xlim(*part.x)
         axes[1].set_ylim(*(part.y[::-1] if axes[1].yaxis_inverted() else part.y))
         axes[1].xaxis.set_major_locator(MaxNLocator(5))
-    style.legend(figure, _legend(series, delta, math.isfinite(human)))
+    style.legend(figure, _legend(series, delta, people if math.isfinite(human) else ""))
     figure.draw_without_rendering()  # settles the layout, which the labels need
     figure.set_layout_engine("none")
     for ax in axes:
@@ -86,7 +88,8 @@ def _panel(
         ax.invert_yaxis()
 
 
-def _legend(series: Sequence[Series], delta: float, human: bool) -> list[Any]:
+def _legend(series: Sequence[Series], delta: float, people: str) -> list[Any]:
+    """people: what the dotted line is of; empty: there is none."""
     handles: list[Any] = [
         Line2D(
             [], [], color=family.look.colour, marker=family.look.marker, label=family.look.name,
@@ -96,10 +99,8 @@ def _legend(series: Sequence[Series], delta: float, human: bool) -> list[Any]:
         )
         for family in series
     ]  # fmt: skip
-    if human:
-        handles.append(
-            Line2D([], [], color="black", linewidth=0.9, linestyle=style.DOTTED, label="human texts")
-        )
+    if people:
+        handles.append(Line2D([], [], color="black", linewidth=0.9, linestyle=style.DOTTED, label=people))
     if any(family.equivalent for family in series):
         handles.append(Patch(color="black", alpha=0.12, label=f"T ± Δ, {delta:g}"))
     return handles

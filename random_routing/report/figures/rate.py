@@ -19,6 +19,7 @@ from random_routing.report.figures import style
 from random_routing.report.figures.style import Look
 from random_routing.results.measured import Measured
 from random_routing.settings import Base, Settings
+from random_routing.tasks import TASK_KINDS
 
 STYLES: dict[str, Any] = {"r": "-", "q": "-", "λ": ":", "": "none"}
 LEGEND = {"r": "", "q": ", q alone", "λ": ", λ alone", "": ""}
@@ -46,7 +47,7 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
         "greedy": selection.plain(rows, settings.variants, Base(greedy=True)),
     }
     figure, axes = style.panels(width, len(metrics), 2.3)
-    drawn = set[str]()
+    drawn, people = set[str](), TASK_KINDS[settings.tasks[measured.task].kind].people
     for ax, metric in zip(axes, metrics, strict=True):
         for look, line in lines:
             _line(ax, look, line, metric)
@@ -63,7 +64,7 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
         ax.set_title(names.panel_title(metric, width / len(metrics) if width == style.FULL else width))
         _rate_axis(ax, [row.r for row in routed])
     band = Patch(color=style.GREY, alpha=0.25, label=f"band: {settings.confidence:.0%} interval")
-    style.legend(figure, [*_legend(lines, [name for name in LEVELS if name in drawn]), band])
+    style.legend(figure, [*_legend(lines, [name for name in LEVELS if name in drawn], people), band])
     return figure
 
 
@@ -97,7 +98,9 @@ def _rate_axis(ax: Axes, rates: Sequence[float]) -> None:
     ax.xaxis.set_major_formatter("{x:g}")
 
 
-def _legend(lines: Sequence[tuple[Look, selection.Line]], levels: Sequence[str]) -> list[Line2D]:
+def _legend(
+    lines: Sequence[tuple[Look, selection.Line]], levels: Sequence[str], people: str
+) -> list[Line2D]:
     handles = [
         Line2D([], [], color=look.colour, marker=look.marker, linestyle=STYLES[line.knob],
                label=look.name + LEGEND[line.knob])
@@ -109,7 +112,7 @@ def _legend(lines: Sequence[tuple[Look, selection.Line]], levels: Sequence[str])
             [],
             color="black" if name == "human texts" else style.GREY,
             linestyle=LEVELS[name],
-            label=name,
+            label=people if name == "human texts" else name,
         )
         for name in levels
     ]

@@ -34,6 +34,7 @@ from random_routing.results.json_form import to_json
 from random_routing.results.measured import CellValues, GateRate
 from random_routing.results.pooled import Pooled
 from random_routing.settings import BY_R, Schedule, Settings
+from random_routing.tasks import TASK_KINDS
 
 HERE = Path(__file__).parent
 SCRIPT = (
@@ -145,6 +146,7 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
         "people": {metric: _number(selection.human_value(rows, metric)) for metric in measured.metrics},
         "examples": len(measured.examples),
         "sentences": [marked(sentence) for sentence in sentences(results, settings)],
+        "whose": TASK_KINDS[settings.tasks[measured.task].kind].people,
         "diversity": compared.diversity,
         "quality": compared.quality,
         "metrics": {
