@@ -1,6 +1,6 @@
 """Features and classes of images under an independent classifier, which has seen no image of the transformer.
 
-A perceptron of scikit-learn, fitted here in two seconds to the real images that models may be trained on. Its last
+A perceptron of scikit-learn, fitted here in a second to the real images that models may be trained on. Its last
 hidden layer is what distances between images are taken in, as Inception's is for photographs.
 """
 
@@ -25,7 +25,10 @@ from random_routing.settings import Settings, Task
 from random_routing.tasks.digits import LEVELS, in_training, load_digits, read_image
 
 CODE_VERSION = 1  # raise it when a change of code changes features
-HIDDEN = (128, 16)  # units of its layers; the last are the features
+HIDDEN = (
+    64,
+    16,
+)  # tanh units of its layers; the last are the features (of rectified ones a half is always 0)
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class PixelClassifier:
         """Last hidden layer (N, 16) and scores of the classes (N, 10), float64, of images (N, 64)."""
         units = images / (LEVELS - 1)
         for weights, biases in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            units = np.maximum(0.0, product(units, weights) + biases)
+            units = np.tanh(product(units, weights) + biases)
         return units, product(units, self.weights[-1]) + self.biases[-1]
 
     def __call__(
@@ -80,7 +83,9 @@ def fit(images: np.ndarray, labels: np.ndarray) -> PixelClassifier:
     from threadpoolctl import threadpool_limits
 
     seen = in_training(images)
-    network = MLPClassifier(HIDDEN, solver="lbfgs", alpha=1.0, max_iter=300, random_state=0)
+    network = MLPClassifier(
+        HIDDEN, activation="tanh", solver="lbfgs", alpha=1.0, max_iter=300, random_state=0
+    )
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # after 300 steps it is not at the minimum, which it need not be
         network.fit(images[seen] / (LEVELS - 1), labels[seen])
