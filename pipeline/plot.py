@@ -30,6 +30,9 @@ from random_routing.report.figures import (
     style,
     tuning,
 )
+from random_routing.report.figures import (
+    pictures as grids,
+)
 from random_routing.report.input import Results, read_results
 from random_routing.report.page.about import about
 from random_routing.report.page.build import page
@@ -40,6 +43,7 @@ from random_routing.results.text_scores import read_scores
 from random_routing.runs.cost import read_costs
 from random_routing.runs.make_plan import Prepared
 from random_routing.settings import Settings, Task, load_settings
+from random_routing.tasks import TASK_KINDS
 
 PLOTS = Path("reports/plots")  # a PNG of each, for the documents and `dvc plots`
 FIGURES = Path("reports/figures")  # of both widths, in the formats that are wanted, with their captions
@@ -54,6 +58,7 @@ OF_TASK: dict[str, Callable[[Measured, Settings, float], Figure | None]] = {
     "likelihood": likelihood.draw,
     "gates": gates.draw,
 }
+OF_KIND = {"pixels": {"pictures": grids.draw}}  # by how a reader sees its texts
 
 
 def main(argv: list[str]) -> None:
@@ -91,8 +96,10 @@ def pictures(settings: Settings, results: dict[str, Results]) -> dict[str, tuple
     about = captions.contrasts_caption([of_task.measured for of_task in results.values()], settings)
     found: dict[str, tuple[Draw, str]] = {"contrasts": (partial(forest.draw, results, settings), about)}
     for task, of_task in results.items():
+        kind = TASK_KINDS[settings.tasks[task].kind]
+        of_kind = OF_TASK | OF_KIND.get(kind.shown_as, {})
         draws: dict[str, Draw] = {
-            name: partial(draw, of_task.measured, settings) for name, draw in OF_TASK.items()
+            name: partial(draw, of_task.measured, settings) for name, draw in of_kind.items()
         }
         for name, draw in (draws | {"tune": partial(tuning.draw, of_task.tuned)}).items():
             found[f"{task}-{name}"] = (draw, captions.caption(name, of_task.measured, settings))
@@ -117,8 +124,11 @@ def texts_of(settings: Settings, task: Task, measured: Measured) -> dict[str, An
     prompts = [example.prompt for example in prepared.examples]
     follow = not prepared.shape.is_encoder_decoder
     folder = Path("data/generations") / task.name
+    kind = TASK_KINDS[task.kind]
     scores = read_scores(f"data/metrics/{task.name}.texts.parquet")
-    return task_samples(folder, decoders, rows, task.samples, tokenizer, prompts, follow, scores)
+    return task_samples(
+        folder, decoders, rows, task.samples, tokenizer, prompts, follow, scores, kind.shown_as
+    )
 
 
 @contextmanager

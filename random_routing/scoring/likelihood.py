@@ -37,9 +37,10 @@ from random_routing.scoring.forced_laws import SCORE_ROUTES, Law, Recorder
 from random_routing.scoring.gate_rates import route_names
 from random_routing.scoring.judge import Scored
 from random_routing.settings import Route, Settings, Variant
+from random_routing.tasks import TASK_KINDS
 
 RATES = np.concatenate([[0.0], np.logspace(-4, 0, 81)])  # r; the last is 1
-CHEAP = 0.01  # nats a token: a cost that is called cheap
+CHEAP = 0.01  # nats a token, or bits a pixel: a cost that is called cheap
 CODE_VERSION = 3  # raise it when a change of code changes what is stored
 
 
@@ -135,9 +136,15 @@ class HumanProbabilities:
 
 
 def likelihood_curve(
-    p: np.ndarray, mass: np.ndarray, lengths: np.ndarray, weights: Weights, confidence: float
+    p: np.ndarray,
+    mass: np.ndarray,
+    lengths: np.ndarray,
+    weights: Weights,
+    confidence: float,
+    base: float = math.e,
 ) -> Likelihood:
-    """Mean log-likelihood of a token (nats) at every rate of `RATES`, and the rate that maximises it.
+    """Mean log-likelihood of a token at every rate of `RATES`, and the rate that maximises it. base: of the logarithm,
+    e for nats and 2 for bits.
 
     p, mass: (texts, T) of a law, whose variant and route the caller names; lengths: (texts,); weights: (B, texts).
     −inf where a text is impossible.
@@ -146,6 +153,7 @@ def likelihood_curve(
     with np.errstate(divide="ignore"):
         # (texts, rates)
         sums = np.stack([np.where(real, np.log(r * mass + (1 - r) * p), 0.0).sum(1) for r in RATES], axis=1)
+        sums /= math.log(base)
     known = np.flatnonzero(np.isfinite(sums).all(0))
     stats = [np.stack([sums[:, i], lengths], axis=1) for i in known]
     means = resampled_all(weights, [(of_rate, ratio) for of_rate in stats])
@@ -206,12 +214,13 @@ def human_likelihood(
     texts = [Scored(plan.examples[i].prompt, tuple(human.token_ids[i])) for i in nonempty]
     p, mass = probabilities.of(texts, settings.batch_size, settings.max_rows)
     lengths = np.array([len(human.token_ids[i]) for i in nonempty], dtype=np.float64)
+    base, unit = (2.0, "bits / pixel") if TASK_KINDS[plan.task.kind].bits else (math.e, "nats / token")
     curves = {
-        law: likelihood_curve(p[n], mass[n], lengths, weights[:, nonempty], settings.confidence)
+        law: likelihood_curve(p[n], mass[n], lengths, weights[:, nonempty], settings.confidence, base)
         for n, law in enumerate(probabilities.laws)
     }
     return [
-        replace(curves[law], variant=variant, route=knob)
+        replace(curves[law], variant=variant, route=knob, unit=unit)
         for (variant, knob), law in laws_of(
             settings.variants_of(plan.task), plan.task.max_new_tokens
         ).items()
