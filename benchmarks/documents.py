@@ -37,6 +37,7 @@ def report(name: str) -> Any:
 BLOCKS: dict[str, Callable[[], str]] = {
     "answer": run_tables.answer,
     "tasks": run_tables.tasks_table,
+    "kinds": run_tables.kinds_table,
     "run": lambda: run_tables.tasks_table("reports"),
     "example": run_tables.example,
     "loops": run_tables.loops_table,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import html
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from random_routing.files import read_json
+from random_routing.metrics import METRICS
+from random_routing.metrics.metric import first_with_enough
 from random_routing.report.names import in_number
 from random_routing.settings import load_settings
 
@@ -52,6 +54,24 @@ def interval(row: Record, value: str, low: str = "lo", high: str = "hi") -> str:
         return "missing"
     ends = f"{number(row[low])} to {number(row[high])}" if row[low] and row[high] else "no interval"
     return f"{number(row[value])} ({ends})"
+
+
+def kinds_table() -> str:
+    """A line for each task of params.yaml: what it is made of and measured by, and what the last run said."""
+    settings = load_settings(ROOT / "params.yaml")
+    verdicts = by_task(records("contrasts"))
+    lines = []
+    for name, task in settings.tasks.items():
+        model, data = settings.all_assets[task.model], settings.all_assets[task.data]
+        qualities = [METRICS[metric] for metric in settings.comparison.quality[name]]
+        quality = first_with_enough(qualities, task.examples, task.samples) or qualities[0]
+        counts = Counter(row["verdict"] or "missing" for row in verdicts[name])
+        lines.append([
+            f"`{name}`", f"{task.model} ({model.licence.partition(',')[0]})",
+            f"{task.data} ({data.licence.partition(';')[0]})", quality.name, settings.comparison.diversity[name],
+            ", ".join(f"{counts[word]} {word}" for word in (*WORDS, "missing") if counts[word]),
+        ])  # fmt: skip
+    return table("task | model (licence) | data (licence) | quality | diversity | hypotheses", lines)
 
 
 WORDS = ("better", "worse", "equivalent", "inconclusive")

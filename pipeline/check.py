@@ -10,9 +10,10 @@ from random_routing.files import write_json, write_text
 from random_routing.law.cells import all_cells
 from random_routing.learning.agents import agents_of
 from random_routing.metrics import METRICS
+from random_routing.metrics.metric import first_with_enough, lack
 from random_routing.progress import say
 from random_routing.removed_tasks import prune, prune_learning, tasks_that_ran
-from random_routing.settings import load_settings
+from random_routing.settings import Settings, Task, load_settings
 from random_routing.settings.tasks import KINDS
 
 
@@ -33,10 +34,19 @@ def main(argv: list[str]) -> None:
     write_json("data/hypotheses.json", {"hypotheses": settings.comparison.hypotheses(settings.tasks)})
     # The same bytes for every good file: later stages depend on their own parameters only.
     write_text("data/params.checked", "params.yaml is well formed\n")
-    say(
-        "check",
-        "params.yaml is well formed; cells " + ", ".join(f"{n} {c}" for n, c in (counts | cells).items()),
-    )
+    for task in settings.tasks.values():
+        if why := too_few(settings, task):
+            say("check", f"{task.name}: there will be no comparison: {why}")
+    numbers = ", ".join(f"{name} {count}" for name, count in (counts | cells).items())
+    say("check", f"params.yaml is well formed; cells {numbers}")
+
+
+def too_few(settings: Settings, task: Task) -> str:
+    """Why a task's texts are not enough for its diversity or for any of its qualities; empty where they are."""
+    diversity = METRICS[settings.comparison.diversity[task.name]]
+    qualities = [METRICS[name] for name in settings.comparison.quality[task.name]]
+    quality = first_with_enough(qualities, task.examples, task.samples) or qualities[0]
+    return lack((diversity, quality), task.examples, task.samples)
 
 
 if __name__ == "__main__":

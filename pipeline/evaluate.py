@@ -19,6 +19,7 @@ from random_routing.models.folder import load_tokenizer
 from random_routing.models.numerics import arithmetic
 from random_routing.models.pooling import read_embedding
 from random_routing.models.roles import check_roles
+from random_routing.models.served import NOT_GUARANTEED
 from random_routing.progress import Progress, say
 from random_routing.results.measured import Measured, write_measured
 from random_routing.results.text_scores import write_scores
@@ -105,6 +106,7 @@ def main(argv: list[str]) -> None:
         gates=gate_rates(settings.variants, cells, texts, task.max_new_tokens, settings.confidence),
         likelihood=likelihood,
         comparison=compared.result(weights, half_resamples(settings, task, ids)),
+        not_guaranteed=tuple(NOT_GUARANTEED.values()) if plan.served else (),
     )
     stored = Path(f"data/metrics/{task.name}.stats.parquet")
     write_stats(stored, ids, stats)

@@ -168,6 +168,8 @@ def _make_paths_whole(values: Any, folder: Path) -> None:
     for asset in values["assets"].values():
         source = asset["source"]
         asset["source"] = [whole(part) for part in source] if isinstance(source, list) else whole(source)
+        if "tokenizer" in asset:
+            asset["tokenizer"] = whole(asset["tokenizer"])
     for variant in values["variants"].values():
         for route in ("q_route", "lambda_route"):
             if isinstance(variant[route], dict) and "unigram" in variant[route]:

@@ -15,7 +15,7 @@ from random_routing.comparison.fronts import front, front_shares
 from random_routing.comparison.hypotheses import Hypotheses, mean_sampled
 from random_routing.comparison.planes import Decoders, Plane
 from random_routing.law.cells import Cell, all_cells
-from random_routing.metrics.metric import Metric, first_with_enough, ratio
+from random_routing.metrics.metric import Metric, first_with_enough, lack, ratio
 from random_routing.resampling.intervals import Sampled, resampled_all
 from random_routing.resampling.weights import Weights
 from random_routing.results.compared import AgainstBase, Best, Compared, Matched, OnFront
@@ -49,8 +49,7 @@ class Comparison:
         self.diversity = metrics[settings.comparison.diversity[task.name]]
         qualities = [metrics[name] for name in settings.comparison.quality[task.name]]
         self.quality = first_with_enough(qualities, len(ids), task.samples) or qualities[0]
-        reasons = {m.name: m.missing(len(ids), task.samples) for m in (self.diversity, self.quality)}
-        self.missing = "; ".join(f"{name} {why}" for name, why in reasons.items() if why)
+        self.missing = lack((self.diversity, self.quality), len(ids), task.samples)
         self.order = np.argsort(np.array(ids))
 
     def result(self, weights: Weights, half_weights: Sequence[Weights]) -> Compared:

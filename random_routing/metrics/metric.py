@@ -145,6 +145,12 @@ def first_with_enough(metrics: Sequence[Metric], examples: int, samples: int) ->
     return next((metric for metric in metrics if metric.missing(examples, samples) is None), None)
 
 
+def lack(metrics: Sequence[Metric], examples: int, samples: int) -> str:
+    """Why so few texts are not enough for all of the metrics; empty where they are."""
+    reasons = {metric.name: metric.missing(examples, samples) for metric in metrics}
+    return "; ".join(f"{name} {why}" for name, why in reasons.items() if why)
+
+
 def ratio(sums: np.ndarray) -> np.ndarray:
     """(..., 2) → numerator / denominator; NaN where the denominator is not above 0."""
     numerator, denominator = sums[..., 0], sums[..., 1]

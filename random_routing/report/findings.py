@@ -96,6 +96,7 @@ def sentences(results: Results, settings: Settings) -> list[str]:
         *(_likelihood(record) for record in measured.likelihood),
         *_tuned(results.tuned),
         _missing(measured.cells),
+        _not_guaranteed(measured.not_guaranteed),
     ]
     return [line for line in lines if line]
 
@@ -147,6 +148,10 @@ def _missing(cells: Sequence[CellValues]) -> str:
         portion = "" if record.cells == record.of else f" (in {record.cells} of {record.of} cells)"
         reasons.setdefault(record.missing, []).append(f"`{record.metric}`{portion}")
     return "- Missing: " + "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items()) + "."
+
+
+def _not_guaranteed(sentences: Sequence[str]) -> str:
+    return f"- Not guaranteed, as a server runs the generator: {'; '.join(sentences)}." if sentences else ""
 
 
 def verdict(low: float, high: float) -> str:

@@ -143,6 +143,7 @@ class Measured:
     gates: list[GateRate]
     likelihood: list[Likelihood]
     comparison: Compared
+    not_guaranteed: tuple[str, ...] = ()  # of a generator that a server runs
 
 
 def write_measured(measured: Measured) -> None:

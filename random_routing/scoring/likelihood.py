@@ -19,6 +19,7 @@ import torch
 
 from random_routing.decode.loop import decode
 from random_routing.decode.prompts import Prompts
+from random_routing.files import ENDPOINT
 from random_routing.law.schedules import spelt_out
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.metrics.helpers.portions import cut
@@ -109,9 +110,10 @@ class HumanProbabilities:
     def remade(self, batch_size: int) -> Iterator[dict[bytes, bytes]]:
         """Key → bytes of values that are made again, a lot at a time, beside others than the first time.
 
-        The model is loaded once more: judge and embedder had its memory in between.
+        The model is loaded once more: judge and embedder had its memory in between. None of a server, which need not
+        give the same bits twice.
         """
-        if self.sample.seen:
+        if self.sample.seen and ENDPOINT not in self.address.get("model", {}):
             model = self.load()
             for lot in self.sample.lots(lambda pair: padded_length(len(pair.context))):
                 yield self._bytes(self._observe(model, lot, batch_size)[0])

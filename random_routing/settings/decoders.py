@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
 from pydantic import (
@@ -236,7 +236,8 @@ class Variant:
     # A grid of its own; empty: the grid of all.
     q: Annotated[Rates, at("grid.q")] = ()
     lambdas: Annotated[Rates, at("grid.lambda")] = ()
-    tasks: ValuesOrNone[Reference] = ()  # that have it, or their kinds; empty: all
+    # Tasks that have it, or their kinds; empty: all.
+    tasks: ValuesOrNone[Reference] = field(default=(), repr=False)
 
     @model_validator(mode="before")
     @classmethod

@@ -47,6 +47,7 @@ def parse_settings(raw: Any, metrics: Metrics = None) -> Settings:
     settings = replace(settings, tasks=_with_seeds(settings))
     _check_assets(settings)
     _check_tasks(settings)
+    _check_served(settings)
     for section, variants in (("variants", settings.variants), ("explorers", settings.explorers)):
         for name, variant in variants.items():
             _check_gates(f"{section}.{name}", variant, settings)
@@ -54,8 +55,8 @@ def parse_settings(raw: Any, metrics: Metrics = None) -> Settings:
     raw_comparison, comparison = settings.comparison, _comparison(settings)
     check_metrics(settings.metrics, metrics)
     check_judges(settings.tasks, settings.metrics, metrics)
-    for task in settings.tasks.values():
-        for coordinate in ("diversity", "quality"):
+    for coordinate in ("quality", "diversity"):
+        for task in settings.tasks.values():
             listed = getattr(comparison, coordinate)[task.name]
             key = _key_of(raw_comparison, coordinate, task)
             check_coordinate(coordinate, key, listed, task.kind, settings.metrics, metrics)
@@ -97,6 +98,26 @@ def _check_tasks(settings: Settings) -> None:
             choice(f"tasks.{name}.baselines[{i}]", family, settings.baselines)
         if not settings.variants_of(task):
             raise fail(f"tasks.{name}", task.kind, "must have a variant: each names other `tasks`")
+
+
+def _check_served(settings: Settings) -> None:
+    """Raises `SettingsError` for what cannot be had of a model that a server runs: it returns distributions alone."""
+    for name, task in settings.tasks.items():
+        if settings.all_assets[task.judge].served:
+            allowed = "must be a model that is loaded here; a served one can only be a task's model"
+            raise fail(f"tasks.{name}.judge", task.judge, allowed)
+        if not settings.all_assets[task.model].served:
+            continue
+        why = f"as the model of tasks.{name} is served"
+        if settings.device == "cuda":
+            raise fail("device", "cuda", f"must be auto or cpu, {why}")
+        if task.beams:
+            raise fail(f"tasks.{name}.beams", list(task.beams), f"must be left out, {why}")
+        for variant_name, variant in settings.variants.items():
+            for key, route in (("q_route", variant.q_route), ("lambda_route", variant.lambda_route)):
+                if route.structural:
+                    allowed = f"must be one of uniform, top_k, unigram, frozen, {why}"
+                    raise fail(f"variants.{variant_name}.{key}", route.kind, allowed)
 
 
 def _with_seeds(settings: Settings) -> dict[str, Task]:

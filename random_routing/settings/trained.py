@@ -20,6 +20,7 @@ class Trained:
     __pydantic_config__ = STRICT
     kind: ClassVar[str] = "model"
     sha256: ClassVar[tuple[str, ...]] = ()
+    served: ClassVar[bool] = False
     name: Annotated[str, NotAKey, Field(default="")]
     recipe: Annotated[str, one_of(*RECIPES)]
     data: Reference

@@ -16,7 +16,7 @@ from random_routing.results.json_form import from_json
 from random_routing.results.measured import Measured
 from random_routing.results.tuned import Tuned
 from random_routing.settings import BY_R, Annealing, Base, Settings, parse_settings
-from tests.helpers import ROOT
+from tests.helpers.text_params import text_params
 
 EVERYWHERE = (
     "distinct_1", "distinct_2", "distinct_3", "self_bleu", "seq_rep_4", "perplexity",
@@ -49,7 +49,7 @@ def raw_params() -> dict[str, Any]:
     """The file, with a full grid of each variant, metrics that one text an example is enough for, the plots alone of
     all figures, and no hypotheses, which name variants.
     """
-    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values = text_params()
     values["report"]["formats"] = []
     values["learning"] = {}  # unit/report/test_learning.py has agents
     rates = [0, 0.01, 0.03, 0.1, 0.3]
@@ -180,7 +180,7 @@ def comparison(settings: Settings, task: str, cells: list[Cell]) -> dict[str, An
             matched.append(record)
     best = next((r for r in matched if "missing" not in r), None)
     return {
-        "diversity": settings.comparison.diversity, "quality": settings.comparison.quality[task][-1],
+        "diversity": settings.comparison.diversity[task], "quality": settings.comparison.quality[task][-1],
         "correction": settings.comparison.correction, "contrasts": contrasts(settings, task),
         "matched": matched, "against_base": [], "front": [],
         "axes": [],
@@ -293,8 +293,8 @@ def tuned(task: str, settings: Settings) -> dict[str, Any]:
     return {
         "task": task, "split": {"tune": ["a"] * 16, "test": ["b"] * 16},
         "quality": settings.comparison.quality[task][-1],
-        "diversity": settings.comparison.diversity, "texts": 500, "families": families, "differences": [difference],
-        "grid": {"texts": 96, "cells": grid},
+        "diversity": settings.comparison.diversity[task], "texts": 500, "families": families,
+        "differences": [difference], "grid": {"texts": 96, "cells": grid},
     }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from pipeline import fetch, prepare
-from tests.helpers import ROOT
+from tests.helpers.text_params import text_params
 from tests.helpers.tiny import tiny_embedder_folder, tiny_model_folder
 
 SAMPLE = "the market rose and fell while people of many towns talked about rain and trade"
@@ -37,7 +37,7 @@ def records(task: str, count: int) -> list[dict[str, Any]]:
 
 
 def params(examples: int = 4, steps: int = 8) -> dict[str, Any]:
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values = text_params()
     values["grid"] = {"q": [0, 0.1, 0.3], "lambda": [0, 0.1]}
     kept = ("uniform", "epsilon-greedy", "plausible")  # pipeline/test_variants.py has the others
     values["variants"] = {name: values["variants"][name] for name in kept}

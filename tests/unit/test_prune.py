@@ -105,3 +105,26 @@ def test_a_list_that_leads_elsewhere_removes_nothing_there(work: Path) -> None:
     with inside(work):
         check.main([])
     assert (work / "params.yaml").exists() and Path("/etc/hostname").exists() and not folder.exists()
+
+
+def test_too_few_examples_are_said_before_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = params()
+    values["comparison"]["quality"]["textgen"] = ["human_distance"]
+    values["comparison"]["diversity"] = "sample_distinct_2"
+    write_params(tmp_path, values)
+    with inside(tmp_path):
+        check.main([])
+    said = capsys.readouterr().out
+    why = "sample_distinct_2 needs 2 texts an example; there is 1; human_distance needs 8 examples; there are 4"
+    assert f"textgen: there will be no comparison: {why}" in said
+    assert (
+        "dialogue: there will be no comparison: sample_distinct_2 needs 2 texts an example; there is 1\n"
+        in said
+    )
+    values["comparison"]["diversity"] = "ead_2"
+    write_params(tmp_path, values)
+    with inside(tmp_path):
+        check.main([])
+    assert "dialogue: there will" not in capsys.readouterr().out

@@ -22,7 +22,7 @@ from random_routing.results.measured import Measured
 from random_routing.scoring.cell_metrics import describe, measure, task_resamples
 from random_routing.scoring.statistics_file import Statistics, read_stats, write_stats
 from random_routing.settings import Settings, parse_settings
-from tests.helpers import synthetic
+from tests.helpers import ROOT, synthetic
 from tests.helpers.cell_texts import cell
 
 TASK, EXAMPLES = "dialogue", 24
@@ -195,9 +195,7 @@ def test_the_lines_of_the_readme_on_statistics(
     renamed = {"temperature-0.7": stats["temperature-0.5"], "greedy": stats["temperature-1"]}
     write_stats(tmp_path / "data/metrics/dialogue.stats.parquet", ids, renamed)
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(
-        r"```python\n(.*?)```", (synthetic.ROOT / "docs/statistics.md").read_text("utf-8"), re.DOTALL
-    )
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/statistics.md").read_text("utf-8"), re.DOTALL)
     (block,) = blocks
     exec(block, {})
     value, low, _high, p_value = (
