@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from random_routing.report.figures.learning import limits, looks_of
+from random_routing.report.figures.learning import STYLES, limits, looks_of
 from random_routing.report.tables.learning import described, name_of, table_rows
 from random_routing.results.learned import Outcomes
 from random_routing.settings import Settings
@@ -35,20 +35,17 @@ def learning_rows(outcomes: Outcomes, settings: Settings) -> dict[str, Any]:
     entry, looks = settings.learning[outcomes.entry], looks_of(outcomes, settings)
     rows = []
     for name, agent in {name_of(agent): agent for agent in reversed(outcomes.agents)}.items():
+        about = {"name": name, "dash": STYLES.index(looks[name]["linestyle"])}
         for point in agent.curve:
-            value, low, high = (
-                (point.mean, point.mean, point.mean) if entry.bandit else (point.iqm, point.lo, point.hi)
-            )
-            numbers = (float(f"{number:.4g}") for number in (value, low, high))
-            rows.append(
-                {"name": name, "x": point.unit, **dict(zip(("y", "lo", "hi"), numbers, strict=True))}
-            )
-    names = [name_of(agent) for agent in outcomes.agents]
+            ends = (point.mean, point.mean) if entry.bandit else (point.lo, point.hi)
+            value = point.mean if entry.bandit else point.iqm
+            y, lo, hi = (float(f"{number:.4g}") for number in (value, *ends))
+            rows.append({**about, "x": point.unit, "y": y, "lo": lo, "hi": hi, "tip": f"{value:.3g}"})
     low, high = limits(outcomes)
     return {
         "rows": rows,
-        "names": list(dict.fromkeys(names)),
-        "colours": [looks[name]["color"] for name in dict.fromkeys(names)],
+        "names": list(looks),
+        "colours": [look["color"] for look in looks.values()],
         "x": "step" if entry.bandit else "episode",
         "y": "mean reward" if entry.bandit else "return while exploring",
         "range": [float(f"{low:.4g}"), float(f"{high:.4g}")],
