@@ -16,6 +16,7 @@ from random_routing.law.mixing import shares
 from random_routing.law.noise import GATE, TOKEN, uniform
 from random_routing.law.origin import Origin, origins
 from random_routing.law.race import race
+from random_routing.law.routes import permitted
 from random_routing.law.schedules import step_bases
 
 
@@ -37,9 +38,12 @@ class Mixture:
 
     def _piece(self, call: Call, texts: Gated, number: int) -> tuple[Tensor, Tensor]:
         decoder, base = self.decoders[number], self.bases[number][call.step]
-        p = torch.softmax(call.scores(), dim=1)  # (M, V)
+        scores = call.scores()
+        p = torch.softmax(scores, dim=1)  # (M, V)
         q, lam = texts.rate.to(p).split(1, dim=1)  # (M, 1)
-        delta_q, delta_lambda = (self._delta(o, call, texts, decoder) for o in GATE)  # (M, V)
+        delta_q, delta_lambda = (
+            permitted(self._delta(o, call, texts, decoder), scores, p) for o in GATE
+        )  # (M, V)
         parts = shares(p, delta_q, delta_lambda, q, lam)
         model, of_lambda, of_q = parts
         law = distribution((model + of_lambda + of_q).log(), base)

@@ -110,7 +110,10 @@ class Sampler:
             if start < stop:
                 here = order[start:stop]
                 source, word = texts.source[here], texts.word[here, TOKEN[origin]]
-                token[here] = self.draws.tokens(origin, route, call[here], source, word)
+                drawn = self.draws.tokens(origin, route, call[here], source, word)
+                # What the model forbids, as after an episode's end, is its own turn.
+                forbidden = call.logits[call.row[here], drawn].isneginf()
+                token[here] = drawn.masked_fill(forbidden, UNDRAWN)
 
     def _draw_model(
         self, p: Plain, row: Tensor, base: Tensor, texts: Gated, token: Tensor

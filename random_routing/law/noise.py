@@ -71,9 +71,9 @@ def spread(seeds: Tensor, count: int) -> Tensor:
 
     Word i of a seed depends on nothing but the two.
     """
-    x = seeds[:, None] + torch.arange(1, count + 1, device=seeds.device) * _signed(GAMMA)
-    x = (x ^ shifted(x, 30)) * _signed(MIX_1)
-    x = (x ^ shifted(x, 27)) * _signed(MIX_2)
+    x = seeds[:, None] + torch.arange(1, count + 1, device=seeds.device) * signed(GAMMA)
+    x = (x ^ shifted(x, 30)) * signed(MIX_1)
+    x = (x ^ shifted(x, 27)) * signed(MIX_2)
     return x ^ shifted(x, 31)
 
 
@@ -82,6 +82,6 @@ def shifted(x: Tensor, bits: int) -> Tensor:
     return (x >> bits) & ((1 << (64 - bits)) - 1)
 
 
-def _signed(number: int) -> int:
+def signed(number: int) -> int:
     """The int64 of the same 64 bits."""
     return number - 2**64 if number >= 2**63 else number

@@ -80,6 +80,14 @@ def open_delta(mass: Tensor, scores: Tensor, p: Tensor) -> Tensor:
     return torch.where(total > 0, mass / total, p)
 
 
+def permitted(mass: Tensor, scores: Tensor, p: Tensor) -> Tensor:
+    """δ where a token that the model forbids (score −∞), as any is after an episode's end, is drawn from p instead:
+    (B, V). mass: δ, p: the model's distribution, both (B, V).
+    """
+    kept = mass.masked_fill(scores.isneginf(), 0.0)
+    return kept + (mass - kept).sum(1, keepdim=True) * p
+
+
 def barred(vocabulary: Vocabulary, device: torch.device | str = "cpu") -> Tensor:
     """What is added to scores so that only the sampling vocabulary is left: (V,), 0 or −inf."""
     bar = torch.full((vocabulary.size,), -torch.inf)

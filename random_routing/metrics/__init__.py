@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from random_routing.metrics import (
     against_people,
     compression,
+    episodes,
     failures,
     fluency,
     mauve,
@@ -40,6 +41,7 @@ MODULES = (
     translation,
     per_text,
     failures,
+    episodes,
 )
 METRICS = {metric.name: metric for module in MODULES for metric in module.METRICS}
 

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from random_routing.environments.episode_tokens import actions_of
+from random_routing.environments.episodes import Episodes, replay
+from random_routing.environments.tabular import Environment
 from random_routing.metrics.helpers.form import Form, forms
 from random_routing.metrics.helpers.languages import UNKNOWN, Language
 from random_routing.metrics.helpers.ragged import Ragged
@@ -50,6 +53,7 @@ class CellTexts:
     entropies: Sequence[np.ndarray] = ()  # of the generator's steps, nats; none: human texts
     language: Language = UNKNOWN  # of the texts
     meta: Sequence[dict[str, Any]] = ()  # (R,) what else the prepared example says
+    world: Environment | None = None  # that texts are episodes in
 
     @property
     def written_ids(self) -> Sequence[Any]:
@@ -64,6 +68,13 @@ class CellTexts:
     def word_ids(self) -> Ragged:
         """The words of the texts as numbers."""
         return word_ids(self.texts)
+
+    @cached_property
+    def episodes(self) -> Episodes:
+        """What the actions did, of texts that are episodes."""
+        assert self.world is not None
+        seeds = np.array([meta["seed"] for meta in self.meta], dtype=np.int64)
+        return replay(self.world, seeds, [actions_of(ids) for ids in self.written_ids])
 
     @cached_property
     def first_rows(self) -> np.ndarray:

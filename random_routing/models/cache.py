@@ -16,7 +16,7 @@ RowStates = dict[int, tuple[Tensor, Tensor]]
 class SlotLayer(CacheLayerMixin):
     """One layer's keys and values, (slots, heads, length, head size), filled from the left.
 
-    `keys` and `values` are what the current model call sees: the slots that it covers.
+    `keys` and `values` are what the current model call sees: the slots that it covers, before it those that are filled.
     """
 
     is_sliding = False  # keeps all positions; a sliding window is applied by the model's mask
@@ -37,6 +37,10 @@ class SlotLayer(CacheLayerMixin):
     def cover(self, window: slice, length: int) -> None:
         """Point the next model call at the slots `window` with `length` positions filled."""
         self.window, self.length = window, length
+        if self.is_initialized:
+            self.keys, self.values = (
+                states[window, :, :length] for states in (self.all_keys, self.all_values)
+            )
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object

@@ -16,6 +16,7 @@ from torch import nn
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM, DynamicCache, cache_utils
 
 from random_routing.errors import PipelineError, short
+from random_routing.models import tabular_policy  # noqa: F401  # an architecture of this project's own
 
 # Layers whose whole state is a key and a value per position, or that read those of another layer.
 KEPT = tuple(

@@ -9,7 +9,14 @@ from random_routing.comparison import CURVES
 from random_routing.comparison.verdicts import Verdict
 from random_routing.metrics import METRICS
 from random_routing.report.input import Results
-from random_routing.report.names import difference, in_number, one_route, tuned_setting, with_interval
+from random_routing.report.names import (
+    difference,
+    in_number,
+    one_route,
+    people,
+    tuned_setting,
+    with_interval,
+)
 from random_routing.report.tables.small_tables import missing
 from random_routing.results.compared import Compared, ContrastResult, Matched
 from random_routing.results.measured import CellValues, Likelihood, Measured
@@ -93,7 +100,7 @@ def sentences(results: Results, settings: Settings) -> list[str]:
         *_axes(compared),
         _best(compared, about),
         *(_curve(family, compared.matched, settings) for family in CURVES),
-        *(_likelihood(record) for record in measured.likelihood),
+        *(_likelihood(record, people(settings.tasks[measured.task])) for record in measured.likelihood),
         *_tuned(results.tuned),
         _missing(measured.cells),
         _not_guaranteed(measured.not_guaranteed),
@@ -242,15 +249,12 @@ def _curve(family: str, matched: Sequence[Matched], settings: Settings) -> str:
     )
 
 
-def _likelihood(record: Likelihood) -> str:
+def _likelihood(record: Likelihood, writers: str) -> str:
     if math.isnan(record.best_lo):  # a single text
         return ""
-    law = f"`{record.variant}` ({one_route(record.route)})"
+    law, begin = f"`{record.variant}` ({one_route(record.route)})", f"- {writers.capitalize()}"
     cheap = f"up to r = {with_interval(record.cheap_r, record.cheap_lo, record.cheap_hi, '.2g')}"
     if record.best_r == 0:
-        return f"- People's texts: random steps of {law} cost less than 0.01 nats a token {cheap}, and never help."
-    return (
-        f"- People's texts are likeliest under {law} at r = "
-        f"{with_interval(record.best_r, record.best_lo, record.best_hi, '.2g')}; within 0.01 nats a token of that "
-        f"{cheap}."
-    )
+        return f"{begin}: random steps of {law} cost less than 0.01 nats a token {cheap}, and never help."
+    best = with_interval(record.best_r, record.best_lo, record.best_hi, ".2g")
+    return f"{begin}: likeliest under {law} at r = {best}; within 0.01 nats a token of that {cheap}."

@@ -64,6 +64,11 @@ def title(task: Task, tasks: Mapping[str, Task]) -> str:
     return of_kind if others == [task] and task.name == task.kind else f"{of_kind}: {task.name}"
 
 
+def people(task: Task) -> str:
+    """What wrote a task's references: human texts, or what stands in their place."""
+    return TASK_KINDS[task.kind].people
+
+
 def metric_table() -> str:
     """The table of all metrics in the README: Markdown."""
     lines = ["| metric | what it is | unit | better | needs | source |", "|---|---|---|---|---|---|"]

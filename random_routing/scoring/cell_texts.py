@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from random_routing.environments.tabular import Environment
 from random_routing.errors import PipelineError
 from random_routing.law.noise import SUBSAMPLE, Source
 from random_routing.metrics.helpers.languages import UNKNOWN, Language, language_of
@@ -62,7 +63,7 @@ def read_texts(
         raise PipelineError(f"{path}: its examples are not those of data/prepared/{task.name}.jsonl")
     ragged = {name: from_lists([batch_lists[n] for batch_lists in lists]) for n, name in enumerate(LISTS)}
     columns = {"text": texts, "finish": finish, **ragged}
-    return cell_texts(columns, rows, task.samples, vocabulary, order, language_of(task))
+    return cell_texts(columns, rows, task.samples, vocabulary, order, language_of(task), world_of(task))
 
 
 def cell_texts(
@@ -72,8 +73,11 @@ def cell_texts(
     vocabulary: int,
     order: np.ndarray,
     language: Language = UNKNOWN,
+    world: Environment | None = None,
 ) -> CellTexts:
-    """columns: those of a cell's file, lists and `Ragged`; the rows of `rows` in their order, `samples` of each."""
+    """columns: those of a cell's file, lists and `Ragged`; the rows of `rows` in their order, `samples` of each; world:
+    of `world_of`.
+    """
     example = np.repeat(np.arange(len(rows)), samples)
     texts = _unscored(
         columns["text"], columns["token_ids"], columns["model_logprobs"], example, rows, vocabulary
@@ -82,7 +86,14 @@ def cell_texts(
     if not isinstance(routes, Ragged):
         routes, entropies = concatenated(routes, np.int8), concatenated(entropies, np.float32)
     ended = np.array([finish == "eos" for finish in columns["finish"]])
-    return replace(texts, routes=routes, entropies=entropies, order=order, ended=ended, language=language)
+    return replace(
+        texts, routes=routes, entropies=entropies, order=order, ended=ended, language=language, world=world
+    )
+
+
+def world_of(task: Task) -> Environment | None:
+    """Where a task's texts are episodes."""
+    return TASK_KINDS[task.kind].world(task.model)
 
 
 def human_texts(task: Task, rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray) -> CellTexts:
@@ -96,7 +107,7 @@ def human_texts(task: Task, rows: list[dict[str, Any]], tokenizer: Any, order: n
     else:
         ids = encode_as_text(tokenizer, texts, add_special_tokens=False)["input_ids"]
     unscored = _unscored(texts, ids, [NOTHING] * len(rows), np.arange(len(rows)), rows, len(tokenizer))
-    return replace(unscored, order=order, language=language_of(task))
+    return replace(unscored, order=order, language=language_of(task), world=world_of(task))
 
 
 def _unscored(

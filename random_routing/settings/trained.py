@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from random_routing.settings.checks import Reference, Text, one_of, whole
-from random_routing.settings.keys import STRICT, NotAKey
+from random_routing.settings.checks import Reference, Text, number, one_of, whole
+from random_routing.settings.keys import MISSING, STRICT, NotAKey, check_keys, written, wrong
 
 RECIPES = ("pixel-transformer", "q-learning", "sarsa")
+TD = ("q-learning", "sarsa")  # tabular control by temporal differences
+
+
+@dataclass(frozen=True)
+class By:
+    """A mark: models of these recipes alone have the key, and must have it."""
+
+    recipes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,26 @@ class Trained:
     data: Reference
     seed: Annotated[int, whole(0)] = 0
     licence: Text = ""
+    # Of the learner: how many episodes, α, γ and ε; the policy is softmax(Q / temperature).
+    episodes: Annotated[int, By(TD), whole(1, 10_000_000)] = 0
+    step_size: Annotated[float, By(TD), number(0, 1, open_low=True)] = 0.0
+    discount: Annotated[float, By(TD), number(0, 1)] = 0.0
+    epsilon: Annotated[float, By(TD), number(0, 1)] = 0.0
+    temperature: Annotated[float, By(TD), number(0, 1e6, open_low=True)] = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys(cls, value: Any) -> Any:
+        """Each recipe has keys of its own."""
+        recipe = value.get("recipe") if isinstance(value, dict) else None
+        if recipe not in RECIPES:
+            return value
+        marks = {path[0]: [m for m in marks if isinstance(m, By)] for path, marks in written(Trained)}
+        check_keys(value, [key for key, by in marks.items() if all(recipe in m.recipes for m in by)])
+        for key, by in marks.items():
+            if by and recipe in by[0].recipes and key not in value:
+                raise wrong(MISSING, key)
+        return value
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from random_routing.environments.tabular import Environment
 from random_routing.settings import Task
-from random_routing.tasks import dialogue, textgen, translation
+from random_routing.tasks import dialogue, rl, textgen, translation
 from random_routing.tasks.usable_records import LeftOut
 
 
@@ -17,7 +18,8 @@ class TaskKind:
     counts in `left` the records that it leaves out.
 
     judge_context(row): what the judge reads before a text, the beginning of a document; judge_text(text): the text as
-    it follows; judged: what is judged, in words, for signatures.
+    it follows; judged: what is judged, in words, for signatures. people: what wrote the references, as reports say.
+    world(model): the environment that a policy acts in; None where texts are no episodes.
     """
 
     title: str
@@ -28,6 +30,8 @@ class TaskKind:
     judge_context: Callable[[dict[str, Any]], str]
     judge_text: Callable[[str], str]
     judged: str = "text given its context"
+    people: str = "human texts"
+    world: Callable[[str], Environment | None] = lambda model: None
 
 
 TASK_KINDS = {
@@ -59,5 +63,16 @@ TASK_KINDS = {
         judge_context=lambda row: "",  # fluency of the target sentence by itself
         judge_text=lambda text: text,
         judged="text alone",
+    ),
+    "rl": TaskKind(
+        title="Acting",
+        build=rl.build,
+        add_special_tokens=False,  # a prompt is control tokens
+        goes_on=False,
+        stop_at_newline=False,
+        judge_context=lambda row: "",
+        judge_text=lambda text: text,
+        people="optimal policy",
+        world=rl.world_of,
     ),
 }

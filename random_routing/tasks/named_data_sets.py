@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from random_routing.environments.tabular import read_environment
 from random_routing.errors import PipelineError
 from random_routing.files import read_json, read_jsonl
 from random_routing.settings import FAULT, ORIGIN, Asset, Task
@@ -116,9 +118,17 @@ def read_records(folder: Path, asset: Asset, task: Task) -> Records:
         yield record
 
 
+def read_episodes(folder: Path, asset: Asset, task: Task) -> Records:
+    """Numbers of episodes in an environment of gymnasium, without end."""
+    environment = read_environment(folder)
+    for number in count():
+        yield {"episode": number, "environment": environment}
+
+
 READERS = {
     "sotu": read_sotu,
     "chitchat": read_chitchat,
     "homeassistant": read_homeassistant,
     "records": read_records,
+    "episodes": read_episodes,
 }

@@ -33,7 +33,7 @@ from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store
 from random_routing.scoring.add_scores import Judge, add_embeddings, add_judge
 from random_routing.scoring.cell_metrics import task_resamples
-from random_routing.scoring.cell_texts import cell_texts, human_texts, text_order
+from random_routing.scoring.cell_texts import cell_texts, human_texts, text_order, world_of
 from random_routing.scoring.embedding import Embeddings
 from random_routing.settings import Base, Settings, Task
 
@@ -179,7 +179,9 @@ class Scorer:
             records = [cell_row(text, unpack(values[text.key]), self.tokenizer, plan) for text in texts]
             columns = {key: [record[key] for record in records] for key in records[0]}
             columns["model_logprobs"] = [np.array(logs) for logs in columns["model_logprobs"]]
-            inputs[name] = cell_texts(columns, rows, samples, len(self.tokenizer), order, language)
+            inputs[name] = cell_texts(
+                columns, rows, samples, len(self.tokenizer), order, language, world_of(task)
+            )
         inputs["human"] = human_texts(task, rows, self.tokenizer, text_order(settings, task, rows, 1))
         used = (self.quality, self.diversity)
         if any(metric.reads("judge") for metric in used):

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
+from random_routing.environments.episode_tokens import FIRST
 from random_routing.metrics import METRICS, CellTexts
 from random_routing.metrics.helpers.words import words
+from tests.helpers.policies import CLIFF, world
 
 
 def cell(texts: list[str], **given: Any) -> CellTexts:
@@ -33,6 +35,14 @@ def cell(texts: list[str], **given: Any) -> CellTexts:
         "vocabulary": 300,
     }
     return CellTexts(**{**values, **given})
+
+
+def cell_for(name: str, texts: list[str]) -> CellTexts:
+    """As `cell`, and where the metric is of episodes each byte is an action on the cliff."""
+    if METRICS[name].kinds != ("rl",):
+        return cell(texts)
+    actions = [[FIRST + byte % 4 for byte in text.encode()] for text in texts]
+    return cell(texts, token_ids=actions, meta=[{"seed": 1}] * len(texts), world=world(CLIFF))
 
 
 def value(name: str, texts: CellTexts) -> float:

@@ -23,6 +23,10 @@ def text_params() -> dict[str, Any]:
         for name, variant in values["variants"].items()
         if not variant.get("tasks") or own & set(variant["tasks"])
     }
+    contrasts, tune = values["comparison"]["contrasts"], values["tune"]
+    for name in [name for name, one in contrasts.items() if one["variant"] not in values["variants"]]:
+        del contrasts[name]
+    tune["variants"] = [name for name in tune["variants"] if name in values["variants"]]
     for variant in values["variants"].values():
         variant.pop("tasks", None)
     for name in BEYOND:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 FALLING = {"shape": "linear", "start": 1.3, "end": 0.7}
+LESSON = {"episodes": 9, "step_size": 0.1, "discount": 1, "epsilon": 0.1, "temperature": 1}
 WRONG: list[tuple[str, Any, str, str]] = [
     ("sed", 1, "sed", "did you mean seed?"),
     ("seed", -1, "seed = -1", "at least 0"),
@@ -172,17 +173,27 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("comparison/diversity", {"textgen": "vendi"}, "comparison.diversity.dialogue", "must be given"),
     ("comparison/diversity", {"story": "vendi"}, "comparison.diversity.story", "unknown key"),
     ("variants/uniform/tasks", ["chat"], "variants.uniform.tasks[0] = 'chat'", "must be one of dialogue"),
-    ("tasks/textgen/baselines", ["top_x"], "tasks.textgen.baselines[0] = 'top_x'", "must be one of greedy"),
+    (
+        "tasks/textgen/baselines",
+        ["top_x"],
+        "tasks.textgen.baselines[0] = 'top_x'",
+        "must be one of annealing",
+    ),
     (
         "trained",
         {"a": {"recipe": "magic", "data": "sotu"}},
         "trained.a.recipe = 'magic'",
         "must be one of pixel",
     ),
-    ("trained", {"a": {"recipe": "sarsa", "data": "x"}}, "trained.a.data = 'x'", "must be one of"),
     (
         "trained",
-        {"smollm2": {"recipe": "sarsa", "data": "sotu"}},
+        {"a": {**LESSON, "recipe": "sarsa", "data": "x"}},
+        "trained.a.data = 'x'",
+        "must be one of",
+    ),
+    (
+        "trained",
+        {"smollm2": {**LESSON, "recipe": "sarsa", "data": "sotu"}},
         "trained.smollm2",
         "the name of an asset too",
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from random_routing.report.figures import style
-from random_routing.report.names import one_route
+from random_routing.report.names import one_route, people
 from random_routing.results.measured import Measured
 from random_routing.settings import BY_R, Settings
 
@@ -42,6 +42,8 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
     ax.set_ylim(LOWEST, 1.15 * highest)
     ax.xaxis.set_major_formatter("{x:g}")
     ax.set_xlabel("r, share of steps on the random route")
-    ax.set_ylabel("log-likelihood of human texts\nminus that at r = 0 (nats / token)")
+    ax.set_ylabel(
+        f"log-likelihood of {people(settings.tasks[measured.task])}\nminus that at r = 0 (nats / token)"
+    )
     style.legend(figure, ax.get_legend_handles_labels()[0])
     return figure

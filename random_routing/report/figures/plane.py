@@ -18,6 +18,7 @@ from random_routing.report import names, selection
 from random_routing.report.figures import style
 from random_routing.report.figures.label_places import Label, place
 from random_routing.report.figures.plane_series import LOOSE, Series, all_series, curve, near, values
+from random_routing.report.names import people
 from random_routing.results.measured import CellValues, Measured
 from random_routing.settings import Settings
 
@@ -43,7 +44,8 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure:
         axes[1].set_xlim(*part.x)
         axes[1].set_ylim(*(part.y[::-1] if axes[1].yaxis_inverted() else part.y))
         axes[1].xaxis.set_major_locator(MaxNLocator(5))
-    style.legend(figure, _legend(series, delta, math.isfinite(human)))
+    writers = people(settings.tasks[measured.task]) if math.isfinite(human) else ""
+    style.legend(figure, _legend(series, delta, writers))
     figure.draw_without_rendering()  # settles the layout, which the labels need
     figure.set_layout_engine("none")
     for ax in axes:
@@ -86,7 +88,8 @@ def _panel(
         ax.invert_yaxis()
 
 
-def _legend(series: Sequence[Series], delta: float, human: bool) -> list[Any]:
+def _legend(series: Sequence[Series], delta: float, writers: str) -> list[Any]:
+    """writers: of the references; empty where they have no line."""
     handles: list[Any] = [
         Line2D(
             [], [], color=family.look.colour, marker=family.look.marker, label=family.look.name,
@@ -96,10 +99,8 @@ def _legend(series: Sequence[Series], delta: float, human: bool) -> list[Any]:
         )
         for family in series
     ]  # fmt: skip
-    if human:
-        handles.append(
-            Line2D([], [], color="black", linewidth=0.9, linestyle=style.DOTTED, label="human texts")
-        )
+    if writers:
+        handles.append(Line2D([], [], color="black", linewidth=0.9, linestyle=style.DOTTED, label=writers))
     if any(family.equivalent for family in series):
         handles.append(Patch(color="black", alpha=0.12, label=f"T ± Δ, {delta:g}"))
     return handles

@@ -17,13 +17,15 @@ from random_routing.metrics import METRICS
 from random_routing.report import names, selection
 from random_routing.report.figures import style
 from random_routing.report.figures.style import Look
+from random_routing.report.names import people
 from random_routing.results.measured import Measured
 from random_routing.settings import Base, Settings
 
 STYLES: dict[str, Any] = {"r": "-", "q": "-", "λ": ":", "": "none"}
 LEGEND = {"r": "", "q": ", q alone", "λ": ", λ alone", "": ""}
+PEOPLE = "people"
 LEVELS: dict[str, Any] = {  # reference → line style
-    "human texts": style.DOTTED,
+    PEOPLE: style.DOTTED,
     "plain sampling": (0, (6, 3)),
     "greedy": (0, (6, 2, 1, 2)),
 }
@@ -45,16 +47,17 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
         "plain sampling": selection.plain(rows, settings.variants, Base()),
         "greedy": selection.plain(rows, settings.variants, Base(greedy=True)),
     }
+    writers = people(settings.tasks[measured.task])
     figure, axes = style.panels(width, len(metrics), 2.3)
     drawn = set[str]()
     for ax, metric in zip(axes, metrics, strict=True):
         for look, line in lines:
             _line(ax, look, line, metric)
         levels = {name: row.get(metric).value for name, row in references.items() if row is not None}
-        levels["human texts"] = selection.human_value(rows, metric)
+        levels[PEOPLE] = selection.human_value(rows, metric)
         for name, level in levels.items():
             if math.isfinite(level):
-                colour = "black" if name == "human texts" else style.GREY
+                colour = "black" if name == PEOPLE else style.GREY
                 ax.axhline(level, linestyle=LEVELS[name], color=colour, linewidth=0.9, zorder=1.5)
                 drawn.add(name)
         if METRICS[metric].log_axis:
@@ -63,7 +66,7 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
         ax.set_title(names.panel_title(metric, width / len(metrics) if width == style.FULL else width))
         _rate_axis(ax, [row.r for row in routed])
     band = Patch(color=style.GREY, alpha=0.25, label=f"band: {settings.confidence:.0%} interval")
-    style.legend(figure, [*_legend(lines, [name for name in LEVELS if name in drawn]), band])
+    style.legend(figure, [*_legend(lines, [name for name in LEVELS if name in drawn], writers), band])
     return figure
 
 
@@ -97,7 +100,10 @@ def _rate_axis(ax: Axes, rates: Sequence[float]) -> None:
     ax.xaxis.set_major_formatter("{x:g}")
 
 
-def _legend(lines: Sequence[tuple[Look, selection.Line]], levels: Sequence[str]) -> list[Line2D]:
+def _legend(
+    lines: Sequence[tuple[Look, selection.Line]], levels: Sequence[str], writers: str
+) -> list[Line2D]:
+    """writers: of the references."""
     handles = [
         Line2D([], [], color=look.colour, marker=look.marker, linestyle=STYLES[line.knob],
                label=look.name + LEGEND[line.knob])
@@ -107,9 +113,9 @@ def _legend(lines: Sequence[tuple[Look, selection.Line]], levels: Sequence[str])
         Line2D(
             [],
             [],
-            color="black" if name == "human texts" else style.GREY,
+            color="black" if name == PEOPLE else style.GREY,
             linestyle=LEVELS[name],
-            label=name,
+            label=writers if name == PEOPLE else name,
         )
         for name in levels
     ]

@@ -83,7 +83,12 @@ HUMAN = Look("human texts", "#F0E442", "*")
 
 
 def variant_look(name: str, position: int) -> Look:
-    colour, marker = VARIANT_LOOKS[position % len(VARIANT_LOOKS)]
+    """More variants than colours share a colour, with another marker."""
+    count = len(VARIANT_LOOKS)
+    colour, marker = (
+        VARIANT_LOOKS[position % count][0],
+        VARIANT_LOOKS[(position + position // count) % count][1],
+    )
     return Look(name, colour, marker)
 
 

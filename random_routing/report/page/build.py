@@ -23,7 +23,7 @@ from random_routing.report.figures.recovery import FEWEST
 from random_routing.report.figures.tuning import LOOKS
 from random_routing.report.findings import sentences
 from random_routing.report.input import Results
-from random_routing.report.names import MEANS, difference, routes_in_words, setting_in_words, title
+from random_routing.report.names import MEANS, difference, people, routes_in_words, setting_in_words, title
 from random_routing.report.page.charts import of_decoders
 from random_routing.report.page.contours import contours
 from random_routing.report.page.learning import learning_rows, learning_section
@@ -150,6 +150,7 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
         "delta": settings.comparison.delta[measured.task],
         "near": to_json(near(measured, settings)),
         "curve": _temperatures(results, settings),
+        "writers": people(settings.tasks[measured.task]),
         "people": {metric: _number(selection.human_value(rows, metric)) for metric in measured.metrics},
         "examples": len(measured.examples),
         "sentences": [marked(sentence) for sentence in sentences(results, settings)],

@@ -17,7 +17,7 @@ from random_routing.metrics.helpers.words import words
 from random_routing.metrics.metric import ratio
 from random_routing.metrics.selfbleu import self_bleu_stats
 from random_routing.metrics.translation import signatures
-from tests.helpers.cell_texts import cell, nltk_self_bleu, value
+from tests.helpers.cell_texts import cell, cell_for, nltk_self_bleu, value
 
 TEXTS = [
     "the cat sat on the mat",
@@ -147,7 +147,7 @@ def test_translation_metrics_are_sacrebleus(lines: list[tuple[str, list[str]]]) 
 @pytest.mark.parametrize("name", METRICS)
 def test_aggregates_work_on_many_sums_at_once(name: str) -> None:
     metric = METRICS[name]
-    stats = metric.stats(cell(TEXTS))
+    stats = metric.stats(cell_for(name, TEXTS))
     assert stats.shape[0] == len(TEXTS) and stats.dtype == np.float64
     sums = np.stack([stats.sum(0), 2 * stats.sum(0), stats[:2].sum(0)])
     many = metric.aggregate(sums)
@@ -160,13 +160,15 @@ def test_aggregates_work_on_many_sums_at_once(name: str) -> None:
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize("texts", [[""], ["\n"], ["", ""], ["a"], ["é"], ["\x00\ufffd"]], ids=repr)
 def test_degenerate_texts_give_a_value_or_nan(name: str, texts: list[str]) -> None:
-    result = value(name, cell(texts))
+    result = value(name, cell_for(name, texts))
     assert isinstance(result, float)  # and no exception
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_order_of_examples_does_not_matter(name: str) -> None:
-    assert value(name, cell(TEXTS)) == pytest.approx(value(name, cell(TEXTS[::-1])), nan_ok=True)
+    assert value(name, cell_for(name, TEXTS)) == pytest.approx(
+        value(name, cell_for(name, TEXTS[::-1])), nan_ok=True
+    )
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.name)

@@ -56,7 +56,7 @@ def test_a_translation_ends_at_the_newline() -> None:
 @pytest.mark.parametrize("tokenizer", [metaspace_tokenizer(), byte_tokenizer()], ids=["metaspace", "bytes"])
 def test_people_and_decoders_write_the_same_tokens(tokenizer: Any) -> None:
     """The reference " rain fell" after "the": what a decoder writes that says the same."""
-    rows = [{"prompt": "the", "source": "the", "references": [" rain fell"]}]
+    rows = [{"prompt": "the", "source": "the", "references": [" rain fell"], "meta": {}}]
     human = human_texts(TASKS["textgen"], rows, tokenizer, np.zeros(1))
     tokens = tokenizer.convert_ids_to_tokens(list(human.token_ids[0]))
     assert tokens == (["▁rain", "▁fell"] if "▁" in tokens[0] else list("ĠrainĠfell"))

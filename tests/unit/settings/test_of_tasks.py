@@ -11,6 +11,7 @@ from random_routing.law.cells import all_cells
 from random_routing.metrics import METRICS
 from random_routing.settings import parse_settings
 from tests.helpers.text_params import text_params
+from tests.helpers.wrong_values import LESSON
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_diversity_by_task(raw: dict[str, Any]) -> None:
 
 
 def test_a_trained_model_is_a_model_as_others_are(raw: dict[str, Any]) -> None:
-    raw["trained"] = {"own": {"recipe": "sarsa", "data": "sotu"}}
+    raw["trained"] = {"own": {"recipe": "sarsa", "data": "sotu", **LESSON}}
     raw["tasks"]["textgen"]["model"] = "own"
     settings = parse_settings(raw, METRICS)
     assert settings.tasks["textgen"].model == "own" and settings.all_assets["own"].kind == "model"

@@ -39,6 +39,7 @@ function routes() {
     family: record.variant, line: record.variant, dash: "q", x: record.lag, y: record.difference, lo: record.lo, hi: record.hi, events: record.events,
     tip: signed(record.difference) + span(record.lo, record.hi),
   }));
+  $("likelihood-of").textContent = of.writers;
   shown.likelihood = of.likelihood.flatMap((record) => record.curve.map((point) => ({
     family: record.variant, route: record.route, line: `${record.variant}, ${routeName(record.route)}`, dash: record.route === "λ" ? "λ" : "q", x: point.r, y: point.value, lo: point.lo, hi: point.hi,
     tip: `${short(point.value)}${span(point.lo, point.hi)} at r = ${short(point.r)}`,

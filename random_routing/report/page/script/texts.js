@@ -76,6 +76,8 @@ function texts() {
     made.append(...visible(text));
     return made;
   }));
+  const writers = task().writers;
+  $("reference-title").textContent = writers === HUMAN ? "Written by a person" : writers[0].toUpperCase() + writers.slice(1);
   $("reference-scores").textContent = peopleScores(+$("example").value);
   const left = textOf($("left").value), right = textOf($("right").value);
   show("left", $("left").value, left, forkOf(left?.[0], right?.[0]));
