@@ -22,6 +22,7 @@ from random_routing.report.figures import (
     forest,
     gates,
     heatmap,
+    learning,
     likelihood,
     matched,
     plane,
@@ -37,6 +38,7 @@ from random_routing.report.input import Results, read_results
 from random_routing.report.page.about import about
 from random_routing.report.page.build import page
 from random_routing.report.page.samples import shown, task_samples
+from random_routing.results.learned import read_outcomes
 from random_routing.results.measured import Measured
 from random_routing.results.pooled import read_pooled
 from random_routing.results.text_scores import read_scores
@@ -103,6 +105,9 @@ def pictures(settings: Settings, results: dict[str, Results]) -> dict[str, tuple
         }
         for name, draw in (draws | {"tune": partial(tuning.draw, of_task.tuned)}).items():
             found[f"{task}-{name}"] = (draw, captions.caption(name, of_task.measured, settings))
+    for name, entry in settings.learning.items():
+        draw = partial(learning.draw, read_outcomes(name), settings)
+        found[f"learning-{name}"] = (draw, learning.caption(entry, settings.confidence))
     return found
 
 
@@ -111,7 +116,8 @@ def whole_page(settings: Settings, results: dict[str, Results]) -> str:
         task: texts_of(settings, settings.tasks[task], result.measured) for task, result in results.items()
     }
     costs = {task: [asdict(cost) for cost in read_costs(task)] for task in results}
-    return page(settings, results, samples, costs, about(settings), read_pooled())
+    learned = [read_outcomes(name) for name in settings.learning]
+    return page(settings, results, samples, costs, about(settings), read_pooled(), learned)
 
 
 def texts_of(settings: Settings, task: Task, measured: Measured) -> dict[str, Any]:

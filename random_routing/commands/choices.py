@@ -99,6 +99,7 @@ def _choose_task(values: Any, choice: Choice, name: str) -> None:
         raise PipelineError(f"--task {choice.task}: {name} has no such task; it has {_names(tasks)}")
     for other in [task for task in tasks if task != choice.task]:
         del tasks[other]
+    values["learning"] = {}  # it is no part of a task
     task = tasks[choice.task]
     for key, value in (
         ("examples", choice.examples), ("samples", choice.samples), ("max_new_tokens", choice.tokens),

@@ -48,8 +48,10 @@ def parse_settings(raw: Any, metrics: Metrics = None) -> Settings:
     _check_assets(settings)
     _check_tasks(settings)
     _check_served(settings)
-    for name, variant in settings.variants.items():
-        _check_gates(name, variant, settings)
+    for section, variants in (("variants", settings.variants), ("explorers", settings.explorers)):
+        for name, variant in variants.items():
+            _check_gates(f"{section}.{name}", variant, settings)
+    _check_learning(settings)
     raw_comparison, comparison = settings.comparison, _comparison(settings)
     check_metrics(settings.metrics, metrics)
     check_judges(settings.tasks, settings.metrics, metrics)
@@ -184,7 +186,18 @@ def _tuning(settings: Settings) -> Tuning:
     return replace(tune, weight=weight, variants=tune.variants or tuple(settings.variants))
 
 
-def _check_gates(name: str, variant: Variant, settings: Settings) -> None:
+def _check_learning(settings: Settings) -> None:
+    """Raises `SettingsError` for an asset or an explorer that is not there. `against` is a cell's name
+    (checked in `learning.agents`)."""
+    worlds = [name for name, asset in settings.assets.items() if asset.sources[0].startswith("gymnasium:")]
+    for name, entry in settings.learning.items():
+        if not entry.bandit:
+            choice(f"learning.{name}.environment", entry.environment, worlds)
+        for i, explorer in enumerate(entry.explorers):
+            choice(f"learning.{name}.explorers[{i}]", explorer, settings.explorers)
+
+
+def _check_gates(key: str, variant: Variant, settings: Settings) -> None:
     """Raises `SettingsError` for a rate of the grid that a gate cannot have."""
     lambdas = variant.lambdas or settings.lambdas
     weights = [(lam, exploration_weight(lam, settings.lambda_means)) for lam in lambdas]
@@ -194,5 +207,5 @@ def _check_gates(name: str, variant: Variant, settings: Settings) -> None:
     ):
         for written, rate in rates:
             if why := too_often(gate, schedule, rate):
-                key = f"variants.{name}.{route}_gate.span"
-                raise fail(key, gate.mean, f"{why} (the grid's {route} = {written:g})")
+                allowed = f"{why} (the grid's {route} = {written:g})"
+                raise fail(f"{key}.{route}_gate.span", gate.mean, allowed)
