@@ -126,7 +126,7 @@ def _unscored(
         examples=len(rows),
         references=[rows[i]["references"] for i in example],
         sources=[rows[i]["source"] for i in example],
-        meta=[rows[i]["meta"] for i in example],
+        meta=[rows[i].get("meta", {}) for i in example],
         judge_nll=NOTHING,
         judge_tokens=NOTHING,
         text_embeddings=NOTHING,
