@@ -39,7 +39,7 @@ STAGES = {
         "params.yaml; data/assets/ of its data set",
         "data/assets/<model>/",
         "model",
-        "cliff-policy",
+        "cliff-q-learning",
     ),
     "prepare": Usage(
         "Make the prompts and human references of a task.",
