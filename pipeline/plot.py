@@ -111,7 +111,7 @@ def texts_of(settings: Settings, task: Task, measured: Measured) -> dict[str, An
     model = Path("data/assets") / task.model
     tokenizer = load_tokenizer(model, task.source_code)
     rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
-    decoders = list(dict.fromkeys(cell.decoder for cell in measured.cells if cell.family != "human"))
+    decoders = list(dict.fromkeys(cell.decoder for cell in measured.cells if cell.decoded))
     rows = rows[: shown(settings.page_examples, len(rows), len(decoders), task.samples)]
     prepared = Prepared(settings, task, rows, model, tokenizer)
     prompts = [example.prompt for example in prepared.examples]

@@ -17,6 +17,7 @@ from random_routing.metrics import (
     per_text,
     relevance,
     selfbleu,
+    sentiment,
     translation,
     vendi,
     within_prompt,
@@ -40,6 +41,7 @@ MODULES = (
     translation,
     per_text,
     failures,
+    sentiment,
 )
 METRICS = {metric.name: metric for module in MODULES for metric in module.METRICS}
 

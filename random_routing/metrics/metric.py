@@ -50,6 +50,9 @@ class CellTexts:
     entropies: Sequence[np.ndarray] = ()  # of the generator's steps, nats; none: human texts
     language: Language = UNKNOWN  # of the texts
     meta: Sequence[dict[str, Any]] = ()  # (R,) what else the prepared example says
+    choices: tuple[str, ...] = ()  # (K,) a task's labels, where a metric reads their probabilities
+    # (R, K) P(label | example); empty: unknown.
+    choice_probs: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @property
     def written_ids(self) -> Sequence[Any]:
@@ -131,8 +134,10 @@ class Metric:
             return f"needs {self.minimum_samples} texts an example; there is {samples}"
         return None
 
-    def reads(self, model: Literal["judge", "embedder"]) -> bool:
-        """Whether it needs what the judge or the embedder says of the texts: its signature names them."""
+    def reads(self, model: Literal["judge", "embedder", "choices"]) -> bool:
+        """Whether it needs what the judge or the embedder says of the texts, or the probabilities of a task's labels:
+        its signature names them.
+        """
         return f"{{{model}}}" in self.signature
 
     def up(self, value: Sampled) -> Sampled:

@@ -138,7 +138,7 @@ def _passed_over(preferred: Sequence[str], measured: Measured) -> str:
 
 def _missing(cells: Sequence[CellValues]) -> str:
     """Metrics that no decoder has a value of, and those that some lack; `reports/missing.csv` has all."""
-    decoders = [cell for cell in cells if cell.family != "human"]
+    decoders = [cell for cell in cells if cell.decoded]
     records = missing(decoders)
     if not records:
         return ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from random_routing.settings import Task
-from random_routing.tasks import dialogue, textgen, translation
+from random_routing.tasks import dialogue, sentiment, textgen, translation
 from random_routing.tasks.usable_records import LeftOut
 
 
@@ -17,7 +17,8 @@ class TaskKind:
     counts in `left` the records that it leaves out.
 
     judge_context(row): what the judge reads before a text, the beginning of a document; judge_text(text): the text as
-    it follows; judged: what is judged, in words, for signatures.
+    it follows; judged: what is judged, in words, for signatures. rivals: keys of a row's `meta` that hold the text of
+    another system than a model, whose metrics stand beside those of people.
     """
 
     title: str
@@ -28,6 +29,7 @@ class TaskKind:
     judge_context: Callable[[dict[str, Any]], str]
     judge_text: Callable[[str], str]
     judged: str = "text given its context"
+    rivals: tuple[str, ...] = ()
 
 
 TASK_KINDS = {
@@ -59,5 +61,15 @@ TASK_KINDS = {
         judge_context=lambda row: "",  # fluency of the target sentence by itself
         judge_text=lambda text: text,
         judged="text alone",
+    ),
+    "sentiment": TaskKind(
+        title="Sentiment",
+        build=sentiment.build,
+        add_special_tokens=True,
+        goes_on=True,  # a label has the space before it
+        stop_at_newline=False,
+        judge_context=lambda row: row["prompt"],
+        judge_text=lambda text: text,
+        rivals=(sentiment.VADER,),
     ),
 }
