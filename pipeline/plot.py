@@ -18,6 +18,7 @@ from random_routing.metrics import METRICS
 from random_routing.models.folder import load_tokenizer
 from random_routing.progress import say
 from random_routing.report.figures import (
+    calibration,
     captions,
     forest,
     gates,
@@ -53,6 +54,7 @@ OF_TASK: dict[str, Callable[[Measured, Settings, float], Figure | None]] = {
     "recovery": recovery.draw,
     "likelihood": likelihood.draw,
     "gates": gates.draw,
+    "calibration": calibration.draw,
 }
 
 

@@ -190,7 +190,6 @@ METRICS = (
         signature="pooled over texts|mean over the labels that people or the decoder gave",
         stats=f1_stats,
         aggregate=macro_f1,
-        over_all=True,
         against_human=True,
         people=1.0,
     ),

@@ -12,7 +12,7 @@ from random_routing.report.input import Results
 from random_routing.report.names import difference, in_number, one_route, tuned_setting, with_interval
 from random_routing.report.tables.small_tables import missing
 from random_routing.results.compared import Compared, ContrastResult, Matched
-from random_routing.results.measured import CellValues, Likelihood, Measured
+from random_routing.results.measured import CalibrationBest, CellValues, Likelihood, Measured
 from random_routing.results.pooled import Pooled
 from random_routing.results.tuned import Tuned
 from random_routing.settings import Settings
@@ -94,6 +94,7 @@ def sentences(results: Results, settings: Settings) -> list[str]:
         _best(compared, about),
         *(_curve(family, compared.matched, settings) for family in CURVES),
         *(_likelihood(record) for record in measured.likelihood),
+        *(_calibrated(record) for record in measured.calibrated if record.family == "routing"),
         *_tuned(results.tuned),
         _missing(measured.cells),
     ]
@@ -234,6 +235,20 @@ def _curve(family: str, matched: Sequence[Matched], settings: Settings) -> str:
         f"- Exploration: of {len(comparable)} of {len(of_curve)} single decoders at a diversity that the "
         f"{CURVES[family]} curve reaches, {better} are better, {worse} worse, and "
         f"{len(comparable) - len(sure)} show no difference."
+    )
+
+
+def _calibrated(record: CalibrationBest) -> str:
+    """What a uniform route does for the probabilities of labels, against plain sampling and the best temperature."""
+    name = {"nll": "`label_nll`", "brier": "`brier`", "error": "`calibration_error`"}[record.metric]
+    if record.setting == 0:
+        return f"- Labels: no rate of a uniform route makes {name} less than it is without, {record.value:.3g}."
+    setting = with_interval(record.setting, record.setting_lo, record.setting_hi, ".2g")
+    return (
+        f"- Labels: with a uniform route {name} is least at r = {setting}, {record.value:.3g}: "
+        f"{difference(record.gain, record.gain_lo, record.gain_hi)} against none, and "
+        f"{difference(record.rival, record.rival_lo, record.rival_hi)} against the best temperature (each chosen on "
+        "the examples that it is measured on)."
     )
 
 

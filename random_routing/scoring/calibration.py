@@ -21,8 +21,9 @@ from random_routing.results.measured import CalibrationBest, CalibrationPoint
 from random_routing.scoring.choices import Choices
 from random_routing.settings import Base, Route, Settings
 
-# Settings of each family; r = 0 and T = 1 are plain sampling.
-RATES = np.concatenate([[0.0], np.geomspace(0.001, 1, 61)]).round(6)
+# Settings of each family; r = 0 and T = 1 are plain sampling. r = 1 is left out: it knows nothing, for which the
+# calibration error is 0.
+RATES = np.concatenate([[0.0], np.geomspace(0.001, 0.99, 61)]).round(6)
 TEMPERATURES = np.geomspace(0.1, 10, 81).round(6)
 METRICS = ("nll", "brier", "error")
 PLAIN = {"routing": 0.0, "temperature": 1.0}

@@ -90,8 +90,8 @@ class Choices:
                     self.store.put(self._bytes(values))
                     warn(rows)
         stored = self.store.take(list(dict.fromkeys(keys.values())))
-        values = [np.frombuffer(stored[keys[example]], dtype=np.float32) for example in self.plan.examples]
-        return torch.from_numpy(np.stack(values))
+        logits = [np.frombuffer(stored[keys[example]], dtype=np.float32) for example in self.plan.examples]
+        return torch.from_numpy(np.stack(logits))
 
     def remade(self, batch_size: int) -> Iterator[dict[bytes, bytes]]:
         """Key → bytes of values that are made again, a lot at a time, beside others than the first time."""

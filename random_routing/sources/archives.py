@@ -45,6 +45,9 @@ class SourceDistribution:
     """
 
     def __init__(self, path: Path) -> None:
+        with gzip.open(path) as whole:  # to its end, where its checksum is
+            while whole.read(1 << 20):
+                pass
         self._archive = tarfile.open(path, "r:gz")  # noqa: SIM115 (read as long as this object is)
         self._files = dict(_files(self._archive, ""))
 

