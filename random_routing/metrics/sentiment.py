@@ -164,7 +164,7 @@ METRICS = (
     Metric(
         name="accuracy",
         label="accuracy of a label",
-        axis="accuracy (right / all labels)",
+        axis="accuracy (share right)",
         unit="share, 0 to 1",
         role="quality",
         coordinate="quality",
@@ -175,7 +175,6 @@ METRICS = (
         stats=accuracy_stats,
         aggregate=ratio,
         against_human=True,
-        people=1.0,
     ),
     Metric(
         name="macro_f1",
@@ -191,7 +190,6 @@ METRICS = (
         stats=f1_stats,
         aggregate=macro_f1,
         against_human=True,
-        people=1.0,
     ),
     Metric(
         name="vote_accuracy",
@@ -260,7 +258,7 @@ METRICS = (
     Metric(
         name="disagreement",
         label="disagreement: chance that two texts of an example have different labels",
-        axis="chance that two labels of an example differ",
+        axis="disagreement of an example's labels",
         unit="share, 0 to 1",
         role="diversity",
         coordinate="diversity",

@@ -26,8 +26,8 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
         for family, look in LOOKS.items():
             points = [point for point in measured.calibration if point.family == family]
             sure = [point.confidence for point in points]
-            ends = ([getattr(point, f"{metric}_{end}") for point in points] for end in ("lo", "hi"))
-            ax.fill_between(sure, *ends, color=look.colour, alpha=0.12, linewidth=0)
+            low, high = ([getattr(point, f"{metric}_{end}") for point in points] for end in ("lo", "hi"))
+            ax.fill_between(sure, low, high, color=look.colour, alpha=0.12, linewidth=0)
             ax.plot(sure, [getattr(point, metric) for point in points], color=look.colour, label=look.name)
             best = _best(points, metric)
             ax.plot(best.confidence, getattr(best, metric), look.marker, color=look.colour)
