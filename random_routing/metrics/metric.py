@@ -123,8 +123,8 @@ class Metric:
 
     @property
     def of_one_text(self) -> bool:
-        """Whether a text by itself has a value."""
-        return not self.needs and not self.over_all
+        """Whether a text by itself has a value, the same whichever decoder wrote it."""
+        return not self.needs and not self.over_all and not self.reads("choices")
 
     def missing(self, examples: int, samples: int) -> str | None:
         """Why the metric is missing for so few texts; None: there are enough."""

@@ -85,7 +85,7 @@ def nll(probs: np.ndarray, true: np.ndarray) -> np.ndarray:
     """(R, 3): −log P of the true label in nats, or 0 where that is 0; 1 where it is; 1. probs: (R, K); true: (R,)."""
     p = probs[np.arange(len(true)), true]
     never = p <= 0
-    return columns(-np.log(np.where(never, 1.0, p)), never, np.ones(len(true)))
+    return columns(0.0 - np.log(np.where(never, 1.0, p)), never, np.ones(len(true)))
 
 
 def mean_nll(sums: np.ndarray) -> np.ndarray:
@@ -189,6 +189,7 @@ METRICS = (
         signature="pooled over texts|mean over the labels that people or the decoder gave",
         stats=f1_stats,
         aggregate=macro_f1,
+        minimum_examples=2,
         against_human=True,
     ),
     Metric(

@@ -117,4 +117,5 @@ def test_impossible_labels_and_unknown_laws_have_no_value(drawn: CellTexts) -> N
     people = labels(["a", "b"], ["a", "b"])
     for name in ("label_nll", "brier", "calibration_error", "label_entropy"):
         assert math.isnan(value(name, people)) and METRICS[name].reads("choices")
+        assert not METRICS[name].of_one_text  # it is the decoder's, not the text's
     assert value("accuracy", people) == value("macro_f1", people) == 1
