@@ -33,8 +33,10 @@ from random_routing.runs.recheck import recheck
 from random_routing.runs.store import Store, open_store
 from random_routing.runs.tensorboard import events
 from random_routing.scoring.add_scores import Judge, add_embeddings, add_judge, embeddings_of
+from random_routing.scoring.calibration import calibration_of
 from random_routing.scoring.cell_metrics import describe, half_resamples, measure, task_resamples
 from random_routing.scoring.cell_texts import human_texts, read_texts, text_order
+from random_routing.scoring.choices import Choices, add_choices, choices_of
 from random_routing.scoring.controls import controls
 from random_routing.scoring.gate_rates import gate_rates, identity
 from random_routing.scoring.likelihood import HumanProbabilities, human_likelihood, human_probabilities
@@ -42,6 +44,7 @@ from random_routing.scoring.recovery import Judged, recovery
 from random_routing.scoring.statistics_file import write_stats
 from random_routing.settings import Settings, Task, load_settings
 from random_routing.settings.checks import choice
+from random_routing.tasks import TASK_KINDS
 
 
 def main(argv: list[str]) -> None:
@@ -68,8 +71,16 @@ def main(argv: list[str]) -> None:
             with judged as show:
                 begin = partial(say_scores, settings, task, (len(cells) * task.samples + 1) * len(rows))
                 scored, work = add_judge(judge, rows, texts, store, show, executor_of(settings), begin)
-        people = probabilities(settings, task, plan, store)
+        people: HumanProbabilities | Choices
+        if task.labels:
+            people = choices_of(settings, plan, Path("data/assets") / task.model, store)
+            scored = add_choices(scored, people)
+        else:
+            people = probabilities(settings, task, plan, store)
         likelihood = human_likelihood(people, plan, texts["human"], weights, settings)
+        calibrated = (
+            calibration_of(people, rows, weights, settings) if isinstance(people, Choices) else None
+        )
         with Progress(f"{task.name}, embeddings", "text") as show:
             embeddings = embeddings_of(settings, task, store, show)
             embeds = any(metric.reads("embedder") for metric in metrics)
@@ -103,6 +114,8 @@ def main(argv: list[str]) -> None:
         identity=identity(settings, cells, texts),
         gates=gate_rates(settings.variants, cells, texts, task.max_new_tokens, settings.confidence),
         likelihood=likelihood,
+        calibration=calibrated.curve if calibrated else [],
+        calibrated=calibrated.best if calibrated else [],
         comparison=compared.result(weights, half_resamples(settings, task, ids)),
         not_guaranteed=tuple(NOT_GUARANTEED.values()) if plan.served else (),
     )
@@ -127,14 +140,17 @@ def main(argv: list[str]) -> None:
 def task_texts(
     settings: Settings, task: Task, rows: list[dict[str, Any]], cells: list[Cell], tokenizer: Any
 ) -> Lazy:
-    """Cell, and "human" → its texts, read from its file whenever they are asked for."""
+    """Cell, the task's rivals, and "human" → its texts, read from its file whenever they are asked for."""
     order = text_order(settings, task, rows, task.samples)
-    human = human_texts(task, rows, tokenizer, text_order(settings, task, rows, 1))
+    one_each, rivals = text_order(settings, task, rows, 1), TASK_KINDS[task.kind].rivals
+    human = human_texts(task, rows, tokenizer, one_each)
 
     def read(name: str) -> CellTexts:
+        if name in rivals:
+            return human_texts(task, rows, tokenizer, one_each, name)
         return human if name == "human" else read_texts(task, name, rows, len(tokenizer), order)
 
-    return Lazy([*(cell.name for cell in cells), "human"], read)
+    return Lazy([*(cell.name for cell in cells), *rivals, "human"], read)
 
 
 def probabilities(settings: Settings, task: Task, plan: Plan, store: Store) -> HumanProbabilities:

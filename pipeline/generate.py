@@ -96,7 +96,7 @@ def route_names(cell: Cell, variants: dict[str, Variant]) -> dict[str, str]:
 def write_cells(plan: Plan, variants: dict[str, Variant], store: Store, tokenizer: Any, log: Log) -> None:
     """Assemble every cell from the store; remove files of cells that left the grid."""
     folder = Path("data/generations") / plan.task.name
-    shape = read_shape(Path("data/assets") / plan.task.model, plan.task.target_code)
+    shape = read_shape(Path("data/assets") / plan.task.model, plan.task.target_code, plan.task.labels)
     for cell in plan.cells:
         metadata = {
             "task": plan.task.name,

@@ -18,6 +18,7 @@ from random_routing.metrics import METRICS
 from random_routing.models.folder import load_tokenizer
 from random_routing.progress import say
 from random_routing.report.figures import (
+    calibration,
     captions,
     forest,
     gates,
@@ -59,6 +60,7 @@ OF_TASK: dict[str, Callable[[Measured, Settings, float], Figure | None]] = {
     "recovery": recovery.draw,
     "likelihood": likelihood.draw,
     "gates": gates.draw,
+    "calibration": calibration.draw,
 }
 OF_KIND = {"pixels": {"pictures": grids.draw}}  # by how a reader sees its texts
 
@@ -124,7 +126,7 @@ def texts_of(settings: Settings, task: Task, measured: Measured) -> dict[str, An
     model = Path("data/assets") / task.model
     tokenizer = load_tokenizer(model, task.source_code)
     rows = read_jsonl(f"data/prepared/{task.name}.jsonl")
-    decoders = list(dict.fromkeys(cell.decoder for cell in measured.cells if cell.family != "human"))
+    decoders = list(dict.fromkeys(cell.decoder for cell in measured.cells if cell.decoded))
     rows = rows[: shown(settings.page_examples, len(rows), len(decoders), task.samples)]
     prepared = Prepared(settings, task, rows, model, tokenizer)
     prompts = [example.prompt for example in prepared.examples]

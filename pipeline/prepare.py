@@ -30,7 +30,7 @@ def main(argv: list[str]) -> None:
         raise PipelineError(f"{ASSETS / task.data}: missing; run dvc repro fetch@{task.data}")
     check_roles(settings, task)
     check_asset(ASSETS / task.data, weights=False)
-    shape = read_shape(ASSETS / task.model, task.target_code)
+    shape = read_shape(ASSETS / task.model, task.target_code, task.labels)
     tokenizer = load_tokenizer(ASSETS / task.model, task.source_code)
     generator = Generator(task.model, tokenizer, shape.is_encoder_decoder, prompt_room(task, shape))
     left = LeftOut(data.fields)

@@ -19,6 +19,7 @@ from random_routing.metrics import (
     per_text,
     relevance,
     selfbleu,
+    sentiment,
     translation,
     vendi,
     within_prompt,
@@ -42,6 +43,7 @@ MODULES = (
     translation,
     per_text,
     failures,
+    sentiment,
     episodes,
     images,
 )

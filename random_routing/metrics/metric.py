@@ -59,6 +59,9 @@ class CellTexts:
     features: np.ndarray = field(default_factory=lambda: np.empty(0))
     real_features: Sequence[np.ndarray] = ()
     predicted: np.ndarray = field(default_factory=lambda: np.empty(0))
+    choices: tuple[str, ...] = ()  # (K,) a task's labels, where a metric reads their probabilities
+    # (R, K) P(label | example); empty: unknown.
+    choice_probs: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @property
     def written_ids(self) -> Sequence[Any]:
@@ -136,8 +139,8 @@ class Metric:
 
     @property
     def of_one_text(self) -> bool:
-        """Whether a text by itself has a value."""
-        return not self.needs and not self.over_all
+        """Whether a text by itself has a value, the same whichever decoder wrote it."""
+        return not self.needs and not self.over_all and not self.reads("choices")
 
     def missing(self, examples: int, samples: int) -> str | None:
         """Why the metric is missing for so few texts; None: there are enough."""
@@ -147,8 +150,10 @@ class Metric:
             return f"needs {self.minimum_samples} texts an example; there is {samples}"
         return None
 
-    def reads(self, model: Literal["judge", "embedder"]) -> bool:
-        """Whether it needs what the judge or the embedder says of the texts: its signature names them."""
+    def reads(self, model: Literal["judge", "embedder", "choices"]) -> bool:
+        """Whether it needs what the judge or the embedder says of the texts, or the probabilities of a task's labels:
+        its signature names them.
+        """
         return f"{{{model}}}" in self.signature
 
     def up(self, value: Sampled) -> Sampled:

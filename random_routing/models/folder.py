@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from transformers import AutoConfig, AutoTokenizer
 
 from random_routing.errors import PipelineError
@@ -15,6 +16,7 @@ from random_routing.files import ENDPOINT, check_asset, read_json
 from random_routing.models.generation_config import barred, own_generation, switched_off
 from random_routing.models.shape import Shape, experts_of, heads_of, window_of
 from random_routing.models.supported import Kind, check_width, kind_of
+from random_routing.models.tokens import encode_after
 
 
 def read_config(folder: str | Path) -> Any:
@@ -56,10 +58,11 @@ def check_served(folder: str | Path) -> None:
     check_width(folder, shape.logits, load_tokenizer(folder))
 
 
-def read_shape(folder: str | Path, target_code: str = "") -> Shape:
-    """target_code: the target language of a multilingual translation model, which forces its first token.
+def read_shape(folder: str | Path, target_code: str = "", labels: Sequence[str] = ()) -> Shape:
+    """target_code: the target language of a multilingual translation model, which forces its first token; labels: what
+    alone the model may write, a token each; empty: anything.
 
-    Raises `PipelineError` when the folder holds no model configuration, or no such language.
+    Raises `PipelineError` when the folder holds no model configuration, or no such language or label.
     """
     config = read_config(folder)
     text = config if config.is_encoder_decoder else config.get_text_config()
@@ -69,10 +72,13 @@ def read_shape(folder: str | Path, target_code: str = "") -> Shape:
     # T5's and XLNet's relative positions have no end; tests of a length are left to the model.
     positions = getattr(text, "max_position_embeddings", None) or 0
     context = positions if positions > 0 else 2**31
+    logits = getattr(text, "decoder_vocab_size", None) or text.vocab_size
+    choices = label_ids(folder, labels)
+    others = np.setdiff1d(np.arange(logits), choices).tolist() if choices else []
     layers = getattr(text, "decoder_layers", None) or getattr(text, "num_decoder_layers", None)
     shape = Shape(
         context=context,
-        logits=getattr(text, "decoder_vocab_size", None) or text.vocab_size,
+        logits=logits,
         layers=layers or text.num_hidden_layers,
         eos=generation.eos_token_id,
         inputs=text.vocab_size,
@@ -82,12 +88,29 @@ def read_shape(folder: str | Path, target_code: str = "") -> Shape:
         counts_from_the_end="local" in (getattr(text, "attention_layers", None) or ()),
         is_encoder_decoder=bool(config.is_encoder_decoder),
         decoder_start=tuple(i for i in start if i is not None) if config.is_encoder_decoder else (),
-        barred=barred(generation),
+        barred=tuple(sorted({*barred(generation), *others})),
+        choices=choices,
         switched_off=switched_off(generation),
     )
     if not is_served(folder):
         return shape
     return replace(shape, served=True, context=read_json(Path(folder) / ENDPOINT)["context"] or context)
+
+
+def label_ids(folder: str | Path, labels: Sequence[str]) -> tuple[int, ...]:
+    """The token of each label as it follows a colon. Raises `PipelineError` for one that is no single token."""
+    if not labels:
+        return ()
+    tokenizer = load_tokenizer(folder)
+    spelt = encode_after(tokenizer, [":"] * len(labels), labels)
+    for label, ids in zip(labels, spelt, strict=True):
+        if len(ids) != 1 or spelt.count(ids) > 1:
+            what = f"{len(ids)} tokens" if len(ids) != 1 else "the token of another label"
+            raise PipelineError(
+                f"params.yaml: labels: {label!r} is {what} of {folder} after a colon; a label must be a token of its "
+                "own, most often a common word with a space before it"
+            )
+    return tuple(ids[0] for ids in spelt)
 
 
 def _language_id(folder: str | Path, code: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -66,8 +67,11 @@ def load_model(
     device: str = "cpu",
     target_code: str = "",
     invariant: bool = True,
+    labels: Sequence[str] = (),
 ) -> LanguageModel:
     """Load safetensors and tokenizer from a folder; those of an asset are what was fetched. Or reach its server.
+
+    labels: of the task, as `read_shape` takes them.
 
     `invariant=False` leaves multiplications and attention to the default libraries, whose fp32 results change
     with the batch; it exists so that tests can see the difference. Raises `PipelineError`.
@@ -90,7 +94,7 @@ def load_model(
             f"params.yaml: dtype = 'bfloat16': {torch.cuda.get_device_name()} has no bf16 instructions; use float32"
         )
     kind = check_model(folder, ATTENTIONS)
-    shape, tokenizer = read_shape(folder, target_code), load_tokenizer(folder)
+    shape, tokenizer = read_shape(folder, target_code, labels), load_tokenizer(folder)
     if device == "cuda" and shape.counts_from_the_end:
         raise PipelineError(
             f"{folder}/config.json: attention_types: a local window of the library's own attention is counted from the "

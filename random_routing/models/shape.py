@@ -19,7 +19,9 @@ class Shape:
     counts_from_the_end: bool = False  # the window: GPT-Neo's is cut from the last key, filled or not
     is_encoder_decoder: bool = False
     decoder_start: tuple[int, ...] = ()  # ids that every target begins with
-    barred: tuple[int, ...] = ()  # ids that the model's own settings never let it write, such as padding
+    # Ids that are never written: by the model's own settings, such as padding, or all but the choices.
+    barred: tuple[int, ...] = ()
+    choices: tuple[int, ...] = ()  # ids of a task's labels, which alone are written; none: any text
     served: bool = False  # a server runs it, and only its distributions can be had
     # settings of the model's generation_config.json that no decoder obeys
     switched_off: dict[str, Any] = field(default_factory=dict)
@@ -27,7 +29,8 @@ class Shape:
     @property
     def obeyed(self) -> dict[str, Any]:
         """Settings of the model's generation_config.json that all decoders obey, beam search too."""
-        return {"decoder_start": list(self.decoder_start), "eos": self.eos, "suppressed": list(self.barred)}
+        never = {"choices": list(self.choices)} if self.choices else {"suppressed": list(self.barred)}
+        return {"decoder_start": list(self.decoder_start), "eos": self.eos, **never}
 
 
 HEADS = ("decoder_attention_heads", "num_attention_heads", "n_head", "num_heads")

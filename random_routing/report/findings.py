@@ -19,7 +19,7 @@ from random_routing.report.names import (
 )
 from random_routing.report.tables.small_tables import missing
 from random_routing.results.compared import Compared, ContrastResult, Matched
-from random_routing.results.measured import CellValues, Likelihood, Measured
+from random_routing.results.measured import CalibrationBest, CellValues, Likelihood, Measured
 from random_routing.results.pooled import Pooled
 from random_routing.results.tuned import Tuned
 from random_routing.settings import Settings
@@ -101,6 +101,7 @@ def sentences(results: Results, settings: Settings) -> list[str]:
         _best(compared, about),
         *(_curve(family, compared.matched, settings) for family in CURVES),
         *(_likelihood(record, people(settings.tasks[measured.task])) for record in measured.likelihood),
+        *(_calibrated(record) for record in measured.calibrated if record.family == "routing"),
         *_tuned(results.tuned),
         _missing(measured.cells),
         _not_guaranteed(measured.not_guaranteed),
@@ -146,7 +147,7 @@ def _passed_over(preferred: Sequence[str], measured: Measured) -> str:
 
 def _missing(cells: Sequence[CellValues]) -> str:
     """Metrics that no decoder has a value of, and those that some lack; `reports/missing.csv` has all."""
-    decoders = [cell for cell in cells if cell.family != "human"]
+    decoders = [cell for cell in cells if cell.decoded]
     records = missing(decoders)
     if not records:
         return ""
@@ -246,6 +247,20 @@ def _curve(family: str, matched: Sequence[Matched], settings: Settings) -> str:
         f"- Exploration: of {len(comparable)} of {len(of_curve)} single decoders at a diversity that the "
         f"{CURVES[family]} curve reaches, {better} are better, {worse} worse, and "
         f"{len(comparable) - len(sure)} show no difference."
+    )
+
+
+def _calibrated(record: CalibrationBest) -> str:
+    """What a uniform route does for the probabilities of labels, against plain sampling and the best temperature."""
+    name = {"nll": "`label_nll`", "brier": "`brier`", "error": "`calibration_error`"}[record.metric]
+    if record.setting == 0:
+        return f"- Labels: no rate of a uniform route makes {name} less than it is without, {record.value:.3g}."
+    setting = with_interval(record.setting, record.setting_lo, record.setting_hi, ".2g")
+    return (
+        f"- Labels: with a uniform route {name} is least at r = {setting}, {record.value:.3g}: "
+        f"{difference(record.gain, record.gain_lo, record.gain_hi)} against none, and "
+        f"{difference(record.rival, record.rival_lo, record.rival_hi)} against the best temperature (each chosen on "
+        "the examples that it is measured on)."
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from random_routing.files import sealed, write_json
 from random_routing.results.compared import Compared
 from random_routing.results.json_form import read_record, to_json
 
 NAN = math.nan
+NOT_DECODED = ("vader", "human")  # families of rows beside the cells: rivals, people
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class CellValues:
     examples: int
     samples: int
     metrics: dict[str, Value]
+
+    @property
+    def decoded(self) -> bool:
+        """Whether a decoder wrote its texts, not people or a rule."""
+        return self.family not in NOT_DECODED
 
     def get(self, metric: str) -> Value:
         return self.metrics.get(metric, NOTHING)
@@ -136,6 +142,48 @@ class Likelihood:
 
 
 @dataclass(frozen=True)
+class CalibrationPoint:
+    """How good the probabilities of labels are where a family of laws has a setting, with intervals.
+
+    family: routing (setting: r of a uniform route on plain sampling) | temperature; confidence: mean probability of the
+    likeliest label; nll in nats, brier 0 to 2, error: expected calibration error.
+    """
+
+    family: str
+    setting: float
+    confidence: float
+    nll: float
+    nll_lo: float
+    nll_hi: float
+    brier: float
+    brier_lo: float
+    brier_hi: float
+    error: float
+    error_lo: float
+    error_hi: float
+
+
+@dataclass(frozen=True)
+class CalibrationBest:
+    """The setting of a family with the least of a metric, chosen anew in every resample, and the value there; gain:
+    that minus plain sampling's, below 0 where it is better; rival: minus the best temperature's.
+    """
+
+    family: str
+    metric: str  # nll, brier or error
+    setting: float
+    setting_lo: float
+    setting_hi: float
+    value: float
+    gain: float
+    gain_lo: float
+    gain_hi: float
+    rival: float
+    rival_lo: float
+    rival_hi: float
+
+
+@dataclass(frozen=True)
 class Measured:
     task: str
     examples: list[str]  # their ids
@@ -147,6 +195,9 @@ class Measured:
     likelihood: list[Likelihood]
     comparison: Compared
     not_guaranteed: tuple[str, ...] = ()  # of a generator that a server runs
+    # Of tasks whose texts are labels.
+    calibration: list[CalibrationPoint] = field(default_factory=list)
+    calibrated: list[CalibrationBest] = field(default_factory=list)
 
 
 def write_measured(measured: Measured) -> None:

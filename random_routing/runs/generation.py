@@ -172,7 +172,9 @@ def run_units(
 
 def generator_loader(settings: Settings, task: Task, folder: Path) -> Callable[[], LanguageModel]:
     """Loads the task's generator, in other processes too."""
-    return partial(load_model, folder.resolve(), settings.dtype, settings.device, task.target_code)
+    return partial(
+        load_model, folder.resolve(), settings.dtype, settings.device, task.target_code, labels=task.labels
+    )
 
 
 def remade(

@@ -35,7 +35,7 @@ class Prepared:
 
     @cached_property
     def shape(self) -> Shape:
-        return read_shape(self.folder, self.task.target_code)
+        return read_shape(self.folder, self.task.target_code, self.task.labels)
 
     @cached_property
     def vocabulary(self) -> Vocabulary:

@@ -48,8 +48,8 @@ def measure(
     weights: Weights,
     on_cell: Callable[[], None] = lambda: None,
 ) -> tuple[list[CellValues], Statistics, TextScores]:
-    """Values and intervals of every cell and, last, of the human texts, the statistics behind them, and each text's
-    own values.
+    """Values and intervals of every cell, of the task's rivals and, last, of the human texts, the statistics behind
+    them, and each text's own values.
 
     texts: each taken once and dropped after its statistics, so that a mapping may make them when they are asked
     for. weights: `task_resamples`, (B, E); all cells share them, so that differences between them are paired.
@@ -67,10 +67,9 @@ def measure(
             )
         records.append(_cell_values(cell, decoder, task, values[decoder], weights.shape[1]))
         on_cell()
-    people, stats["human"], scores["human"] = _values(settings, task, texts["human"], metrics, weights, 1)
-    records.append(
-        CellValues("human", "human", "", NAN, NAN, NAN, NAN, "human", weights.shape[1], 1, people)
-    )
+    for name in (*TASK_KINDS[task.kind].rivals, "human"):
+        of_one, stats[name], scores[name] = _values(settings, task, texts[name], metrics, weights, 1)
+        records.append(CellValues(name, name, "", NAN, NAN, NAN, NAN, name, weights.shape[1], 1, of_one))
     return records, stats, scores
 
 
@@ -87,6 +86,7 @@ def describe(
     """
     fixed = {
         "judge": task.judge, "opening": opening, "given": TASK_KINDS[task.kind].judged, "model": task.model,
+        "choices": ", ".join(label.strip() for label in task.labels),
         "embedder": embedder, "pooling": pooling, "dtype": settings.dtype, **signatures(language_of(task)),
     }  # fmt: skip
     return {

@@ -96,12 +96,14 @@ def world_of(task: Task) -> Environment | None:
     return TASK_KINDS[task.kind].world(task.model)
 
 
-def human_texts(task: Task, rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray) -> CellTexts:
-    """The first reference of every example, as if a decoder had written it.
+def human_texts(
+    task: Task, rows: list[dict[str, Any]], tokenizer: Any, order: np.ndarray, rival: str = ""
+) -> CellTexts:
+    """The first reference of every example, as if a decoder had written it; or what a rival has (`TaskKind.rivals`).
 
     tokenizer: the generator's, so that lengths are counted the same way; order: `text_order` of one sample.
     """
-    texts = [row["references"][0] for row in rows]
+    texts = [row["meta"][rival] if rival else row["references"][0] for row in rows]
     if TASK_KINDS[task.kind].goes_on:
         ids = encode_after(tokenizer, [row["prompt"] for row in rows], texts)
     else:

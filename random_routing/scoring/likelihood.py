@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -187,22 +187,34 @@ def human_probabilities(
     load: Callable[[], LanguageModel], address: dict[str, Any], plan: Plan, settings: Settings, store: Store
 ) -> HumanProbabilities:
     """Under the laws of the variants whose tables the plan has."""
-    tables = {replace(route, digest=""): table for route, table in plan.tables.items()}
-    known = (
-        law
-        for law in laws_of(settings.variants_of(plan.task), plan.task.max_new_tokens).values()
-        if _known(law, tables)
-    )
-    laws = list(dict.fromkeys(known))
-    return HumanProbabilities(load, address, laws, plan.vocabulary, tables, store)
+    laws = laws_with_tables(settings, plan)
+    return HumanProbabilities(load, address, laws, plan.vocabulary, _tables(plan), store)
 
 
-def _known(law: Law, tables: dict[Route, np.ndarray]) -> bool:
-    return law.route.kind != "unigram" or law.route in tables
+def laws_with_tables(settings: Settings, plan: Plan) -> list[Law]:
+    """The laws of the variants whose tables the plan has, each once."""
+    laws = laws_of(settings.variants_of(plan.task), plan.task.max_new_tokens).values()
+    tables = _tables(plan)
+    return list(dict.fromkeys(law for law in laws if law.route.kind != "unigram" or law.route in tables))
+
+
+def _tables(plan: Plan) -> dict[Route, np.ndarray]:
+    return {replace(route, digest=""): table for route, table in plan.tables.items()}
+
+
+class Probabilities(Protocol):
+    """p and δ of human texts under laws: `HumanProbabilities`, or of labels `choices.Choices`."""
+
+    @property
+    def laws(self) -> Sequence[Law]: ...
+
+    def of(
+        self, texts: Sequence[Scored], batch_size: int, max_rows: int
+    ) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 def human_likelihood(
-    probabilities: HumanProbabilities, plan: Plan, human: CellTexts, weights: Weights, settings: Settings
+    probabilities: Probabilities, plan: Plan, human: CellTexts, weights: Weights, settings: Settings
 ) -> list[Likelihood]:
     """A record for each variant and route with a closed form: its curve over r and the best r.
 

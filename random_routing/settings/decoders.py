@@ -210,6 +210,7 @@ def exploration_weight(lam: float, lambda_means: str) -> float:
 BY_R = "random, by r"
 BASELINES = (
     "greedy", "temperature", "top-k", "top-p", "min-p", "typical-p", "η-sampling", "annealing", "beam", "human",
+    "VADER",
 )  # fmt: skip
 
 

@@ -94,6 +94,10 @@ def _check_tasks(settings: Settings) -> None:
         for i, about in enumerate(variant.tasks):
             choice(f"variants.{name}.tasks[{i}]", about, _names(settings.tasks))
     for name, task in settings.tasks.items():
+        if task.labels and task.max_new_tokens != 1:
+            raise fail(
+                f"tasks.{name}.max_new_tokens", task.max_new_tokens, "must be 1: a label is one token"
+            )
         for i, family in enumerate(task.baselines):
             choice(f"tasks.{name}.baselines[{i}]", family, FAMILIES)  # also one that is left out
         if not settings.variants_of(task):

@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from random_routing.settings.checks import Name, Reference, Text, ValuesOrNone, apart, one_of, whole
+from random_routing.settings.checks import Name, Reference, Text, ValuesOrNone, apart, number, one_of, whole
 from random_routing.settings.keys import KEY, MISSING, STRICT, NotAKey, OrNone, check_keys, written, wrong
 
 TEXT_KINDS = ("textgen", "dialogue", "translation")
 KINDS = (*TEXT_KINDS, "sentiment", "rl", "images")
+LABELS = (2, 3)
 CONTEXT = "no model's context is longer"
 CHAT_DATE = "2026-01-01"
 # What the call that runs a chat template takes itself.
@@ -60,9 +61,16 @@ def _installed(value: str) -> str:
     return value
 
 
+def _labels(value: tuple[str, ...]) -> tuple[str, ...]:
+    if value and len(value) not in LABELS:
+        raise wrong("must be two labels (negative, positive) or three (negative, neutral, positive)")
+    return value
+
+
 @dataclass(frozen=True)
 class Of:
-    """A mark: only tasks of this kind have the key, and must have it unless it is optional."""
+    """A mark: only tasks of this kind, or of the kinds of several marks, have the key, and must have it unless it is
+    optional."""
 
     kind: str
     optional: bool = False
@@ -89,7 +97,8 @@ class Task:
     chat_template_kwargs: Annotated[
         dict[str, Any], Of("dialogue", optional=True), OrNone, AfterValidator(_template_kwargs)
     ] = field(default_factory=lambda: {"enable_thinking": False})
-    shots: Annotated[int, Of("translation"), whole(0, 1_000, CONTEXT)] = 0
+    # Pairs in the prompt; of sentiment, texts of each label.
+    shots: Annotated[int, Of("translation"), Of("sentiment"), whole(0, 1_000, CONTEXT)] = 0
     source_language: Annotated[Text, Of("translation")] = ""
     target_language: Annotated[Text, Of("translation")] = ""
     # What a multilingual translation model calls them, such as deu_Latn.
@@ -100,6 +109,11 @@ class Task:
     bleu_tokenizer: Annotated[
         str, Of("translation", optional=True), one_of(*BLEU_TOKENIZERS), AfterValidator(_installed)
     ] = ""
+    # What the model may write, and nothing else: negative, neutral if there are three, positive. A token each, with the
+    # space before it.
+    labels: Annotated[ValuesOrNone[Text], Of("sentiment"), AfterValidator(_labels)] = ()
+    # Mean ratings nearer to 0 are neutral.
+    neutral: Annotated[float, Of("sentiment"), number(0, 4)] = 0.0
 
 
 def _task_keys(value: Any) -> Any:
@@ -107,9 +121,10 @@ def _task_keys(value: Any) -> Any:
     marks = {path[0]: [m for m in marks if isinstance(m, Of)] for path, marks in written(Task)}
     for name, section in value.items() if isinstance(value, dict) else ():
         kind = _kind(name, section)
-        check_keys(section, [key for key, of in marks.items() if not of or of[0].kind == kind], name)
+        own = [key for key, of in marks.items() if not of or kind in {mark.kind for mark in of}]
+        check_keys(section, own, name)
         for key, of in marks.items():
-            if of == [Of(kind)] and isinstance(section, dict) and key not in section:
+            if Of(kind) in of and isinstance(section, dict) and key not in section:
                 raise wrong(MISSING, name, key)
     return value
 

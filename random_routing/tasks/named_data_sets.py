@@ -119,6 +119,26 @@ def read_records(folder: Path, asset: Asset, task: Task) -> Records:
         yield record
 
 
+def read_vader(folder: Path, asset: Asset, task: Task) -> Records:
+    """Texts with the mean of their raters, −4 to 4 (Hutto & Gilbert 2014): lines of id, mean and text, with tabs."""
+    for path in sorted(folder.rglob("*_GroundTruth.txt")):
+        try:
+            lines = path.read_text(encoding="utf-8-sig").rstrip("\n").split("\n")
+        except UnicodeDecodeError as error:
+            raise PipelineError(f"{path}: is not UTF-8 text ({error})") from None
+        for number, line in enumerate(lines, 1):
+            try:
+                _, mean, text = line.rstrip("\r").split("\t")
+                rating = float(mean)
+            except ValueError:
+                raise PipelineError(
+                    f"{path}: line {number}: must be an id, a mean rating and a text, with tabs"
+                ) from None
+            if not abs(rating) <= 4:
+                raise PipelineError(f"{path}: line {number}: rating {mean}: must be -4 to 4")
+            yield {"text": text.strip(), "rating": rating, "set": path.stem.removesuffix("_GroundTruth")}
+
+
 def read_episodes(folder: Path, asset: Asset, task: Task) -> Records:
     """Numbers of episodes in an environment of gymnasium, without end."""
     environment = read_environment(folder)
@@ -131,6 +151,7 @@ READERS = {
     "chitchat": read_chitchat,
     "homeassistant": read_homeassistant,
     "records": read_records,
+    "vader": read_vader,
     "episodes": read_episodes,
     "digits": read_digits,
 }

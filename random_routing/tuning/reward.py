@@ -34,6 +34,7 @@ from random_routing.runs.store import Store
 from random_routing.scoring.add_scores import Judge, add_embeddings, add_judge, embeddings_of
 from random_routing.scoring.cell_metrics import task_resamples
 from random_routing.scoring.cell_texts import cell_texts, human_texts, text_order, world_of
+from random_routing.scoring.choices import add_choices, choices_of
 from random_routing.settings import Base, Settings, Task
 
 HERE = partial(in_processes, workers=1)  # with a model that stays loaded
@@ -188,4 +189,7 @@ class Scorer:
             inputs = dict(judged)
         if any(metric.reads("embedder") for metric in used):
             inputs = dict(add_embeddings(rows, inputs, self.embeddings))
+        if any(metric.reads("choices") for metric in used):
+            choices = choices_of(settings, plan, self.folder, self.store, lambda: self._model)
+            inputs = dict(add_choices(inputs, choices, examples))
         return inputs

@@ -23,6 +23,7 @@ def task(name: str, **changes: Any) -> Task:
         "textgen": {"prompt_tokens": 5, "max_new_tokens": 4},
         "dialogue": {},
         "translation": {"shots": 1},
+        "sentiment": {},
     }
     return dataclasses.replace(SETTINGS.tasks[name], **{"examples": 2, **small[name], **changes})
 

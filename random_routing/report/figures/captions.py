@@ -24,6 +24,9 @@ WHAT = {  # figure → what it shows
     "intervals; a marker is where they are likeliest. Grey: less than 0.01.",
     "pictures": "Images that decoders write for the same prompts with the same noise, along the share r of random "
     "pixels (in a frame) and along the temperature; on top real images.",
+    "calibration": "How good the probabilities of labels are, over confidence (the mean probability of the likeliest "
+    "label): a uniform route of rate r on plain sampling, and temperature, in closed form, with {confidence} "
+    "intervals; a marker is the least value. Both curves meet at plain sampling.",
     "tune": "Reward of each trial, and the best so far, of families of decoders tuned with the same budget.",
 }
 CONTRASTS = (

@@ -45,7 +45,7 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure:
         axes[1].set_ylim(*(part.y[::-1] if axes[1].yaxis_inverted() else part.y))
         axes[1].xaxis.set_major_locator(MaxNLocator(5))
     writers = people(settings.tasks[measured.task]) if math.isfinite(human) else ""
-    style.legend(figure, _legend(series, delta, writers))
+    style.legend(figure, _legend(series, across, delta, writers))
     figure.draw_without_rendering()  # settles the layout, which the labels need
     figure.set_layout_engine("none")
     for ax in axes:
@@ -60,6 +60,9 @@ def _panel(
     for family in series:
         x, y = values(family.rows, across, along).T
         colour = family.look.colour
+        if is_level(family, across):
+            ax.axhline(y[0], color=colour, linewidth=0.9, linestyle="--", zorder=1)
+            continue
         errors: Any = {"xerr": _errors(family.rows, across), "yerr": _errors(family.rows, along)}
         if intervals:
             ax.errorbar(
@@ -88,10 +91,17 @@ def _panel(
         ax.invert_yaxis()
 
 
-def _legend(series: Sequence[Series], delta: float, writers: str) -> list[Any]:
+def is_level(family: Series, across: str) -> bool:
+    """Whether it has no diversity: a rule says one thing of an example, and its quality is a line."""
+    return all(math.isnan(row.get(across).value) for row in family.rows)
+
+
+def _legend(series: Sequence[Series], across: str, delta: float, writers: str) -> list[Any]:
     """writers: of the references; empty where they have no line."""
     handles: list[Any] = [
-        Line2D(
+        Line2D([], [], color=family.look.colour, linewidth=0.9, linestyle="--", label=family.look.name)
+        if is_level(family, across)
+        else Line2D(
             [], [], color=family.look.colour, marker=family.look.marker, label=family.look.name,
             markerfacecolor=family.look.colour if family.routing else "white",
             linestyle=(family.line if len(family.rows) > 1 else "") or "none",

@@ -78,6 +78,7 @@ FAMILY_LOOKS = {
     "eta": Look("η-sampling", "#777777", "p", "η="),
     "annealing": Look("annealing", "#777777", "d", "T="),
     "beam": Look("beam search", "#777777", "P", "beams="),
+    "vader": Look("VADER", "#56B4E9", "P"),
 }
 HUMAN = Look("human texts", "#F0E442", "*")
 

@@ -169,7 +169,7 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
         "gates": _with_family(measured.gates, rows),
         "recovery": to_json(measured.recovery),
         "likelihood": to_json(measured.likelihood),
-        "missing": to_json(missing([cell for cell in rows if cell.family != "human"])),
+        "missing": to_json(missing([cell for cell in rows if cell.decoded])),
         "power": powers(results, settings),
         "tuning": tuning(results.tuned),
         "samples": samples,
@@ -179,7 +179,7 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
 def _best(rows: Sequence[CellValues], compared: Compared, settings: Settings) -> str:
     """The decoder of the best quality, in words; empty where quality has no direction."""
     quality = METRICS[compared.quality]
-    known = [row for row in rows if row.family != "human" and math.isfinite(row.get(quality.name).value)]
+    known = [row for row in rows if row.decoded and math.isfinite(row.get(quality.name).value)]
     if not known or quality.better not in ("higher", "lower"):
         return ""
     up = 1 if quality.better == "higher" else -1

