@@ -214,8 +214,11 @@ def likelihood_table() -> str:
         law = row["task"], row["variant"], row["route"]
         if row["value"] and (law not in best or float(row["value"]) > float(best[law]["value"])):
             best[law] = row
-    lines = [[*law, number(row["r"]), interval(row, "value")] for law, row in best.items()]
-    return table("task | variant | route | likeliest at r | log P (nats per token)", lines)
+    lines = [
+        [*law, number(row["r"]), interval(row, "value"), row.get("unit", "nats / token")]
+        for law, row in best.items()
+    ]
+    return table("task | variant | route | likeliest at r | log P | unit", lines)
 
 
 def tune_table() -> str:

@@ -34,6 +34,13 @@ STAGES = {
         "asset",
         "smollm2",
     ),
+    "train": Usage(
+        "Train a small model on a data asset.",
+        "params.yaml; data/assets/ of its data set",
+        "data/assets/<model>/",
+        "model",
+        "cliff-policy",
+    ),
     "prepare": Usage(
         "Make the prompts and human references of a task.",
         "params.yaml; data/assets/ of its data set and model",
@@ -62,9 +69,16 @@ STAGES = {
         "task",
         "textgen",
     ),
+    "learn": Usage(
+        "Let agents learn while they explore by the law; only what is new is computed.",
+        "params.yaml; data/assets/ of the environment",
+        "data/learning/<entry>.json and .parquet",
+        "entry",
+        "bandit",
+    ),
     "summarize": Usage(
         "Write the tables and findings of all tasks.",
-        "params.yaml; data/metrics/; data/tune/",
+        "params.yaml; data/metrics/; data/tune/; data/learning/",
         "reports/*.csv, reports/findings.md, reports/summary.json",
     ),
     "plot": Usage(
@@ -73,6 +87,8 @@ STAGES = {
         "reports/plots/, reports/figures/, reports/index.html",
     ),
 }
+# What the argument names → the section of params.yaml that has it.
+SECTIONS = {"asset": "assets", "model": "trained", "task": "tasks", "entry": "learning"}
 
 
 def begin() -> None:
@@ -102,6 +118,6 @@ def parse(stage: str, argv: Sequence[str]) -> None:
         allow_abbrev=False,
     )
     if usage.argument:
-        section = "assets" if usage.argument == "asset" else "tasks"
+        section = SECTIONS[usage.argument]
         parser.add_argument(usage.argument, help=f"a name under `{section}` in params.yaml")
     parser.parse_args(argv)

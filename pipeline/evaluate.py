@@ -17,8 +17,8 @@ from random_routing.metrics import METRICS, CellTexts, metrics_of
 from random_routing.metrics.helpers.portions import Lazy
 from random_routing.models.folder import load_tokenizer
 from random_routing.models.numerics import arithmetic
-from random_routing.models.pooling import read_embedding
 from random_routing.models.roles import check_roles
+from random_routing.models.served import NOT_GUARANTEED
 from random_routing.progress import Progress, say
 from random_routing.results.measured import Measured, write_measured
 from random_routing.results.text_scores import write_scores
@@ -32,11 +32,10 @@ from random_routing.runs.plan import Plan
 from random_routing.runs.recheck import recheck
 from random_routing.runs.store import Store, open_store
 from random_routing.runs.tensorboard import events
-from random_routing.scoring.add_scores import Judge, add_embeddings, add_judge
+from random_routing.scoring.add_scores import Judge, add_embeddings, add_judge, embeddings_of
 from random_routing.scoring.cell_metrics import describe, half_resamples, measure, task_resamples
 from random_routing.scoring.cell_texts import human_texts, read_texts, text_order
 from random_routing.scoring.controls import controls
-from random_routing.scoring.embedding import Embeddings
 from random_routing.scoring.gate_rates import gate_rates, identity
 from random_routing.scoring.likelihood import HumanProbabilities, human_likelihood, human_probabilities
 from random_routing.scoring.recovery import Judged, recovery
@@ -72,7 +71,7 @@ def main(argv: list[str]) -> None:
         people = probabilities(settings, task, plan, store)
         likelihood = human_likelihood(people, plan, texts["human"], weights, settings)
         with Progress(f"{task.name}, embeddings", "text") as show:
-            embeddings = Embeddings(settings, store, show)
+            embeddings = embeddings_of(settings, task, store, show)
             embeds = any(metric.reads("embedder") for metric in metrics)
             whole = add_embeddings(rows, scored, embeddings) if embeds else scored
         with Progress(f"{task.name}, metrics", "cell") as show:
@@ -97,7 +96,7 @@ def main(argv: list[str]) -> None:
         task=task.name,
         examples=ids,
         metrics=describe(
-            settings, task, metrics, judge.opening.name, read_embedding(embeddings.folder).signature
+            settings, task, metrics, judge.opening.name, embeddings.name, embeddings.signature
         ),
         cells=values,
         recovery=after_random,
@@ -105,6 +104,7 @@ def main(argv: list[str]) -> None:
         gates=gate_rates(settings.variants, cells, texts, task.max_new_tokens, settings.confidence),
         likelihood=likelihood,
         comparison=compared.result(weights, half_resamples(settings, task, ids)),
+        not_guaranteed=tuple(NOT_GUARANTEED.values()) if plan.served else (),
     )
     stored = Path(f"data/metrics/{task.name}.stats.parquet")
     write_stats(stored, ids, stats)

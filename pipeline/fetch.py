@@ -38,13 +38,15 @@ def finish_model(asset: Asset, folder: Path) -> None:
     missing = []
     if not (folder / "config.json").is_file():
         missing.append("config.json")
-    if not any(folder.glob("*.safetensors")):
-        missing.append("weights (*.safetensors or *.gguf)")
-    missing += missing_shards(folder)
+    if not asset.served:
+        if not any(folder.glob("*.safetensors")):
+            missing.append("weights (*.safetensors or *.gguf)")
+        missing += missing_shards(folder)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         missing.append(f"a tokenizer ({' or '.join(TOKENIZER_FILES)})")
     if missing:
-        raise PipelineError(f"assets.{asset.name}: {', '.join(asset.sources)} lacks {', '.join(missing)}")
+        places = asset.tokenizer or ", ".join(asset.sources)
+        raise PipelineError(f"assets.{asset.name}: {places} lacks {', '.join(missing)}")
     for weights in sorted(folder.glob("*.safetensors")):
         try:
             with safe_open(weights, framework="np"):

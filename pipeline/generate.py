@@ -17,6 +17,7 @@ from pipeline import stage
 from random_routing.law.cells import Cell, all_cells
 from random_routing.models.folder import load_tokenizer, read_shape
 from random_routing.models.roles import check_generator
+from random_routing.models.served import NOT_GUARANTEED
 from random_routing.progress import say
 from random_routing.runs.cell_files import write_cell
 from random_routing.runs.cost import Cost, write_cost
@@ -61,16 +62,19 @@ def main(argv: list[str]) -> None:
         f"{task.name}: {len(cells)} cells ({distinct} distinct decoders) of "
         f"{len(plan.examples) * task.samples} texts in data/generations/{task.name}; {said}",
     )
+    for name, sentence in NOT_GUARANTEED.items() if plan.served else ():
+        say("generate", f"{task.name}: not guaranteed, {name}: {sentence}")
 
 
 def summary(spent: Cost | None, decoders: int) -> str:
     """A phrase on what was computed."""
     if spent is None:
         return "all of them were there already"
+    again = f"{spent.checked} made again, with the same bits" if spent.checked else "none made again"
     return (
         f"computed {decoders} decoders, {spent.texts} texts, {spent.tokens} tokens with {spent.rows} model rows "
         f"({spent.tokens / spent.rows:.2f} tokens per row) in {spent.seconds:.0f} s, "
-        f"{spent.tokens / spent.seconds:.0f} tokens/s; {spent.checked} made again, with the same bits"
+        f"{spent.tokens / spent.seconds:.0f} tokens/s; {again}"
     )
 
 
@@ -102,6 +106,8 @@ def write_cells(plan: Plan, variants: dict[str, Variant], store: Store, tokenize
             "key": plan.cell_key(cell),
             "generation_config": {"obeyed": shape.obeyed, "switched_off": shape.switched_off},
         }
+        if plan.served:
+            metadata["not_guaranteed"] = NOT_GUARANTEED
         tokens, routed, entropy = 0, 0, 0.0
 
         def counted(cell: Cell = cell) -> Iterator[list[dict[str, Any]]]:

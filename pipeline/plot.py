@@ -22,6 +22,7 @@ from random_routing.report.figures import (
     forest,
     gates,
     heatmap,
+    learning,
     likelihood,
     matched,
     plane,
@@ -30,16 +31,21 @@ from random_routing.report.figures import (
     style,
     tuning,
 )
+from random_routing.report.figures import (
+    pictures as grids,
+)
 from random_routing.report.input import Results, read_results
 from random_routing.report.page.about import about
 from random_routing.report.page.build import page
 from random_routing.report.page.samples import shown, task_samples
+from random_routing.results.learned import read_outcomes
 from random_routing.results.measured import Measured
 from random_routing.results.pooled import read_pooled
 from random_routing.results.text_scores import read_scores
 from random_routing.runs.cost import read_costs
 from random_routing.runs.make_plan import Prepared
 from random_routing.settings import Settings, Task, load_settings
+from random_routing.tasks import TASK_KINDS
 
 PLOTS = Path("reports/plots")  # a PNG of each, for the documents and `dvc plots`
 FIGURES = Path("reports/figures")  # of both widths, in the formats that are wanted, with their captions
@@ -54,6 +60,7 @@ OF_TASK: dict[str, Callable[[Measured, Settings, float], Figure | None]] = {
     "likelihood": likelihood.draw,
     "gates": gates.draw,
 }
+OF_KIND = {"pixels": {"pictures": grids.draw}}  # by how a reader sees its texts
 
 
 def main(argv: list[str]) -> None:
@@ -91,11 +98,16 @@ def pictures(settings: Settings, results: dict[str, Results]) -> dict[str, tuple
     about = captions.contrasts_caption([of_task.measured for of_task in results.values()], settings)
     found: dict[str, tuple[Draw, str]] = {"contrasts": (partial(forest.draw, results, settings), about)}
     for task, of_task in results.items():
+        kind = TASK_KINDS[settings.tasks[task].kind]
+        of_kind = OF_TASK | OF_KIND.get(kind.shown_as, {})
         draws: dict[str, Draw] = {
-            name: partial(draw, of_task.measured, settings) for name, draw in OF_TASK.items()
+            name: partial(draw, of_task.measured, settings) for name, draw in of_kind.items()
         }
         for name, draw in (draws | {"tune": partial(tuning.draw, of_task.tuned)}).items():
             found[f"{task}-{name}"] = (draw, captions.caption(name, of_task.measured, settings))
+    for name, entry in settings.learning.items():
+        draw = partial(learning.draw, read_outcomes(name), settings)
+        found[f"learning-{name}"] = (draw, learning.caption(entry, settings.confidence))
     return found
 
 
@@ -104,7 +116,8 @@ def whole_page(settings: Settings, results: dict[str, Results]) -> str:
         task: texts_of(settings, settings.tasks[task], result.measured) for task, result in results.items()
     }
     costs = {task: [asdict(cost) for cost in read_costs(task)] for task in results}
-    return page(settings, results, samples, costs, about(settings), read_pooled())
+    learned = [read_outcomes(name) for name in settings.learning]
+    return page(settings, results, samples, costs, about(settings), read_pooled(), learned)
 
 
 def texts_of(settings: Settings, task: Task, measured: Measured) -> dict[str, Any]:
@@ -117,8 +130,11 @@ def texts_of(settings: Settings, task: Task, measured: Measured) -> dict[str, An
     prompts = [example.prompt for example in prepared.examples]
     follow = not prepared.shape.is_encoder_decoder
     folder = Path("data/generations") / task.name
+    kind = TASK_KINDS[task.kind]
     scores = read_scores(f"data/metrics/{task.name}.texts.parquet")
-    return task_samples(folder, decoders, rows, task.samples, tokenizer, prompts, follow, scores)
+    return task_samples(
+        folder, decoders, rows, task.samples, tokenizer, prompts, follow, scores, kind.shown_as
+    )
 
 
 @contextmanager

@@ -12,8 +12,10 @@ from random_routing.progress import say
 from random_routing.report.findings import findings
 from random_routing.report.input import read_results
 from random_routing.report.tables.cells_csv import to_csv
+from random_routing.report.tables.learning import learning_csv
 from random_routing.report.tables.small_tables import TABLES, table_to_csv
 from random_routing.report.tables.summary import summary
+from random_routing.results.learned import read_outcomes
 from random_routing.results.pooled import write_pooled
 from random_routing.settings import load_settings
 
@@ -31,6 +33,8 @@ def main(argv: list[str]) -> None:
     )  # in their order
     for name, table in TABLES.items():
         write_text(f"reports/{name}.csv", table_to_csv(table, results, settings.tasks, together))
+    learned = {name: read_outcomes(name) for name in settings.learning}
+    write_text("reports/learning.csv", learning_csv(settings, learned))
     write_text("reports/findings.md", findings(settings, results, together))
     say(
         "summarize",

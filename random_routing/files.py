@@ -128,6 +128,11 @@ def sha256_file(path: str | Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+ENDPOINT = (
+    "endpoint.json"  # in an asset's folder: a model that a server runs, and what the server says of it
+)
+
+
 def asset_files(folder: Path) -> dict[str, str]:
     """Hash of each file of an asset by its name, as fetch wrote them."""
     files: dict[str, str] = read_json(folder / "asset.json")["files"]

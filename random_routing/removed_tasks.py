@@ -33,6 +33,16 @@ def prune(possible: Collection[str], tasks: Collection[str], assets: Collection[
     return removed
 
 
+def prune_learning(entries: Collection[str]) -> list[str]:
+    """Entries of section `learning` that left. Returns what was removed, for people."""
+    gone = sorted({path.stem for path in Path("data/learning").glob("*.parquet")} - {*entries})
+    for name in gone:
+        remove(
+            path for kind in ("parquet", "json") if (path := Path(f"data/learning/{name}.{kind}")).is_file()
+        )
+    return [f"learning {name}" for name in gone]
+
+
 def tasks_that_ran() -> list[str]:
     """By DVC's own list of finished stages; a file that is no task's has no such name."""
     try:

@@ -41,10 +41,12 @@ def _run(parser: argparse.ArgumentParser) -> None:
     add(
         "--task",
         required=True,
-        help="a section of `tasks` in the parameters; the project's own has textgen, dialogue and translation",
+        help="a section of `tasks` in the parameters; the project's own has textgen, dialogue, translation and others",
     )
     add("--model", dest="models", nargs="+", default=(), metavar="SOURCE",
         help="what writes: hf:name@revision, a path, or a name under `assets`; several are compared")  # fmt: skip
+    add("--tokenizer", default="", metavar="SOURCE",
+        help="of a model that a server runs (served:http://host:port/v1): hf:name@revision or a folder")  # fmt: skip
     add(
         "--judge",
         default="",

@@ -17,7 +17,7 @@ from random_routing.errors import PipelineError, SettingsError, short
 from random_routing.metrics import METRICS
 from random_routing.settings import parse_settings
 
-SOURCES = ("hf:", "file:", "pypi:")
+SOURCES = ("hf:", "file:", "pypi:", "served:")
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Choice:
     models: Sequence[str] = ()
     judge: str = ""
     data: str = ""
+    tokenizer: str = ""  # of models that a server runs
     fields: Mapping[str, str] = field(default_factory=dict)
     q: Sequence[float] = ()
     lam: Sequence[float] = ()
@@ -98,6 +99,7 @@ def _choose_task(values: Any, choice: Choice, name: str) -> None:
         raise PipelineError(f"--task {choice.task}: {name} has no such task; it has {_names(tasks)}")
     for other in [task for task in tasks if task != choice.task]:
         del tasks[other]
+    values["learning"] = {}  # it is no part of a task
     task = tasks[choice.task]
     for key, value in (
         ("examples", choice.examples), ("samples", choice.samples), ("max_new_tokens", choice.tokens),
@@ -105,6 +107,12 @@ def _choose_task(values: Any, choice: Choice, name: str) -> None:
     ):  # fmt: skip
         if value is not None:
             task[key] = value
+    about = {choice.task, task.get("kind", choice.task)}
+    variants = values["variants"]
+    for other in [key for key, one in variants.items() if one.get("tasks") and not about & {*one["tasks"]}]:
+        del variants[other]
+    if values.get("learning"):
+        values["learning"] = {}
 
 
 def _choose_assets(values: Any, choice: Choice) -> list[str]:
@@ -112,33 +120,41 @@ def _choose_assets(values: Any, choice: Choice) -> list[str]:
     task, assets = values["tasks"][choice.task], values["assets"]
     if choice.fields and (not choice.data or choice.data in assets):
         raise PipelineError("--field: needs --data with rows of your own")
-    trained = values.get("trained") or {}
-    models = [
-        _asset(assets, trained, "model", given, choice, i) for i, given in enumerate(choice.models)
-    ] or [task["model"]]
+    if choice.tokenizer and not any(given.startswith("served:") for given in choice.models):
+        raise PipelineError(
+            "--tokenizer: is that of a model that a server runs; name one, --model served:http://…"
+        )
+    models = [_asset(values, "model", given, choice, i) for i, given in enumerate(choice.models)] or [
+        task["model"]
+    ]
     task["model"] = models[0]
     for role, given in (("judge", choice.judge), ("data", choice.data)):
         if given:
-            task[role] = _asset(assets, trained, role, given, choice)
+            task[role] = _asset(values, role, given, choice)
     used = {*models, task["judge"], task["data"], values["embedder"]}
+    trained = values.get("trained") or {}
     for name in [name for name in trained if name not in used]:
         del trained[name]
-    used |= {lesson["data"] for lesson in trained.values()}
+    used |= {one["data"] for one in trained.values()}
     for name in [name for name in assets if name not in used]:
         del assets[name]
     return models
 
 
-def _asset(assets: Any, trained: Any, role: str, given: str, choice: Choice, number: int = 0) -> str:
+def _asset(values: Any, role: str, given: str, choice: Choice, number: int = 0) -> str:
     """The name of a model or of data that was chosen; a source of a person's own is added under a name for it."""
-    kind = "data" if role == "data" else "model"
+    assets, kind = values["assets"], "data" if role == "data" else "model"
     names = [name for name, asset in assets.items() if asset.get("kind") == kind]
-    names += [name for name in trained if kind == "model"]
+    names += [*(values.get("trained") or {})] if kind == "model" else []
     if given in names:
         return given
     if given in assets:
         raise PipelineError(f"--{role} {given}: is no {kind}; there are {_names(names)}")
     own: dict[str, Any] = {"kind": kind, "source": _source(role, given, names)}
+    if given.startswith("served:"):
+        if not choice.tokenizer:
+            raise PipelineError(f"--{role} {given}: needs --tokenizer, hf:name@revision or a folder")
+        own["tokenizer"] = _source("tokenizer", choice.tokenizer, ())
     own |= {"reader": "records"} if kind == "data" else {}
     own |= {"fields": dict(choice.fields)} if kind == "data" and choice.fields else {}
     name = f"own-{role}" if role != "model" or len(choice.models) == 1 else f"own-model-{number + 1}"
@@ -154,9 +170,13 @@ def _source(role: str, given: str, names: Sequence[str]) -> str:
     path = Path(rest if scheme == "file" and colon else given)
     if not path.exists():
         raise PipelineError(
-            f"--{role} {given}: is not there; must be hf:repository@revision, a path, or one of {_names(names)}"
+            f"--{role} {given}: is not there; must be hf:repository@revision, a path{_or_one_of(names)}"
         )
     return f"file:{path.resolve()}"
+
+
+def _or_one_of(names: Sequence[str]) -> str:
+    return f", or one of {_names(names)}" if names else ""
 
 
 def _make_paths_whole(values: Any, folder: Path) -> None:
@@ -172,6 +192,8 @@ def _make_paths_whole(values: Any, folder: Path) -> None:
     for asset in values["assets"].values():
         source = asset["source"]
         asset["source"] = [whole(part) for part in source] if isinstance(source, list) else whole(source)
+        if "tokenizer" in asset:
+            asset["tokenizer"] = whole(asset["tokenizer"])
     for variant in values["variants"].values():
         for route in ("q_route", "lambda_route"):
             if isinstance(variant[route], dict) and "unigram" in variant[route]:
@@ -181,10 +203,8 @@ def _make_paths_whole(values: Any, folder: Path) -> None:
 def _choose_grid(values: Any, choice: Choice) -> None:
     """With rates of their own, the variants have no other ones. Hypotheses about variants that are left out go."""
     variants, given = values["variants"], bool(choice.q or choice.lam)
-    about = {choice.task, *(task.get("kind", name) for name, task in values["tasks"].items())}
-    of_task = [name for name, one in variants.items() if not one.get("tasks") or about & set(one["tasks"])]
-    two_knobs = [name for name in ("plausible", "likeliest") if name in of_task]
-    chosen = choice.variants or tuple((two_knobs[:1] or of_task) if given else variants)
+    two_knobs = [name for name in ("plausible", "likeliest") if name in variants]
+    chosen = choice.variants or tuple((two_knobs[:1] or variants) if given else variants)
     if unknown := [name for name in chosen if name not in variants]:
         raise PipelineError(f"--variants {unknown[0]}: must be one of {_names(variants)}")
     for name in [name for name in variants if name not in chosen]:

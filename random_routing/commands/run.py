@@ -26,8 +26,8 @@ def main(arguments: Namespace) -> int:
     if not base.is_file():
         raise PipelineError(f"--params {base}: is no file")
     given = vars(arguments)
-    names = ("task", "models", "judge", "data", "q", "lam", "variants", "temperature", "examples", "samples", "tokens",
-             "seeds", "languages")  # fmt: skip
+    names = ("task", "models", "tokenizer", "judge", "data", "q", "lam", "variants", "temperature", "examples",
+             "samples", "tokens", "seeds", "languages")  # fmt: skip
     choice = Choice(**{name: given[name] for name in names}, fields=dict(arguments.fields))
     params = parameters(read_text(base), choice, str(base), base.parent)
     if note := nothing_routed(params):

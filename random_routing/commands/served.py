@@ -8,13 +8,12 @@ from pathlib import Path
 
 import yaml
 
+from random_routing.endpoint import API_KEY
 from random_routing.errors import PipelineError, short
 from random_routing.files import read_jsonl, replacing
 from random_routing.integrations.served import run_served
 from random_routing.integrations.served.journal import kept, read
 from random_routing.progress import say
-
-API_KEY = "RANDOM_ROUTING_API_KEY"  # of the environment: a command line can be read by others
 
 
 def main(arguments: Namespace) -> None:

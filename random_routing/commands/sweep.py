@@ -33,7 +33,8 @@ def _follow(values: Any, name: str, kind: str) -> None:
     """What was said of a task that has another name now is said of its kind; of those that left, nothing."""
     known = {*KINDS, *values["tasks"]}
     comparison = values["comparison"]
-    for section in (comparison["quality"], comparison["delta"], values["tune"]["weight"]):
+    sections = [comparison["quality"], comparison["delta"], values["tune"]["weight"]]
+    for section in [*sections, *filter(lambda one: isinstance(one, dict), [comparison["diversity"]])]:
         if name in section and name not in known:
             section[kind] = section[name]
         for left in [other for other in section if other not in known]:

@@ -47,7 +47,8 @@ class Slots:
         for route in routes:
             parts_of(model.network).check(route)  # before any step
         self.walked, self.walk_seconds = 0, 0.0
-        self.fewest = 1 if model.static else 2  # rows of a call; on a GPU it is filled up in any case
+        # Rows of a call; on a GPU it is filled up in any case, and a server is asked for what is wanted alone.
+        self.fewest = 1 if model.static or model.shape.served else 2
         if prompts.prefix:
             assert isinstance(self.cache, (SlotCache, SharedCache))
             self.cache.fill(prompts.prefix, max(2, len(prompts.ids)))

@@ -6,6 +6,7 @@ run once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
@@ -141,19 +142,29 @@ def mean_rate(variant: Variant, q: float, weight: float, steps: int) -> float:
 def routing_cells(settings: Settings, task: Task) -> list[Cell]:
     cells = []
     for name, variant in settings.variants_of(task).items():
-        for q, lam in product(variant.q or settings.q, variant.lambdas or settings.lambdas):
-            weight = exploration_weight(lam, settings.lambda_means)
-            cells.append(
-                Cell(
-                    name=f"routing-{name}-q{q:.12g}-l{lam:.12g}",
-                    family="routing",
-                    decoder=distinct_decoder(variant, q, weight),
-                    variant=name,
-                    q=q,
-                    lam=lam,
-                    r=mean_rate(variant, q, weight, task.max_new_tokens),
-                )
+        grid = (variant.q or settings.q, variant.lambdas or settings.lambdas)
+        cells += variant_cells(name, variant, *grid, settings.lambda_means, task.max_new_tokens)
+    return cells
+
+
+def variant_cells(
+    name: str, variant: Variant, qs: Sequence[float], lambdas: Sequence[float], means: str, steps: int
+) -> list[Cell]:
+    """A cell for each pair (q, λ) of a variant's grid. means: `lambda_means`; steps: that its schedules run over."""
+    cells = []
+    for q, lam in product(qs, lambdas):
+        weight = exploration_weight(lam, means)
+        cells.append(
+            Cell(
+                name=f"routing-{name}-q{q:.12g}-l{lam:.12g}",
+                family="routing",
+                decoder=distinct_decoder(variant, q, weight),
+                variant=name,
+                q=q,
+                lam=lam,
+                r=mean_rate(variant, q, weight, steps),
             )
+        )
     return cells
 
 

@@ -26,7 +26,8 @@ TOKEN = {Origin.MODEL: 2, Origin.Q: 3, Origin.LAMBDA: 4}  # in `PURPOSES`: the w
 PATH = {Origin.Q: 5, Origin.LAMBDA: 6}  # in `PURPOSES`: the word that draws the random path
 SUBSAMPLE = "subsample"  # which texts a metric takes where there are too many: one number a text
 FROZEN = "frozen"  # the random distribution of a text: many numbers, once
-ALL = (*PURPOSES, FROZEN, SUBSAMPLE)
+WORLD = "world"  # what an environment draws: where an episode begins, then one number a step
+ALL = (*PURPOSES, FROZEN, SUBSAMPLE, WORLD)
 
 UNIT = 2.0**-53  # a float64 in [0, 1) can hold 53 bits
 # SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators").

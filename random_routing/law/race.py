@@ -94,7 +94,7 @@ def _races(first, last, seeds, edges, row, weights, winner):  # type: ignore[no-
         best[edges[i] : edges[i + 1]] = -1
         for start in range(0, weights.shape[1], STRIP):
             length = min(STRIP, weights.shape[1] - start)
-            _strip(seeds[i] + np.uint64(start) * np.uint64(GAMMA), times[:length], u, f, k)
+            strip_of_clocks(seeds[i] + np.uint64(start) * np.uint64(GAMMA), times[:length], u, f, k)
             for race in range(edges[i], edges[i + 1]):
                 strip = weights[row[race], start : start + length]
                 fastest = _fastest(strip, times)
@@ -107,7 +107,7 @@ def _races(first, last, seeds, edges, row, weights, winner):  # type: ignore[no-
 
 
 @compiled()
-def _strip(state, times, u, f, k):  # type: ignore[no-untyped-def]
+def strip_of_clocks(state, times, u, f, k):  # type: ignore[no-untyped-def]
     """`_clocks` of the tokens that follow a state of the generator, by the same operations. u, f, k: room for them."""
     ln2, one, two = np.float32(LN2), np.float32(1), np.float32(2)
     third, fifth, seventh, ninth = (

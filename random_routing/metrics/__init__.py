@@ -13,6 +13,7 @@ from random_routing.metrics import (
     episodes,
     failures,
     fluency,
+    images,
     mauve,
     ngrams,
     per_text,
@@ -42,6 +43,7 @@ MODULES = (
     per_text,
     failures,
     episodes,
+    images,
 )
 METRICS = {metric.name: metric for module in MODULES for metric in module.METRICS}
 

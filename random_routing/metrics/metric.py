@@ -54,6 +54,11 @@ class CellTexts:
     language: Language = UNKNOWN  # of the texts
     meta: Sequence[dict[str, Any]] = ()  # (R,) what else the prepared example says
     world: Environment | None = None  # that texts are episodes in
+    # Of images, by a classifier of their own: (R, D) what its last hidden layer says, of each example's real images,
+    # (E,) of (K, D), too; and (R,) the class that it takes a text for.
+    features: np.ndarray = field(default_factory=lambda: np.empty(0))
+    real_features: Sequence[np.ndarray] = ()
+    predicted: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @property
     def written_ids(self) -> Sequence[Any]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from random_routing.metrics.metric import CellTexts, Metric, columns, ratio
 from random_routing.metrics.relevance import COSINE
+from random_routing.settings.tasks import TEXT_KINDS
 
 EXAMPLES = 100  # it can reach the number of texts, so few texts say little
 
@@ -37,6 +38,7 @@ METRICS = (
         unit="texts",
         role="diversity",
         coordinate="diversity",
+        kinds=(*TEXT_KINDS, "images"),
         better="nearer to human",
         source="Friedman & Dieng 2023",
         signature=f"q:1|empty texts:as equal ones|kernel:{COSINE}",

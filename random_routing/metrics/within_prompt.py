@@ -11,6 +11,7 @@ from random_routing.metrics import relevance, translation
 from random_routing.metrics.helpers.words import WORDS, spaced, words
 from random_routing.metrics.metric import CellTexts, Metric, columns, ratio
 from random_routing.metrics.ngrams import ngrams
+from random_routing.settings.tasks import TEXT_KINDS
 
 BEST = "best of an example's texts by the sentence's score|"
 
@@ -133,6 +134,7 @@ METRICS = (
         unit="1 − cosine, 0 to 2",
         role="diversity",
         coordinate="diversity",
+        kinds=(*TEXT_KINDS, "images"),
         better="",
         source="after Tevet & Berant 2021",
         signature=f"ordered pairs pooled|empty texts:as equal ones|{relevance.COSINE}",

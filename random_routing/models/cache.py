@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin, EncoderDecoderCache
@@ -176,6 +178,45 @@ class CrossCache(EncoderDecoderCache):
     def _copy(self, source: Tensor, target: Tensor) -> None:
         for layer in self.cross_layers if len(target) else []:
             layer.copy(source, target, layer.max_length)
+
+
+class TokenCache:
+    """The token ids of each slot, for a model that keeps its keys and values elsewhere."""
+
+    def __init__(self, slots: int) -> None:
+        self.rows: list[tuple[int, ...]] = [()] * slots
+        self.window = range(0)
+
+    def cover(self, start: int, stop: int, step: int, again: bool = False) -> None:
+        """Point the next call at the slots [start, stop)."""
+        self.window = range(start, stop)
+
+    def begin(self, prompts: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
+        """Put the prompts into the slots of this call."""
+        return self._put([tuple(prompt) for prompt in prompts])
+
+    def extend(self, tokens: Sequence[int]) -> list[tuple[int, ...]]:
+        """A token more in each slot of this call. Returns what the slots have now."""
+        return self._put(
+            [(*self.rows[slot], token) for slot, token in zip(self.window, tokens, strict=True)]
+        )
+
+    def _put(self, rows: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        for slot, row in zip(self.window, rows, strict=True):
+            self.rows[slot] = row
+        return rows
+
+    def fork(self, parent: Tensor, step: int) -> Tensor:
+        """As of `SlotCache`."""
+        placed = place(parent)
+        self.copy(parent, placed, step)
+        return placed
+
+    def copy(self, source: Tensor, target: Tensor | range, step: int) -> None:
+        """The slots `target` become copies of `source`."""
+        slots = target.tolist() if isinstance(target, Tensor) else target
+        for slot, row in zip(slots, [self.rows[parent] for parent in source.tolist()], strict=True):
+            self.rows[slot] = row
 
 
 def place(parent: Tensor) -> Tensor:

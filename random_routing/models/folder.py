@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from transformers import AutoConfig, AutoTokenizer
 
 from random_routing.errors import PipelineError
-from random_routing.files import check_asset
+from random_routing.files import ENDPOINT, check_asset, read_json
 from random_routing.models.generation_config import barred, own_generation, switched_off
 from random_routing.models.shape import Shape, experts_of, heads_of, window_of
 from random_routing.models.supported import Kind, check_width, kind_of
@@ -35,6 +36,26 @@ def check_model(folder: str | Path, attentions: Sequence[str] = ("eager",)) -> K
     return kind
 
 
+def is_served(folder: str | Path) -> bool:
+    """Does a server run the model, of which the folder has no weights?"""
+    return (Path(folder) / ENDPOINT).is_file()
+
+
+def check_served(folder: str | Path) -> None:
+    """What a served model must be to write, from what its server said when it was fetched. Raises `PipelineError`."""
+    shape, told = read_shape(folder), read_json(Path(folder) / ENDPOINT)
+    if shape.is_encoder_decoder:
+        raise PipelineError(
+            f"{folder}/config.json: an encoder-decoder model cannot be used behind a server"
+        )
+    if told["logprobs"] != shape.logits:
+        raise PipelineError(
+            f"{folder}/{ENDPOINT}: the server returns log-probabilities of {told['logprobs']} of {shape.logits} tokens "
+            "(vocab_size in config.json); start it with --max-logprobs -1, and name its own tokenizer"
+        )
+    check_width(folder, shape.logits, load_tokenizer(folder))
+
+
 def read_shape(folder: str | Path, target_code: str = "") -> Shape:
     """target_code: the target language of a multilingual translation model, which forces its first token.
 
@@ -49,7 +70,7 @@ def read_shape(folder: str | Path, target_code: str = "") -> Shape:
     positions = getattr(text, "max_position_embeddings", None) or 0
     context = positions if positions > 0 else 2**31
     layers = getattr(text, "decoder_layers", None) or getattr(text, "num_decoder_layers", None)
-    return Shape(
+    shape = Shape(
         context=context,
         logits=getattr(text, "decoder_vocab_size", None) or text.vocab_size,
         layers=layers or text.num_hidden_layers,
@@ -64,6 +85,9 @@ def read_shape(folder: str | Path, target_code: str = "") -> Shape:
         barred=barred(generation),
         switched_off=switched_off(generation),
     )
+    if not is_served(folder):
+        return shape
+    return replace(shape, served=True, context=read_json(Path(folder) / ENDPOINT)["context"] or context)
 
 
 def _language_id(folder: str | Path, code: str) -> int:

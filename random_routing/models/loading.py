@@ -14,10 +14,11 @@ from random_routing.errors import PipelineError, short
 from random_routing.files import check_asset
 from random_routing.models.attention import NAME
 from random_routing.models.decode_check import check_decodes, check_same_bits
-from random_routing.models.folder import check_model, load_tokenizer, read_shape
+from random_routing.models.folder import check_model, is_served, load_tokenizer, read_shape
 from random_routing.models.generation_config import neutral
 from random_routing.models.invariant import make_invariant
 from random_routing.models.network import CausalModel, EncoderDecoderModel, LanguageModel
+from random_routing.models.served import load_served
 
 ATTENTIONS = (NAME, "eager")  # the best first; some models take the library's alone
 
@@ -66,11 +67,13 @@ def load_model(
     target_code: str = "",
     invariant: bool = True,
 ) -> LanguageModel:
-    """Load safetensors and tokenizer from a folder; those of an asset are what was fetched.
+    """Load safetensors and tokenizer from a folder; those of an asset are what was fetched. Or reach its server.
 
     `invariant=False` leaves multiplications and attention to the default libraries, whose fp32 results change
     with the batch; it exists so that tests can see the difference. Raises `PipelineError`.
     """
+    if is_served(folder):
+        return load_served(folder, device)
     if device == "cuda" and not torch.cuda.is_available():
         raise PipelineError("params.yaml: device = 'cuda': no GPU that torch can use is here; use cpu")
     if device == "cpu" and dtype == "bfloat16" and not has_bfloat16():

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from random_routing.models.attention import NAME
-from random_routing.models.cache import CrossCache, RowStates, SlotCache
+from random_routing.models.cache import CrossCache, RowStates, SlotCache, TokenCache
 from random_routing.models.random_paths import Path, along
 from random_routing.models.shape import Shape
 from random_routing.models.shared import SharedCache, SharedCross
@@ -82,7 +82,7 @@ class LanguageModel(ABC):
     @abstractmethod
     def new_cache(
         self, slots: int, prompt_length: int, steps: int, prefix_length: int = 0
-    ) -> SlotCache | CrossCache | SharedCache | SharedCross: ...
+    ) -> SlotCache | CrossCache | SharedCache | SharedCross | TokenCache: ...
 
     def shared_cache(self, slots: int, max_length: int) -> SharedCache:
         """The one of the texts before where it is large enough."""

@@ -10,7 +10,7 @@ from transformers import AutoModel
 
 from random_routing.errors import PipelineError
 from random_routing.files import asset_files, sha256_file
-from random_routing.models.folder import check_model, load_tokenizer, read_config
+from random_routing.models.folder import check_model, check_served, is_served, load_tokenizer, read_config
 from random_routing.models.pooling import read_embedding
 from random_routing.models.supported import class_of
 from random_routing.settings import Settings, Task
@@ -20,7 +20,14 @@ ASSETS = Path("data/assets")
 
 def check_generator(task: Task) -> None:
     """Raises `PipelineError` for a generator that is missing, or cannot be decoded."""
-    _check(f"tasks.{task.name}.model", task.model, check_model)
+    _check(f"tasks.{task.name}.model", task.model, _check_writer)
+
+
+def _check_writer(folder: Path) -> None:
+    if is_served(folder):
+        check_served(folder)
+    else:
+        check_model(folder)
 
 
 def check_roles(settings: Settings, task: Task) -> None:

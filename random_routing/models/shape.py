@@ -20,6 +20,7 @@ class Shape:
     is_encoder_decoder: bool = False
     decoder_start: tuple[int, ...] = ()  # ids that every target begins with
     barred: tuple[int, ...] = ()  # ids that the model's own settings never let it write, such as padding
+    served: bool = False  # a server runs it, and only its distributions can be had
     # settings of the model's generation_config.json that no decoder obeys
     switched_off: dict[str, Any] = field(default_factory=dict)
 

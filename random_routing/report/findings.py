@@ -103,6 +103,7 @@ def sentences(results: Results, settings: Settings) -> list[str]:
         *(_likelihood(record, people(settings.tasks[measured.task])) for record in measured.likelihood),
         *_tuned(results.tuned),
         _missing(measured.cells),
+        _not_guaranteed(measured.not_guaranteed),
     ]
     return [line for line in lines if line]
 
@@ -154,6 +155,10 @@ def _missing(cells: Sequence[CellValues]) -> str:
         portion = "" if record.cells == record.of else f" (in {record.cells} of {record.of} cells)"
         reasons.setdefault(record.missing, []).append(f"`{record.metric}`{portion}")
     return "- Missing: " + "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items()) + "."
+
+
+def _not_guaranteed(sentences: Sequence[str]) -> str:
+    return f"- Not guaranteed, as a server runs the generator: {'; '.join(sentences)}." if sentences else ""
 
 
 def verdict(low: float, high: float) -> str:
@@ -249,7 +254,12 @@ def _likelihood(record: Likelihood, writers: str) -> str:
         return ""
     law, begin = f"`{record.variant}` ({one_route(record.route)})", f"- {writers.capitalize()}"
     cheap = f"up to r = {with_interval(record.cheap_r, record.cheap_lo, record.cheap_hi, '.2g')}"
+    unit = record.unit.replace("/", "a")
+    cost = ""
+    if record.unit.startswith("bits"):
+        plain = record.curve[0]  # r = 0
+        cost = f" Without routes they take {with_interval(-plain.value, -plain.hi, -plain.lo)} {unit}."
     if record.best_r == 0:
-        return f"{begin}: random steps of {law} cost less than 0.01 nats a token {cheap}, and never help."
+        return f"{begin}: random steps of {law} cost less than 0.01 {unit} {cheap}, and never help.{cost}"
     best = with_interval(record.best_r, record.best_lo, record.best_hi, ".2g")
-    return f"{begin}: likeliest under {law} at r = {best}; within 0.01 nats a token of that {cheap}."
+    return f"{begin}: likeliest under {law} at r = {best}; within 0.01 {unit} of that {cheap}.{cost}"

@@ -10,7 +10,8 @@ from random_routing.metrics import METRICS
 from random_routing.results.measured import CellValues, Measured
 from random_routing.settings import Base, Variant
 
-BESIDE = ("perplexity", "length")  # the first that is measured stands beside the metrics of the comparison
+# The first that is measured stands beside the metrics of the comparison.
+BESIDE = ("perplexity", "length", "kernel_distance")
 PANELS = 3
 
 

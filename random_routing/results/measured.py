@@ -104,7 +104,9 @@ class Identity:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """Mean log-likelihood of a human token (nats) at the rate r, and the same minus that at r = 0, with intervals."""
+    """Mean log-likelihood of a human token at the rate r, and the same minus that at r = 0, with intervals. In the unit
+    of its `Likelihood`.
+    """
 
     r: float
     value: float
@@ -130,6 +132,7 @@ class Likelihood:
     cheap_r: float = NAN
     cheap_lo: float = NAN
     cheap_hi: float = NAN
+    unit: str = "nats / token"  # of its values, and of a cost of 0.01
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ class Measured:
     gates: list[GateRate]
     likelihood: list[Likelihood]
     comparison: Compared
+    not_guaranteed: tuple[str, ...] = ()  # of a generator that a server runs
 
 
 def write_measured(measured: Measured) -> None:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig
 
 from random_routing.errors import PipelineError
+from random_routing.models.folder import is_served
 from random_routing.models.memory import SMALLEST
 from random_routing.models.shape import HEADS, layers_of, size_of
 from random_routing.progress import say
@@ -112,7 +113,9 @@ def weight_count(folder: Path) -> int:
 
 
 def row_bytes(folder: Path, tokens: int, item: int) -> int:
-    """Keys and values of a row; 0 where the configuration does not name their sizes."""
+    """Keys and values of a row; 0 where the configuration does not name their sizes, or a server has them."""
+    if is_served(folder):
+        return 0
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     layers, numbers = layers_of(config), 0
     for layer in layers[

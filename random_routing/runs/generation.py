@@ -182,8 +182,10 @@ def remade(
     load: Callable[[], LanguageModel],
     execute: Executor | None = None,
 ) -> Iterator[dict[bytes, bytes]]:
-    """Key → bytes of texts that are made again, a lot at a time, beside other texts than the first time."""
-    if not sample.seen:
+    """Key → bytes of texts that are made again, a lot at a time, beside other texts than the first time. None of a
+    server, which need not give the same bits twice.
+    """
+    if not sample.seen or plan.served:
         return
     lots = sample.lots(lambda text: (text.job.decoder.beams, plan.room(text.example)))
     run = partial(run_despite_failures, plan=plan, batch_size=settings.batch_size)

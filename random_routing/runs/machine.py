@@ -26,7 +26,8 @@ def on_this_machine(settings: Settings, task: Task) -> Settings:
     """The settings with a device, and with `workers`, `batch_size` and `max_rows` where they are left out."""
     device = settings.device
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        served = settings.all_assets[task.model].served  # one device for all models of a task
+        device = "cuda" if torch.cuda.is_available() and not served else "cpu"
     here = device == "cpu" and settings.executor == "local"
     workers = settings.workers or (workers_that_fit(settings, task) if here else 1)
     settings = replace(settings, device=device, workers=workers)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from random_routing.errors import PipelineError
-from random_routing.files import sha256_json
+from random_routing.files import ENDPOINT, sha256_json
 from random_routing.law.cells import Cell, Decoder
 from random_routing.law.noise import Source
 from random_routing.law.vocabulary import Vocabulary
@@ -56,6 +56,11 @@ class Plan:
     shared_key: dict[str, Any]  # what all texts of the task depend on
     tables: dict[Route, np.ndarray] = field(default_factory=dict)  # δ of `unigram` routes, (V,)
     window: int = 0  # of the model's sliding attention; 0: none
+
+    @property
+    def served(self) -> bool:
+        """Does a server run the model?"""
+        return ENDPOINT in self.shared_key.get("model", {})
 
     def job_of(self, cell: Cell) -> Job:
         return Job(cell.decoder, cell.name if self.independent else "")
@@ -157,6 +162,10 @@ def make_plan(
 def check_law(cell: Cell, model: str, shape: Shape, vocabulary: Vocabulary) -> None:
     """Raises `PipelineError` for a route that the model has no parts for, or a k beyond its vocabulary."""
     for route in cell.decoder.routes.values():
+        if shape.served and route.structural:
+            raise PipelineError(
+                f"cell {cell.name}: model {model}: route {route.kind}: a server runs the model"
+            )
         check_parts(f"cell {cell.name}: model {model}", route, shape.heads, shape.layers, shape.experts)
         if route.kind == "top_k" and route.k > len(vocabulary.allowed):
             raise PipelineError(

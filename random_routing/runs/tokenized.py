@@ -62,9 +62,9 @@ def shared_prefix(examples: list[Example], shape: Shape) -> tuple[int, ...]:
     """The beginning that all prompts share, such as in-context pairs; its cache is computed once.
 
     A multiple of 16, so that another example seldom changes it; each prompt keeps a token of its
-    own. None for an encoder, whose states all depend on each other.
+    own. None for an encoder, whose states all depend on each other, nor for a server, which keeps what it has read.
     """
-    if shape.is_encoder_decoder:
+    if shape.is_encoder_decoder or shape.served:
         return ()
     prompts = [example.prompt for example in examples]
     first, last = min(prompts), max(prompts)  # in lexical order: what these two share, all share

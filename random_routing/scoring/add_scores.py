@@ -28,6 +28,7 @@ from random_routing.runs.store import Store
 from random_routing.scoring.embedding import Embeddings
 from random_routing.scoring.judge import Scored, Scores, tokenize
 from random_routing.scoring.opening import Opening, opening_of
+from random_routing.scoring.pixel_features import PixelEmbeddings
 from random_routing.settings import Settings, Task
 from random_routing.tasks import TASK_KINDS
 
@@ -138,26 +139,32 @@ def _judged(judge: Judge, rows: list[dict[str, Any]], cell: CellTexts, scores: S
     )
 
 
+# How texts become vectors; a kind of task says which (`TaskKind.embeds`).
+EMBEDDINGS: dict[str, type[Embeddings]] = {"sentences": Embeddings, "pixels": PixelEmbeddings}
+
+
+def embeddings_of(
+    settings: Settings,
+    task: Task,
+    store: Store,
+    show: Callable[[int, int], None] = lambda done, total: None,
+) -> Embeddings:
+    return EMBEDDINGS[TASK_KINDS[task.kind].embeds](settings, task, store, show)
+
+
 def add_embeddings(
     rows: list[dict[str, Any]], cells: Mapping[str, CellTexts], embeddings: Embeddings
 ) -> Lazy:
-    """Cells with unit vectors of texts, sources and first references. Equal texts are embedded once, a portion
-    of all cells' texts at a time; a cell has its vectors from the store whenever it is asked for.
+    """Cells with vectors of texts and of what stands beside them. Equal texts are embedded once, a portion of all
+    cells' texts at a time; a cell has its vectors from the store whenever it is asked for.
     """
-    sources = [row["source"] for row in rows]
-    references = [row["references"][0] for row in rows]
-    texts = chain([sources, references], (cell.texts for cell in cells.values()))
+    texts = chain(embeddings.beside(rows), (cell.texts for cell in cells.values()))
     for portion in portions((piece for of_cell in texts for piece in cut(of_cell)), embeddings.absent):
         embeddings.compute(portion)
-    source_vectors, reference_vectors = embeddings.read(sources), embeddings.read(references)  # (E, D)
+    fields = embeddings.fields(rows)
 
     def embedded(name: str) -> CellTexts:
         cell = cells[name]
-        return replace(
-            cell,
-            text_embeddings=embeddings.read(cell.texts),
-            source_embeddings=source_vectors[cell.example],
-            reference_embeddings=reference_vectors[cell.example],
-        )
+        return replace(cell, **fields(cell))
 
     return Lazy(cells, embedded)

@@ -75,12 +75,19 @@ def measure(
 
 
 def describe(
-    settings: Settings, task: Task, metrics: list[Metric], opening: str = "", pooling: str = ""
+    settings: Settings,
+    task: Task,
+    metrics: list[Metric],
+    opening: str = "",
+    embedder: str = "",
+    pooling: str = "",
 ) -> dict[str, MetricAbout]:
-    """What the metrics are, with whole signatures. opening: the judge's, by name; pooling: `Embedding.signature`."""
+    """What the metrics are, with whole signatures. opening: the judge's, by name; embedder, pooling: name and signature
+    of `Embeddings`.
+    """
     fixed = {
         "judge": task.judge, "opening": opening, "given": TASK_KINDS[task.kind].judged, "model": task.model,
-        "embedder": settings.embedder, "pooling": pooling, "dtype": settings.dtype, **signatures(language_of(task)),
+        "embedder": embedder, "pooling": pooling, "dtype": settings.dtype, **signatures(language_of(task)),
     }  # fmt: skip
     return {
         m.name: MetricAbout(m.label, m.unit, m.better, m.needs, m.source, m.signature.format(**fixed))

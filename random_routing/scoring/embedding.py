@@ -15,6 +15,7 @@ from transformers import AutoModel
 from random_routing.decode.slots import spans
 from random_routing.errors import PipelineError, short
 from random_routing.files import asset_files
+from random_routing.metrics.metric import CellTexts
 from random_routing.models.attention import NAME as ATTENTION
 from random_routing.models.folder import load_tokenizer
 from random_routing.models.graphs import FEWEST
@@ -26,7 +27,7 @@ from random_routing.models.pooling import UNSAID, read_embedding
 from random_routing.models.tokens import encode_as_text
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store, content_key
-from random_routing.settings import Settings
+from random_routing.settings import Settings, Task
 
 CODE_VERSION = 3  # raise it when a change of code changes vectors
 STEP = 16  # tokens
@@ -110,11 +111,19 @@ class Embedder:
 
 
 class Embeddings:
-    """Unit vectors of texts, kept in the store. show(done, total): called as texts are embedded."""
+    """Unit vectors of sentences, kept in the store. show(done, total): called as texts are embedded.
+
+    Kinds of tasks whose texts are no sentences have a class of their own, of the same methods (`embeddings_of`).
+    """
 
     def __init__(
-        self, settings: Settings, store: Store, show: Callable[[int, int], None] = lambda done, total: None
+        self,
+        settings: Settings,
+        task: Task,
+        store: Store,
+        show: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
+        self.name = settings.embedder
         self.folder = Path("data/assets") / settings.embedder
         self.device = settings.device
         self.store, self.show, self.done = store, show, 0
@@ -130,6 +139,24 @@ class Embeddings:
             "embedder": asset_files(self.folder),
             "code": CODE_VERSION,
             "numerics": numerics(self.device),
+        }
+
+    @property
+    def signature(self) -> str:
+        """How vectors are made, for signatures."""
+        return read_embedding(self.folder).signature
+
+    def beside(self, rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+        """What is embedded beside the texts of cells: sources and first references."""
+        return [[row["source"] for row in rows], [row["references"][0] for row in rows]]
+
+    def fields(self, rows: Sequence[dict[str, Any]]) -> Callable[[CellTexts], dict[str, Any]]:
+        """What a cell gets, of which nothing is absent."""
+        sources, references = (self.read(texts) for texts in self.beside(rows))  # (E, D)
+        return lambda cell: {
+            "text_embeddings": self.read(cell.texts),
+            "source_embeddings": sources[cell.example],
+            "reference_embeddings": references[cell.example],
         }
 
     def keys(self, texts: Iterable[str]) -> dict[str, bytes]:

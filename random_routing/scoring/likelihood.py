@@ -19,6 +19,7 @@ import torch
 
 from random_routing.decode.loop import decode
 from random_routing.decode.prompts import Prompts
+from random_routing.files import ENDPOINT
 from random_routing.law.schedules import spelt_out
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.metrics.helpers.portions import cut
@@ -36,9 +37,10 @@ from random_routing.scoring.forced_laws import SCORE_ROUTES, Law, Recorder
 from random_routing.scoring.gate_rates import route_names
 from random_routing.scoring.judge import Scored
 from random_routing.settings import Route, Settings, Variant
+from random_routing.tasks import TASK_KINDS
 
 RATES = np.concatenate([[0.0], np.logspace(-4, 0, 81)])  # r; the last is 1
-CHEAP = 0.01  # nats a token: a cost that is called cheap
+CHEAP = 0.01  # nats a token, or bits a pixel: a cost that is called cheap
 CODE_VERSION = 3  # raise it when a change of code changes what is stored
 
 
@@ -109,9 +111,10 @@ class HumanProbabilities:
     def remade(self, batch_size: int) -> Iterator[dict[bytes, bytes]]:
         """Key → bytes of values that are made again, a lot at a time, beside others than the first time.
 
-        The model is loaded once more: judge and embedder had its memory in between.
+        The model is loaded once more: judge and embedder had its memory in between. None of a server, which need not
+        give the same bits twice.
         """
-        if self.sample.seen:
+        if self.sample.seen and ENDPOINT not in self.address.get("model", {}):
             model = self.load()
             for lot in self.sample.lots(lambda pair: padded_length(len(pair.context))):
                 yield self._bytes(self._observe(model, lot, batch_size)[0])
@@ -133,9 +136,15 @@ class HumanProbabilities:
 
 
 def likelihood_curve(
-    p: np.ndarray, mass: np.ndarray, lengths: np.ndarray, weights: Weights, confidence: float
+    p: np.ndarray,
+    mass: np.ndarray,
+    lengths: np.ndarray,
+    weights: Weights,
+    confidence: float,
+    base: float = math.e,
 ) -> Likelihood:
-    """Mean log-likelihood of a token (nats) at every rate of `RATES`, and the rate that maximises it.
+    """Mean log-likelihood of a token at every rate of `RATES`, and the rate that maximises it. base: of the logarithm,
+    e for nats and 2 for bits.
 
     p, mass: (texts, T) of a law, whose variant and route the caller names; lengths: (texts,); weights: (B, texts).
     −inf where a text is impossible.
@@ -144,6 +153,7 @@ def likelihood_curve(
     with np.errstate(divide="ignore"):
         # (texts, rates)
         sums = np.stack([np.where(real, np.log(r * mass + (1 - r) * p), 0.0).sum(1) for r in RATES], axis=1)
+        sums /= math.log(base)
     known = np.flatnonzero(np.isfinite(sums).all(0))
     stats = [np.stack([sums[:, i], lengths], axis=1) for i in known]
     means = resampled_all(weights, [(of_rate, ratio) for of_rate in stats])
@@ -204,12 +214,13 @@ def human_likelihood(
     texts = [Scored(plan.examples[i].prompt, tuple(human.token_ids[i])) for i in nonempty]
     p, mass = probabilities.of(texts, settings.batch_size, settings.max_rows)
     lengths = np.array([len(human.token_ids[i]) for i in nonempty], dtype=np.float64)
+    base, unit = (2.0, "bits / pixel") if TASK_KINDS[plan.task.kind].bits else (math.e, "nats / token")
     curves = {
-        law: likelihood_curve(p[n], mass[n], lengths, weights[:, nonempty], settings.confidence)
+        law: likelihood_curve(p[n], mass[n], lengths, weights[:, nonempty], settings.confidence, base)
         for n, law in enumerate(probabilities.laws)
     }
     return [
-        replace(curves[law], variant=variant, route=knob)
+        replace(curves[law], variant=variant, route=knob, unit=unit)
         for (variant, knob), law in laws_of(
             settings.variants_of(plan.task), plan.task.max_new_tokens
         ).items()

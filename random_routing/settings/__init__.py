@@ -7,6 +7,7 @@ the file, the key, the value and what is allowed.
 from random_routing.settings.assets import FAULT, FIELDS, ORIGIN, Asset
 from random_routing.settings.contrasts import Contrast
 from random_routing.settings.decoders import BY_R, Base, Gate, Route, Variant, exploration_weight
+from random_routing.settings.learning import Explorer, Learning
 from random_routing.settings.parse import load_settings, parse_settings
 from random_routing.settings.schedules import Annealing, Schedule
 from random_routing.settings.schema import Cluster, Comparison, Settings, Tuning
@@ -24,7 +25,9 @@ __all__ = [
     "Cluster",
     "Comparison",
     "Contrast",
+    "Explorer",
     "Gate",
+    "Learning",
     "Route",
     "Schedule",
     "Settings",

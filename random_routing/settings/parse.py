@@ -47,8 +47,11 @@ def parse_settings(raw: Any, metrics: Metrics = None) -> Settings:
     settings = replace(settings, tasks=_with_seeds(settings))
     _check_assets(settings)
     _check_tasks(settings)
-    for name, variant in settings.variants.items():
-        _check_gates(name, variant, settings)
+    _check_served(settings)
+    for section, variants in (("variants", settings.variants), ("explorers", settings.explorers)):
+        for name, variant in variants.items():
+            _check_gates(f"{section}.{name}", variant, settings)
+    _check_learning(settings)
     raw_comparison, comparison = settings.comparison, _comparison(settings)
     check_metrics(settings.metrics, metrics)
     check_judges(settings.tasks, settings.metrics, metrics)
@@ -95,6 +98,26 @@ def _check_tasks(settings: Settings) -> None:
             choice(f"tasks.{name}.baselines[{i}]", family, FAMILIES)  # also one that is left out
         if not settings.variants_of(task):
             raise fail(f"tasks.{name}", task.kind, "must have a variant: each names other `tasks`")
+
+
+def _check_served(settings: Settings) -> None:
+    """Raises `SettingsError` for what cannot be had of a model that a server runs: it returns distributions alone."""
+    for name, task in settings.tasks.items():
+        if settings.all_assets[task.judge].served:
+            allowed = "must be a model that is loaded here; a served one can only be a task's model"
+            raise fail(f"tasks.{name}.judge", task.judge, allowed)
+        if not settings.all_assets[task.model].served:
+            continue
+        why = f"as the model of tasks.{name} is served"
+        if settings.device == "cuda":
+            raise fail("device", "cuda", f"must be auto or cpu, {why}")
+        if task.beams:
+            raise fail(f"tasks.{name}.beams", list(task.beams), f"must be left out, {why}")
+        for variant_name, variant in settings.variants.items():
+            for key, route in (("q_route", variant.q_route), ("lambda_route", variant.lambda_route)):
+                if route.structural:
+                    allowed = f"must be one of uniform, top_k, unigram, frozen, {why}"
+                    raise fail(f"variants.{variant_name}.{key}", route.kind, allowed)
 
 
 def _with_seeds(settings: Settings) -> dict[str, Task]:
@@ -163,7 +186,18 @@ def _tuning(settings: Settings) -> Tuning:
     return replace(tune, weight=weight, variants=tune.variants or tuple(settings.variants))
 
 
-def _check_gates(name: str, variant: Variant, settings: Settings) -> None:
+def _check_learning(settings: Settings) -> None:
+    """Raises `SettingsError` for an asset or an explorer that is not there. `against` is a cell's name
+    (checked in `learning.agents`)."""
+    worlds = [name for name, asset in settings.assets.items() if asset.sources[0].startswith("gymnasium:")]
+    for name, entry in settings.learning.items():
+        if not entry.bandit:
+            choice(f"learning.{name}.environment", entry.environment, worlds)
+        for i, explorer in enumerate(entry.explorers):
+            choice(f"learning.{name}.explorers[{i}]", explorer, settings.explorers)
+
+
+def _check_gates(key: str, variant: Variant, settings: Settings) -> None:
     """Raises `SettingsError` for a rate of the grid that a gate cannot have."""
     lambdas = variant.lambdas or settings.lambdas
     weights = [(lam, exploration_weight(lam, settings.lambda_means)) for lam in lambdas]
@@ -173,5 +207,5 @@ def _check_gates(name: str, variant: Variant, settings: Settings) -> None:
     ):
         for written, rate in rates:
             if why := too_often(gate, schedule, rate):
-                key = f"variants.{name}.{route}_gate.span"
-                raise fail(key, gate.mean, f"{why} (the grid's {route} = {written:g})")
+                allowed = f"{why} (the grid's {route} = {written:g})"
+                raise fail(f"{key}.{route}_gate.span", gate.mean, allowed)

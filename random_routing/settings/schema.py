@@ -29,6 +29,7 @@ from random_routing.settings.checks import (
 from random_routing.settings.contrasts import Contrast
 from random_routing.settings.decoders import Base, Families, Rates, Variant, VariantName
 from random_routing.settings.keys import STRICT, OrNone, at, check_below, wrong
+from random_routing.settings.learning import Explorer, Learning
 from random_routing.settings.tasks import KINDS, Task, Tasks
 from random_routing.settings.trained import Trained
 
@@ -201,6 +202,13 @@ class Settings:
     assets: Annotated[dict[Name, Asset], Field(min_length=1), apart("assets"), AfterValidator(_named)]
     # Models that are trained here, and assets as the others are.
     trained: Annotated[dict[Name, Trained], OrNone, apart("trained"), AfterValidator(_named)] = field(
+        default_factory=dict
+    )
+    # Agents that learn while they explore, and how they do; no task of the others.
+    explorers: Annotated[dict[VariantName, Explorer], OrNone, apart("explorers")] = field(
+        default_factory=dict
+    )
+    learning: Annotated[dict[Name, Learning], OrNone, apart("learning"), AfterValidator(_named)] = field(
         default_factory=dict
     )
     workers: Annotated[int, whole(1, 256)] = (

@@ -95,6 +95,7 @@ class Task:
     # What a multilingual translation model calls them, such as deu_Latn.
     source_code: Annotated[Text, Of("translation", optional=True)] = ""
     target_code: Annotated[Text, Of("translation", optional=True)] = ""
+    real_images: Annotated[int, Of("images"), whole(1, 1_000)] = 0  # references of an example
     # Of sacrebleu; empty: that of the target language.
     bleu_tokenizer: Annotated[
         str, Of("translation", optional=True), one_of(*BLEU_TOKENIZERS), AfterValidator(_installed)

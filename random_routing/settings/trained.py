@@ -12,6 +12,7 @@ from random_routing.settings.keys import MISSING, STRICT, NotAKey, check_keys, w
 
 RECIPES = ("pixel-transformer", "q-learning", "sarsa")
 TD = ("q-learning", "sarsa")  # tabular control by temporal differences
+PIXELS = ("pixel-transformer",)
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Trained:
     __pydantic_config__ = STRICT
     kind: ClassVar[str] = "model"
     sha256: ClassVar[tuple[str, ...]] = ()
+    served: ClassVar[bool] = False
     name: Annotated[str, NotAKey, Field(default="")]
     recipe: Annotated[str, one_of(*RECIPES)]
     data: Reference
@@ -39,6 +41,14 @@ class Trained:
     discount: Annotated[float, By(TD), number(0, 1)] = 0.0
     epsilon: Annotated[float, By(TD), number(0, 1)] = 0.0
     temperature: Annotated[float, By(TD), number(0, 1e6, open_low=True)] = 0.0
+    # Of the transformer: its size, and steps of AdamW on `batch` images each.
+    width: Annotated[int, By(PIXELS), whole(1, 65_536)] = 0
+    layers: Annotated[int, By(PIXELS), whole(1, 1_000)] = 0
+    heads: Annotated[int, By(PIXELS), whole(1, 65_536)] = 0  # width / heads must be even
+    steps: Annotated[int, By(PIXELS), whole(1, 10_000_000)] = 0
+    batch: Annotated[int, By(PIXELS), whole(1, 1_000_000)] = 0
+    learning_rate: Annotated[float, By(PIXELS), number(0, 1, open_low=True)] = 0.0
+    dropout: Annotated[float, By(PIXELS), number(0, 0.9)] = 0.0  # of attention
 
     @model_validator(mode="before")
     @classmethod
@@ -53,6 +63,13 @@ class Trained:
             if by and recipe in by[0].recipes and key not in value:
                 raise wrong(MISSING, key)
         return value
+
+    @model_validator(mode="after")
+    def _divides(self) -> Trained:
+        """Rotary positions turn pairs of a head's dimensions."""
+        if self.heads and (self.width % self.heads or self.width // self.heads % 2):
+            raise wrong(f"must be a multiple of 2 × heads = {2 * self.heads}", "width")
+        return self
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from random_routing.environments.tabular import Environment
 from random_routing.settings import Task
-from random_routing.tasks import dialogue, rl, textgen, translation
+from random_routing.tasks import dialogue, images, rl, textgen, translation
 from random_routing.tasks.usable_records import LeftOut
 
 
@@ -20,6 +20,8 @@ class TaskKind:
     judge_context(row): what the judge reads before a text, the beginning of a document; judge_text(text): the text as
     it follows; judged: what is judged, in words, for signatures. people: what wrote the references, as reports say.
     world(model): the environment that a policy acts in; None where texts are no episodes.
+    embeds, shown_as: how texts become vectors (`scoring/embedding.py`) and how a reader sees them (`report/page`).
+    bits: whether likelihoods are told in bits a pixel, and not in nats a token.
     """
 
     title: str
@@ -32,6 +34,9 @@ class TaskKind:
     judged: str = "text given its context"
     people: str = "human texts"
     world: Callable[[str], Environment | None] = lambda model: None
+    embeds: str = "sentences"
+    shown_as: str = "text"
+    bits: bool = False
 
 
 TASK_KINDS = {
@@ -74,5 +79,18 @@ TASK_KINDS = {
         judge_text=lambda text: text,
         people="optimal policy",
         world=rl.world_of,
+    ),
+    "images": TaskKind(
+        title="Images",
+        build=images.build,
+        add_special_tokens=False,  # the prompt is a control token
+        goes_on=False,
+        stop_at_newline=False,
+        judge_context=lambda row: row["prompt"],
+        judge_text=lambda text: text,
+        people="real images",
+        embeds="pixels",
+        shown_as="pixels",
+        bits=True,
     ),
 }

@@ -17,6 +17,7 @@ from random_routing.files import read_json, read_jsonl
 from random_routing.settings import FAULT, ORIGIN, Asset, Task
 from random_routing.sources.as_json_lines import MISSING, RECORDS, pick
 from random_routing.tasks.chat_records import exchange
+from random_routing.tasks.digits import read_digits
 
 Records = Iterator[dict[str, Any]]
 
@@ -131,4 +132,5 @@ READERS = {
     "homeassistant": read_homeassistant,
     "records": read_records,
     "episodes": read_episodes,
+    "digits": read_digits,
 }

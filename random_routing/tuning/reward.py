@@ -31,10 +31,9 @@ from random_routing.runs.plan import Plan, Text
 from random_routing.runs.processes import in_processes
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store
-from random_routing.scoring.add_scores import Judge, add_embeddings, add_judge
+from random_routing.scoring.add_scores import Judge, add_embeddings, add_judge, embeddings_of
 from random_routing.scoring.cell_metrics import task_resamples
 from random_routing.scoring.cell_texts import cell_texts, human_texts, text_order, world_of
-from random_routing.scoring.embedding import Embeddings
 from random_routing.settings import Base, Settings, Task
 
 HERE = partial(in_processes, workers=1)  # with a model that stays loaded
@@ -92,7 +91,7 @@ class Scorer:
             )
         self.quality = self._quality(fewest)
         self.judge = Judge(settings, task)
-        self.embeddings = Embeddings(settings, store)
+        self.embeddings = embeddings_of(settings, task, store)
         self.sample = Sample[Text]()  # of the texts that were computed
         self.work = Work()
         self._plan: Plan | None = None  # of the texts that were computed last, with the tables of all

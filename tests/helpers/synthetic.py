@@ -51,6 +51,7 @@ def raw_params() -> dict[str, Any]:
     """
     values = text_params()
     values["report"]["formats"] = []
+    values["learning"] = {}  # unit/report/test_learning.py has agents
     rates = [0, 0.01, 0.03, 0.1, 0.3]
     values["grid"] = {"q": rates, "lambda": rates}
     del values["variants"]["explore-first"]

@@ -29,6 +29,12 @@ def text_params() -> dict[str, Any]:
     tune["variants"] = [name for name in tune["variants"] if name in values["variants"]]
     for variant in values["variants"].values():
         variant.pop("tasks", None)
+    values["tune"]["variants"] = [name for name in values["tune"]["variants"] if name in values["variants"]]
+    values["comparison"]["contrasts"] = {
+        name: contrast
+        for name, contrast in values["comparison"]["contrasts"].items()
+        if contrast["variant"] in values["variants"]
+    }
     for name in BEYOND:
         if name in values:
             values[name] = {}

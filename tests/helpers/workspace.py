@@ -43,6 +43,7 @@ def params(examples: int = 4, steps: int = 8) -> dict[str, Any]:
     values["variants"] = {name: values["variants"][name] for name in kept}
     for variant in values["variants"].values():
         variant.pop("grid", None)
+    values["learning"] = {}  # pipeline/test_learn.py has agents
     values["comparison"] |= {"diversity": "ead_2", "contrasts": {}}
     values["comparison"]["quality"]["textgen"] = ["mauve", "fluency_gap"]
     values["tune"]["target"] = "human"

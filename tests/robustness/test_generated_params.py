@@ -95,6 +95,7 @@ def test_parameters(changes: list[tuple[tuple[Any, ...], str, Any]]) -> None:
             "grid",
             "lambda_means",
             "variants",
+            "explorers",
         ):
             section = changed[0][0]  # others depend on what these hold
             assert (

@@ -2,57 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from random_routing.errors import PipelineError
 from random_routing.integrations.served import run_served
 from tests.helpers.vllm_runs import CURRENT, PROMPT, Known
-from tests.helpers.waiting import until
+from tests.helpers.vllm_server import server
 
 pytest.importorskip("vllm", reason="vLLM has an environment of its own: make test-vllm")
 pytest.importorskip("pandas", reason="run_served gives a pandas table")
 pytestmark = pytest.mark.skipif(
     CURRENT, reason="the interpreter of Triton is not in the server's processes"
 )
-
-
-@contextmanager
-def server(model: Path, log: Path, *options: str) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [
-        sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--host", "127.0.0.1",
-        "--port", str(port), "--served-model-name", "tiny", "--dtype", "float32", "--enforce-eager",
-        "--max-model-len", "256", "--gpu-memory-utilization", "0.05", *options,
-    ]  # fmt: skip
-    environment = os.environ | {"VLLM_LOGGING_LEVEL": "WARNING"}
-    environment.pop("VLLM_ENABLE_V1_MULTIPROCESSING")
-    with log.open("w") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
-        try:
-            url = f"http://127.0.0.1:{port}"
-            until(lambda: answers(url) or process.poll() is not None, "the server")
-            assert process.poll() is None, log.read_text()[-2000:]
-            yield url
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx2.get(f"{url}/health", trust_env=False).status_code == 200
-    except httpx2.TransportError:
-        return False
 
 
 def test_a_grid_by_a_served_model(model: Path, known: Known, tmp_path: Path) -> None:

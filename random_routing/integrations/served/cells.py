@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from random_routing.endpoint import NEUTRAL
 from random_routing.errors import SettingsError
 from random_routing.integrations.asked import Grid
-from random_routing.integrations.vllm.settings import KEY, NEUTRAL, Routing, read_routing
+from random_routing.integrations.vllm.settings import KEY, Routing, read_routing
 from random_routing.law.cells import mean_rate
 from random_routing.law.noise import Source
 from random_routing.settings.checks import Name, whole
@@ -38,7 +39,7 @@ class ServedCell:
         return {
             "model": model, "prompt": prompt, "max_tokens": tokens, "logprobs": 0, "stream": False, "n": 1,
             "seed": int(source.words("token_model", 1)[0] >> 1), "vllm_xargs": asked or None,
-            **{name: off[0] for name, off in NEUTRAL.items()},  # a server may have other defaults
+            **NEUTRAL,
         }  # fmt: skip
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from threading import Lock
 from typing import TextIO
 
+from random_routing.endpoint import Answer
 from random_routing.errors import PipelineError
 from random_routing.files import sealed, unsealed
-from random_routing.integrations.served.endpoint import Answer
 from random_routing.integrations.served.run import Done
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from random_routing.endpoint import Answer, Endpoint, Refused
 from random_routing.errors import PipelineError
 from random_routing.files import sha256_json
 from random_routing.integrations.asked import PLAUSIBLE, checked
 from random_routing.integrations.served.cells import TASK, Asked, ServedCell, cells, probes
-from random_routing.integrations.served.endpoint import Answer, Endpoint, Refused
 from random_routing.integrations.vllm.settings import KEY
 from random_routing.law.noise import Source
 from random_routing.tasks.example_ids import with_ids

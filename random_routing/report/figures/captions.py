@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from random_routing.metrics import METRICS
+from random_routing.report.names import people
 from random_routing.results.measured import Measured
 from random_routing.settings import Settings
 
@@ -19,8 +20,10 @@ WHAT = {  # figure → what it shows
     "gates": "Share of steps on a random route over the share by the law, with {confidence} intervals.",
     "recovery": "Log-probability, under the judge, of a token some tokens after an isolated random one, minus that of "
     "the same text without routes (nats); bands are {confidence} intervals. 0: recovered.",
-    "likelihood": "Log-likelihood of human texts under the law minus that at r = 0 (nats per token), with {confidence} "
-    "intervals; a marker is where they are likeliest. Grey: less than 0.01 nats.",
+    "likelihood": "Log-likelihood of {people} under the law minus that at r = 0 ({unit}), with {confidence} "
+    "intervals; a marker is where they are likeliest. Grey: less than 0.01.",
+    "pictures": "Images that decoders write for the same prompts with the same noise, along the share r of random "
+    "pixels (in a frame) and along the temperature; on top real images.",
     "tune": "Reward of each trial, and the best so far, of families of decoders tuned with the same budget.",
 }
 CONTRASTS = (
@@ -46,6 +49,8 @@ def caption(figure: str, measured: Measured, settings: Settings) -> str:
     what = WHAT[figure].format(
         quality=METRICS[compared.quality].axis, diversity=METRICS[compared.diversity].axis,
         delta=settings.comparison.delta[measured.task], confidence=f"{settings.confidence:.0%}",
+        people=people(settings.tasks[measured.task]),
+        unit=next((record.unit.replace("/", "per") for record in measured.likelihood), ""),
         alpha=round(1 - settings.confidence, 9),
     )  # fmt: skip
     return f"{what[0].upper()}{what[1:]} {stands_on(settings, measured)}."

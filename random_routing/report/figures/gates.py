@@ -18,7 +18,8 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
     records = measured.gates
     if not records:
         return None
-    looks = {name: style.variant_look(name, i) for i, name in enumerate(settings.variants)}
+    variants = settings.variants_of(settings.tasks[measured.task])  # as other figures colour them
+    looks = {name: style.variant_look(name, i) for i, name in enumerate(variants)}
     figure, (ax,) = style.panels(width, 1)
     for record in records:
         look, expected, observed = looks[record.variant], record.expected, record.observed

@@ -11,12 +11,13 @@ from random_routing.settings import BY_R, Settings
 
 STYLES = {"q": "-", BY_R: "-", "λ": ":"}
 FIRST, LAST = 1e-4, 0.3  # rates: the axis is linear from 0 to the first
-CHEAP, LOWEST = 0.01, -0.1  # nats a token: what is called cheap, and where the axis ends
+CHEAP, LOWEST = 0.01, -0.1  # in the unit: what is called cheap, and where the axis ends
 
 
 def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
     """A curve per variant and route, with its best r marked. None where no route has a closed form."""
-    looks = {name: style.variant_look(name, i) for i, name in enumerate(settings.variants)}
+    variants = settings.variants_of(settings.tasks[measured.task])  # as other figures colour them
+    looks = {name: style.variant_look(name, i) for i, name in enumerate(variants)}
     figure, (ax,) = style.panels(width, 1)
     highest = CHEAP
     for record in measured.likelihood:
@@ -42,8 +43,7 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
     ax.set_ylim(LOWEST, 1.15 * highest)
     ax.xaxis.set_major_formatter("{x:g}")
     ax.set_xlabel("r, share of steps on the random route")
-    ax.set_ylabel(
-        f"log-likelihood of {people(settings.tasks[measured.task])}\nminus that at r = 0 (nats / token)"
-    )
+    writers = people(settings.tasks[measured.task])
+    ax.set_ylabel(f"log-likelihood of {writers}\nminus that at r = 0 ({measured.likelihood[0].unit})")
     style.legend(figure, ax.get_legend_handles_labels()[0])
     return figure

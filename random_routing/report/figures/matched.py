@@ -29,7 +29,8 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
     if not shown:
         return None
     by_name = {cell.cell: cell for cell in measured.cells}
-    looks = {name: style.variant_look(name, i) for i, name in enumerate(settings.variants)}
+    variants = settings.variants_of(settings.tasks[measured.task])  # as other figures colour them
+    looks = {name: style.variant_look(name, i) for i, name in enumerate(variants)}
     curves = [curve for curve in CURVES if any(record.curve == curve for record in shown)]
     figure, panels = style.panels(width, len(curves))
     for ax, curve in zip(panels, curves, strict=True):

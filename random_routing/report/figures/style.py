@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.style
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -114,9 +115,8 @@ def legend(figure: Figure, handles: Sequence[Any]) -> None:
 def legend_columns(names: Sequence[str], width: float) -> int:
     """How many columns fit into `width` inches. names: in matplotlib's order, down the columns."""
     for columns in range(len(names), 1, -1):
-        full = -(-len(names) // columns)
-        widths = [0.065 * max(map(len, names[i : i + full])) + 0.5 for i in range(0, len(names), full)]
-        if sum(widths) < width:
+        parts = np.array_split(np.array([len(name) for name in names]), columns)  # as matplotlib fills them
+        if sum(0.065 * int(part.max()) + 0.5 for part in parts) < width:
             return columns
     return 1
 

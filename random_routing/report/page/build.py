@@ -26,11 +26,13 @@ from random_routing.report.input import Results
 from random_routing.report.names import MEANS, difference, people, routes_in_words, setting_in_words, title
 from random_routing.report.page.charts import of_decoders
 from random_routing.report.page.contours import contours
-from random_routing.report.page.route_charts import of_routes, tune
+from random_routing.report.page.learning import learning_rows, learning_section
+from random_routing.report.page.route_charts import lives, of_routes, tune
 from random_routing.report.page.sections import hypothesis, in_short, kinds, minutes, powers, tuning
 from random_routing.report.tables.small_tables import missing
 from random_routing.results.compared import Compared, Matched
 from random_routing.results.json_form import to_json
+from random_routing.results.learned import Outcomes
 from random_routing.results.measured import CellValues, GateRate
 from random_routing.results.pooled import Pooled
 from random_routing.settings import BY_R, Schedule, Settings
@@ -45,6 +47,7 @@ SCRIPT = (
     "scores",
     "texts",
     "tables",
+    "learning",
     "export",
     "download",
     "answer",
@@ -67,15 +70,19 @@ def page(
     costs: dict[str, list[dict[str, Any]]],
     about: dict[str, Any],
     together: Sequence[Pooled] = (),
+    learned: Sequence[Outcomes] = (),
 ) -> str:
     """HTML. samples: task → `task_samples`; costs: task → what its stages took; about: `about.about`; together: tasks
-    that differ in the seed alone.
+    that differ in the seed alone; learned: of agents that learn.
     """
     tasks = {task: _task(settings, of_task, samples[task]) for task, of_task in results.items()}
     looks = _looks(settings, results)
     data = {
         "tasks": tasks,
-        "charts": of_decoders(looks) | of_routes(looks) | {"tune": tune(_shaped(LOOKS.values()))},
+        "charts": of_decoders(looks)
+        | of_routes(looks)
+        | {"tune": tune(_shaped(LOOKS.values())), "learning": lives()},
+        "learning": {of.entry: learning_rows(of, settings) for of in learned},
         "curves": CURVES,
         "confidence": settings.confidence,
         "means": MEANS[settings.lambda_means],
@@ -93,6 +100,7 @@ def page(
         kinds=kinds(settings, results, together),
         tasks=[{"name": task, **contents} for task, contents in tasks.items()],
         costs=costs, minutes=minutes(costs), about=about, confidence=settings.confidence,
+        learned=[learning_section(of, settings) for of in learned],
         exploit=settings.lambda_means == "exploit", curves=CURVES,
         number=lambda *ends: difference(*ends).replace("-", "−"),
     )  # fmt: skip

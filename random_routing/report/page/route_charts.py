@@ -72,5 +72,24 @@ def tune(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     return finished(alt.layer(so_far, points))
 
 
+def lives() -> dict[str, Any]:
+    """Rows: name, dash, x, y, lo, hi, tip: curves of agents that learn; the script has their colours."""
+    x = alt.X("x:Q", title="X", scale=alt.Scale(nice=False))
+    y = alt.Y("y:Q", title="Y", scale=alt.Scale(zero=False))
+    colour = alt.Color("name:N", title=None, legend=alt.Legend(orient="bottom", columns=5, symbolLimit=0))
+    base = chart(260)
+    bands = base.mark_area(opacity=0.12, clip=True)
+    bands = bands.encode(x=x, y=alt.Y("lo:Q", title="Y"), y2="hi:Q", color=colour)
+    dash = alt.StrokeDash(
+        "dash:O", legend=None, scale=alt.Scale(domain=[0, 1, 2], range=[[1, 0], [2, 3], [6, 3]])
+    )
+    lines = base.mark_line(strokeWidth=1.5, clip=True).encode(x=x, y=y, color=colour, strokeDash=dash)
+    marks = base.mark_point(size=60, opacity=0, clip=True).encode(
+        x=x, y=y, color=colour,
+        tooltip=[alt.Tooltip("name:N", title="agent"), alt.Tooltip("x:Q", title="X"), alt.Tooltip("tip:N", title="Y")],
+    )  # fmt: skip
+    return finished(alt.layer(bands, lines, marks))
+
+
 def of_routes(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     return {"gates": gates(looks), "recovery": recovery(looks), "likelihood": likelihood(looks)}

@@ -33,14 +33,16 @@ def task_samples(
     prompts: Sequence[Sequence[int]],
     follow: bool = True,
     scores: TextScores | None = None,
+    shown_as: str = "text",
 ) -> dict[str, Any]:
     """Contents of the page's sample browser for one task.
 
     folder: of the cells' files; prepared: the examples to be shown, the first of the file; prompts: token ids of
     their prompts; follow: whether texts go on after those, and not after nothing, as an encoder–decoder model's;
-    scores: of every text of the files. A token's piece is listed once; a text is [piece numbers, log-probabilities
-    × 100, ranks, routes, entropies × 100, whether the last token is its end]. An example's `given` is what the model
-    read, with its control tokens. `scores`: metric → a value for each text listed; `people`: for each example.
+    scores: of every text of the files; shown_as: of the task's kind. A token's piece is listed once; a text is [piece
+    numbers, log-probabilities × 100, ranks, routes, entropies × 100, whether the last token is its end]. An example's
+    `given` is what the model read, with its control tokens. `scores`: metric → a value for each text listed; `people`:
+    for each example.
     """
     scores = scores or {}
     before = {row["id"]: ids if follow else () for row, ids in zip(prepared, prompts, strict=True)}
@@ -75,7 +77,7 @@ def task_samples(
             cells[decoder].append(texts[key])
     return {
         "pieces": [piece for _, piece in pieces], "texts": listed, "cells": cells, "samples": kept, "made": samples,
-        "scores": values,
+        "scores": values, "shown_as": shown_as,
         "people": {
             name: [_short(value) for value in of_metric[: len(prepared)]]
             for name, of_metric in scores.get("human", {}).items()

@@ -84,9 +84,10 @@ TABLES = {  # reports/<name>.csv
         lambda results: results.measured.comparison.front,
     ),
     "likelihood": Table(
-        ("task", "variant", "route", "r", "value", "lo", "hi", "difference", "difference_lo", "difference_hi"),
+        ("task", "variant", "route", "r", "value", "lo", "hi", "difference", "difference_lo", "difference_hi",
+         "unit"),
         lambda results: [
-            {"variant": likelihood.variant, "route": likelihood.route, **to_json(point)}
+            {"variant": likelihood.variant, "route": likelihood.route, "unit": likelihood.unit, **to_json(point)}
             for likelihood in results.measured.likelihood
             for point in likelihood.curve
         ],

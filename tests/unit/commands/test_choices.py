@@ -31,8 +31,12 @@ def test_what_is_left_out_stays() -> None:
     )
     assert set(values["assets"]) == {"smollm2", "gemma3", "minilm", "chitchat"}
     assert not values["tune"]["enabled"] and values["seed"] == base["seed"]
-    for key in ("grid", "variants", "baselines", "metrics", "comparison"):
+    for key in ("grid", "baselines", "metrics", "comparison"):
         assert values[key] == base[key]
+    own = {
+        name: one for name, one in base["variants"].items() if "dialogue" in one.get("tasks", ["dialogue"])
+    }
+    assert values["variants"] == own and not values.get("trained")
     text = parameters(BASE, Choice("dialogue"))
     assert "# What a person may want to change." in text and "# two real knobs" in text  # comments stay
     assert text == parameters(text, Choice("dialogue"))
@@ -195,6 +199,34 @@ def test_the_demo_needs_one_model_and_a_dozen_decoders() -> None:
     assert task.judge == task.model and set(settings.assets) == {"smollm2", "minilm", "chitchat"}
     assert len(set(representatives(all_cells(settings, task)).values())) == 12
     assert len(settings.comparison.contrasts) >= 3
+
+
+def test_a_model_that_a_server_runs(tmp_path: Path) -> None:
+    url = "served:http://127.0.0.1:8000/v1"
+    model = chosen(models=[url], tokenizer=str(tmp_path))["assets"]["own-model"]
+    assert model == {"kind": "model", "source": url, "tokenizer": f"file:{tmp_path}"}
+    for given, why in (
+        ({"models": [url]}, "needs --tokenizer"),
+        ({"models": [url], "tokenizer": "nowhere"}, "--tokenizer nowhere: is not there"),
+        ({"models": ["gemma3"], "tokenizer": str(tmp_path)}, "is that of a model that a server runs"),
+    ):
+        with pytest.raises(PipelineError, match=why):
+            chosen(**given)
+
+
+def test_models_that_are_trained_here_stay_with_their_data() -> None:
+    base = yaml.safe_load(BASE)
+    base["trained"] = {
+        "policy": {"recipe": "sarsa", "data": "sotu"}, "other": {"recipe": "sarsa", "data": "chitchat"},
+    }  # fmt: skip
+    base["tasks"]["translation"]["model"] = "policy"
+    values = yaml.safe_load(parameters(yaml.safe_dump(base), Choice("translation")))
+    assert set(values["trained"]) == {"policy"} and "sotu" in values["assets"]
+    assert "chitchat" not in values["assets"] and values["tasks"]["translation"]["model"] == "policy"
+    values = yaml.safe_load(
+        parameters(yaml.safe_dump(base), Choice("dialogue", models=["other"], judge="gemma3"))
+    )
+    assert set(values["trained"]) == {"other"}
 
 
 def test_a_policy_is_trained_where_its_task_is_chosen() -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from random_routing import endpoint
 from random_routing.commands.app import main
 from random_routing.errors import PipelineError
-from random_routing.integrations.served import endpoint, run_served
+from random_routing.integrations.served import run_served
 from random_routing.integrations.served.journal import read
 from tests.helpers.completions_server import Behaviour, completions
 

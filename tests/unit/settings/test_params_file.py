@@ -198,6 +198,8 @@ def test_the_longest_name_is_one_that_a_disk_can_have(raw: dict[str, Any], tmp_p
 def test_a_key_without_a_value_is_an_empty_one(raw: dict[str, Any], key: str) -> None:
     parsed = []
     empty: Any = {} if key == "baselines" else []
+    for task in raw["tasks"].values():  # those that name families
+        task.pop("baselines", None)
     for value in (None, empty):
         *parents, last = key.split("/")
         section = raw

@@ -16,6 +16,7 @@ function short(value) {
   if (size >= 1000) return Math.round(value).toLocaleString("en").replace("-", "−");
   return String(+value.toPrecision(3)).replace("-", "−");
 }
+const capital = (words) => words.slice(0, 1).toUpperCase() + words.slice(1);
 const signed = (value) => (value > 0 ? "+" : "") + short(value);
 const span = (low, high) => (low === null || high === null ? "" : ` (${short(low)} to ${short(high)})`);
 

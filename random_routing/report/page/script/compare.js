@@ -56,11 +56,11 @@ function bothTexts() {
   const spelt = (run) => texts[run]?.[0].map((piece) => of(run).samples.pieces[piece]);
   ["left-text", "right-text"].forEach((id, run) => {
     const text = texts[run], fork = forkOf(spelt(run), spelt(1 - run));
+    $(id).classList.toggle("pixels", of(run).samples.shown_as === "pixels");
     if (!text) return $(id).replaceChildren(element("span", "not among the texts of both pages", "note"));
     $(id).replaceChildren(...text[0].map((_, i) => {
       const token = element("span", undefined, `token${text[3][i] ? " r" : ""}${i === fork ? " fork" : ""}`);
-      token.append(...spelling(text, i, of(run).samples.pieces));
-      if (i === fork) token.prepend("▶");
+      spell(token, text, i, of(run).samples, fork);
       return token;
     }));
   });

@@ -4,7 +4,7 @@ function heatmap() {
   const variant = task().variants.find((one) => one.name === $("variant").value), name = $("metric").value;
   if (!variant) return empty("heatmap-chart", "no decoder with random routes");
   const level = task().people[name] ?? null;
-  $("variant-note").textContent = `${variant.name}: ${variant.note}. ${task().writers[0].toUpperCase()}${task().writers.slice(1)}: ${level === null ? "–" : short(level)}.`;
+  $("variant-note").textContent = `${variant.name}: ${variant.note}. ${capital(task().writers)}: ${level === null ? "–" : short(level)}.`;
   const known = task().cells.filter((row) => row.variant === variant.name && row.values[name]);
   if (!known.length) return empty("heatmap-chart", why(name));
   const two = variant.q.length > 1 && variant.lambda.length > 1 && !variant.collapses;

@@ -68,10 +68,11 @@ window.addEventListener("resize", () => {
   if (window.innerWidth === width) return;
   width = window.innerWidth;
   clearTimeout(waiting);
-  waiting = setTimeout(() => { answers(); all(); }, 200);
+  waiting = setTimeout(() => { answers(); learned(); all(); }, 200);
 });
-dark.addEventListener("change", () => { answers(); all(); });
+dark.addEventListener("change", () => { answers(); learned(); all(); });
 recall();
 answers();
+learned();
 all();
 document.documentElement.dataset.ready = "yes";

@@ -46,7 +46,7 @@ function routes() {
   })));
   const nothing = "nothing to show for this task";
   const figures = { gates: ["share of steps by the law", "observed / expected"], recovery: ["tokens after a random one", "nats"],
-                    likelihood: ["r", "log-likelihood (nats / token)"] };
+                    likelihood: ["r", `log-likelihood (${of.likelihood[0]?.unit ?? "nats / token"})`] };
   for (const [kind, [x, y]] of Object.entries(figures)) {
     if (shown[kind].length) draw(`${kind}-chart`, kind, { rows: shown[kind] }, { x, y, about: `${y} against ${x}` });
     else empty(`${kind}-chart`, nothing);

@@ -28,9 +28,22 @@ function forkOf(one, two) {  // the first place at which two lists differ, −1 
   return one.length === two.length ? -1 : least;
 }
 
-function spelling(text, i, pieces) {  // of a text's token
-  const end = text[5] && i === text[0].length - 1;
-  return end ? [element("span", "⟨end⟩", "control end")] : visible(pieces[text[0][i]]);
+// How a reader sees a token, by the kind of the task: `fill` puts it into an element, `parts` cuts a reference.
+// strips: whether many are seen at once.
+const SHOWN = {
+  text: { fill: (target, piece) => target.append(...visible(piece)), parts: (text) => [text], fork: "▶" },
+  pixels: {
+    fill: (target, piece) => { target.style.backgroundColor = `hsl(0 0% ${100 - 100 * (parseInt(piece, 10) || 0) / 16}%)`; },
+    parts: (text) => text.split(" "), fork: "", strips: true,
+  },
+};
+const lookOf = (samples) => SHOWN[samples.shown_as] ?? SHOWN.text;
+
+function spell(token, text, i, samples, fork) {  // fills the element of a text's token
+  const end = text[5] && i === text[0].length - 1, look = lookOf(samples);
+  if (i === fork) token.append(look.fork);
+  if (end) token.append(element("span", "⟨end⟩", "control end"));
+  else look.fill(token, samples.pieces[text[0][i]]);
 }
 
 function about(text, i, cell) {
@@ -45,11 +58,11 @@ function show(side, cell, text, fork) {
   $(`${side}-scores`).textContent = scores(cell, numberOf(cell));
   const target = $(`${side}-text`);
   if (!text) return target.replaceChildren(element("span", "not among the texts of this page", "note"));
-  const { pieces } = task().samples;
+  const { samples } = task();
+  target.classList.toggle("pixels", samples.shown_as === "pixels");
   target.replaceChildren(...text[0].map((_, i) => {
     const token = element("span", undefined, "token" + (MARKS[routeOf(text, i, cell)] ?? "") + (i === fork ? " fork" : "") + (fork >= 0 && i < fork ? " before" : ""));
-    token.append(...spelling(text, i, pieces));
-    if (i === fork) token.prepend("▶");
+    spell(token, text, i, samples, fork);
     token.dataset.i = i;
     token.title = about(text, i, cell);
     token.onmouseenter = () => { $("about-token").textContent = about(text, i, cell); };
@@ -67,17 +80,41 @@ function show(side, cell, text, fork) {
   };
 }
 
+function strips() {  // the example's text by every decoder along r, and along the temperature
+  const { samples, cells } = task(), host = $("strips");
+  const heats = cells.filter((row) => row.line === "temperature").sort((a, b) => a.order - b.order).map((row) => row.cell);
+  const lines = lookOf(samples).strips ? [path().steps, heats] : [];
+  host.replaceChildren(...lines.map((steps) => {
+    const strip = element("div", undefined, "strip");
+    strip.append(...steps.map((step) => {
+      const cell = cellOf(step).decoder, text = textOf(cell), made = element("figure");
+      const picture = element("p", undefined, `text ${samples.shown_as}`);
+      picture.append(...(text?.[0] ?? []).map((_, i) => {
+        const token = element("span", undefined, "token" + (MARKS[routeOf(text, i, cell)] ?? ""));
+        spell(token, text, i, samples, -1);
+        return token;
+      }));
+      made.append(picture, element("figcaption", labelOf(step)));
+      return made;
+    }));
+    return strip;
+  }));
+}
+
 function texts() {
   const { samples } = task(), example = samples.examples[+$("example").value];
   $("prompt").replaceChildren(...visible(example.prompt));
   $("given").replaceChildren(...visible(example.given));
   $("reference").replaceChildren(...example.references.map((text) => {
-    const made = element("p", undefined, "text");
-    made.append(...visible(text));
+    const made = element("p", undefined, `text ${samples.shown_as}`);
+    made.append(...lookOf(samples).parts(text).map((part) => {
+      const token = element("span", undefined, "token");
+      lookOf(samples).fill(token, part);
+      return token;
+    }));
     return made;
   }));
-  const writers = task().writers;
-  $("reference-title").textContent = writers === HUMAN ? "Written by a person" : writers[0].toUpperCase() + writers.slice(1);
+  $("reference-title").textContent = task().writers === HUMAN ? "Written by a person" : capital(task().writers);
   $("reference-scores").textContent = peopleScores(+$("example").value);
   const left = textOf($("left").value), right = textOf($("right").value);
   show("left", $("left").value, left, forkOf(left?.[0], right?.[0]));
@@ -92,6 +129,7 @@ function texts() {
   }
   rate();
   if (!way) $("rate").textContent = "–";
+  strips();
   arrange();
 }
 
