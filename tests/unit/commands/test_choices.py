@@ -31,12 +31,14 @@ def test_what_is_left_out_stays() -> None:
     )
     assert set(values["assets"]) == {"smollm2", "gemma3", "minilm", "chitchat"}
     assert not values["tune"]["enabled"] and values["seed"] == base["seed"]
-    for key in ("grid", "baselines", "metrics", "comparison"):
+    for key in ("grid", "baselines", "metrics"):
         assert values[key] == base[key]
     own = {
         name: one for name, one in base["variants"].items() if "dialogue" in one.get("tasks", ["dialogue"])
     }
     assert values["variants"] == own and not values.get("trained")
+    asked = {name for name, one in base["comparison"]["contrasts"].items() if one["variant"] in own}
+    assert set(values["comparison"]["contrasts"]) == asked and not values["learning"]
     text = parameters(BASE, Choice("dialogue"))
     assert "# What a person may want to change." in text and "# two real knobs" in text  # comments stay
     assert text == parameters(text, Choice("dialogue"))
@@ -212,21 +214,6 @@ def test_a_model_that_a_server_runs(tmp_path: Path) -> None:
     ):
         with pytest.raises(PipelineError, match=why):
             chosen(**given)
-
-
-def test_models_that_are_trained_here_stay_with_their_data() -> None:
-    base = yaml.safe_load(BASE)
-    base["trained"] = {
-        "policy": {"recipe": "sarsa", "data": "sotu"}, "other": {"recipe": "sarsa", "data": "chitchat"},
-    }  # fmt: skip
-    base["tasks"]["translation"]["model"] = "policy"
-    values = yaml.safe_load(parameters(yaml.safe_dump(base), Choice("translation")))
-    assert set(values["trained"]) == {"policy"} and "sotu" in values["assets"]
-    assert "chitchat" not in values["assets"] and values["tasks"]["translation"]["model"] == "policy"
-    values = yaml.safe_load(
-        parameters(yaml.safe_dump(base), Choice("dialogue", models=["other"], judge="gemma3"))
-    )
-    assert set(values["trained"]) == {"other"}
 
 
 def test_a_policy_is_trained_where_its_task_is_chosen() -> None:
