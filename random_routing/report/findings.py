@@ -269,11 +269,10 @@ def _likelihood(record: Likelihood, writers: str) -> str:
         return ""
     law, begin = f"`{record.variant}` ({one_route(record.route)})", f"- {writers.capitalize()}"
     cheap = f"up to r = {with_interval(record.cheap_r, record.cheap_lo, record.cheap_hi, '.2g')}"
-    unit = record.unit.replace("/", "a")
-    cost = ""
-    if record.unit.startswith("bits"):
-        plain = record.curve[0]  # r = 0
-        cost = f" Without routes they take {with_interval(-plain.value, -plain.hi, -plain.lo)} {unit}."
+    unit, cost = record.unit.replace("/", "a"), ""
+    for plain in record.curve[:1] if record.unit.startswith("bits") else ():
+        if plain.r == 0:  # which greedy decoding makes impossible
+            cost = f" Without routes they take {with_interval(-plain.value, -plain.hi, -plain.lo)} {unit}."
     if record.best_r == 0:
         return f"{begin}: random steps of {law} cost less than 0.01 {unit} {cheap}, and never help.{cost}"
     best = with_interval(record.best_r, record.best_lo, record.best_hi, ".2g")
