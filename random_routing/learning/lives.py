@@ -38,18 +38,32 @@ def on_environment(
     entry: Learning, world: Environment, law: Law, noise: Noise, entropies: np.ndarray | None = None
 ) -> Life:
     """entropies: (E, W) float32 that takes the entropy of each step's values, in nats, and NaN where none is taken."""
-    values = np.full(world.chance.shape[:2], entry.initial)
     returns = np.zeros(entry.episodes, np.float32)
     counts, random = np.zeros(entry.episodes, np.int32), np.zeros(entry.episodes, np.int32)
     seen = np.empty((0, 0), np.float32) if entropies is None else entropies
-    _episodes(
-        entry.algorithm == "sarsa", values, entry.step_size, entry.discount, law.heat, law.rates, law.scales, law.k,
-        law.words, noise.world, world.begin(noise.world[:, 0]), world.chance.cumsum(2), world.next, world.reward,
-        world.ends, returns, counts, random, seen,
-    )  # fmt: skip
+    values = _learned(entry, world, law, noise, returns, counts, random, seen)
     return Life(
         returns, counts, random, np.array([expected_return(world, values.argmax(1), entry.max_steps)])
     )
+
+
+def action_values(entry: Learning, world: Environment, law: Law, noise: Noise) -> np.ndarray:
+    """What is learned in such a life: (S, A) float64."""
+    returns, (counts, random) = np.zeros(entry.episodes, np.float32), np.zeros((2, entry.episodes), np.int32)
+    return _learned(entry, world, law, noise, returns, counts, random, np.empty((0, 0), np.float32))
+
+
+def _learned(
+    entry: Learning, world: Environment, law: Law, noise: Noise, returns: np.ndarray, counts: np.ndarray,
+    random: np.ndarray, entropies: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    values = np.full(world.chance.shape[:2], entry.initial)
+    _episodes(
+        entry.algorithm == "sarsa", values, entry.step_size, entry.discount, law.heat, law.rates, law.scales, law.k,
+        law.words, noise.world, world.begin(noise.world[:, 0]), world.chance.cumsum(2), world.next, world.reward,
+        world.ends, returns, counts, random, entropies,
+    )  # fmt: skip
+    return values
 
 
 def expected_return(world: Environment, policy: np.ndarray, steps: int) -> float:

@@ -36,7 +36,7 @@ class Trained:
     seed: Annotated[int, whole(0)] = 0
     licence: Text = ""
     # Of the learner: how many episodes, α, γ and ε; the policy is softmax(Q / temperature).
-    episodes: Annotated[int, By(TD), whole(1, 10_000_000)] = 0
+    episodes: Annotated[int, By(TD), whole(1, 100_000, "noise of each step is held in memory")] = 0
     step_size: Annotated[float, By(TD), number(0, 1, open_low=True)] = 0.0
     discount: Annotated[float, By(TD), number(0, 1)] = 0.0
     epsilon: Annotated[float, By(TD), number(0, 1)] = 0.0

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from random_routing.settings import Asset, Trained
 from random_routing.training.pixel_transformer import train_pixels
-from random_routing.training.td_control import WORTH, train_policy
+from random_routing.training.td_control import train_policy
 
 # recipe → function(trained, its data asset, that asset's folder, folder for the model). The same bytes every time on
 # one kind of machine; the folder gets config.json, safetensors and a tokenizer, as any model of transformers has them.
 RECIPES: dict[str, Callable[[Trained, Asset, Path, Path], None]] = {
-    **dict.fromkeys(WORTH, train_policy),
+    "q-learning": train_policy,
+    "sarsa": train_policy,
     "pixel-transformer": train_pixels,
 }

@@ -11,8 +11,8 @@ from tests.helpers import ROOT
 
 LIBRARY = ROOT / "random_routing"
 LAYERS = (
-    "commands", "report", "learning", "tuning", "comparison", "integrations", "scoring", "metrics", "runs", "decode",
-    "training", "tasks", "models", "sources", "environments", "law", "resampling", "results", "settings",
+    "commands", "report", "training", "learning", "tuning", "comparison", "integrations", "scoring", "metrics", "runs",
+    "decode", "tasks", "models", "sources", "environments", "law", "resampling", "results", "settings",
 )  # fmt: skip
 # Which name what is above: the first loads it when it is asked for (test_install.py), the other is a program.
 DOORS = (LIBRARY / "__init__.py", LIBRARY / "__main__.py")

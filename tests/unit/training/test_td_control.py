@@ -9,11 +9,11 @@ import pytest
 
 from random_routing.environments.planning import optimal_policy, policy_return
 from random_routing.settings import Trained
-from random_routing.training.td_control import epsilon_greedy, learn, uniforms, updated
+from random_routing.training.td_control import learn
 from tests.helpers.policies import CLIFF, LAKE, world
 
 CLIFFS: dict[str, Any] = {"episodes": 2000, "step_size": 0.5, "discount": 1.0, "epsilon": 0.1}
-LAKES: dict[str, Any] = {"episodes": 10_000, "step_size": 0.05, "discount": 0.99, "epsilon": 0.3}
+LAKES: dict[str, Any] = {"episodes": 20_000, "step_size": 0.02, "discount": 0.99, "epsilon": 0.3}
 
 
 def trained(recipe: str, seed: int = 0, **keys: Any) -> Trained:
@@ -43,21 +43,6 @@ def test_the_lake(recipe: str) -> None:
 
 def test_the_same_seed_gives_the_same_table() -> None:
     one, same, other = (
-        learn(world(LAKE), trained("sarsa", seed, **{**LAKES, "episodes": 50})) for seed in (0, 0, 1)
+        learn(world(LAKE), trained("sarsa", seed, **{**LAKES, "episodes": 2000})) for seed in (0, 0, 1)
     )
     assert one.tobytes() == same.tobytes() != other.tobytes()
-
-
-def test_one_update() -> None:
-    """Q = 2, target 3 + 0.5·8 = 7, α = 0.1: 2 + 0.1·5."""
-    assert updated(2.0, 3 + 0.5 * 8, 0.1) == pytest.approx(2.5)
-
-
-def test_epsilon_greedy() -> None:
-    """Equals alike; the best has 1 − ε + ε/A. 20,000 draws, four standard errors: false alarm 1 in 15,000."""
-    numbers = uniforms(5)
-    drawn = np.bincount(
-        [epsilon_greedy([1.0, 3.0, 3.0, 0.0], 0.2, numbers) for _ in range(20_000)], minlength=4
-    )
-    expected = np.array([0.05, 0.45, 0.45, 0.05]) * 20_000
-    assert (np.abs(drawn - expected) < 4 * np.sqrt(expected)).all()
