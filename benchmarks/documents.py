@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    beyond_tables,
     decode,
     evaluation,
     gpu_tables,
@@ -46,6 +48,10 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "likelihood": run_tables.likelihood_table,
     "tune": run_tables.tune_table,
     "repeat": run_tables.repeat_table,
+    **{f"verdicts-{task}": partial(beyond_tables.verdicts, task) for task in beyond_tables.METRICS},
+    **{f"decoders-{task}": partial(beyond_tables.decoders, task) for task in beyond_tables.METRICS},
+    "calibrated": beyond_tables.calibrated,
+    "learned": beyond_tables.learned,
     "metrics": metric_table,
     "benchmark": lambda: decode.table(report("benchmark")),
     "peer": lambda: peer.table(report("peer")),

@@ -49,7 +49,10 @@ def on_environment(
 
 def action_values(entry: Learning, world: Environment, law: Law, noise: Noise) -> np.ndarray:
     """What is learned in such a life: (S, A) float64."""
-    returns, (counts, random) = np.zeros(entry.episodes, np.float32), np.zeros((2, entry.episodes), np.int32)
+    returns, (counts, random) = (
+        np.zeros(entry.episodes, np.float32),
+        np.zeros((2, entry.episodes), np.int32),
+    )
     return _learned(entry, world, law, noise, returns, counts, random, np.empty((0, 0), np.float32))
 
 
