@@ -108,9 +108,12 @@ class Baselines:
     annealing: Annotated[ValuesOrNone[Annealing], AfterValidator(distinct)] = ()
 
 
+FAMILIES = tuple(field.name for field in fields(Baselines))
+
+
 def _families(value: Any, check: Callable[[Any], Baselines]) -> dict[str, tuple[Base, ...]]:
     """Family → decoders, in the order of the file."""
-    lists = vars(check(check_keys(value, [field.name for field in fields(Baselines)])))
+    lists = vars(check(check_keys(value, list(FAMILIES))))
     lists = lists | {"greedy": (True,) if lists["greedy"] else ()}
     made_by = {family: "temperature" if family == "annealing" else family for family in value}
     return {

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from random_routing.errors import SettingsError, fail
 from random_routing.settings.checks import choice
-from random_routing.settings.decoders import Variant, exploration_weight, too_often
+from random_routing.settings.decoders import FAMILIES, Variant, exploration_weight, too_often
 from random_routing.settings.keys import unknown
 from random_routing.settings.metrics import (
     Metrics,
@@ -96,7 +96,7 @@ def _check_tasks(settings: Settings) -> None:
                 f"tasks.{name}.max_new_tokens", task.max_new_tokens, "must be 1: a label is one token"
             )
         for i, family in enumerate(task.baselines):
-            choice(f"tasks.{name}.baselines[{i}]", family, settings.baselines)
+            choice(f"tasks.{name}.baselines[{i}]", family, FAMILIES)  # also one that is left out
         if not settings.variants_of(task):
             raise fail(f"tasks.{name}", task.kind, "must have a variant: each names other `tasks`")
 

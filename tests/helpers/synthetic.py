@@ -16,6 +16,7 @@ from random_routing.results.json_form import from_json
 from random_routing.results.measured import Measured
 from random_routing.results.tuned import Tuned
 from random_routing.settings import BY_R, Annealing, Base, Settings, parse_settings
+from random_routing.settings.tasks import TEXT_KINDS
 from tests.helpers import ROOT
 
 EVERYWHERE = (
@@ -70,6 +71,7 @@ def raw_params() -> dict[str, Any]:
             {"shape": "exploratory", "start": 1.5, "end": 0.3, "length": 20},
         ],
     }  # fmt: skip
+    values["tasks"] = {name: values["tasks"][name] for name in TEXT_KINDS}
     for task in values["tasks"].values():
         task["samples"] = 1
     values["comparison"] |= {"diversity": "ead_2", "contrasts": {}, "vetoes": {}}
@@ -179,7 +181,7 @@ def comparison(settings: Settings, task: str, cells: list[Cell]) -> dict[str, An
             matched.append(record)
     best = next((r for r in matched if "missing" not in r), None)
     return {
-        "diversity": settings.comparison.diversity, "quality": settings.comparison.quality[task][-1],
+        "diversity": settings.comparison.diversity[task], "quality": settings.comparison.quality[task][-1],
         "correction": settings.comparison.correction, "contrasts": contrasts(settings, task),
         "matched": matched, "against_base": [], "front": [],
         "axes": [],
@@ -292,7 +294,8 @@ def tuned(task: str, settings: Settings) -> dict[str, Any]:
     return {
         "task": task, "split": {"tune": ["a"] * 16, "test": ["b"] * 16},
         "quality": settings.comparison.quality[task][-1],
-        "diversity": settings.comparison.diversity, "texts": 500, "families": families, "differences": [difference],
+        "diversity": settings.comparison.diversity[task], "texts": 500, "families": families,
+        "differences": [difference],
         "grid": {"texts": 96, "cells": grid},
     }  # fmt: skip
 
