@@ -45,7 +45,7 @@ test-vllm: .venv-vllm/ready
 	VLLM_USE_V2_MODEL_RUNNER=1 .venv-vllm/bin/python -m pytest --confcutdir=tests/vllm tests/vllm
 
 assets: $(BIN)/ready
-	dvc repro --glob "fetch@*" "prepare@*"
+	dvc repro --glob "fetch@*" prepare@textgen prepare@dialogue prepare@translation
 
 check: lint
 	pytest $(SPREAD) -m "not real and not long"

@@ -71,8 +71,12 @@ def _name(field: dataclasses.Field[Any]) -> str:
 
 
 def _has_default(field: dataclasses.Field[Any]) -> bool:
-    return field.default is not dataclasses.MISSING
+    return _default(field) is not dataclasses.MISSING
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:
-    return _has_default(field) and to_json(value) == to_json(field.default)  # NaN equals NaN there
+    return _has_default(field) and to_json(value) == to_json(_default(field))  # NaN equals NaN there
