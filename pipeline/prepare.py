@@ -20,6 +20,7 @@ from random_routing.tasks.named_data_sets import READERS
 from random_routing.tasks.usable_records import LeftOut
 
 ASSETS = Path("data/assets")
+ROW = ("id", "prompt", "source", "references", "meta")  # keys of a prepared row
 
 
 def main(argv: list[str]) -> None:
@@ -51,6 +52,9 @@ def prepare(
     """Rows of the task; the others are counted in `left`. Raises `PipelineError` when there are too few."""
     left = left or LeftOut(data.fields)
     rows = TASK_KINDS[task.kind].build(READERS[data.reader](folder, data, task), task, generator, left)
+    for row in rows[:1]:
+        if lacking := [key for key in ROW if key not in row]:
+            raise PipelineError(f"random_routing/tasks: rows of kind {task.kind} lack {', '.join(lacking)}")
     if len(rows) < task.examples:
         raise PipelineError(
             f"params.yaml: tasks.{task.name}.examples = {task.examples}: "
