@@ -103,6 +103,8 @@ def prdc_stats(cell: CellTexts, which: str) -> np.ndarray:
     coverage: real images whose ball holds an image.
     """
     images, real = cell.features.astype(np.float64), np.concatenate(cell.real_features).astype(np.float64)
+    if min(len(images), len(real)) <= NEIGHBOURS:
+        return np.full((len(images), 2), np.nan)
     between = distances(real, images)  # (M, R)
     inside = between < radii(real)[:, None]
     if which in ("precision", "density"):

@@ -38,11 +38,24 @@ def cell(texts: list[str], **given: Any) -> CellTexts:
 
 
 def cell_for(name: str, texts: list[str]) -> CellTexts:
-    """As `cell`, and where the metric is of episodes each byte is an action on the cliff."""
-    if METRICS[name].kinds != ("rl",):
-        return cell(texts)
-    actions = [[FIRST + byte % 4 for byte in text.encode()] for text in texts]
-    return cell(texts, token_ids=actions, meta=[{"seed": 1}] * len(texts), world=world(CLIFF))
+    """As `cell`, with what metrics of other kinds read: each byte is an action, a text an image or a label."""
+    kinds, rows = METRICS[name].kinds, len(texts)
+    if kinds == ("rl",):
+        actions = [[FIRST + byte % 4 for byte in text.encode()] for text in texts]
+        return cell(texts, token_ids=actions, meta=[{"seed": 1}] * rows, world=world(CLIFF))
+    if kinds == ("images",):
+        features = np.array(
+            [[len(text), text.count("a"), len({*text})] for text in texts], dtype=np.float64
+        )
+        real = [np.array([[row, 1.0 + i, i % 3] for i in range(7)]) for row in features[:, 0]]
+        predicted = features[:, 0].astype(int) % 10
+        return cell(
+            texts, features=features, real_features=real, predicted=predicted, meta=[{"label": 3}] * rows
+        )
+    if kinds == ("sentiment",):
+        law = np.tile([0.25, 0.75], (rows, 1))
+        return cell(texts, references=[["good"]] * rows, choices=(" bad", " good"), choice_probs=law)
+    return cell(texts)
 
 
 def value(name: str, texts: CellTexts) -> float:
