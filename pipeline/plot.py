@@ -60,9 +60,8 @@ OF_TASK: dict[str, Callable[[Measured, Settings, float], Figure | None]] = {
     "recovery": recovery.draw,
     "likelihood": likelihood.draw,
     "gates": gates.draw,
-    "calibration": calibration.draw,
 }
-OF_KIND = {"pixels": {"pictures": grids.draw}}  # by how a reader sees its texts
+OF_KIND = {"images": {"pictures": grids.draw}, "sentiment": {"calibration": calibration.draw}}
 
 
 def main(argv: list[str]) -> None:
@@ -100,8 +99,7 @@ def pictures(settings: Settings, results: dict[str, Results]) -> dict[str, tuple
     about = captions.contrasts_caption([of_task.measured for of_task in results.values()], settings)
     found: dict[str, tuple[Draw, str]] = {"contrasts": (partial(forest.draw, results, settings), about)}
     for task, of_task in results.items():
-        kind = TASK_KINDS[settings.tasks[task].kind]
-        of_kind = OF_TASK | OF_KIND.get(kind.shown_as, {})
+        of_kind = OF_TASK | OF_KIND.get(settings.tasks[task].kind, {})
         draws: dict[str, Draw] = {
             name: partial(draw, of_task.measured, settings) for name, draw in of_kind.items()
         }
