@@ -108,7 +108,7 @@ METRICS = (
     Metric(
         name="path_spread",
         label="difference of the states that two episodes of one beginning visit",
-        axis="Jaccard distance of two episodes' states",
+        axis="Jaccard distance of episodes' states",
         unit="0 to 1",
         role="diversity",
         coordinate="diversity",
