@@ -58,11 +58,14 @@ def check_coordinate(
     names = [listed] if isinstance(listed, str) else listed
     for i, name in enumerate(names):
         place = key + (f"[{i}]" if len(names) > 1 else "")
-        _check(place, name, coordinate, metrics, known)
-        if known is not None and kind not in known[name].kinds:
-            candidates = (m for m in known if known[m].coordinate == coordinate)
-            allowed = ", ".join(m for m in candidates if kind in known[m].kinds)
-            raise fail(place, name, f"a metric that {kind} cannot have; allowed: {allowed}")
+        if known is not None:
+            candidates = [m for m in known if known[m].coordinate == coordinate and kind in known[m].kinds]
+            if name in known and known[name].coordinate == coordinate and kind not in known[name].kinds:
+                allowed = f"a metric that {kind} cannot have; allowed: {', '.join(candidates)}"
+                raise fail(place, name, allowed)
+            choice(place, name, candidates)
+        if name not in metrics:
+            raise fail(place, name, "must also stand in the list metrics")
 
 
 def check_vetoes(comparison: Comparison, metrics: Sequence[str], known: Metrics) -> None:
@@ -72,10 +75,3 @@ def check_vetoes(comparison: Comparison, metrics: Sequence[str], known: Metrics)
             choice("comparison.vetoes", name, [m for m in known if known[m].role == "failures"])
         if name not in metrics:
             raise fail("comparison.vetoes", name, "must also stand in the list metrics")
-
-
-def _check(key: str, name: str, coordinate: str, metrics: Sequence[str], known: Metrics) -> None:
-    if known is not None:
-        choice(key, name, [m for m in known if known[m].coordinate == coordinate])
-    if name not in metrics:
-        raise fail(key, name, "must also stand in the list metrics")

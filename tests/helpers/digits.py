@@ -36,7 +36,7 @@ def image_params(**changes: Any) -> dict[str, Any]:
         "bert": {"kind": "embedder", "source": "file:bert"},
     }
     values["baselines"] = {"greedy": True, "temperature": [0.5, 1.0, 1.5], "top_p": [0.8], "min_p": [0.1]}
-    values["embedder"], values["workers"] = "bert", 1
+    values["embedder"], values["workers"], values["learning"] = "bert", 1, {}
     values["bootstrap"]["resamples"], values["report"]["formats"] = 100, []
     values["tune"] |= {"trials": 2, "batch": 2, "schedules": ["constant"]}
     return values
