@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import html
+import re
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -67,8 +68,8 @@ def kinds_table() -> str:
         quality = first_with_enough(qualities, task.examples, task.samples) or qualities[0]
         counts = Counter(row["verdict"] or "missing" for row in verdicts[name])
         lines.append([
-            f"`{name}`", f"{task.model} ({model.licence.partition(',')[0]})",
-            f"{task.data} ({data.licence.partition(';')[0]})", quality.name, settings.comparison.diversity[name],
+            f"`{name}`", *(f"{asset.name} ({re.split('[,;]', asset.licence)[0]})" for asset in (model, data)),
+            quality.name, settings.comparison.diversity[name],
             ", ".join(f"{counts[word]} {word}" for word in (*WORDS, "missing") if counts[word]),
         ])  # fmt: skip
     return table("task | model (licence) | data (licence) | quality | diversity | hypotheses", lines)

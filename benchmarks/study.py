@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -53,13 +54,18 @@ def main(name: str) -> None:
 
 
 def params_of(study: Path, seed: int) -> str:
-    params = yaml.safe_load((study / "params.yaml").read_text(encoding="utf-8")) | {"seed": seed}
+    params = _read(study / "params.yaml") | {"seed": seed}
     return str(yaml.safe_dump(params, sort_keys=False))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """With the sections that DVC asks for, which a study from before them does not have."""
+    return {"trained": {}, "learning": {}, **yaml.safe_load(file.read_text(encoding="utf-8"))}
 
 
 def finished(study: Path, seed: int) -> bool:
     kept = study / str(seed) / "params.yaml"
-    return kept.exists() and kept.read_text(encoding="utf-8") == params_of(study, seed)
+    return kept.exists() and _read(kept) == yaml.safe_load(params_of(study, seed))
 
 
 def run_seed(study: Path, seed: int) -> None:

@@ -17,8 +17,8 @@ from random_routing.metrics import METRICS
 
 TASK = "dialogue"
 MORE = (
-    "That was the demo: the same code and guarantees, and too few prompts for an answer. `make repro` runs three tasks "
-    "with a judge, all families of decoders, tuning and the figures; `make study` enough prompts to tell."
+    "That was the demo: the same code and guarantees, and too few prompts for an answer. `make repro` runs six kinds "
+    "of task, a judge, all families of decoders, tuning and the figures; `make study` enough prompts to tell."
 )
 
 

@@ -207,7 +207,12 @@ WRONG: list[tuple[str, Any, str, str]] = [
         "textgen cannot have",
     ),
     ("comparison/quality/textgen", [], "comparison.quality.textgen = []", "at least one"),
-    ("comparison/quality/textgen", "ead_2", "comparison.quality.textgen", "must be one of context_similarity"),
+    (
+        "comparison/quality/textgen",
+        "ead_2",
+        "comparison.quality.textgen",
+        "must be one of context_similarity",
+    ),
     (
         "comparison/quality",
         {"textgen": "fluency_gap"},
