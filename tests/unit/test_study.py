@@ -94,8 +94,10 @@ def test_a_seed_is_finished_with_its_parameters(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("seed: 0\ntasks: {}\n")
     assert not finished(tmp_path, 5)
     (tmp_path / "5").mkdir()
+    (tmp_path / "5/params.yaml").write_text("tasks: {}\nseed: 5\n")  # of before there were other sections
+    assert finished(tmp_path, 5)
     (tmp_path / "5/params.yaml").write_text(params_of(tmp_path, 5))
-    assert yaml.safe_load(params_of(tmp_path, 5)) == {"seed": 5, "tasks": {}}
+    assert yaml.safe_load(params_of(tmp_path, 5)) == {"seed": 5, "tasks": {}, "trained": {}, "learning": {}}
     assert finished(tmp_path, 5) and not finished(tmp_path, 6)
     (tmp_path / "params.yaml").write_text("seed: 0\ntasks: {more: 1}\n")
     assert not finished(tmp_path, 5)
