@@ -131,7 +131,8 @@ def _looks(settings: Settings, results: dict[str, Results]) -> dict[str, tuple[s
     families = {cell.family for of_task in results.values() for cell in of_task.measured.cells}
     looks = [look for family, look in style.FAMILY_LOOKS.items() if family in families]
     looks += [style.variant_look(name, i) for i, name in enumerate(settings.variants)]
-    return _shaped(looks) | {style.HUMAN.name: ("#D8B800", SHAPES[style.HUMAN.marker])}
+    writers = {people(task) for task in settings.tasks.values()}
+    return _shaped(looks) | dict.fromkeys(sorted(writers), ("#D8B800", SHAPES[style.HUMAN.marker]))
 
 
 def _shaped(looks: Iterable[style.Look]) -> dict[str, tuple[str, str]]:
@@ -161,7 +162,7 @@ def _task(settings: Settings, results: Results, samples: dict[str, Any]) -> dict
             for name in settings.metrics
             if name in measured.metrics
         },
-        "cells": _cells(rows, settings),
+        "cells": _cells(rows, settings, people(settings.tasks[measured.task])),
         "variants": [
             _variant(name, cells, settings) for name, cells in selection.variants_in(rows).items()
         ],
@@ -209,7 +210,7 @@ def _named(metric: str) -> dict[str, Any]:
 def _family(row: CellValues) -> str:
     if row.family == "routing":
         return row.variant
-    return style.HUMAN.name if row.family == "human" else style.FAMILY_LOOKS[row.family].name
+    return style.FAMILY_LOOKS[row.family].name
 
 
 def _in_words(row: CellValues, settings: Settings) -> str:
@@ -226,8 +227,8 @@ def _in_words(row: CellValues, settings: Settings) -> str:
     return ", ".join([name, *(f"{knob} = {value:.3g}" for knob, value, off in knobs if value != off)])
 
 
-def _cells(rows: Sequence[CellValues], settings: Settings) -> list[dict[str, Any]]:
-    """Every row of the table; `line` and `order`: which curve it lies on, and where."""
+def _cells(rows: Sequence[CellValues], settings: Settings, writers: str) -> list[dict[str, Any]]:
+    """Every row of the table; `line` and `order`: which curve it lies on, and where. writers: of the references."""
     place: dict[str, tuple[str, float]] = {}
     for family, members in selection.baselines_in(rows).items():
         place |= {row.cell: (family if len(members) > 1 else "", row.setting) for row in members}
@@ -240,8 +241,8 @@ def _cells(rows: Sequence[CellValues], settings: Settings) -> list[dict[str, Any
                 place |= {row.cell: (label, row.r) for row in line.rows if row.cell not in place}
     return [
         {
-            "cell": row.cell, "label": _in_words(row, settings),
-            "family": _family(row), "variant": row.variant, "q": _number(row.q),
+            "cell": row.cell, "label": writers if row.family == "human" else _in_words(row, settings),
+            "family": writers if row.family == "human" else _family(row), "variant": row.variant, "q": _number(row.q),
             "lambda": _number(row.lam), "r": _number(row.r), "setting": _number(row.setting), "decoder": row.decoder,
             "line": place.get(row.cell, ("", 0))[0], "order": _number(place.get(row.cell, ("", 0))[1]),
             "values": {
@@ -270,7 +271,7 @@ def _variant(name: str, rows: Sequence[CellValues], settings: Settings) -> dict[
 def _with_family(
     records: Sequence[Matched] | Sequence[GateRate], rows: Sequence[CellValues]
 ) -> list[dict[str, Any]]:
-    families = {row.cell: _family(row) for row in rows}
+    families = {row.cell: _family(row) for row in rows if row.family != "human"}
     return [{**to_json(record), "family": families[record.cell]} for record in records]
 
 

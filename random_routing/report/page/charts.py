@@ -50,7 +50,7 @@ def plane(looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     zoom = alt.selection_interval(name="zoom", bind="scales", zoom="wheel![event.shiftKey]")
     seen = alt.condition("datum.picked || over.cell === datum.cell", alt.value(0.9), alt.value(0.12))
     base = chart().transform_filter("isValid(datum.x) && isValid(datum.y)")
-    cells = base.transform_filter("datum.family !== 'human texts'")
+    cells = base.transform_filter("datum.cell !== 'human'")
     lines = cells.transform_filter("datum.line !== ''").mark_line(strokeWidth=1.2, clip=True)
     lines = lines.encode(
         x=x, y=y, color=look["color"], detail="line:N", order="order:Q",

@@ -17,7 +17,7 @@ function both(name) {  // a metric's name, as A has it
 
 function curves() {
   const x = $("x").value, y = $("y").value, own = x === of(0).diversity && y === of(0).quality;
-  const rows = RUNS.flatMap((name, run) => of(run).cells.filter((row) => row.family !== HUMAN && row.values[x] && row.values[y]).map((row) => ({
+  const rows = RUNS.flatMap((name, run) => of(run).cells.filter((row) => row.cell !== "human" && row.values[x] && row.values[y]).map((row) => ({
     family: name, cell: row.cell, label: `${name}: ${row.label}`, routed: row.r > 0, x: row.values[x][0], y: row.values[y][0],
     tip: `${short(row.values[x][0])}, ${short(row.values[y][0])}`,
   })));
@@ -36,7 +36,7 @@ function curves() {
   }));
 }
 
-const decoders = () => of(0).cells.filter((row) => row.family !== HUMAN && rowOf(1, row.cell)).map((row) => row.cell);
+const decoders = () => of(0).cells.filter((row) => row.cell !== "human" && rowOf(1, row.cell)).map((row) => row.cell);
 
 function examples() {  // those of both runs: their places in each
   const place = Object.fromEntries(of(1).samples.examples.map((one, i) => [`${one.id}\n${one.prompt}`, i]));

@@ -17,7 +17,7 @@ function pick(cell, follow, owner) {
   state.picked = cell;
   const known = task().cells.find((row) => row.cell === cell);
   chosen();
-  if (known && known.family !== HUMAN) {
+  if (known && known.cell !== "human") {
     $("right").value = known.decoder;
     texts();
   }

@@ -22,7 +22,7 @@ function plane() {
   // where nearer to human is better, quality is minus the distance (of logarithms for perplexity)
   const near = !directed(y) && level !== undefined;
   const scale = (value) => (isLog(y) ? Math.log(value) : value);
-  const compared = rows.filter((row) => row.family !== HUMAN)
+  const compared = rows.filter((row) => row.cell !== "human")
     .map((row) => ({ cell: row.cell, x: row.x, y: near ? -Math.abs(scale(row.y) - scale(level)) : row.y }));
   const best = directed(x) && (near || directed(y)) ? front(compared, metric(x).better, near ? "higher" : metric(y).better) : new Set();
   rows.forEach((row) => { row.front = best.has(row.cell); });

@@ -3,7 +3,7 @@
 function fill() {
   const of = task(), names = Object.keys(of.metrics);
   const labelled = names.map((name) => {  // those without a value say why
-    const there = of.cells.some((row) => row.family !== HUMAN && row.values[name]);
+    const there = of.cells.some((row) => row.cell !== "human" && row.values[name]);
     return [name, there ? of.metrics[name].name : why(name), !there];
   });
   options($("x"), labelled, state.x ?? of.diversity);
