@@ -54,7 +54,10 @@ def tiny(clone: Path) -> None:
     values = params()
     assets = {name: values["assets"][name] for name in ("one", "two", "bert", "translation")}
     tasks = {"translation": values["tasks"]["translation"]}
-    change(clone, assets=assets, embedder=values["embedder"], tasks=tasks)
+    nothing: dict[str, Any] = {}
+    change(
+        clone, assets=assets, embedder=values["embedder"], tasks=tasks, trained=nothing, learning=nothing
+    )
 
 
 def real(clone: Path) -> None:

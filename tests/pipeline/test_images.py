@@ -124,7 +124,7 @@ def test_the_whole_pipeline(work: Path) -> None:
     drawn = {path.stem for path in (work / "reports/plots").glob("*.png")}
     assert {"images-pictures", "images-plane", "images-likelihood"} <= drawn
     data = page_data(work)
-    assert data["whose"] == "real images" and data["samples"]["shown_as"] == "pixels"
+    assert data["writers"] == "real images" and data["samples"]["shown_as"] == "pixels"
     samples = data["samples"]
     text = samples["texts"][samples["cells"]["temperature-1"][0]]
     spelt = "".join(samples["pieces"][piece] for piece in text[0])

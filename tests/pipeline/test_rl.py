@@ -32,6 +32,7 @@ def values() -> dict[str, Any]:
     file |= {
         "tasks": {"rl": {**task, "samples": 2, "max_new_tokens": 25}},
         "trained": {"skater": lesson},
+        "learning": {},
         "assets": {"lake": lake, "bert": {"kind": "embedder", "source": "file:models/bert"}},
         "embedder": "bert",
         "variants": {name: file["variants"][name] for name in VARIANTS},

@@ -39,6 +39,7 @@ def sentiment_params() -> dict[str, Any]:
         "vader": {"kind": "data", "source": "file:vader", "reader": "vader"},
     }
     values["embedder"], values["workers"] = "bert", 1
+    values["learning"] = values["trained"] = {}
     values["bootstrap"]["resamples"], values["report"]["formats"] = 100, []
     values["tune"] |= {"trials": 2, "batch": 2}
     return values  # type: ignore[no-any-return]

@@ -96,6 +96,7 @@ def test_parameters(changes: list[tuple[tuple[Any, ...], str, Any]]) -> None:
             "lambda_means",
             "variants",
             "explorers",
+            "trained",
         ):
             section = changed[0][0]  # others depend on what these hold
             assert (
