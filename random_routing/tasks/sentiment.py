@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator
 from itertools import islice, zip_longest
 from typing import Any
 
-from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
-
 from random_routing.errors import PipelineError
 from random_routing.models.tokens import encode_as_text
 from random_routing.settings import Task
@@ -28,6 +26,8 @@ def build(
 
     The texts in the prompt are the clearest short ones of each label, and are never tested.
     """
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer  # it is not where vLLM is
+
     left = left or LeftOut()
     labelled = list(_labelled(records, task, left))
     shots = _shots(task, labelled, generator, left)
