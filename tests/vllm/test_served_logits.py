@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx2
 import numpy as np
 import pytest
 
-from random_routing.decode.loop import decode
-from random_routing.decode.prompts import Prompts
-from random_routing.decode.sampler import Sampler
-from random_routing.decode.trajectory import Trajectory
 from random_routing.endpoint import NEUTRAL
 from random_routing.errors import PipelineError
 from random_routing.files import write_json
 from random_routing.law.cells import NO_ROUTE, Decoder
 from random_routing.law.vocabulary import sampling_vocabulary
-from random_routing.models.loading import load_model
-from random_routing.models.network import LanguageModel
 from random_routing.settings import Asset, Base, Gate, Route
 from random_routing.sources.served import fetch_served
 from tests.helpers.vllm_runs import CURRENT, LAWS, PROMPT, K, Known, fits
 from tests.helpers.vllm_server import server
+
+if TYPE_CHECKING:  # what loads numba waits for the tests: vLLM's engine does not start beside it
+    from random_routing.decode.trajectory import Trajectory
+    from random_routing.models.network import LanguageModel
 
 pytest.importorskip("vllm", reason="vLLM has an environment of its own: make test-vllm")
 pytestmark = pytest.mark.skipif(
@@ -54,6 +53,10 @@ def written(
     model: LanguageModel, decoder: Decoder, known: Known, texts: int, steps: int
 ) -> list[Trajectory]:
     """Texts after the prompt, by one decoder, to their full length."""
+    from random_routing.decode.loop import decode
+    from random_routing.decode.prompts import Prompts
+    from random_routing.decode.sampler import Sampler
+
     vocabulary = sampling_vocabulary(model.tokenizer, model.shape.logits, frozenset(), False, ())
     assert {*known.allowed} == {*vocabulary.allowed}
     every = np.arange(texts)
@@ -68,6 +71,8 @@ def test_the_law_on_what_the_server_returns(model: Path, known: Known, tmp_path:
     """p as transformers has it; first tokens by χ² (a false alarm in 1,700 runs, over six laws at 1e-4); greedy
     texts are the server's own.
     """
+    from random_routing.models.loading import load_model
+
     with server(model, tmp_path / "log", "--max-logprobs", "-1") as url:
         far = load_model(fetched(url, model, tmp_path / "far"))
         first = {
