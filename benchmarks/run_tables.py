@@ -10,7 +10,7 @@ from pathlib import Path
 
 from random_routing.files import read_json
 from random_routing.metrics import METRICS
-from random_routing.metrics.metric import first_with_enough
+from random_routing.metrics.metric import quality_of
 from random_routing.report.names import in_number
 from random_routing.settings import load_settings
 
@@ -65,7 +65,7 @@ def kinds_table() -> str:
     for name, task in settings.tasks.items():
         model, data = settings.all_assets[task.model], settings.all_assets[task.data]
         qualities = [METRICS[metric] for metric in settings.comparison.quality[name]]
-        quality = first_with_enough(qualities, task.examples, task.samples) or qualities[0]
+        quality = quality_of(qualities, task.examples, task.samples)
         counts = Counter(row["verdict"] or "missing" for row in verdicts[name])
         lines.append([
             f"`{name}`", *(f"{asset.name} ({re.split('[,;]', asset.licence)[0]})" for asset in (model, data)),

@@ -10,7 +10,7 @@ from random_routing.files import write_json, write_text
 from random_routing.law.cells import all_cells
 from random_routing.learning.agents import agents_of
 from random_routing.metrics import METRICS
-from random_routing.metrics.metric import first_with_enough, lack
+from random_routing.metrics.metric import lack, quality_of
 from random_routing.progress import say
 from random_routing.removed_tasks import prune, prune_learning, tasks_that_ran
 from random_routing.settings import Settings, Task, load_settings
@@ -45,7 +45,7 @@ def too_few(settings: Settings, task: Task) -> str:
     """Why a task's texts are not enough for its diversity or for any of its qualities; empty where they are."""
     diversity = METRICS[settings.comparison.diversity[task.name]]
     qualities = [METRICS[name] for name in settings.comparison.quality[task.name]]
-    quality = first_with_enough(qualities, task.examples, task.samples) or qualities[0]
+    quality = quality_of(qualities, task.examples, task.samples)
     return lack((diversity, quality), task.examples, task.samples)
 
 

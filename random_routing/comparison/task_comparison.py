@@ -15,7 +15,7 @@ from random_routing.comparison.fronts import front, front_shares
 from random_routing.comparison.hypotheses import Hypotheses, mean_sampled
 from random_routing.comparison.planes import Decoders, Plane
 from random_routing.law.cells import Cell, all_cells
-from random_routing.metrics.metric import Metric, first_with_enough, lack, ratio
+from random_routing.metrics.metric import Metric, lack, quality_of, ratio
 from random_routing.resampling.intervals import Sampled, resampled_all
 from random_routing.resampling.weights import Weights
 from random_routing.results.compared import AgainstBase, Best, Compared, Matched, OnFront
@@ -48,7 +48,7 @@ class Comparison:
         }
         self.diversity = metrics[settings.comparison.diversity[task.name]]
         qualities = [metrics[name] for name in settings.comparison.quality[task.name]]
-        self.quality = first_with_enough(qualities, len(ids), task.samples) or qualities[0]
+        self.quality = quality_of(qualities, len(ids), task.samples)
         self.missing = lack((self.diversity, self.quality), len(ids), task.samples)
         self.order = np.argsort(np.array(ids))
 

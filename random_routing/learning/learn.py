@@ -20,7 +20,7 @@ from random_routing.runs.store import Store, content_key
 from random_routing.settings import Base, Learning
 from random_routing.settings.learning import PULLS
 
-CODE_VERSION = 1  # raise it when a change of code changes what is stored
+CODE_VERSION = 2  # raise it when a change of code changes what is stored
 CHUNK = 20  # runs whose lives are put into the store at once
 CALIBRATED = 8  # runs, the first, from whose entropies the scales of entropy gates are found
 TYPES = (np.float32, np.int32, np.int32, np.float64)  # of a life's fields

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from random_routing.compiled import compiled
+from random_routing.environments.planning import policy_return
 from random_routing.environments.tabular import Environment
 from random_routing.law.noise import UNIT
 from random_routing.learning.acting import MODEL, choose, entropy
@@ -43,7 +44,7 @@ def on_environment(
     seen = np.empty((0, 0), np.float32) if entropies is None else entropies
     values = _learned(entry, world, law, noise, returns, counts, random, seen)
     return Life(
-        returns, counts, random, np.array([expected_return(world, values.argmax(1), entry.max_steps)])
+        returns, counts, random, np.array([policy_return(world, values.argmax(1), entry.max_steps)])
     )
 
 
@@ -69,19 +70,6 @@ def _learned(
     return values
 
 
-def expected_return(world: Environment, policy: np.ndarray, steps: int) -> float:
-    """Of an episode of at most so many steps. policy: (S,) actions, the first of equal values."""
-    chance, reward, after, ends = (
-        of_pair[np.arange(len(policy)), policy]
-        for of_pair in (world.chance, world.reward, world.next, world.ends)
-    )  # (S, K)
-    now, later = (chance * reward).sum(1), chance * ~ends
-    value = np.zeros(len(policy))
-    for _ in range(steps):
-        value = now + (later * value[after]).sum(1)
-    return float(world.start @ value)
-
-
 def on_bandit(entry: Learning, law: Law, noise: Noise, entropies: np.ndarray | None = None) -> Life:
     """A bandit of the 10-armed testbed: true values N(0, 1), rewards N(true value, 1) (Sutton & Barto, section 2.3)."""
     normal = ndtri(np.maximum(noise.world, UNIT))
@@ -105,13 +93,7 @@ def _episodes(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Fill in returns, counts and random. An episode of as many steps as there are numbers for is cut, and its last
     step learned from as any other."""
-    actions = values.shape[1]
-    times, f, room = (
-        np.empty(actions, np.float32),
-        np.empty(actions, np.float32),
-        np.empty(actions, np.float32),
-    )
-    u, now = np.empty(actions), np.empty(actions, np.float32)
+    now, times, f, room, u = _rooms(values.shape[1])
     for e in range(len(returns)):
         state, action, total = begin[e], -1, 0.0
         for t in range(outcome.shape[1] - 1):
@@ -171,6 +153,13 @@ def _episodes(  # type: ignore[no-untyped-def]
 
 
 @compiled()
+def _rooms(actions):  # type: ignore[no-untyped-def]
+    """What `choose` works in, of as many numbers as there are actions: four of float32 and one of float64."""
+    single = np.empty((4, actions), np.float32)
+    return single[0], single[1], single[2], single[3], np.empty(actions)
+
+
+@compiled()
 def _act(values, heat, rates, scales, k, words, now, times, u, f, room):  # type: ignore[no-untyped-def]
     now[:] = values  # float32, as logits are
     return choose(now, heat, rates, scales, k, words, times, u, f, room)
@@ -181,12 +170,7 @@ def _pulls(values, heat, rates, scales, k, words, arms, shocks, rewards, best, r
     """Fill in rewards, whether the best arm was pulled, and whether by a random route: (steps,) each."""
     actions, optimal = len(values), np.argmax(arms)
     pulled = np.zeros(actions)
-    times, f, room = (
-        np.empty(actions, np.float32),
-        np.empty(actions, np.float32),
-        np.empty(actions, np.float32),
-    )
-    u, now = np.empty(actions), np.empty(actions, np.float32)
+    now, times, f, room, u = _rooms(actions)
     for t in range(len(rewards)):
         arm, origin = _act(
             values, heat[t], rates[:, 0, t], scales, k, words[:, 0, t], now, times, u, f, room

@@ -166,6 +166,11 @@ def first_with_enough(metrics: Sequence[Metric], examples: int, samples: int) ->
     return next((metric for metric in metrics if metric.missing(examples, samples) is None), None)
 
 
+def quality_of(metrics: Sequence[Metric], examples: int, samples: int) -> Metric:
+    """What a task is judged by: the first metric that so many texts are enough for, or else the first of all."""
+    return first_with_enough(metrics, examples, samples) or metrics[0]
+
+
 def lack(metrics: Sequence[Metric], examples: int, samples: int) -> str:
     """Why so few texts are not enough for all of the metrics; empty where they are."""
     reasons = {metric.name: metric.missing(examples, samples) for metric in metrics}

@@ -77,7 +77,7 @@ def load_model(
     with the batch; it exists so that tests can see the difference. Raises `PipelineError`.
     """
     if is_served(folder):
-        return load_served(folder, device)
+        return load_served(folder, device, labels)
     if device == "cuda" and not torch.cuda.is_available():
         raise PipelineError("params.yaml: device = 'cuda': no GPU that torch can use is here; use cpu")
     if device == "cpu" and dtype == "bfloat16" and not has_bfloat16():

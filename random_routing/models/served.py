@@ -97,9 +97,9 @@ class ServedModel(LanguageModel):
         return torch.from_numpy(scores)
 
 
-def load_served(folder: str | Path, device: str = "cpu") -> LanguageModel:
-    """The model of a folder with `ENDPOINT`, at the address of its `asset.json`. Raises `PipelineError` where the
-    server is down, or is no longer what it was when the asset was fetched.
+def load_served(folder: str | Path, device: str = "cpu", labels: Sequence[str] = ()) -> LanguageModel:
+    """The model of a folder with `ENDPOINT`, at the address of its `asset.json`. labels: as of `read_shape`. Raises
+    `PipelineError` where the server is down, or is no longer what it was when the asset was fetched.
     """
     folder = Path(folder)
     if device != "cpu":
@@ -116,6 +116,6 @@ def load_served(folder: str | Path, device: str = "cpu") -> LanguageModel:
                 f"fetched; run dvc repro --force --single-item fetch@{folder.name}"
             )
     return ServedModel(
-        folder.name, nn.Identity(), load_tokenizer(folder), read_shape(folder), device, endpoint=endpoint,
-        served=told["id"],
+        folder.name, nn.Identity(), load_tokenizer(folder), read_shape(folder, labels=labels), device,
+        endpoint=endpoint, served=told["id"],
     )  # fmt: skip

@@ -123,11 +123,14 @@ class Embeddings:
         store: Store,
         show: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
-        self.name = settings.embedder
-        self.folder = Path("data/assets") / settings.embedder
+        self.name, self.folder = self.source(settings, task)
         self.device = settings.device
         self.store, self.show, self.done = store, show, 0
         self.sample = Sample[str]()  # of those that were computed
+
+    def source(self, settings: Settings, task: Task) -> tuple[str, Path]:
+        """What embeds, for signatures, and the folder of the asset that it comes from."""
+        return settings.embedder, Path("data/assets") / settings.embedder
 
     @cached_property
     def embedder(self) -> Embedder:

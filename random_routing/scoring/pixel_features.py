@@ -19,7 +19,6 @@ import numpy as np
 from random_routing.errors import PipelineError
 from random_routing.files import check_asset
 from random_routing.metrics.metric import CellTexts
-from random_routing.runs.store import Store
 from random_routing.scoring.embedding import Embeddings
 from random_routing.settings import Settings, Task
 from random_routing.tasks.digits import LEVELS, in_training, load_digits, read_image
@@ -110,16 +109,11 @@ def classifier_of(folder: Path) -> PixelClassifier:
 class PixelEmbeddings(Embeddings):
     """Vectors of images, kept in the store as those of sentences."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        task: Task,
-        store: Store,
-        show: Callable[[int, int], None] = lambda done, total: None,
-    ) -> None:
-        super().__init__(settings, task, store, show)
-        self.folder = (Path("data/assets") / task.data).resolve()
-        self.name = f"a perceptron fitted to {task.data}, layers {', '.join(map(str, HIDDEN))}"
+    def source(self, settings: Settings, task: Task) -> tuple[str, Path]:
+        layers = ", ".join(map(str, HIDDEN))
+        return f"a perceptron fitted to {task.data}, layers {layers}", (
+            Path("data/assets") / task.data
+        ).resolve()
 
     @property
     def embedder(self) -> PixelClassifier:  # type: ignore[override]

@@ -7,10 +7,9 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from tests.helpers.loopback import served
+from tests.helpers.loopback import Handler, served
 
 Answered = tuple[int, bytes]
 
@@ -29,28 +28,25 @@ class Behaviour:
 
 @contextmanager
 def completions(behaviour: Behaviour) -> Iterator[str]:
-    class Handler(_Handler):
-        pass
-
-    Handler.behaviour = behaviour
-    with served(Handler) as address:
+    handler = type("Told", (_Handler,), {"behaviour": behaviour})
+    with served(handler) as address:
         yield address
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     behaviour: Behaviour
 
     def do_GET(self) -> None:
-        self._answer(200, json.dumps({"data": [{"id": name} for name in self.behaviour.models]}).encode())
+        self.answer(200, json.dumps({"data": [{"id": name} for name in self.behaviour.models]}).encode())
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.body()
         self.behaviour.asked.append(body)
         if self.behaviour.busy:
             self.behaviour.busy -= 1
-            self._answer(503, b"busy")
+            self.answer(503, b"busy")
         else:
-            self._answer(*self.behaviour.change(self._complete(body)))
+            self.answer(*self.behaviour.change(self._complete(body)))
 
     def _complete(self, body: dict[str, Any]) -> Answered:
         settings = json.loads((body.get("vllm_xargs") or {}).get("random_routing", "{}"))
@@ -62,12 +58,3 @@ class _Handler(BaseHTTPRequestHandler):
         text = " a" * 6 if likeliest else "".join(f" {drawn.choice(words)}" for _ in range(6))
         choice = {"text": text, "finish_reason": "length", "logprobs": {"token_logprobs": [-1.5] * 6}}
         return 200, json.dumps({"choices": [choice]}).encode()
-
-    def _answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM
 
-from tests.helpers.loopback import served
+from tests.helpers.loopback import Handler, served
 
 Answered = tuple[int, Any]  # the status, and what becomes JSON; bytes are sent as they are
 
@@ -63,32 +62,22 @@ class Served:
 
 @contextmanager
 def serving(server: Served) -> Iterator[str]:
-    class Handler(_Handler):
-        pass
-
-    Handler.server_of = server
-    with served(Handler) as address:
+    handler = type("Told", (_Handler,), {"server_of": server})
+    with served(handler) as address:
         yield f"{address}/v1"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     server_of: Served
 
     def do_GET(self) -> None:
         self._answer(*self.server_of.get(self.path))
 
     def do_POST(self) -> None:
-        self._answer(*self.server_of.post(json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+        self._answer(*self.server_of.post(self.body()))
 
     def _answer(self, status: int, value: Any) -> None:
-        body = value if isinstance(value, bytes) else json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+        self.answer(status, value if isinstance(value, bytes) else json.dumps(value).encode())
 
 
 def asset_of(url: str, **others: Any) -> dict[str, Any]:

@@ -18,8 +18,7 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
     records = measured.gates
     if not records:
         return None
-    variants = settings.variants_of(settings.tasks[measured.task])  # as other figures colour them
-    looks = {name: style.variant_look(name, i) for i, name in enumerate(variants)}
+    looks = style.looks_of(settings, measured.task)
     figure, (ax,) = style.panels(width, 1)
     for record in records:
         look, expected, observed = looks[record.variant], record.expected, record.observed

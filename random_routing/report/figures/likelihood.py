@@ -16,8 +16,7 @@ CHEAP, LOWEST = 0.01, -0.1  # in the unit: what is called cheap, and where the a
 
 def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
     """A curve per variant and route, with its best r marked. None where no route has a closed form."""
-    variants = settings.variants_of(settings.tasks[measured.task])  # as other figures colour them
-    looks = {name: style.variant_look(name, i) for i, name in enumerate(variants)}
+    looks = style.looks_of(settings, measured.task)
     figure, (ax,) = style.panels(width, 1)
     highest = CHEAP
     for record in measured.likelihood:

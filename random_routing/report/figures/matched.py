@@ -29,8 +29,7 @@ def draw(measured: Measured, settings: Settings, width: float) -> Figure | None:
     if not shown:
         return None
     by_name = {cell.cell: cell for cell in measured.cells}
-    variants = settings.variants_of(settings.tasks[measured.task])  # as other figures colour them
-    looks = {name: style.variant_look(name, i) for i, name in enumerate(variants)}
+    looks = style.looks_of(settings, measured.task)
     curves = [curve for curve in CURVES if any(record.curve == curve for record in shown)]
     figure, panels = style.panels(width, len(curves))
     for ax, curve in zip(panels, curves, strict=True):

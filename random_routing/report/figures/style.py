@@ -20,6 +20,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from random_routing.settings import Settings
+
 COLUMN, FULL = 3.4, 7.0  # inches
 WIDTHS = {"column": COLUMN, "full": FULL}
 DPI = 200
@@ -104,6 +106,12 @@ def panels(width: float, count: int, height: float = 2.6) -> tuple[Figure, list[
     beside = count if width >= FULL else 1
     figure = Figure(figsize=(width, height * (count // beside)), layout="constrained")
     return figure, list(figure.subplots(count // beside, beside, squeeze=False).flat)
+
+
+def looks_of(settings: Settings, task: str) -> dict[str, Look]:
+    """Variant of a task → its look, the same in all figures of the task."""
+    variants = settings.variants_of(settings.tasks[task])
+    return {name: variant_look(name, i) for i, name in enumerate(variants)}
 
 
 def legend(figure: Figure, handles: Sequence[Any]) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from random_routing.environments.planning import policy_return
 from random_routing.environments.tabular import Environment, from_gymnasium
 from random_routing.law.cells import Decoder
 from random_routing.law.noise import Source
 from random_routing.learning.agents import NO_HEAT
-from random_routing.learning.lives import Life, expected_return, on_bandit, on_environment
+from random_routing.learning.lives import Life, on_bandit, on_environment
 from random_routing.learning.noise import law_of, noise_of
 from random_routing.settings import Base, Learning, Route
 from tests.helpers import LONG
@@ -90,8 +91,8 @@ def test_the_return_of_a_policy_is_that_of_its_path(cliff: Environment) -> None:
     """Up, eleven times right, down: 13 steps; right at once is the cliff, and back to the start."""
     policy = np.full(48, 1)
     policy[36], policy[35] = 0, 2
-    assert expected_return(cliff, policy, 300) == -13
-    assert expected_return(cliff, np.full(48, 1), 5) == -500
+    assert policy_return(cliff, policy, 300) == -13
+    assert policy_return(cliff, np.full(48, 1), 5) == -500
 
 
 def test_the_best_policy_of_the_lake_reaches_the_goal_as_often_as_is_known() -> None:
@@ -101,4 +102,4 @@ def test_the_best_policy_of_the_lake_reaches_the_goal_as_often_as_is_known() -> 
     for _ in range(5000):
         best = values.max(1)
         values = (lake.chance * (lake.reward + ~lake.ends * best[lake.next])).sum(2) * 0.9999
-    assert expected_return(lake, values.argmax(1), 100) == pytest.approx(0.74, abs=0.01)
+    assert policy_return(lake, values.argmax(1), 100) == pytest.approx(0.74, abs=0.01)

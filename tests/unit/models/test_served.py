@@ -290,3 +290,16 @@ def test_what_params_may_not_ask_of_it(name: str) -> None:
     with pytest.raises(SettingsError, match=line) as error:
         parse_settings(values)
     one_line(error.value)
+
+
+def test_labels_alone_are_written(project: Path, model: Path) -> None:
+    """As of the same model that is loaded here: what is no label has no probability."""
+    with serving(Served(model)) as url:
+        folder = fetched(url)
+        far, near = load_model(folder, labels=("a", "b")), load_model(model, labels=("a", "b"))
+        for one in (far, near):
+            ids, padding = one.pad([[5, 6, 7], [8, 9]], 16)
+            cache = one.new_cache(4, 16, 1)
+            cache.cover(0, 2, 0)
+            logits = one.start(ids, padding, cache)
+            assert (logits.isfinite().sum(1) == 2).all() and far.shape.choices == near.shape.choices
