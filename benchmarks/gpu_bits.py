@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu_device import TASK, Device
+from benchmarks.gpu_device import TASK, Device, one_text_a_prompt
 from benchmarks.workload import Workload, without_beam, workload
 from random_routing.decode.slots import Grow, apart, together
 from random_routing.decode.trajectory import Trajectory
@@ -21,7 +21,6 @@ from random_routing.files import read_json
 from random_routing.models.loading import load_model
 from random_routing.models.network import LanguageModel
 from random_routing.runs.blocks import grouped, make_ready, run_block, units
-from random_routing.settings import load_settings
 
 FIELDS = ("token_ids", "routes", "logprobs", "model_logprobs", "ranks", "entropies")
 
@@ -42,7 +41,7 @@ def digests(model: LanguageModel, work: Workload, batch: int, grow: Grow = toget
 
 def same_bits(on: Device) -> dict[str, Any]:
     """Texts whose bytes change with the batch, with sharing, with order and subset of the texts."""
-    settings, counts = load_settings(), dict[str, Any]()
+    settings, counts = one_text_a_prompt(), dict[str, Any]()
     work = workload(settings, TASK, without_beam(settings, TASK), on.sizes.few)
     fewer = replace(work, texts=work.texts[::-3])
     for dtype in on.dtypes:
@@ -74,7 +73,7 @@ def inverse(on: Device) -> dict[str, Any]:
 
 
 def as_they_come(on: Device) -> dict[str, Any]:
-    settings = load_settings()
+    settings = one_text_a_prompt()
     work = workload(settings, TASK, without_beam(settings, TASK), max(1, on.sizes.few // 3))
     model = load_model(work.folder, "float32", on.name, invariant=False)
     one, other = (digests(model, work, batch) for batch in (on.sizes.checked[0], on.sizes.checked[2]))

@@ -5,13 +5,22 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
+from benchmarks.workload import fixed_grid
+from random_routing.settings import Settings, load_settings
+
 TASK = "textgen"
 LARGE = 120 * 2**30  # bytes of a GPU that holds twice as much
+
+
+def one_text_a_prompt() -> Settings:
+    """Those of `params.yaml` with the grid of the benchmarks."""
+    settings = fixed_grid(load_settings())
+    return replace(settings, tasks={TASK: replace(settings.tasks[TASK], samples=1)})
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from transformers import BertConfig, BertModel
 
-from benchmarks.gpu_device import TASK, Device
+from benchmarks.gpu_device import TASK, Device, one_text_a_prompt
 from benchmarks.workload import Workload, prepared, without_beam, workload
 from random_routing.decode.forcing import score
 from random_routing.decode.loop import decode
@@ -22,7 +22,6 @@ from random_routing.models.network import LanguageModel
 from random_routing.runs.blocks import grouped, make_ready, run_block, units
 from random_routing.scoring.embedding import Embedder
 from random_routing.scoring.forced_laws import SCORE_ROUTES, Law, Recorder
-from random_routing.settings import load_settings
 
 Texts = dict[tuple[Any, tuple[int, ...]], list[int]]  # distinct prompt and tokens → the tokens
 # Of MiniLM.
@@ -33,7 +32,7 @@ def judge(on: Device) -> dict[str, Any]:
     """Seconds in which the grid's texts are made, and in which distinct ones are scored by the same model and embedded
     by one of MiniLM's shape, and people's texts are read under every law.
     """
-    settings, dtype = load_settings(), on.dtypes[0]
+    settings, dtype = one_text_a_prompt(), on.dtypes[0]
     work = workload(settings, TASK, without_beam(settings, TASK), on.examples(dtype))
     model = load_model(work.folder, dtype, on.name)
     made, seconds = timed(on, lambda: make(on, model, work))
@@ -80,7 +79,7 @@ def people(on: Device, model: LanguageModel, work: Workload) -> None:
     tokenizer, rows = prepared(TASK, len(work.plan.examples))
     texts = [tokenizer(row["references"][0])["input_ids"] for row in rows[: len(work.plan.examples)]]
     prompts = [example.prompt for example in work.plan.examples]
-    variants = load_settings().variants.values()
+    variants = one_text_a_prompt().variants.values()
     pairs = [
         (variant.base, route) for variant in variants for route in (variant.q_route, variant.lambda_route)
     ]

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from benchmarks import library_loop
-from benchmarks.gpu_device import TASK, Device
+from benchmarks.gpu_device import TASK, Device, one_text_a_prompt
 from benchmarks.workload import MOST_EXAMPLES, Workload, routing_only, without_beam, workload
 from random_routing.decode.row_counts import Work
 from random_routing.decode.slots import Grow, apart, together
@@ -26,7 +26,6 @@ from random_routing.models.network import CausalModel, LanguageModel, pad
 from random_routing.models.shape import Shape
 from random_routing.models.shared import prefill_rows
 from random_routing.runs.blocks import grouped, make_ready, run_block, units
-from random_routing.settings import load_settings
 
 
 def machine(on: Device) -> dict[str, Any]:
@@ -83,7 +82,7 @@ def loop_speeds(on: Device, network: Any, work: Workload, batches: tuple[int, ..
 
 
 def loop(on: Device) -> dict[str, Any]:
-    settings, speeds = load_settings(), dict[str, Any]()
+    settings, speeds = one_text_a_prompt(), dict[str, Any]()
     work = workload(settings, TASK, routing_only(settings, TASK)[:1], MOST_EXAMPLES)
     for dtype in on.dtypes:
         network = library_loop.load(work.folder, dtype).to(on.name)
@@ -126,7 +125,7 @@ def bare_steps(on: Device, model: LanguageModel, work: Workload, rows: tuple[int
 
 
 def step(on: Device) -> dict[str, Any]:
-    settings = load_settings()
+    settings = one_text_a_prompt()
     work = workload(settings, TASK, routing_only(settings, TASK)[:1], MOST_EXAMPLES)
     return {
         dtype: bare_steps(on, load_model(work.folder, dtype, on.name), work, on.sizes.rows)
@@ -167,7 +166,7 @@ def decode(
 
 def ways(on: Device, model: LanguageModel, examples: int, batch: int) -> dict[str, Any]:
     """Nothing shared; the routing grid; grid and baselines. Each once before, which captures its graphs."""
-    settings = load_settings()
+    settings = one_text_a_prompt()
     routing, every = routing_only(settings, TASK), without_beam(settings, TASK)
     runs: dict[str, tuple[list[Any], Grow]] = {
         "sharing_all": (every, together),
@@ -184,7 +183,7 @@ def ways(on: Device, model: LanguageModel, examples: int, batch: int) -> dict[st
 
 
 def ours(on: Device) -> dict[str, Any]:
-    settings, made = load_settings(), dict[str, Any]()
+    settings, made = one_text_a_prompt(), dict[str, Any]()
     folder = workload(settings, TASK, routing_only(settings, TASK)[:1], 1).folder
     for dtype in on.dtypes:
         model = load_model(folder, dtype, on.name)
@@ -196,7 +195,7 @@ def ours(on: Device) -> dict[str, Any]:
 
 def large(on: Device) -> dict[str, Any]:
     """A Llama of 6 to 8 billion random weights in bf16: the loop, the step and the grid."""
-    settings = load_settings()
+    settings = one_text_a_prompt()
     work = workload(settings, TASK, routing_only(settings, TASK)[:1], 4)
     network = random_llama(on, work, "sdpa")
     speeds = loop_speeds(on, network, work, on.sizes.large_loop, False)

@@ -29,15 +29,17 @@ BASELINES = {
 }
 
 
+def fixed_grid(settings: Settings) -> Settings:
+    """The settings with the grid of the benchmarks in place of their own."""
+    variants = {name: replace(settings.variants[name], q=(), lambdas=()) for name in VARIANTS}
+    return replace(settings, q=RATES, lambdas=RATES, variants=variants, baselines=BASELINES)
+
+
 def settings_on_cpu() -> Settings:
     """Those of `params.yaml` with the grid of the benchmarks, and with what a CPU gets where they leave it open."""
-    settings = load_settings()
+    settings = fixed_grid(load_settings())
     batch_size, max_rows = settings.batch_size or ON_CPU[0], settings.max_rows or ON_CPU[1]
-    variants = {name: replace(settings.variants[name], q=(), lambdas=()) for name in VARIANTS}
-    return replace(
-        settings, device="cpu", batch_size=batch_size, max_rows=max_rows, q=RATES, lambdas=RATES, variants=variants,
-        baselines=BASELINES,
-    )  # fmt: skip
+    return replace(settings, device="cpu", batch_size=batch_size, max_rows=max_rows)
 
 
 @dataclass(frozen=True)
