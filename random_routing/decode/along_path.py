@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import perf_counter
 
 from torch import Tensor
 
@@ -30,8 +29,7 @@ class Walk:
         row: (N,), not more than there are spare slots; u: (N, width) in [0, 1).
         """
         slots, count = self.slots, len(row)
-        slots.model.wait()
-        began = perf_counter()
+        began = slots.model.moment()
         path = choices(self.parts, route, u)
         source = self.start + row
         if count < slots.fewest:
@@ -41,7 +39,6 @@ class Walk:
         slots.cache.cover(target.start, target.stop, self.step, again=True)
         along = Path(self.parts, route, path)
         logits = slots.model.again(slots.fed[source], slots.padding[source], self.step, slots.cache, along)
-        slots.model.wait()
         slots.walked += count
-        slots.walk_seconds += perf_counter() - began
+        slots.walks.append((began, slots.model.moment()))
         return logits[:count]

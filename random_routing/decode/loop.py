@@ -9,7 +9,6 @@ child   a prefix that is one token longer; where the texts of a slot part, it ha
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter
 
 import torch
 from torch import Tensor
@@ -21,6 +20,7 @@ from random_routing.decode.row_counts import Work
 from random_routing.decode.slots import Grow, Slots, together
 from random_routing.errors import PipelineError
 from random_routing.law.base_decoders import NotFinite
+from random_routing.models.moments import seconds
 from random_routing.models.network import LanguageModel
 
 
@@ -57,6 +57,9 @@ def decode(
         slot = slots.fork(children, step)[children.of_text]
     work.walked = slots.walked
     work.rows += slots.walked
+    walked = seconds(slots.walks)
+    work.model_seconds = seconds(slots.calls) + walked
+    work.choice_seconds = seconds(slots.choices) - walked
     return work
 
 
@@ -65,12 +68,12 @@ def decode_one_token(
 ) -> tuple[Tensor, Tensor]:
     """Token `step` of each text, (texts,) int64, and whether it ends the text, (texts,) bool."""
     token, ended = torch.empty_like(text), torch.empty_like(text, dtype=torch.bool)
-    for start, stop in slots.spans(step):
-        began = perf_counter()
+    for start, stop in (spans := slots.spans(step)):
+        began = slots.model.moment()
         logits = slots.logits(start, stop, step)  # (B, V) one row for each prefix
-        slots.model.wait()
-        called = perf_counter()
-        here = ((start <= slot) & (slot < stop)).nonzero()[:, 0]  # (M,) the texts of these rows
+        called = slots.model.moment()
+        # The texts of these rows, (M,), without waiting for their number where they are all.
+        here = slice(None) if len(spans) == 1 else ((start <= slot) & (slot < stop)).nonzero()[:, 0]
         walk = Walk(slots, slots.parts, start, step) if slots.parts else None
         call = Call(logits, slot[here] - start, text[here], step, walk)
         try:
@@ -78,10 +81,8 @@ def decode_one_token(
         except NotFinite as error:
             name = slots.model.name
             raise PipelineError(f"{name}: gives {error}; another dtype or model is needed") from None
-        slots.model.wait()
-        walked, slots.walk_seconds = slots.walk_seconds, 0.0
-        work.model_seconds += called - began + walked
-        work.choice_seconds += perf_counter() - called - walked
+        slots.calls.append((began, called))
+        slots.choices.append((called, slots.model.moment()))
     work.rows += len(slots)
     work.delivered += len(text)
     return token, ended

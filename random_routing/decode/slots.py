@@ -11,6 +11,7 @@ from torch import Tensor
 
 from random_routing.decode.prompts import Prompts
 from random_routing.models.cache import SlotCache
+from random_routing.models.moments import Moment
 from random_routing.models.network import LanguageModel
 from random_routing.models.random_paths import parts_of
 from random_routing.models.shared import SharedCache, prefill_rows
@@ -33,8 +34,10 @@ class Slots:
     def __init__(
         self, model: LanguageModel, prompts: Prompts, steps: int, batch_size: int, routes: Sequence[Route]
     ) -> None:
-        """routes: structural ones, for which spare slots are there, and a count of what was `walked` in them, with
-        the seconds that took."""
+        """routes: structural ones, for which spare slots are there, and a count of what was `walked` in them.
+
+        calls, choices, walks: when each began and ended.
+        """
         most = (LOGITS_ON_GPU if model.static else LOGITS) // model.shape.logits
         self.model, self.batch_size = model, min(batch_size, max(2, most))
         self.at_first = prefill_rows(prompts.length) if model.static else self.batch_size
@@ -46,7 +49,8 @@ class Slots:
         self.parts = parts_of(model.network) if routes else None
         for route in routes:
             parts_of(model.network).check(route)  # before any step
-        self.walked, self.walk_seconds = 0, 0.0
+        self.walked = 0
+        self.calls, self.choices, self.walks = (list[tuple[Moment, Moment]]() for _ in range(3))
         # Rows of a call; on a GPU it is filled up in any case, and a server is asked for what is wanted alone.
         self.fewest = 1 if model.static or model.shape.served else 2
         if prompts.prefix:

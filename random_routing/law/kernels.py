@@ -16,6 +16,7 @@ from random_routing.law import noise, race
 AT_ONCE = 4_096  # tokens
 # Of truncations: tokens, and tokens that are compared with 16 floats. More would need more registers.
 SOME, TRIED = 2_048, 512
+NEAR = 10.0  # distance at T = 1: weights above e⁻¹⁰ of the likeliest's
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -170,14 +171,6 @@ def _bits(distance):  # type: ignore[no-untyped-def]
     return distance.to(tl.int32, bitcast=True)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _reached(distance, heat, edge, place, limit, MASS: tl.constexpr):  # type: ignore[no-untyped-def]
-    """(16, lanes): what tokens within the limit have that are nearer than the edge with each digit at a place."""
-    bits, tried = _bits(distance)[None, :], edge | (tl.arange(0, 16) << (28 - 4 * place))
-    counts = (bits < tried[:, None]) & (bits <= limit)
-    return tl.where(counts, _weight(distance, heat)[None, :] if MASS else 1.0, 0.0)
-
-
 @triton.jit
 def _with_digit(edge, place, reached, goal):  # type: ignore[no-untyped-def]
     """The edge with the largest digit up to which the goal is not reached."""
@@ -187,43 +180,51 @@ def _with_digit(edge, place, reached, goal):  # type: ignore[no-untyped-def]
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _edge(  # type: ignore[no-untyped-def]
-    scores, highest, heat, room, goal, limit, size, MASS: tl.constexpr, AT_ONCE: tl.constexpr, TRIED: tl.constexpr,
-):  # fmt: skip
-    """The distance, as `_bits`, of the token with which the likeliest within the limit reach the goal: in number, or in
-    mass.
-
-    Found 4 bits at a time: a pass tries 16 distances. After three passes only the tokens that can be nearer are left,
-    in `room`. Distances are differences of two floats, so they are the same wherever they are computed.
-    """
-    lane, edge = tl.arange(0, TRIED), tl.zeros([1], tl.int32)
-    for place in range(0, 3):
-        reached = tl.zeros([16, TRIED], tl.float32)
-        for start in range(0, size, TRIED):
-            distance = _distance(scores, start + lane, size, highest)
-            reached += tl.where(
-                (start + lane < size)[None, :], _reached(distance, heat, edge, place, limit, MASS), 0.0
-            )
-        edge = _with_digit(edge, place, reached, goal)
-    beyond = tl.minimum(limit, tl.max(edge, 0) + 0xFFFFF)  # the last 20 bits are not known yet
-    left = tl.max(edge, 0) * 0
+def _collect(  # type: ignore[no-untyped-def]
+    scores, highest, heat, room, limit, size, MASS: tl.constexpr, AT_ONCE: tl.constexpr
+):
+    """Puts the distances of the tokens within the limit into `room`; how many, and what they have together."""
+    count = limit * 0
+    mass = tl.zeros([AT_ONCE], tl.float32)
     tl.debug_barrier()  # what was in `room` before has been read
     for start in range(0, size, AT_ONCE):
         token = start + tl.arange(0, AT_ONCE)
         distance = _distance(scores, token, size, highest)
-        near = ((_bits(distance) <= beyond) & (token < size)).to(tl.int32)
-        tl.store(room + left + tl.cumsum(near, 0) - 1, distance, mask=near > 0)
-        left += tl.sum(near, 0)
+        near = ((_bits(distance) <= limit) & (token < size)).to(tl.int32)
+        tl.store(room + count + tl.cumsum(near, 0) - 1, distance, mask=near > 0)
+        count += tl.sum(near, 0)
+        mass += tl.where(near > 0, _weight(distance, heat) if MASS else 1.0, 0.0)
     tl.debug_barrier()  # what other threads wrote is read now
-    for place in range(3, 8):
+    return count, tl.sum(mass.to(tl.float64), 0)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _edge(  # type: ignore[no-untyped-def]
+    scores, highest, heat, room, goal, limit, size, MASS: tl.constexpr, NEAR: tl.constexpr, AT_ONCE: tl.constexpr,
+    TRIED: tl.constexpr,
+):  # fmt: skip
+    """The distance, as `_bits`, of the token with which the likeliest within the limit reach the goal: in number, or in
+    mass.
+
+    Nearly always tokens near the likeliest reach it, so that only those are looked at; else all are. Then 4 bits at a
+    time: a pass tries 16 distances. Distances are differences of two floats, so they are the same wherever they are
+    computed.
+    """
+    lane, edge = tl.arange(0, TRIED), tl.zeros([1], tl.int32)
+    beyond = tl.minimum(limit, _bits(NEAR * heat))
+    count, mass = _collect(scores, highest, heat, room, beyond, size, MASS, AT_ONCE)
+    if (mass < goal) & (beyond < limit):
+        beyond = limit
+        count, mass = _collect(scores, highest, heat, room, beyond, size, MASS, AT_ONCE)
+    for place in range(0, 8):
         reached = tl.zeros([16, TRIED], tl.float32)
-        for start in range(0, left, TRIED):
-            distance = tl.load(room + start + lane, mask=start + lane < left, other=float("inf"))
-            reached += tl.where(
-                (start + lane < left)[None, :], _reached(distance, heat, edge, place, limit, MASS), 0.0
-            )
+        for start in range(0, count, TRIED):
+            distance = tl.load(room + start + lane, mask=start + lane < count, other=float("inf"))
+            bits, tried = _bits(distance)[None, :], edge | (tl.arange(0, 16) << (28 - 4 * place))
+            counts = (bits < tried[:, None]) & (start + lane < count)[None, :]
+            reached += tl.where(counts, _weight(distance, heat)[None, :] if MASS else 1.0, 0.0)
         edge = _with_digit(edge, place, reached, goal)
-    return tl.minimum(limit, tl.max(edge, 0))
+    return tl.minimum(beyond, tl.max(edge, 0))
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -238,8 +239,8 @@ def _mass(scores, highest, heat, limit, size, AT_ONCE: tl.constexpr):  # type: i
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _under(  # type: ignore[no-untyped-def]
-    logits, top, row, heats, top_ks, top_ps, min_ps, greedy, weights, total, size, AT_ONCE: tl.constexpr,
-    TRIED: tl.constexpr,
+    logits, top, row, heats, top_ks, top_ps, min_ps, greedy, weights, total, size, NEAR: tl.constexpr,
+    AT_ONCE: tl.constexpr, TRIED: tl.constexpr,
 ):  # fmt: skip
     pair, lane = tl.program_id(0).to(tl.int64), tl.arange(0, AT_ONCE)
     source, target = tl.load(row + pair), weights + pair * size
@@ -249,10 +250,12 @@ def _under(  # type: ignore[no-untyped-def]
     # The k likeliest tokens, then of those the likeliest with the mass p.
     limit = k * 0 + 0x7FFFFFFF
     if k > 0:
-        limit = _edge(scores, highest, heat, target, k.to(tl.float64), limit, size, False, AT_ONCE, TRIED)
+        limit = _edge(
+            scores, highest, heat, target, k.to(tl.float64), limit, size, False, NEAR, AT_ONCE, TRIED
+        )
     if p < 1.0:
         goal = _mass(scores, highest, heat, limit, size, AT_ONCE) * p
-        limit = _edge(scores, highest, heat, target, goal, limit, size, True, AT_ONCE, TRIED)
+        limit = _edge(scores, highest, heat, target, goal, limit, size, True, NEAR, AT_ONCE, TRIED)
     first = tl.zeros([AT_ONCE], tl.int32)
     if alone:
         first += size
@@ -284,6 +287,7 @@ def under(logits: Tensor, top: Tensor, row: Tensor, columns: dict[str, Tensor]) 
         given = [columns[name].float() for name in ("temperature", "top_p", "min_p")]
         _under[(pairs,)](
             logits.contiguous(), top, row, given[0], columns["top_k"].int(), given[1], given[2],
-            columns["greedy"].int(), weights, total, size, AT_ONCE=SOME, TRIED=TRIED, num_warps=16,
+            columns["greedy"].int(), weights, total, size, NEAR=NEAR, AT_ONCE=SOME,
+            TRIED=TRIED, num_warps=16,
         )  # fmt: skip
     return weights, total

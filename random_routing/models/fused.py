@@ -15,9 +15,12 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor, nn
+from transformers.activations import ACT2FN
 from transformers.models.llama import modeling_llama as llama
 
 ROTATE = "apply_rotary_pos_emb"
+SILU = (nn.SiLU, type(ACT2FN["silu"]))
+NUMBERS = 1_024  # of a program
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -75,13 +78,35 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return out
 
 
+@triton.jit  # type: ignore[untyped-decorator]
+def _gated(gate, up, out, numbers, AT_ONCE: tl.constexpr):  # type: ignore[no-untyped-def]
+    place = tl.program_id(0).to(tl.int64) * AT_ONCE + tl.arange(0, AT_ONCE)
+    there = place < numbers
+    x = tl.load(gate + place, mask=there, other=0.0).to(tl.float32)
+    active = (x / (1.0 + tl.exp(-x))).to(out.dtype.element_ty).to(tl.float32)
+    made = active * tl.load(up + place, mask=there, other=0.0).to(tl.float32)
+    tl.store(out + place, made.to(out.dtype.element_ty), mask=there)
+
+
+def gated(module: Any, x: Tensor) -> Tensor:
+    """down(SiLU(gate(x)) · up(x)) (Shazeer 2020, "GLU variants improve Transformer")."""
+    gate, up = module.gate_proj(x), module.up_proj(x)
+    out = torch.empty_like(gate)
+    _gated[(triton.cdiv(gate.numel(), NUMBERS),)](gate, up, out, gate.numel(), AT_ONCE=NUMBERS)
+    made: Tensor = module.down_proj(out)
+    return made
+
+
 def fuse(network: nn.Module) -> None:
     """Replace what is a copy of Llama's, in place."""
-    norm, rotation = (
-        inspect.getsource(f) for f in (llama.LlamaRMSNorm.forward, llama.apply_rotary_pos_emb)
+    norm, rotation, product = (
+        inspect.getsource(f)
+        for f in (llama.LlamaRMSNorm.forward, llama.apply_rotary_pos_emb, llama.LlamaMLP.forward)
     )
     for module in network.modules():
         kind = type(module)
+        if isinstance(getattr(module, "act_fn", None), SILU) and inspect.getsource(kind.forward) == product:
+            module.forward = partial(gated, module)
         if kind.__name__.endswith("RMSNorm") and inspect.getsource(kind.forward) == norm:
             module.forward = partial(rms_norm, module)
         home = sys.modules[kind.__module__]

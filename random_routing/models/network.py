@@ -18,6 +18,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from random_routing.models.attention import NAME
 from random_routing.models.cache import CrossCache, RowStates, SlotCache, TokenCache
+from random_routing.models.moments import Moment, moment
 from random_routing.models.random_paths import Path, along
 from random_routing.models.shape import Shape
 from random_routing.models.shared import SharedCache, SharedCross
@@ -70,10 +71,9 @@ class LanguageModel(ABC):
     def _barred(self) -> Tensor:
         return torch.tensor(self.shape.barred, device=self.device)
 
-    def wait(self) -> None:
-        """Until the device has done what it was asked for."""
-        if self.device == "cuda":
-            torch.cuda.synchronize()
+    def moment(self) -> Moment:
+        """When the device will have done what it was asked for."""
+        return moment(self.device)
 
     @abstractmethod
     def pad(self, prompts: Sequence[Sequence[int]], length: int) -> tuple[Tensor, Tensor]:

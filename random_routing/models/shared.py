@@ -69,8 +69,13 @@ class SharedLayer(CacheLayerMixin):
     ) -> tuple[Tensor, Tensor]:
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        self.all_keys[self.own[:, None], :, self.places] = key_states.transpose(1, 2)
-        self.all_values[self.own[:, None], :, self.places] = value_states.transpose(1, 2)
+        if key_states.is_cuda:
+            from random_routing.models.tiles import keep  # Triton is there where a GPU is
+
+            keep(key_states, value_states, self.all_keys, self.all_values, self.own, self.places)
+        else:
+            self.all_keys[self.own[:, None], :, self.places] = key_states.transpose(1, 2)
+            self.all_values[self.own[:, None], :, self.places] = value_states.transpose(1, 2)
         self.keys, self.values = self._seen(self.all_keys), self._seen(self.all_values)
         return self.keys, self.values
 
@@ -103,7 +108,10 @@ class SharedCache(Cache):
         super().__init__(layers=list(self.shared_layers))
         self.own = torch.arange(slots, device=device)
         self.table = torch.empty(slots, max_length, dtype=torch.int32, device=device)
-        self.graphs = Graphs()
+        self.graphs, self.read = (
+            Graphs(),
+            set[tuple[int, ...]](),
+        )  # shapes of calls on prompts that have been
 
     def begin(self, prompt_length: int, prefix_length: int) -> None:
         """For other texts: every slot has its own positions again."""
@@ -128,7 +136,8 @@ class SharedCache(Cache):
     ) -> Tensor:
         """network(**inputs) on the covered slots: (B, V). inputs: (B, …) each; kind: what else the call depends on.
 
-        A call on prompts always has the rows that `prefill_rows` says, and is not captured: there are few.
+        A call on prompts always has the rows that `prefill_rows` says. It is captured where it comes again: a graph is
+        two calls' work.
         """
         length = inputs["ids"].shape[1]
         read = inputs.get("read", inputs["ids"]).shape[1]  # by the encoder, where there is one
@@ -139,9 +148,10 @@ class SharedCache(Cache):
         )  # rows that fill up write beside the slots
         own[: self.rows] = self.own[window]
         where: dict[str, Tensor | int] = {"table": self.table[window], "slots": own, "filled": self.filled}
-        captured = (
-            captured and self.in_place and not self.first
-        )  # the library's own attention sends numbers to it
+        shape = width, read, length
+        again = not self.first or shape in self.read
+        self.read.add(shape)
+        captured = captured and again and self.in_place  # the library's own attention sends numbers to it
 
         def on_slots(table: Tensor, slots: Tensor, filled: Tensor, **given: Tensor) -> Tensor:
             pages = Pages(table, (filled + length).to(torch.int32))

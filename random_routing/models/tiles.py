@@ -1,9 +1,11 @@
 """Attention on a GPU whose rows do not depend on the rows beside them.
 
-cuBLAS adds up batched fp32 products in another order from 48 rows on. Here each row and key/value head is a program
-of its own that goes over the keys in tiles of one size, with sums in fp32 and a running softmax (Milakov & Gimelshein
-2018; Dao et al. 2022), so that nothing but the row's own keys enters. Keys are read where they lie (`Pages`): rows
-that share a past read it from one place. Imported only where there is a GPU: Triton comes with torch's CUDA builds.
+cuBLAS adds up batched fp32 products in another order from 48 rows on. Here each row is a program of its own, or one for
+each key/value head, that goes over the keys in tiles of one size, with sums in fp32 and a running softmax (Milakov &
+Gimelshein 2018; Dao et al. 2022), so that nothing but the row's own keys enters. A step has few queries a head: several
+heads fill a tile together, and a query's weight for the keys of another head is zero. Keys are read where they lie
+(`Pages`): rows that share a past read it from one place. Imported only where there is a GPU: Triton comes with torch's
+CUDA builds.
 """
 
 from __future__ import annotations
@@ -32,16 +34,20 @@ def _attend(  # type: ignore[no-untyped-def]
     q_row, q_head, q_at, k_slot, k_head, k_at, v_slot, v_head, v_at, table_row, table_at,
     mask_row, mask_at, bias_head, bias_at, out_row, out_at, out_head,
     keys, length, scaling, softcap,
-    GROUPS: tl.constexpr, SIZE: tl.constexpr, WIDE: tl.constexpr, VALUES: tl.constexpr, VALUES_WIDE: tl.constexpr,
-    M: tl.constexpr, N: tl.constexpr,
+    HEADS: tl.constexpr, GROUPS: tl.constexpr, SIZE: tl.constexpr, WIDE: tl.constexpr, VALUES: tl.constexpr,
+    VALUES_WIDE: tl.constexpr, M: tl.constexpr, N: tl.constexpr,
     PRODUCT: tl.constexpr, PAGED: tl.constexpr, MASKED: tl.constexpr, BIASED: tl.constexpr, CAPPED: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
-    kv_head = tl.program_id(1)
-    place = tl.program_id(2) * M + tl.arange(0, M)  # of a query: GROUPS heads × length
-    asked = place < GROUPS * length
-    head = kv_head * GROUPS + place // length
+    first = tl.program_id(1) * HEADS  # key/value heads of this program
+    place = tl.program_id(2) * M + tl.arange(0, M)  # of a query: HEADS × GROUPS heads × length
+    asked = place < HEADS * GROUPS * length
+    head = first * GROUPS + place // length
+    own = place // (GROUPS * length)  # the key/value head that a query looks at, from the first
     at = place % length
+    # A column of a tile is a key of one of the heads.
+    number = tl.arange(0, N) // HEADS
+    other = tl.arange(0, N) % HEADS
     d = tl.arange(0, WIDE)
     e = tl.arange(0, VALUES_WIDE)
     query = tl.load(
@@ -56,16 +62,21 @@ def _attend(  # type: ignore[no-untyped-def]
     made = tl.zeros([M, VALUES_WIDE], tl.float32)
     if PAGED:
         keys = tl.load(end)
-    for start in range(0, keys, N):
-        j = start + tl.arange(0, N)
-        there = j < keys
+    for start in range(0, keys, N // HEADS):
+        j = start + number
+        there = (j < keys) & (number < N // HEADS)
         if PAGED:
             slot = tl.load(table + row * table_row + j * table_at, mask=there, other=0).to(tl.int64)
         else:
             slot = row + tl.zeros([N], tl.int64)
         key = tl.load(
-            k + (slot * k_slot + kv_head * k_head + j * k_at)[:, None] + d[None, :],
+            k + (slot * k_slot + (first + other) * k_head + j * k_at)[:, None] + d[None, :],
             mask=there[:, None] & (d < SIZE)[None, :],
+            other=0.0,
+        )
+        value = tl.load(
+            v + (slot * v_slot + (first + other) * v_head + j * v_at)[:, None] + e[None, :],
+            mask=there[:, None] & (e < VALUES)[None, :],
             other=0.0,
         )
         if PRODUCT:
@@ -81,7 +92,7 @@ def _attend(  # type: ignore[no-untyped-def]
                 mask=asked[:, None] & there[None, :],
                 other=0.0,
             ).to(tl.float32)
-        seen = there[None, :]
+        seen = there[None, :] & (own[:, None] == other[None, :])
         if MASKED:
             seen = seen & (
                 tl.load(
@@ -96,11 +107,6 @@ def _attend(  # type: ignore[no-untyped-def]
         weights = tl.exp(scores - higher[:, None])
         fade = tl.exp(top - higher)
         total = total * fade + tl.sum(weights, 1)
-        value = tl.load(
-            v + (slot * v_slot + kv_head * v_head + j * v_at)[:, None] + e[None, :],
-            mask=there[:, None] & (e < VALUES)[None, :],
-            other=0.0,
-        )
         if PRODUCT:
             made = made * fade[:, None] + tl.dot(weights.to(value.dtype), value, input_precision="ieee")
         else:
@@ -133,7 +139,8 @@ def attend(
     groups, values = heads // key.shape[1], value.shape[3]
     query, key, value = (_in_rows(x) for x in (query, key, value))
     product = query.dtype != torch.float32 or groups * length > FEW
-    tile = min(QUERIES, triton.next_power_of_2(groups * length))
+    together = _heads_together(key.shape[1], groups * length) if product else 1
+    tile = min(QUERIES, triton.next_power_of_2(together * groups * length))
     keys, warps, stages = HALF if query.dtype != torch.float32 else SINGLE if product else SINGLE_FEW
     if product:
         tile = max(LEAST, tile)
@@ -143,10 +150,10 @@ def attend(
     table, end = (pages.table, pages.end) if pages else (none, none)
     mask = None if mask is None else _in_rows(mask).view(torch.uint8).expand(rows, 1, length, mask.shape[3])
     bias = None if bias is None else _in_rows(bias).expand(1, heads, length, bias.shape[3])
-    grid = (rows, key.shape[1], triton.cdiv(groups * length, tile))
+    grid = (rows, key.shape[1] // together, triton.cdiv(together * groups * length, tile))
     given: dict[str, Any] = dict(
-        GROUPS=groups, SIZE=size, WIDE=_wide(size), VALUES=values, VALUES_WIDE=_wide(values), M=tile, N=keys,
-        PRODUCT=product, num_warps=warps, num_stages=stages,
+        HEADS=together, GROUPS=groups, SIZE=size, WIDE=_wide(size), VALUES=values, VALUES_WIDE=_wide(values), M=tile,
+        N=keys, PRODUCT=product, num_warps=warps, num_stages=stages,
         PAGED=pages is not None, MASKED=mask is not None, BIASED=bias is not None, CAPPED=softcap is not None,
     )  # fmt: skip
     _attend[grid](
@@ -157,6 +164,47 @@ def attend(
         *out.stride()[:3], key.shape[2], length, scaling, softcap or 0.0, **given,
     )  # fmt: skip
     return out
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _keep(  # type: ignore[no-untyped-def]
+    key, value, all_keys, all_values, slots, places, k_row, k_head, k_at, v_row, v_head, v_at,
+    all_k_slot, all_k_head, all_k_at, all_v_slot, all_v_head, all_v_at, length,
+    HEADS: tl.constexpr, HEADS_WIDE: tl.constexpr, SIZE: tl.constexpr, WIDE: tl.constexpr, VALUES: tl.constexpr,
+    VALUES_WIDE: tl.constexpr,
+):  # fmt: skip
+    row, at = (tl.program_id(0) // length).to(tl.int64), tl.program_id(0) % length
+    slot, place = tl.load(slots + row), tl.load(places + at)
+    head, d, e = (
+        tl.arange(0, HEADS_WIDE)[:, None],
+        tl.arange(0, WIDE)[None, :],
+        tl.arange(0, VALUES_WIDE)[None, :],
+    )
+    own = (head < HEADS) & (d < SIZE)
+    states = tl.load(key + row * k_row + head * k_head + at * k_at + d, mask=own)
+    tl.store(all_keys + slot * all_k_slot + head * all_k_head + place * all_k_at + d, states, mask=own)
+    own = (head < HEADS) & (e < VALUES)
+    states = tl.load(value + row * v_row + head * v_head + at * v_at + e, mask=own)
+    tl.store(all_values + slot * all_v_slot + head * all_v_head + place * all_v_at + e, states, mask=own)
+
+
+def keep(
+    key: Tensor, value: Tensor, all_keys: Tensor, all_values: Tensor, slots: Tensor, places: Tensor
+) -> None:
+    """Write key and value (B, K, T, D) to positions places (T,) of slots (B,), in both of all (slots, K, S, D)."""
+    (rows, heads, length, size), values = key.shape, value.shape[3]
+    key, value = _in_rows(key), _in_rows(value)
+    _keep[(rows * length,)](
+        key, value, all_keys, all_values, slots, places, *key.stride()[:3], *value.stride()[:3],
+        *all_keys.stride()[:3], *all_values.stride()[:3], length,
+        HEADS=heads, HEADS_WIDE=triton.next_power_of_2(heads), SIZE=size, WIDE=triton.next_power_of_2(size),
+        VALUES=values, VALUES_WIDE=triton.next_power_of_2(values),
+    )  # fmt: skip
+
+
+def _heads_together(heads: int, queries: int) -> int:
+    """Of the key/value heads, with `queries` each, how many fit into the least tile: a divisor of them all."""
+    return max(n for n in range(1, heads + 1) if heads % n == 0 and (n == 1 or n * queries <= LEAST))
 
 
 def _in_rows(x: Tensor) -> Tensor:

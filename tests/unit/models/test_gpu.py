@@ -40,7 +40,8 @@ from tests.helpers.tiny import saved, tiny_embedder_folder, tiny_model_folder
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 SHAPES = [  # rows, heads, key heads, queries, keys, head size
-    (33, 9, 3, 1, 80, 64), (33, 9, 3, 64, 96, 64), (33, 4, 1, 1, 100, 256), (5, 4, 4, 20, 37, 80),
+    (33, 9, 3, 1, 80, 64), (33, 15, 5, 1, 80, 64), (33, 32, 8, 1, 80, 128), (33, 9, 3, 64, 96, 64),
+    (33, 4, 1, 1, 100, 256), (5, 4, 4, 20, 37, 80),
 ]  # fmt: skip
 TOLERANCE = {torch.float32: 1e-6, torch.bfloat16: 1e-2}
 
@@ -98,6 +99,35 @@ def test_attention_is_its_formula(shape: tuple[int, ...], dtype: torch.dtype, bi
     assert torch.equal(attend(query, key, value, seen, 0.1, softcap, bias)[:3], made[:3])
     few = Pages(table[:3], pages.end)
     assert torch.equal(attend(query[:3], slots, values, seen[:3], 0.1, softcap, bias, few), made[:3])
+
+
+def test_keys_are_kept_where_they_belong() -> None:
+    from random_routing.models.tiles import keep
+
+    key, value = (torch.randn(4, 5, 3, size, device="cuda").transpose(1, 2) for size in (64, 80))
+    made = [torch.zeros(9, 3, 12, size, device="cuda") for size in (64, 80)]
+    expected = [x.clone() for x in made]
+    slots, places = torch.tensor([3, 1, 7, 8], device="cuda"), torch.arange(4, 9, device="cuda")
+    keep(key, value, made[0], made[1], slots, places)
+    for one, states in zip(expected, (key, value), strict=True):
+        one[slots[:, None], :, places] = states.transpose(1, 2)
+    assert all(torch.equal(one, other) for one, other in zip(made, expected, strict=True))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_a_gated_product_is_its_formula(dtype: torch.dtype) -> None:
+    from random_routing.models.fused import fuse
+
+    config = LlamaConfig(vocab_size=10, hidden_size=48, intermediate_size=100, num_hidden_layers=1)
+    torch.manual_seed(0)
+    mlp = LlamaForCausalLM(config).model.layers[0].mlp.to("cuda", dtype)
+    x = torch.randn(7, 3, 48, device="cuda", dtype=dtype) * 9
+    with torch.inference_mode():
+        expected = mlp(x)
+        fuse(mlp)
+        made = mlp(x)
+    assert mlp.forward.func.__name__ == "gated"
+    assert (made - expected).norm() < TOLERANCE[dtype] * expected.norm()
 
 
 def test_a_step_looks_up_what_a_processor_does() -> None:
