@@ -136,7 +136,7 @@ def step(on: Device) -> dict[str, Any]:
 def decode(
     on: Device, model: LanguageModel, work: Workload, batch: int, grow: Grow = together
 ) -> dict[str, Any]:
-    """Tokens count once for every cell that holds them: what the loop would compute."""
+    """Tokens count once for every cell that holds them: what the loop would compute. share_choice: of a GPU's work."""
     ready = make_ready(lambda: model, work.plan.prefix)
     total, every = Work(), dict[bytes, Trajectory]()
     on.wait()
@@ -158,8 +158,7 @@ def decode(
         "seconds": seconds,
         "tokens_per_second": tokens / seconds,
         "rows_per_second": total.rows / seconds,
-        "share_model": total.model_seconds / seconds,
-        "share_choice": total.choice_seconds / seconds,
+        "share_choice": total.choice_seconds / (total.model_seconds + total.choice_seconds),
         "peak_memory_gib": on.peak_gib(),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -54,11 +55,10 @@ class Trajectories:
     def texts(self) -> list[Trajectory]:
         """All of them so far: what is on the device is copied once."""
         names = [field.name for field in fields(Trajectory) if field.name != "ended"]
-        columns = {name: getattr(self, name).cpu().numpy() for name in names}
         length = self.length.cpu().numpy()
-        last = columns["token_ids"][np.arange(len(length)), length - 1]
-        ended = np.isin(last, list(self.stop)).tolist()
-        return [
-            Trajectory(**{name: column[i, :end] for name, column in columns.items()}, ended=ended[i])
-            for i, end in enumerate(length.tolist())
-        ]
+        there = np.arange(self.token_ids.shape[1]) < length[:, None]
+        edges = list(pairwise([0, *length.cumsum().tolist()]))
+        columns = [getattr(self, name).cpu().numpy()[there] for name in names]  # text after text
+        ended = np.isin(columns[names.index("token_ids")][length.cumsum() - 1], list(self.stop)).tolist()
+        parts = [[column[first:last] for first, last in edges] for column in columns]
+        return [Trajectory(*of_text) for of_text in zip(*parts, ended, strict=True)]

@@ -39,9 +39,9 @@ def pad(prompts: Sequence[Sequence[int]], length: int, left: bool) -> tuple[Tens
 
 @dataclass
 class Kept:
-    """The cache of the last texts on a GPU, for the next ones: its graphs hold on to its memory."""
+    """The caches of the last texts on a GPU, for the next ones, one for each stream: graphs hold on to their memory."""
 
-    cache: SharedCache | None = None
+    caches: dict[int, SharedCache] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,17 +86,20 @@ class LanguageModel(ABC):
 
     def shared_cache(self, slots: int, max_length: int) -> SharedCache:
         """The one of the texts before where it is large enough."""
-        cache = self.kept.cache
-        if cache is None or cache.slots < slots or cache.max_length < max_length:
+        stream = torch.cuda.current_stream().cuda_stream if self.device == "cuda" else 0
+        cache = self.kept.caches.get(stream)
+        if cache and (cache.slots < slots or cache.max_length < max_length):
+            cache = None
+            self.kept.caches.clear()  # first, so that there is room
+        if cache is None:
             in_place = self.network.config._attn_implementation == NAME  # type: ignore[union-attr]
-            cache = self.kept.cache = None  # first, so that there is room
             cache = SharedCache(self.shape.layers, slots, max_length, bool(in_place), self.device)
-            self.kept.cache = cache
+            self.kept.caches[stream] = cache
         return cache
 
     def forget(self) -> None:
         """Give back the memory of the texts before."""
-        self.kept.cache = None
+        self.kept.caches.clear()
         if self.static:
             torch.cuda.empty_cache()
 
