@@ -35,7 +35,7 @@ def speeds(report: dict[str, Any]) -> str:
             speed = row["tokens_per_second"]
             lines.append(
                 f"| {dtype} | {name} | {row['cells']} | {speed:,.0f} | {speed / loop['tokens_per_second']:.1f} | "
-                f"{row['share_choice']:.0%} of time | {row['peak_memory_gib']:.0f} GiB |"
+                f"{row['share_choice']:.0%} of its work | {row['peak_memory_gib']:.0f} GiB |"
             )
     return "\n".join([*lines, "", *(f"- {line}" for line in sentences(report))])
 
@@ -48,7 +48,7 @@ def sentences(report: dict[str, Any]) -> list[str]:
     all_cells = large["sharing_all"]["tokens_per_second"]
     ratio = all_cells / large["loop"]["short"][batch]
     return [
-        f"SmolLM2, 48 tokens, on one {machine['device']} with torch {machine['torch']}.",
+        f"SmolLM2, 48 tokens, one text of each prompt, on one {machine['device']} with torch {machine['torch']}.",
         f"{' and '.join(map(str, changed))} of {texts} texts have other bits in {' and '.join(report['same_bits'])} "
         "over batches of 32 to 2,048 rows, without sharing, and for every third text backwards; with the libraries as "
         f"they come {inverse['other_bits']} of {inverse['texts']}.",
@@ -65,10 +65,11 @@ def sentences(report: dict[str, Any]) -> list[str]:
 
 def cards(report: dict[str, Any]) -> str:
     """Texts that fit beside a model's weights in bf16, by `runs.machine`, and what was measured."""
-    best = report["ours"]["bfloat16"]["sharing_all"]["tokens_per_second"]
+    every = report["ours"]["bfloat16"]["sharing_all"]
+    best, cells = every["tokens_per_second"], every["cells"]
     times = best / report["loop"]["bfloat16"]["tokens_per_second"]
     lines = [
-        f"On an {report['machine']['device']} SmolLM2's default grid and baselines run at {best:,.0f} tokens/s, "
+        f"On an {report['machine']['device']} SmolLM2 runs {cells} cells, baselines among them, at {best:,.0f} tokens/s, "
         f"{times:.1f} times a loop over `generate` at its best batch ([more](docs/performance.md#on-a-gpu)). "
         f"Texts of up to {PROMPT + TEXT} positions that a card holds at once (`max_rows`, if left out):",
         "",

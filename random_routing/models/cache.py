@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers.cache_utils import Cache, CacheLayerMixin, EncoderDecoderCache
 
 # Keys and values of one row: layer → a pair, each (heads, length, head size). Layers that read another layer's
@@ -17,22 +18,36 @@ class SlotLayer(CacheLayerMixin):
     """One layer's keys and values, (slots, heads, length, head size), filled from the left.
 
     `keys` and `values` are what the current model call sees: the slots that it covers, before it those that are filled.
+    multiple: what it sees ends at a multiple of it, with zeros, and lies side by side; it is laid out anew when it
+    grows. 1 for what is filled and no more, wherever it lies.
     """
 
     is_sliding = False  # keeps all positions; a sliding window is applied by the model's mask
 
-    def __init__(self, slots: int, max_length: int) -> None:
+    def __init__(self, slots: int, max_length: int, multiple: int = 1) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.slots, self.max_length = slots, max_length
+        self.slots, self.max_length, self.multiple = slots, max_length, multiple
         self.window = slice(0, slots)
         self.length = 0  # positions filled before the current model call
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        def room(states: Tensor) -> Tensor:
-            return states.new_empty(self.slots, states.shape[1], self.max_length, states.shape[3])
-
-        self.all_keys, self.all_values = room(key_states), room(value_states)
+        length = self.max_length if self.multiple == 1 else 0
+        self.all_keys, self.all_values = (
+            states.new_empty(self.slots, states.shape[1], length, states.shape[3])
+            for states in (key_states, value_states)
+        )
         self.is_initialized = True
+
+    def _seen(self, end: int) -> int:
+        """The positions that a call sees which fills them up to `end`."""
+        return -(-end // self.multiple) * self.multiple
+
+    def _make_room(self, end: int) -> None:
+        more = self._seen(end) - self.all_keys.shape[2]
+        if more > 0:
+            self.all_keys, self.all_values = (
+                functional.pad(states, (0, 0, 0, more)) for states in (self.all_keys, self.all_values)
+            )
 
     def cover(self, window: slice, length: int) -> None:
         """Point the next model call at the slots `window` with `length` positions filled."""
@@ -48,16 +63,16 @@ class SlotLayer(CacheLayerMixin):
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         end = self.length + key_states.shape[2]
+        self._make_room(end)
         self.all_keys[self.window, :, self.length : end] = key_states
         self.all_values[self.window, :, self.length : end] = value_states
         self.keys, self.values = (
-            self.all_keys[self.window, :, :end],
-            self.all_values[self.window, :, :end],
+            states[self.window, :, : self._seen(end)] for states in (self.all_keys, self.all_values)
         )
         return self.keys, self.values
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.length + query_length, 0
+        return self._seen(self.length + query_length), 0
 
     def get_seq_length(self) -> int:
         return self.length
@@ -78,6 +93,7 @@ class SlotLayer(CacheLayerMixin):
         keys, values = states
         if not self.is_initialized:
             self.lazy_initialization(keys[None], values[None])
+        self._make_room(keys.shape[1])
         self.all_keys[:slots, :, : keys.shape[1]] = keys
         self.all_values[:slots, :, : values.shape[1]] = values
 
@@ -94,7 +110,7 @@ class CrossLayer(SlotLayer):
 class SlotCache(Cache):
     """Cache of `slots` rows: `prompt_length` positions are filled by the first call, then one a step.
 
-    The first `prefix_length` of them hold a prefix that all prompts share (see `fill`).
+    The first `prefix_length` of them hold a prefix that all prompts share (see `fill`). multiple: of `SlotLayer`.
     """
 
     def __init__(
@@ -104,10 +120,11 @@ class SlotCache(Cache):
         prompt_length: int,
         steps: int,
         prefix_length: int = 0,
+        multiple: int = 1,
     ) -> None:
         self.prompt_length, self.prefix_length = prompt_length, prefix_length
         self.slots, self.max_length = slots, prompt_length + steps
-        self.slot_layers = [SlotLayer(slots, self.max_length) for _ in range(layers)]
+        self.slot_layers = [SlotLayer(slots, self.max_length, multiple) for _ in range(layers)]
         super().__init__(layers=list(self.slot_layers))
 
     def cover(self, start: int, stop: int, step: int, again: bool = False) -> None:

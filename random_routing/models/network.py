@@ -23,6 +23,8 @@ from random_routing.models.random_paths import Path, along
 from random_routing.models.shape import Shape
 from random_routing.models.shared import SharedCache, SharedCross
 
+MULTIPLE = 16  # positions
+
 
 def pad(prompts: Sequence[Sequence[int]], length: int, left: bool) -> tuple[Tensor, Tensor]:
     """Padded ids and padding, each (rows, length). Padding ids are 0 and are never attended."""
@@ -70,6 +72,13 @@ class LanguageModel(ABC):
     @cached_property
     def _barred(self) -> Tensor:
         return torch.tensor(self.shape.barred, device=self.device)
+
+    @property
+    def _multiple(self) -> int:
+        """Of the positions that a call sees on a CPU: oneDNN's product of bfloat16 wants them side by side."""
+        config: Any = self.network.config
+        own = config._attn_implementation == NAME
+        return MULTIPLE if own and next(self.network.parameters()).dtype == torch.bfloat16 else 1
 
     def moment(self) -> Moment:
         """When the device will have done what it was asked for."""
@@ -154,7 +163,7 @@ class CausalModel(LanguageModel):
     ) -> SlotCache | SharedCache:
         before = prefix_length + prompt_length
         if not self.static:
-            return SlotCache(self.shape.layers, slots, before, steps, prefix_length)
+            return SlotCache(self.shape.layers, slots, before, steps, prefix_length, self._multiple)
         cache = self.shared_cache(slots, before + steps)
         cache.begin(before, prefix_length)
         return cache
@@ -182,10 +191,9 @@ class CausalModel(LanguageModel):
         cache: SlotCache | SharedCache,
         path: Path | None,
     ) -> Tensor:
-        if isinstance(cache, SharedCache):
-            seen = cache.max_length  # the mask hides what is not yet written
-        else:
-            seen = max(cache.prompt_length, cache.get_seq_length() + ids.shape[1])
+        seen, _ = cache.get_mask_sizes(
+            ids.shape[1], 0
+        )  # with what is not yet written, which the mask hides
         before = cache.prefix_length
         attended = nn.functional.pad(padding, (before, seen - before - padding.shape[1]), value=1)
         inputs = {"ids": ids, "attended": attended, "positions": positions}
@@ -225,7 +233,8 @@ class EncoderDecoderModel(LanguageModel):
             raise ValueError("encoder-decoder models have no shared prefix")
         begin = len(self.shape.decoder_start)
         if not self.static:
-            return CrossCache(SlotCache(self.shape.layers, slots, begin, steps), prompt_length)
+            own = SlotCache(self.shape.layers, slots, begin, steps, multiple=self._multiple)
+            return CrossCache(own, prompt_length)
         own = self.shared_cache(slots, begin + steps)
         own.begin(begin, 0)
         return SharedCross(own, prompt_length)

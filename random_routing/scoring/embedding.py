@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,6 @@ from transformers import AutoModel
 from random_routing.decode.slots import spans
 from random_routing.errors import PipelineError, short
 from random_routing.files import asset_files
-from random_routing.metrics.metric import CellTexts
 from random_routing.models.attention import NAME as ATTENTION
 from random_routing.models.folder import load_tokenizer
 from random_routing.models.graphs import FEWEST
@@ -28,6 +27,9 @@ from random_routing.models.tokens import encode_as_text
 from random_routing.runs.recheck import Sample
 from random_routing.runs.store import Store, content_key
 from random_routing.settings import Settings, Task
+
+if TYPE_CHECKING:  # a GPU's benchmark needs none of the metrics' packages
+    from random_routing.metrics.metric import CellTexts
 
 CODE_VERSION = 3  # raise it when a change of code changes vectors
 STEP = 16  # tokens
