@@ -69,8 +69,8 @@ def cards(report: dict[str, Any]) -> str:
     best, cells = every["tokens_per_second"], every["cells"]
     times = best / report["loop"]["bfloat16"]["tokens_per_second"]
     lines = [
-        f"On an {report['machine']['device']} SmolLM2 runs {cells} cells, baselines among them, at {best:,.0f} tokens/s, "
-        f"{times:.1f} times a loop over `generate` at its best batch ([more](docs/performance.md#on-a-gpu)). "
+        f"On an {report['machine']['device']} SmolLM2 runs {cells} cells, baselines among them, at {best:,.0f} "
+        f"tokens/s, {times:.1f} times a loop over `generate` at its best batch ([more](docs/performance.md#on-a-gpu)). "
         f"Texts of up to {PROMPT + TEXT} positions that a card holds at once (`max_rows`, if left out):",
         "",
         f"| bf16 | weights | {' | '.join(f'{card} GiB' for card in CARDS)} |",
