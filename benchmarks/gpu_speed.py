@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import torch
@@ -148,6 +149,7 @@ def decode(
     seconds = time.perf_counter() - started
     tokens = sum(weight * len(every[text.key].token_ids) for text, weight in work.weight.items())
     return {
+        "digest": digest_of(every),
         "cells": work.cells,
         "examples": len(work.plan.examples),
         "texts": len(work.texts),
@@ -163,6 +165,14 @@ def decode(
     }
 
 
+def digest_of(texts: dict[bytes, Trajectory]) -> str:
+    """Of their tokens and log-probabilities, to the last bit."""
+    found = sha256()
+    for _, text in sorted(texts.items()):
+        found.update(text.token_ids.tobytes() + text.model_logprobs.tobytes())
+    return found.hexdigest()
+
+
 def ways(on: Device, model: LanguageModel, examples: int, batch: int) -> dict[str, Any]:
     """Nothing shared; the routing grid; grid and baselines. Each once before, which captures its graphs."""
     settings = one_text_a_prompt()
@@ -175,8 +185,12 @@ def ways(on: Device, model: LanguageModel, examples: int, batch: int) -> dict[st
     made = {}
     for name, (cells, grow) in runs.items():
         work = workload(settings, TASK, cells, examples)
-        first = decode(on, model, work, batch, grow)
-        made[name] = {**decode(on, model, work, batch, grow), "first_seconds": first["seconds"]}
+        first, again = (decode(on, model, work, batch, grow) for _ in range(2))
+        made[name] = {
+            **again,
+            "first_seconds": first["seconds"],
+            "same_again": first["digest"] == again["digest"],
+        }
         print(name, made[name], file=sys.stderr, flush=True)
     return made
 

@@ -18,13 +18,13 @@ from random_routing.decode.model_call import Call, Choose
 from random_routing.decode.prompts import Prompts
 from random_routing.decode.row_counts import Work
 from random_routing.decode.slots import Grow, Slots, together
-from random_routing.decode.turns import Run, finished
 from random_routing.errors import PipelineError
 from random_routing.law.base_decoders import NotFinite
 from random_routing.models.moments import seconds
 from random_routing.models.network import LanguageModel
 
 
+@torch.inference_mode()
 def decode(
     model: LanguageModel,
     prompts: Prompts,
@@ -39,27 +39,13 @@ def decode(
     At most about `batch_size` rows a model call. on_step: told how many tokens each step delivers.
     Raises `PipelineError` for a model without the parts that a route needs, or whose logits are not finite.
     """
-    return finished(decoding(model, prompts, choose, steps, batch_size, grow, on_step))
-
-
-@torch.inference_mode()
-def decoding(
-    model: LanguageModel,
-    prompts: Prompts,
-    choose: Choose,
-    steps: int,
-    batch_size: int,
-    grow: Grow,
-    on_step: Callable[[int], None],
-) -> Run[Work]:
-    """`decode`, which stops whenever the model has been called."""
     slots = Slots(model, prompts, steps, batch_size, choose.structural_routes)
     slot = torch.from_numpy(prompts.of_text).to(model.device)  # (texts,) where those are that go on,
     text = torch.arange(len(slot), device=slot.device)  # (texts,) and their numbers
     work = Work()
     for step in range(steps):
         # 1. Run every distinct prefix once, and choose a token for every text.
-        token, ended = yield from decode_one_token(slots, choose, text, slot, step, work)  # (texts,)
+        token, ended = decode_one_token(slots, choose, text, slot, step, work)  # (texts,)
         on_step(len(text))
         # 2. Drop the texts that ended.
         go_on = (~ended).nonzero()[:, 0]
@@ -79,14 +65,13 @@ def decoding(
 
 def decode_one_token(
     slots: Slots, choose: Choose, text: Tensor, slot: Tensor, step: int, work: Work
-) -> Run[tuple[Tensor, Tensor]]:
+) -> tuple[Tensor, Tensor]:
     """Token `step` of each text, (texts,) int64, and whether it ends the text, (texts,) bool."""
     token, ended = torch.empty_like(text), torch.empty_like(text, dtype=torch.bool)
     for start, stop in (spans := slots.spans(step)):
         began = slots.model.moment()
         logits = slots.logits(start, stop, step)  # (B, V) one row for each prefix
         called = slots.model.moment()
-        yield
         # The texts of these rows, (M,), without waiting for their number where they are all.
         here = slice(None) if len(spans) == 1 else ((start <= slot) & (slot < stop)).nonzero()[:, 0]
         walk = Walk(slots, slots.parts, start, step) if slots.parts else None

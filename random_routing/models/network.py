@@ -41,9 +41,9 @@ def pad(prompts: Sequence[Sequence[int]], length: int, left: bool) -> tuple[Tens
 
 @dataclass
 class Kept:
-    """The caches of the last texts on a GPU, for the next ones, one for each stream: graphs hold on to their memory."""
+    """The cache of the last texts on a GPU, for the next ones: its graphs hold on to its memory."""
 
-    caches: dict[int, SharedCache] = field(default_factory=dict)
+    cache: SharedCache | None = None
 
 
 @dataclass(frozen=True)
@@ -95,20 +95,17 @@ class LanguageModel(ABC):
 
     def shared_cache(self, slots: int, max_length: int) -> SharedCache:
         """The one of the texts before where it is large enough."""
-        stream = torch.cuda.current_stream().cuda_stream if self.device == "cuda" else 0
-        cache = self.kept.caches.get(stream)
-        if cache and (cache.slots < slots or cache.max_length < max_length):
-            cache = None
-            self.kept.caches.clear()  # first, so that there is room
-        if cache is None:
+        cache = self.kept.cache
+        if cache is None or cache.slots < slots or cache.max_length < max_length:
             in_place = self.network.config._attn_implementation == NAME  # type: ignore[union-attr]
+            cache = self.kept.cache = None  # first, so that there is room
             cache = SharedCache(self.shape.layers, slots, max_length, bool(in_place), self.device)
-            self.kept.caches[stream] = cache
+            self.kept.cache = cache
         return cache
 
     def forget(self) -> None:
         """Give back the memory of the texts before."""
-        self.kept.caches.clear()
+        self.kept.cache = None
         if self.static:
             torch.cuda.empty_cache()
 
@@ -233,8 +230,8 @@ class EncoderDecoderModel(LanguageModel):
             raise ValueError("encoder-decoder models have no shared prefix")
         begin = len(self.shape.decoder_start)
         if not self.static:
-            own = SlotCache(self.shape.layers, slots, begin, steps, multiple=self._multiple)
-            return CrossCache(own, prompt_length)
+            slot_cache = SlotCache(self.shape.layers, slots, begin, steps, multiple=self._multiple)
+            return CrossCache(slot_cache, prompt_length)
         own = self.shared_cache(slots, begin + steps)
         own.begin(begin, 0)
         return SharedCross(own, prompt_length)

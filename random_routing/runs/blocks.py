@@ -9,22 +9,18 @@ import numpy as np
 import torch
 
 from random_routing.decode.beam import beam_search
-from random_routing.decode.loop import decoding
+from random_routing.decode.loop import decode
 from random_routing.decode.prompts import Prompts, numbered
 from random_routing.decode.row_counts import Work
 from random_routing.decode.sampler import Sampler
 from random_routing.decode.slots import Grow, together
 from random_routing.decode.trajectory import Trajectory
-from random_routing.decode.turns import Run, in_turns
 from random_routing.models.cache import RowStates
 from random_routing.models.memory import Memory
 from random_routing.models.network import LanguageModel
 from random_routing.models.numerics import check_numerics
 from random_routing.runs.plan import Job, Plan, Text
 from random_routing.runs.tokenized import Example, padded_length
-
-# Texts that a GPU runs as two halves in turns. With fewer the host takes as long for a half as for all.
-TWO_FROM = 16_384
 
 
 def grouped(texts: Iterable[Text]) -> Iterator[list[Text]]:
@@ -107,30 +103,6 @@ def run_block(
     on_step: Callable[[int], None] = lambda delivered: None,
 ) -> tuple[dict[bytes, Trajectory], Work]:
     """Texts of one prompt share the prefill, and rows until they part. All prompts have one padded length."""
-    halves = in_halves(texts) if ready.model.static and len(texts) >= TWO_FROM else [texts]
-    made, total = dict[bytes, Trajectory](), Work()
-    for some, work in in_turns([_running(ready, plan, half, batch_size, grow, on_step) for half in halves]):
-        made |= some
-        total += work
-    return made, total
-
-
-def in_halves(texts: list[Text]) -> list[list[Text]]:
-    """About half of the examples, with all their texts, and the others; or all where there is one example."""
-    middle = len(texts) // 2
-    while middle and texts[middle].example == texts[middle - 1].example:
-        middle -= 1
-    return [texts[:middle], texts[middle:]] if middle else [texts]
-
-
-def _running(
-    ready: Ready,
-    plan: Plan,
-    texts: list[Text],
-    batch_size: int,
-    grow: Grow,
-    on_step: Callable[[int], None],
-) -> Run[tuple[dict[bytes, Trajectory], Work]]:
     prefix = plan.prefix_of(texts[0].example)
     prompts = Prompts.of(
         [text.example.prompt[len(prefix) :] for text in texts],
@@ -145,7 +117,7 @@ def _running(
         decoders, decoder_of, source_of, np.stack([source.steps(steps) for source in sources]),
         plan.vocabulary, ready.model.device, sources, plan.tables,
     )  # fmt: skip
-    work = yield from decoding(ready.model, prompts, sampler, steps, batch_size, grow, on_step)
+    work = decode(ready.model, prompts, sampler, steps, batch_size, grow, on_step)
     return {text.key: made for text, made in zip(texts, sampler.made.texts(), strict=True)}, work
 
 
