@@ -1,4 +1,4 @@
-"""How much slower a run is beside busy processes, with OpenMP threads that sleep while they wait, or spin.
+"""How much slower a run is beside busy processes, with OpenMP threads that sleep while they wait, look, or spin.
 
 `python -m benchmarks.neighbours` decodes a few texts of the grid in new processes, quiet and busy in both orders,
 and writes `reports/neighbours.json`. Nothing else may run on the machine; about ten minutes.
@@ -15,16 +15,18 @@ from typing import Any
 
 from benchmarks.repeat import busy, quiet
 from benchmarks.workload import routing_only, settings_on_cpu, workload
+from random_routing import threads
 from random_routing.files import write_json
 from random_routing.models.loading import load_model
 from random_routing.runs.blocks import grouped, make_ready, run_block, units
 from random_routing.runs.cost import machine
 
 EXAMPLES, STEPS, TASK = 4, 16, "textgen"
-# How often a waiting thread looks before it sleeps: never, as the stages have it, and GNU OpenMP's own default.
-POLICIES = {"sleep": "0", "spin": "300000"}
+# How often a waiting thread looks before it sleeps: never, as of runs that begin beside others at work; as of those that
+# begin on a quiet machine; and GNU OpenMP's own default.
+POLICIES = {"sleep": "0", "look": threads.LOOKS, "spin": "300000"}
 ORDER = ("quiet", "busy", "busy", "quiet")
-ROUNDS = 2
+ROUNDS = 1
 
 
 def main() -> None:
@@ -50,12 +52,13 @@ def main() -> None:
 
 def sentence(report: dict[str, Any]) -> str:
     """What the report shows."""
-    sleep, spin = (report[policy] for policy in POLICIES)
+    sleep, look, spin = (report[policy] for policy in POLICIES)
     return (
-        f"Beside two busy processes on {report['cores']} cores decoding takes {sleep['slower']:.1f} times as long: "
-        f"{sleep['quiet']:.1f} s and {sleep['busy']:.1f} s for a small block, with threads that sleep while they wait. "
-        f"With threads that spin, as OpenMP's do by default, it takes {spin['slower']:.1f} times as long: "
-        f"{spin['quiet']:.1f} s and {spin['busy']:.1f} s."
+        f"A small block takes {look['quiet']:.1f} s on {report['cores']} quiet cores with threads that look for a "
+        "moment before they sleep, as a run has them that begins on a quiet machine, and "
+        f"{sleep['quiet']:.1f} s with those that sleep at once, as one has them that begins beside others at work. "
+        f"Beside two busy processes it takes {look['busy']:.1f} s and {sleep['busy']:.1f} s; with threads that spin, "
+        f"as OpenMP's do by default, {spin['quiet']:.1f} s and {spin['busy']:.1f} s."
     )
 
 

@@ -8,10 +8,11 @@ stays quick:
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from random_routing import threads
 
 if TYPE_CHECKING:
     from random_routing.integrations.grid import run_grid
@@ -23,10 +24,9 @@ if TYPE_CHECKING:
     from random_routing.law.vocabulary import Vocabulary
     from random_routing.settings import Base, Gate, Route, Schedule
 
-# Read by OpenMP when torch is loaded: threads that wait sleep. Spinning ones would take the time of those that work
-# wherever other processes are busy too. vLLM loads this package as a plugin, and its processes choose for themselves.
+# vLLM loads this package as a plugin, and its processes choose for themselves.
 if "vllm" not in sys.modules:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    threads.choose()
 
 __all__ = [
     "Base",

@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # of what the tests start, too: others are at work
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each process; before torch is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
