@@ -22,8 +22,8 @@ from random_routing.runs.blocks import grouped, make_ready, run_block, units
 from random_routing.runs.cost import machine
 
 EXAMPLES, STEPS, TASK = 4, 16, "textgen"
-# How often a waiting thread looks before it sleeps: never, as of runs that begin beside others at work; as of those that
-# begin on a quiet machine; and GNU OpenMP's own default.
+# How often a waiting thread looks before it sleeps: never, as of runs that begin beside others at work; as of runs that
+# begin on a quiet machine; GNU OpenMP's own default.
 POLICIES = {"sleep": "0", "look": threads.LOOKS, "spin": "300000"}
 ORDER = ("quiet", "busy", "busy", "quiet")
 ROUNDS = 1

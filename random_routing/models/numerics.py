@@ -18,6 +18,10 @@ from random_routing.errors import PipelineError
 LIBRARIES = ("numba", "tokenizers", "torch", "transformers")
 
 
+# Raise one when a change of code changes a model's numbers there and not elsewhere.
+VERSIONS = {("bfloat16", "cpu"): 2, ("float32", "cuda"): 2, ("bfloat16", "cuda"): 2}
+
+
 @cache
 def numerics(device: str) -> dict[str, str]:
     """Library → version, and `processor`: the class of instruction sets, or the GPU's name."""
@@ -26,7 +30,10 @@ def numerics(device: str) -> dict[str, str]:
 
 def arithmetic(dtype: str, device: str) -> dict[str, Any]:
     """What a model's numbers depend on beside its files, as it stands in content keys."""
-    return {"dtype": dtype, "device": device, "numerics": numerics(device)}
+    version = VERSIONS.get((dtype, device))
+    return {
+        "dtype": dtype, "device": device, "numerics": numerics(device), **({"version": version} if version else {})
+    }  # fmt: skip
 
 
 def _processor(device: str) -> str:
