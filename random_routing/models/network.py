@@ -23,7 +23,7 @@ from random_routing.models.random_paths import Path, along
 from random_routing.models.shape import Shape
 from random_routing.models.shared import SharedCache, SharedCross
 
-MULTIPLE = 16  # positions
+MULTIPLE = 16  # of positions that a call in bfloat16 sees
 
 
 def pad(prompts: Sequence[Sequence[int]], length: int, left: bool) -> tuple[Tensor, Tensor]:
@@ -188,9 +188,8 @@ class CausalModel(LanguageModel):
         cache: SlotCache | SharedCache,
         path: Path | None,
     ) -> Tensor:
-        seen, _ = cache.get_mask_sizes(
-            ids.shape[1], 0
-        )  # with what is not yet written, which the mask hides
+        # What is not yet written is hidden by the mask.
+        seen, _ = cache.get_mask_sizes(ids.shape[1], 0)
         before = cache.prefix_length
         attended = nn.functional.pad(padding, (before, seen - before - padding.shape[1]), value=1)
         inputs = {"ids": ids, "attended": attended, "positions": positions}

@@ -108,10 +108,8 @@ class SharedCache(Cache):
         super().__init__(layers=list(self.shared_layers))
         self.own = torch.arange(slots, device=device)
         self.table = torch.empty(slots, max_length, dtype=torch.int32, device=device)
-        self.graphs, self.read = (
-            Graphs(),
-            set[tuple[int, ...]](),
-        )  # shapes of calls on prompts that have been
+        self.graphs = Graphs()
+        self.started: set[tuple[int, ...]] = set()  # shapes of calls on prompts that have been
 
     def begin(self, prompt_length: int, prefix_length: int) -> None:
         """For other texts: every slot has its own positions again."""
@@ -149,9 +147,10 @@ class SharedCache(Cache):
         own[: self.rows] = self.own[window]
         where: dict[str, Tensor | int] = {"table": self.table[window], "slots": own, "filled": self.filled}
         shape = width, read, length
-        again = not self.first or shape in self.read
-        self.read.add(shape)
-        captured = captured and again and self.in_place  # the library's own attention sends numbers to it
+        again = not self.first or shape in self.started
+        self.started.add(shape)
+        # The library's own attention sends numbers to the GPU, which a graph must not.
+        captured = captured and again and self.in_place
 
         def on_slots(table: Tensor, slots: Tensor, filled: Tensor, **given: Tensor) -> Tensor:
             pages = Pages(table, (filled + length).to(torch.int32))
