@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from transformers.cache_utils import Cache, CacheLayerMixin, EncoderDecoderCache
 
 # Keys and values of one row: layer → a pair, each (heads, length, head size). Layers that read another layer's
@@ -29,6 +28,7 @@ class SlotLayer(CacheLayerMixin):
         self.slots, self.max_length, self.multiple = slots, max_length, multiple
         self.window = slice(0, slots)
         self.length = 0  # positions filled before the current model call
+        self.used = 0  # the first slots, which have been written to; memory of the others is not touched
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         length = self.max_length if self.multiple == 1 else 0
@@ -42,12 +42,19 @@ class SlotLayer(CacheLayerMixin):
         """The positions that a call sees which fills them up to `end`."""
         return -(-end // self.multiple) * self.multiple
 
-    def _make_room(self, end: int) -> None:
-        more = self._seen(end) - self.all_keys.shape[2]
-        if more > 0:
-            self.all_keys, self.all_values = (
-                functional.pad(states, (0, 0, 0, more)) for states in (self.all_keys, self.all_values)
-            )
+    def _make_room(self, slots: int, end: int) -> None:
+        """For `end` positions of the first slots, with zeros where nothing has been written that is seen."""
+        used, self.used = self.used, max(self.used, slots)
+        if self.multiple == 1:
+            return
+        before, seen = self.all_keys.shape[2], max(self._seen(end), self.all_keys.shape[2])
+        for name in ("all_keys", "all_values"):
+            old = getattr(self, name)
+            new = old if seen == before else old.new_empty(*old.shape[:2], seen, old.shape[3])
+            if new is not old:
+                new[:used, :, :before], new[:used, :, before:] = old[:used], 0
+            new[used : self.used] = 0
+            setattr(self, name, new)
 
     def cover(self, window: slice, length: int) -> None:
         """Point the next model call at the slots `window` with `length` positions filled."""
@@ -63,7 +70,7 @@ class SlotLayer(CacheLayerMixin):
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         end = self.length + key_states.shape[2]
-        self._make_room(end)
+        self._make_room(self.window.stop, end)
         self.all_keys[self.window, :, self.length : end] = key_states
         self.all_values[self.window, :, self.length : end] = value_states
         self.keys, self.values = (
@@ -82,6 +89,7 @@ class SlotLayer(CacheLayerMixin):
 
     def copy(self, source: Tensor, target: Tensor, length: int) -> None:
         """Copy `length` positions of the slots `source` over the slots `target` (disjoint)."""
+        self._make_room(int(target.max()) + 1, length)
         for states in (self.all_keys, self.all_values):
             states[target, :, :length] = states[source, :, :length]
 
@@ -93,7 +101,7 @@ class SlotLayer(CacheLayerMixin):
         keys, values = states
         if not self.is_initialized:
             self.lazy_initialization(keys[None], values[None])
-        self._make_room(keys.shape[1])
+        self._make_room(slots, keys.shape[1])
         self.all_keys[:slots, :, : keys.shape[1]] = keys
         self.all_values[:slots, :, : values.shape[1]] = values
 
