@@ -46,7 +46,7 @@ def test_tables_are_filtered_and_taken_along(page: Any, folder: Path) -> None:
     ):
         click(page, tools.find_element(By.CSS_SELECTOR, f"[data-table={kind}]"))
         path = folder / f"textgen-decoders-table.{kind}"
-        browser.wait_until(page, path.exists, f"{path.name} is there")
+        browser.wait_for_download(page, path)
         text = path.read_text(encoding="utf-8")
         assert line in text and text.count("plausible") >= count, kind
     assert text.startswith("\\begin{tabular}{llllll}\n") and "$\\lambda$ = 0.03" in text
@@ -56,7 +56,7 @@ def test_charts_are_taken_along_as_pictures(page: Any, folder: Path) -> None:
     for kind, begin in (("png", b"\x89PNG"), ("svg", b"<svg")):
         click(page, page.find_element(By.CSS_SELECTOR, f"[data-csv=plane] ~ [data-picture={kind}]"))
         path = folder / f"textgen-plane.{kind}"
-        browser.wait_until(page, path.exists, f"{path.name} is there")
+        browser.wait_for_download(page, path)
         assert path.read_bytes().startswith(begin)
     said = "Open-ended text: quality: "  # what it shows stands above it
     assert said in path.read_text(encoding="utf-8")
@@ -73,7 +73,7 @@ def test_every_figure_can_be_downloaded(page: Any, folder: Path) -> None:
     for kind in ("answer", *own):
         click(page, page.find_element(By.CSS_SELECTOR, f"[data-csv={kind}]"))
         path = folder / f"textgen-{kind}.csv"
-        browser.wait_until(page, path.exists, f"{path.name} is there")  # under this name it is whole
+        browser.wait_for_download(page, path)
         with open(path, newline="", encoding="utf-8") as lines:
             rows = list(csv.DictReader(lines))
         assert rows and all(None not in row for row in rows), kind

@@ -59,6 +59,11 @@ def wait_until(driver: Any, condition: Callable[[], bool], what: str) -> None:
     WebDriverWait(driver, SECONDS, poll_frequency=0.05).until(lambda _: condition(), what)
 
 
+def wait_for_download(driver: Any, path: Path) -> None:
+    """Until a file is whole: Chromium takes its name with an empty file and moves the whole one there."""
+    wait_until(driver, lambda: path.exists() and path.stat().st_size > 0, f"{path.name} is there")
+
+
 def wait_at_rest(driver: Any, element: Any) -> None:
     """Until the element stands still, which it does not while the page scrolls."""
     driver.execute_async_script(AT_REST, element)
