@@ -19,7 +19,7 @@ from random_routing.decode.prompts import Prompts
 from random_routing.decode.row_counts import Work
 from random_routing.decode.slots import Grow, Slots, together
 from random_routing.errors import PipelineError
-from random_routing.law.base_decoders import NotFinite
+from random_routing.law.probabilities import NotFinite
 from random_routing.models.moments import seconds
 from random_routing.models.network import LanguageModel
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from random_routing.decode.model_call import Call, cut, exact
+from random_routing.decode.model_call import Call, cut
 from random_routing.law.base_decoders import plain
 from random_routing.law.cells import Decoder, gate_rates
 from random_routing.law.gates import entropy_weights, weights
@@ -71,7 +71,7 @@ class Gates:
             by_entropy = self.by_entropy[decoder]
             texts = by_entropy.any(1).nonzero()[:, 0]
             rows, row = call.row[texts].unique(return_inverse=True)
-            pieces = (exact(call.logits.index_select(0, some)) for some in cut(rows, call.logits.shape[1]))
+            pieces = (call.logits.index_select(0, some) for some in cut(rows, call.logits.shape[1]))
             entropy = torch.cat([plain(logits).entropy() for logits in pieces])[row, None]
             share = entropy_weights(self.scale[decoder[texts]], entropy, call.logits.shape[1])
             rate[texts] = torch.where(by_entropy[texts], rate[texts] * share, rate[texts])

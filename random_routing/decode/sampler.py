@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from random_routing.decode.mix_before import Mixture
-from random_routing.decode.model_call import Call
+from random_routing.decode.model_call import Call, cut
 from random_routing.decode.open_gates import Gated, Gates
 from random_routing.decode.prompts import numbered
 from random_routing.decode.route_tokens import Draws
@@ -128,12 +128,16 @@ class Sampler:
         return token, logprobs
 
     def _laws(self, p: Plain, row: Tensor, base: Tensor) -> Iterator[tuple[Distribution, Tensor, Tensor]]:
-        """p itself, then p under the other bases; which distribution each text has, and the texts, (M',) both."""
+        """p itself, then some at a time p under other bases; which of these a text has, and the texts: (M',) both."""
         itself = self.is_plain[base]
         here, others = itself.nonzero()[:, 0], (~itself).nonzero()[:, 0]
         if len(here):
             yield p, row[here], here
         if len(others):
-            count = len(self.is_plain)
+            count, first = len(self.is_plain), 0
             pairs, at = (row[others] * count + base[others]).unique(return_inverse=True)
-            yield under(p, pairs // count, self.bases[pairs % count]), at, others
+            for some in cut(pairs, p.logits.shape[1]):
+                law = under(p, some // count, self.bases[some % count])
+                of_these = ((first <= at) & (at < first + len(some))).nonzero()[:, 0]
+                yield law, at[of_these] - first, others[of_these]
+                first += len(some)

@@ -12,11 +12,11 @@ from transformers import LogitsProcessor
 
 from random_routing.integrations import law_arguments as check
 from random_routing.integrations.texts import Gates, RouteLaw, Steps
-from random_routing.law.base_decoders import plain, probabilities
 from random_routing.law.gates import entropy_weights
 from random_routing.law.mixing import mix
 from random_routing.law.noise import FROZEN, Source
 from random_routing.law.origin import Origin
+from random_routing.law.probabilities import entropy, probabilities
 from random_routing.law.routes import delta, frozen, open_delta
 from random_routing.law.vocabulary import Vocabulary, sampling_vocabulary, stop_tokens
 from random_routing.settings import Base, Gate, Route, Schedule, Variant
@@ -178,7 +178,7 @@ class RandomRoutingLogitsProcessor(LogitsProcessor):
             weight = gates.weight(step, len(scores))
             if gates.law.gate.kind == "entropy":
                 weight = weight * entropy_weights(
-                    gates.law.gate.scale, plain(scores).entropy(), self.vocabulary.size
+                    gates.law.gate.scale, entropy(scores), self.vocabulary.size
                 )
             if isinstance(weight, float):
                 law = mix(law, mass, weight)

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from random_routing.law.base_decoders import distribution, plain, probabilities
 from random_routing.law.cells import Decoder, gate_rates
 from random_routing.law.gates import entropy_weights
 from random_routing.law.mixing import shares
 from random_routing.law.origin import Origin
+from random_routing.law.probabilities import entropy, probabilities
 from random_routing.law.routes import delta
 from random_routing.law.schedules import step_bases
 from random_routing.law.vocabulary import Vocabulary
@@ -61,7 +61,7 @@ def _states(
     if gate.kind in ("span", "sequence"):
         return [(rate, one), (1 - rate, 0 * one)]
     if gate.kind == "entropy":
-        rate = rate * entropy_weights(gate.scale, plain(logits).entropy()[:, None], width)
+        rate = rate * entropy_weights(gate.scale, entropy(logits)[:, None], width)
     return [(one, rate)]
 
 
@@ -76,5 +76,4 @@ def _delta(logits: Tensor, route: Route, tables: dict[Route, np.ndarray]) -> Ten
 
 def _under(mixture: Tensor, base: Base) -> Tensor:
     """A mixture (E, K) under a base decoder."""
-    weights = distribution(mixture.log().float(), base).weights.double()
-    return weights / weights.sum(1, keepdim=True)
+    return probabilities(mixture.log(), base).double()

@@ -89,7 +89,8 @@ class SlotLayer(CacheLayerMixin):
 
     def copy(self, source: Tensor, target: Tensor, length: int) -> None:
         """Copy `length` positions of the slots `source` over the slots `target` (disjoint)."""
-        self._make_room(int(target.max()) + 1, length)
+        if self.multiple > 1:
+            self._make_room(int(target.max()) + 1, length)
         for states in (self.all_keys, self.all_values):
             states[target, :, :length] = states[source, :, :length]
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from random_routing.errors import PipelineError
-from random_routing.law.base_decoders import NotFinite, distribution
+from random_routing.law.base_decoders import distribution
+from random_routing.law.probabilities import NotFinite
 from random_routing.models.loading import load_model
 from random_routing.runs.blocks import grouped, units
 from random_routing.runs.generation import run_units

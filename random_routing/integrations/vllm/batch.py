@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from random_routing.integrations.vllm.settings import Routing
-from random_routing.law.base_decoders import plain, probabilities
 from random_routing.law.cells import step_rates
 from random_routing.law.gates import entropy_weights, weights
 from random_routing.law.mixing import shares
 from random_routing.law.noise import FROZEN, GATE, PURPOSES, Source
 from random_routing.law.origin import Origin
+from random_routing.law.probabilities import entropy, probabilities
 from random_routing.law.routes import delta, frozen, open_delta
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.settings import Base, Route, Schedule
@@ -98,10 +98,10 @@ def _law(scores: Tensor, requests: Sequence[tuple[Request, int]]) -> Tensor:
         return probabilities(scores, routing.base) if before else p
     rate = torch.from_numpy(np.stack([request.rate(step) for request, step in requests])).to(scores.device)
     if "entropy" in (routing.q_gate.kind, routing.lambda_gate.kind):
-        entropy = plain(scores).entropy()  # (B,)
+        uncertainty = entropy(scores)  # (B,)
         for origin, gate in routing.decoder.gates.items():
             if gate.kind == "entropy":
-                rate[:, GATE[origin]] *= entropy_weights(gate.scale, entropy, scores.shape[1])
+                rate[:, GATE[origin]] *= entropy_weights(gate.scale, uncertainty, scores.shape[1])
     q, lam = rate.to(p).split(1, dim=1)  # (B, 1)
     delta_q, delta_lambda = (_delta(origin, scores, p, requests) for origin in (Origin.Q, Origin.LAMBDA))
     model, of_lambda, of_q = shares(p, delta_q, delta_lambda, q, lam)

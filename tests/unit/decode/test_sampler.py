@@ -12,11 +12,11 @@ from scipy import stats
 from random_routing.decode.model_call import Call
 from random_routing.decode.sampler import Sampler
 from random_routing.decode.trajectory import Trajectory
-from random_routing.law.base_decoders import probabilities
 from random_routing.law.cells import NO_ROUTE, Decoder
 from random_routing.law.mixing import routed
 from random_routing.law.noise import Source
 from random_routing.law.origin import Origin
+from random_routing.law.probabilities import probabilities
 from random_routing.law.routes import frozen, unigram
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.settings import Base, Gate, Route, Schedule

@@ -1,8 +1,9 @@
-"""Base decoders equal hand-computed distributions and Hugging Face; draws, entropies and ranks by hand."""
+"""Base decoders equal hand-computed distributions and Hugging Face: in closed form, and as decoding computes them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -16,20 +17,24 @@ from transformers import (
     TypicalLogitsWarper,
 )
 
-from random_routing.law.base_decoders import (
-    Bases,
-    distribution,
-    likeliest,
-    nucleus_edge,
-    plain,
-    probabilities,
-    under,
-)
+from random_routing.law.base_decoders import Bases, distribution, plain, under
+from random_routing.law.probabilities import block_sums, entropy, probabilities
 from random_routing.settings import Base
 
 P = torch.tensor([[0.5, 0.25, 0.15, 0.07, 0.03]])
 
 
+def decoded(logits: torch.Tensor, base: Base) -> torch.Tensor:
+    """p of what decoding draws from."""
+    law = distribution(logits, base)
+    return (law.weights / law.total[:, None]).float()
+
+
+Way = Callable[[torch.Tensor, Base], torch.Tensor]
+ways = pytest.mark.parametrize("way", [probabilities, decoded])
+
+
+@ways
 @pytest.mark.parametrize(
     ("base", "expected"),
     [
@@ -48,10 +53,10 @@ P = torch.tensor([[0.5, 0.25, 0.15, 0.07, 0.03]])
         (Base(temperature=0.5, top_k=2), [0.8, 0.2, 0, 0, 0]),
     ],
 )
-def test_base_by_hand(base: Base, expected: list[float]) -> None:
+def test_base_by_hand(base: Base, expected: list[float], way: Way) -> None:
     logits = P.log() + 3.7  # any constant shift is the same distribution
     kept = logits.clone()
-    assert probabilities(logits, base)[0].tolist() == pytest.approx(expected, abs=1e-6)
+    assert way(logits, base)[0].tolist() == pytest.approx(expected, abs=1e-6)
     assert torch.equal(logits, kept), "inputs stay untouched"
 
 
@@ -74,6 +79,7 @@ def by_library(logits: torch.Tensor, base: Base) -> torch.Tensor:
     return torch.softmax(chain(torch.empty(len(logits), 0).long(), logits), dim=-1)  # type: ignore[arg-type]
 
 
+@ways
 @pytest.mark.parametrize("spread", [0.5, 3.0])  # flat: the nucleus holds most of the vocabulary
 @pytest.mark.parametrize(
     "base",
@@ -84,11 +90,11 @@ def by_library(logits: torch.Tensor, base: Base) -> torch.Tensor:
         Base(temperature=1.5, top_k=1000, top_p=0.95, min_p=0.02),
     ],
 )  # fmt: skip
-def test_bases_equal_hugging_face(base: Base, spread: float) -> None:
+def test_bases_equal_hugging_face(base: Base, spread: float, way: Way) -> None:
     """The same tokens are kept, with the same probabilities, at a width that uses every shortcut."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(3, 70_001, generator=generator) * spread
-    ours, library = probabilities(logits, base), by_library(logits, base)
+    ours, library = way(logits, base), by_library(logits, base)
     alike = (ours > 0) == (library > 0)
     # fp32 sums of 70,001 terms put the edge of a nucleus a few tokens off in the library
     assert ((~alike).sum(1) <= (20 if base.top_p < 1 or base.typical_p < 1 else 0)).all()
@@ -104,29 +110,15 @@ def test_the_kept_sets_are_those_of_hugging_face(spread: float) -> None:
     logits = torch.randn(len(bases), 5_000, generator=torch.Generator().manual_seed(6)) * spread
     kept = under(plain(logits), torch.arange(len(bases)), Bases.of(bases)).weights > 0
     for row, base in enumerate(bases):
-        assert torch.equal(kept[row], by_library(logits[row, None], base)[0] > 0), base
+        expected = by_library(logits[row, None], base)[0] > 0
+        assert torch.equal(kept[row], expected), base
+        assert torch.equal(probabilities(logits[row, None], base)[0] > 0, expected), base
 
 
-def test_tokens_that_tie_with_the_last_of_a_nucleus_belong_to_it() -> None:
-    kept = probabilities(torch.tensor([[2.0, 1.0, 1.0, 0.0]]), Base(top_p=0.6)) > 0
+@ways
+def test_tokens_that_tie_with_the_last_of_a_nucleus_belong_to_it(way: Way) -> None:
+    kept = way(torch.tensor([[2.0, 1.0, 1.0, 0.0]]), Base(top_p=0.6)) > 0
     assert kept.tolist() == [[True, True, True, False]]  # 0.53; 0.53 + 0.20 reaches 0.6
-
-
-@pytest.mark.parametrize("k", [1, 7, 512])
-@pytest.mark.parametrize("size", [600, 65_536, 70_001])
-def test_likeliest_equals_a_full_sort(k: int, size: int) -> None:
-    weights = torch.rand(4, size, generator=torch.Generator().manual_seed(k))
-    weights[0, -k:] = 2.0  # all in the rest that no group holds
-    assert torch.equal(likeliest(weights, k), weights.sort(1, descending=True).values[:, :k])
-
-
-@pytest.mark.parametrize(("top_p", "count"), [(0.3, 13), (0.9, 171), (0.9999, 1_000)])
-def test_a_nucleus_is_found_among_few_many_and_all_tokens(top_p: float, count: int) -> None:
-    """Of weights 1, a, a², …, the first n have probability 1 − aⁿ of the whole, to 1e-9 here."""
-    weights = (0.97324 ** torch.arange(1_000.0)).flip(0)[None]
-    kept = weights >= nucleus_edge(weights, torch.tensor([[top_p]], dtype=torch.float64))
-    expected = math.ceil(math.log(1 - top_p) / math.log(0.97324))
-    assert abs(int(kept.sum()) - min(expected, count)) <= 1
 
 
 def test_rows_have_bases_of_their_own() -> None:
@@ -147,6 +139,14 @@ def test_rows_have_bases_of_their_own() -> None:
 
 def test_entropy_and_rank_by_hand() -> None:
     law = plain(torch.tensor([[0.5, 0.25, 0.25, 0.0], [0.25, 0.25, 0.25, 0.25]]).log())
-    assert law.entropy().tolist() == pytest.approx([1.5 * math.log(2), math.log(4)], abs=1e-6)
+    expected = [1.5 * math.log(2), math.log(4)]
+    assert law.entropy().tolist() == pytest.approx(expected, abs=1e-6)
+    assert entropy(law.logits).tolist() == pytest.approx(expected, abs=1e-6)
     rows, tokens = torch.tensor([0, 0, 0, 1, 0]), torch.tensor([0, 1, 2, 3, 3])
     assert law.ranks(rows, tokens).tolist() == [1, 2, 2, 1, 4]
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 257, 5_121])
+def test_sums_by_blocks(size: int) -> None:
+    x = torch.randint(0, 4, (50, size), generator=torch.Generator().manual_seed(size)).float()
+    assert block_sums(x).tolist() == x.double().sum(1).tolist()

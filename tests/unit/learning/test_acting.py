@@ -10,10 +10,10 @@ from scipy.stats import chisquare
 from random_routing.decode.model_call import Call
 from random_routing.decode.sampler import Sampler
 from random_routing.environments.tabular import Environment
-from random_routing.law.base_decoders import probabilities
 from random_routing.law.cells import Decoder
 from random_routing.law.mixing import routed
 from random_routing.law.noise import PURPOSES, Source
+from random_routing.law.probabilities import probabilities
 from random_routing.law.routes import delta
 from random_routing.law.vocabulary import Vocabulary
 from random_routing.learning import lives

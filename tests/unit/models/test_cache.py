@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from random_routing.models.cache import SlotCache
-from random_routing.models.numerics import arithmetic
 
 
 def test_what_is_seen_lies_side_by_side_and_keeps_what_was_there() -> None:
@@ -35,9 +34,3 @@ def test_a_fork_copies_what_is_filled() -> None:
     cache.cover(0, 3, 1)
     keys, _ = cache.update(torch.ones(3, 1, 1, 4), torch.ones(3, 1, 1, 4), 0)
     assert torch.equal(keys[slots][:, :, :3], written[[0, 1, 1]]) and keys.shape == (3, 1, 16, 4)
-
-
-def test_keys_of_float32_on_a_cpu_have_no_version() -> None:
-    """Their texts are as they were; others are made anew after a change of code."""
-    assert "version" not in arithmetic("float32", "cpu")
-    assert arithmetic("bfloat16", "cpu")["version"] == 2

@@ -18,7 +18,8 @@ from random_routing.decode.forcing import score
 from random_routing.decode.prompts import Prompts
 from random_routing.decode.slots import apart
 from random_routing.errors import PipelineError
-from random_routing.law.base_decoders import Bases, NotFinite, plain, under
+from random_routing.law.base_decoders import Bases, plain, under
+from random_routing.law.probabilities import NotFinite
 from random_routing.law.race import clocks, race
 from random_routing.models.loading import load_model
 from random_routing.models.memory import Memory, within

@@ -18,9 +18,9 @@ from random_routing.decode.trajectory import Trajectory
 from random_routing.environments.episode_tokens import FIRST, PAD, actions_of, prompt_of
 from random_routing.environments.episodes import replay
 from random_routing.environments.luck import thresholds
-from random_routing.law.base_decoders import probabilities
 from random_routing.law.cells import NO_ROUTE, Decoder
 from random_routing.law.noise import Source
+from random_routing.law.probabilities import probabilities
 from random_routing.law.vocabulary import Vocabulary, sampling_vocabulary, stop_tokens
 from random_routing.models.network import LanguageModel
 from random_routing.models.shared import SharedCache
