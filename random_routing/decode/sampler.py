@@ -136,8 +136,12 @@ class Sampler:
         if len(others):
             count, first = len(self.is_plain), 0
             pairs, at = (row[others] * count + base[others]).unique(return_inverse=True)
-            for some in cut(pairs, p.logits.shape[1]):
+            pieces = cut(pairs, p.logits.shape[1])
+            for some in pieces:
                 law = under(p, some // count, self.bases[some % count])
-                of_these = ((first <= at) & (at < first + len(some))).nonzero()[:, 0]
-                yield law, at[of_these] - first, others[of_these]
+                inside = (first <= at) & (at < first + len(some))
+                these = (
+                    slice(None) if len(pieces) == 1 else inside.nonzero()[:, 0]
+                )  # without waiting for a number
+                yield law, at[these] - first, others[these]
                 first += len(some)

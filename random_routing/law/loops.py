@@ -143,7 +143,7 @@ def _edge(weights, goal, by_mass, room):  # type: ignore[no-untyped-def]
             else:
                 j += 1
                 same += weight if by_mass else 1.0
-        if above + more >= goal:
+        if more > 0 and above + more >= goal:
             high = larger
         elif (
             above + more + same >= goal or smaller == high

@@ -3,7 +3,12 @@ rows beside them."""
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +17,7 @@ from torch import Tensor
 
 from random_routing.law.base_decoders import Bases, Distribution, plain, under
 from random_routing.law.loops import LEAST, exponentials, ranks, softmax
+from random_routing.law.race import race
 from random_routing.settings import Base
 
 SIZES = (1, 3, 1_023, 1_024, 1_025, 49_157)
@@ -19,6 +25,17 @@ SIZES = (1, 3, 1_023, 1_024, 1_025, 49_157)
 
 def logits(rows: int, size: int, seed: int = 0) -> Tensor:
     return torch.randn(rows, size, generator=torch.Generator().manual_seed(seed)) * 4
+
+
+def digest() -> str:
+    """Of all that decides tokens, for rows under several bases."""
+    x = logits(9, 20_001, seed=3)
+    p, bases = plain(x), Bases.of([Base(temperature=0.7), Base(top_k=40), Base(top_p=0.95)] * 3)
+    law, made = under(p, torch.arange(9), bases), hashlib.sha256()
+    tokens = race(law.weights, torch.arange(9), torch.arange(9))
+    for part in (p.weights, p.top, p.total, p.moment, law.weights, law.total, tokens):
+        made.update(part.numpy().tobytes())
+    return made.hexdigest()
 
 
 def cut_to(weights: Tensor, base: Base) -> Distribution:
@@ -89,6 +106,15 @@ def test_a_row_has_the_same_bits_beside_any_others() -> None:
             assert torch.equal(part[i], alone[0])
         law = under(plain(x[i : i + 1]), torch.zeros(1).long(), bases[torch.tensor([i])])
         assert torch.equal(law.weights[0], of_all.weights[i]) and law.total[0] == of_all.total[i]
+
+
+def test_a_processor_without_wide_vectors_has_the_same_bits(tmp_path: Path) -> None:
+    code = "from tests.unit.law.test_loops import digest; print(digest())"
+    lowered = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=lowered, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == digest()
 
 
 @pytest.mark.parametrize("k", [1, 7, 512, 10**6])
