@@ -22,7 +22,7 @@ from random_routing.settings import Task, load_settings
 from tests.helpers import LONG
 
 pytestmark = pytest.mark.real
-SETTINGS = load_settings()
+SETTINGS = replace(load_settings(), device="cpu")
 TASKS = ("textgen", "translation")  # SmolLM2 and Gemma 3
 CELLS = ["greedy", "temperature-1", "top_p-0.9", "routing-uniform-q0.1-l0", "routing-plausible-q0.1-l0.3"]
 if LONG:
