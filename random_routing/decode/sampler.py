@@ -128,7 +128,7 @@ class Sampler:
         return token, logprobs
 
     def _laws(self, p: Plain, row: Tensor, base: Tensor) -> Iterator[tuple[Distribution, Tensor, Tensor]]:
-        """p itself, then some at a time p under other bases; which of these a text has, and the texts: (M',) both."""
+        """p itself, then p under the other bases, some at a time; which distribution each text has, and the texts."""
         itself = self.is_plain[base]
         here, others = itself.nonzero()[:, 0], (~itself).nonzero()[:, 0]
         if len(here):
@@ -139,9 +139,8 @@ class Sampler:
             pieces = cut(pairs, p.logits.shape[1])
             for some in pieces:
                 law = under(p, some // count, self.bases[some % count])
-                inside = (first <= at) & (at < first + len(some))
-                these = (
-                    slice(None) if len(pieces) == 1 else inside.nonzero()[:, 0]
-                )  # without waiting for a number
+                these: Tensor | slice = slice(None)
+                if len(pieces) > 1:  # else a GPU's host would wait for the number of texts
+                    these = ((first <= at) & (at < first + len(some))).nonzero()[:, 0]
                 yield law, at[these] - first, others[these]
                 first += len(some)

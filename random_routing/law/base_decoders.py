@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from random_routing.law import loops
 from random_routing.law.probabilities import OFF, TRUNCATIONS, block_sums, check_finite
 from random_routing.settings import Base
 
@@ -129,6 +130,4 @@ def _passes(where: Tensor) -> Any:
         from random_routing.law import kernels  # Triton is there where a GPU is
 
         return kernels
-    from random_routing.law import loops
-
     return loops

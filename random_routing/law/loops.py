@@ -1,7 +1,7 @@
-"""What a step looks up in a whole vocabulary, in one or two passes over memory each on a CPU.
+"""What a step looks up in a whole vocabulary, in a few passes over memory on a CPU.
 
 Compiled loops that take a strip of tokens at a time, whose numbers stay in a core's own cache. Every operation is IEEE
-754's, in one order that the size of the vocabulary fixes: the same bits beside any rows and on every processor.
+754's, in an order that the row alone fixes: the same bits beside any rows and on every processor.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch import Tensor
 from random_routing.compiled import compiled, share_out
 
 STRIP = 1_024  # tokens; sums are of every STRIP-th token in float32, and of these sums in float64
+WORTHWHILE = 2**16  # tokens of all rows for which other threads are woken
 NEAR = np.float32(np.exp(-10.0))  # weights above are nearly always enough for a truncation
 
 # e^x = 2^k·e^r with k the integer nearest to x/log 2: what is added to MAGIC is rounded to one. log 2 is in two parts;
@@ -30,8 +31,8 @@ LEAST = np.float32(-87.0)  # of x; e^x of smaller ones is 0
 
 
 @compiled()
-def _strip():  # type: ignore[no-untyped-def]
-    return np.empty(STRIP, np.float32)
+def _strip(size):  # type: ignore[no-untyped-def]
+    return np.empty(min(STRIP, size), np.float32)
 
 
 @compiled()
@@ -67,8 +68,8 @@ def _sum(lanes):  # type: ignore[no-untyped-def]
 @compiled()
 def _softmax(first, last, bits, shift, weights, top, total, moment):  # type: ignore[no-untyped-def]
     size = bits.shape[1]
-    x, distance, work = _strip(), _strip(), _strip()
-    high, mass, product = _strip(), _strip(), _strip()
+    x, distance, work = _strip(size), _strip(size), _strip(size)
+    high, mass, product = _strip(size), _strip(size), _strip(size)
     for row in range(first, last):
         high[:] = -np.inf
         for start in range(0, size, STRIP):
@@ -93,14 +94,14 @@ def _softmax(first, last, bits, shift, weights, top, total, moment):  # type: ig
 
 
 def softmax(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Weights exp(x − max x), (R, V); max x, (R, 1), not finite where a logit is NaN or infinite; Σ weights and
-    Σ weights·x, (R,) float64. logits: (R, V) float32 or bfloat16.
+    """Weights exp(x − max x), (R, V); max x, (R, 1), not finite where a logit is NaN or +∞, or all are −∞; Σ weights
+    and Σ weights·x, (R,) float64. logits: (R, V) float32 or bfloat16.
     """
     rows = len(logits)
     weights, top = torch.empty(logits.shape), torch.empty(rows, 1)
     total, moment = torch.empty(2, rows, dtype=torch.float64)
     made = (weights.numpy(), top.numpy()[:, 0], total.numpy(), moment.numpy())
-    share_out(_softmax, rows, rows > 1, *_bits(logits), *made)
+    share_out(_softmax, rows, logits.numel() > WORTHWHILE, *_bits(logits), *made)
     return weights, top, total, moment
 
 
@@ -128,7 +129,10 @@ def _edge(weights, goal, by_mass, room):  # type: ignore[no-untyped-def]
         count, mass = _collect(weights, ZERO, room)
     low, high, above = 0, count, 0.0  # what is sought lies in room[low:high]; what all larger ones have
     while True:
-        one, other, third = room[low], room[(low + high) // 2], room[high - 1]
+        size, anywhere = high - low, low * 40_503 + high * 2_654_435_761  # no order of tokens is a bad one
+        one, other, third = (
+            room[low + anywhere % size], room[low + (anywhere >> 8) % size], room[low + (anywhere >> 16) % size]
+        )  # fmt: skip
         pivot = max(min(one, other), min(max(one, other), third))
         larger, j, smaller, more, same = low, low, high, 0.0, 0.0
         while j < smaller:
@@ -182,8 +186,8 @@ def _under(  # type: ignore[no-untyped-def]
     first, last, bits, shift, top, row, heat, top_k, top_p, min_p, greedy, weights, total
 ):
     size = bits.shape[1]
-    x, distance, work = _strip(), _strip(), _strip()
-    mass, room = _strip(), np.empty(size + 1, np.float32)
+    x, distance, work = _strip(size), _strip(size), _strip(size)
+    mass, room = _strip(size), np.empty(size + 1, np.float32)
     for pair in range(first, last):
         logits, highest, weight = bits[row[pair]], top[row[pair]], weights[pair]
         if greedy[pair]:
@@ -221,13 +225,15 @@ def under(logits: Tensor, top: Tensor, row: Tensor, columns: dict[str, Tensor]) 
     heat, min_p = (columns[name].float().numpy() for name in ("temperature", "min_p"))
     top_k, greedy = columns["top_k"].long().numpy(), columns["greedy"].bool().numpy()
     given = (top.numpy()[:, 0], row.numpy(), heat, top_k, columns["top_p"].numpy(), min_p, greedy)
-    share_out(_under, pairs, pairs > 1, *_bits(logits), *given, weights.numpy(), total.numpy())
+    share_out(
+        _under, pairs, weights.numel() > WORTHWHILE, *_bits(logits), *given, weights.numpy(), total.numpy()
+    )
     return weights, total
 
 
 @compiled()
 def _above(first, last, bits, shift, row, token, rank):  # type: ignore[no-untyped-def]
-    x, own = _strip(), np.empty(1, np.float32)
+    x, own = _strip(bits.shape[1]), np.empty(1, np.float32)
     for asked in range(first, last):
         logits, rank[asked] = bits[row[asked]], 1
         _read(logits[token[asked] : token[asked] + 1], shift, own)
@@ -241,8 +247,8 @@ def _above(first, last, bits, shift, row, token, rank):  # type: ignore[no-untyp
 
 def ranks(logits: Tensor, row: Tensor, token: Tensor) -> Tensor:
     """1 + how many tokens of row[i] have a higher logit than token[i]: (M,) int64. logits: (R, V)."""
-    rank = torch.empty_like(row)
-    share_out(_above, len(row), len(row) > 1, *_bits(logits), row.numpy(), token.numpy(), rank.numpy())
+    rank, busy = torch.empty_like(row), len(row) * logits.shape[1] > WORTHWHILE
+    share_out(_above, len(row), busy, *_bits(logits), row.numpy(), token.numpy(), rank.numpy())
     return rank
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from random_routing.settings import Base
 
-BLOCK = 256  # tokens
+BLOCK, FEW = 256, 512  # tokens
 OFF = {name: float(value) for name, value in asdict(Base()).items()}  # each setting where it does nothing
 
 
@@ -70,10 +70,15 @@ def _top_k(weights: Tensor, top_k: Tensor) -> Tensor:
 def _top_p(weights: Tensor, top_p: Tensor) -> Tensor:
     """The smallest set of likeliest tokens with probability ≥ top_p (Holtzman et al. 2020), and those that tie with its
     last one."""
-    ranked = weights.sort(1, descending=True).values
-    reached = ranked.double().cumsum(1)
-    last = (reached < reached[:, -1:] * top_p).sum(1, keepdim=True)
-    return _from(weights, ranked.gather(1, last.clamp_(max=weights.shape[1] - 1)))
+    goal = block_sums(weights)[:, None] * top_p
+    for count in (FEW, weights.shape[1]):  # few rows are so flat that all have to be sorted
+        ranked = weights.topk(min(count, weights.shape[1]), dim=1).values
+        before = (ranked.double().cumsum(1) < goal).sum(
+            1, keepdim=True
+        )  # the tokens before the one that reaches the goal
+        if (before < ranked.shape[1]).all():
+            break
+    return _from(weights, ranked.gather(1, before.clamp_(max=ranked.shape[1] - 1)))
 
 
 def _min_p(weights: Tensor, min_p: Tensor) -> Tensor:

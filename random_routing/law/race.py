@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from random_routing.compiled import compiled, share_out
+from random_routing.law.loops import WORTHWHILE
 from random_routing.law.noise import GAMMA, MIX_1, MIX_2, UNIT, shifted, spread
 
 LN2 = math.log(2)
@@ -51,7 +52,7 @@ def _winners(weights: Tensor, row: Tensor, seeds: Tensor, clock: Tensor) -> Tens
     winner = torch.empty_like(row)
     edges = torch.searchsorted(clock, torch.arange(len(seeds) + 1))  # where the races of each seed begin
     given = (seeds.numpy().view(np.uint64), edges.numpy(), row.numpy(), weights.numpy(), winner.numpy())
-    share_out(_races, len(seeds), len(seeds) > 1, *given)
+    share_out(_races, len(seeds), len(row) * weights.shape[1] > WORTHWHILE, *given)
     return winner
 
 
@@ -95,7 +96,7 @@ def _races(first, last, seeds, edges, row, weights, winner):  # type: ignore[no-
     """
     size = weights.shape[1]
     times, inverse = np.empty(size, np.float32), np.empty(size, np.float32)
-    largest = np.empty(STRIP, np.float32)  # the largest product of every STRIP-th token
+    largest = np.empty(min(STRIP, size), np.float32)  # the largest product of every STRIP-th token
     u, f, k = np.empty(STRIP), np.empty(STRIP, np.float32), np.empty(STRIP, np.float32)
     for i in range(first, last):
         for start in range(0, size, STRIP):
@@ -111,7 +112,7 @@ def _races(first, last, seeds, edges, row, weights, winner):  # type: ignore[no-
                 for j in range(len(strip)):
                     largest[j] = max(largest[j], strip[j] * faster[j])
             near, fastest, winner[race] = largest.max() * NEARLY, np.float32(-1), size
-            for lane in range(min(STRIP, size)):
+            for lane in range(len(largest)):
                 if largest[lane] >= near:
                     for j in range(lane, size, STRIP):
                         speed = runners[j] / times[j]

@@ -28,7 +28,7 @@ class SlotLayer(CacheLayerMixin):
         self.slots, self.max_length, self.multiple = slots, max_length, multiple
         self.window = slice(0, slots)
         self.length = 0  # positions filled before the current model call
-        self.used = 0  # the first slots, which have been written to; memory of the others is not touched
+        self.used = 0  # with a multiple: the first slots, which have been written to; no memory of others is touched
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         length = self.max_length if self.multiple == 1 else 0

@@ -10,6 +10,7 @@ import torch
 
 from random_routing.decode.forcing import score
 from random_routing.decode.loop import decode
+from random_routing.decode.model_call import PIECE
 from random_routing.decode.prompts import Prompts
 from random_routing.decode.sampler import Sampler
 from random_routing.decode.slots import Grow, apart, spans, together
@@ -88,6 +89,17 @@ def test_results_do_not_depend_on_batch_order_subset_or_sharing(model: LanguageM
         assert all(same(reference[text], found[text]) for text in texts)
     _, all_rows = run(model, ALL, 64, apart)
     assert shared_rows < all_rows / 2, "cells that decide alike share rows"
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_results_do_not_depend_on_how_many_logits_are_looked_at_together(
+    model: LanguageModel, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows and distributions of 300 tokens in pieces of a few."""
+    reference, _ = run(model, ALL, 64)
+    monkeypatch.setitem(PIECE, "cpu", rows * 300)
+    found, _ = run(model, ALL, 64)
+    assert all(same(reference[text], found[text]) for text in ALL)
 
 
 def test_every_text_is_as_long_as_its_stop_token_says(model: LanguageModel) -> None:

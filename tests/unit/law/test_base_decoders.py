@@ -91,7 +91,7 @@ def by_library(logits: torch.Tensor, base: Base) -> torch.Tensor:
     ],
 )  # fmt: skip
 def test_bases_equal_hugging_face(base: Base, spread: float, way: Way) -> None:
-    """The same tokens are kept, with the same probabilities, at a width that uses every shortcut."""
+    """The same tokens are kept, with the same probabilities, among a wide vocabulary."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(3, 70_001, generator=generator) * spread
     ours, library = way(logits, base), by_library(logits, base)

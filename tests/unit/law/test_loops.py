@@ -8,6 +8,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +29,17 @@ def logits(rows: int, size: int, seed: int = 0) -> Tensor:
 
 
 def digest() -> str:
-    """Of all that decides tokens, for rows under several bases."""
+    """Of what decides tokens under the usual decoders."""
     x = logits(9, 20_001, seed=3)
-    p, bases = plain(x), Bases.of([Base(temperature=0.7), Base(top_k=40), Base(top_p=0.95)] * 3)
+    usual = [
+        Base(temperature=0.7),
+        Base(top_k=40),
+        Base(top_p=0.95),
+        Base(min_p=0.01),
+        Base(greedy=True),
+        Base(),
+    ]
+    p, bases = plain(x), Bases.of((usual * 2)[:9])
     law, made = under(p, torch.arange(9), bases), hashlib.sha256()
     tokens = race(law.weights, torch.arange(9), torch.arange(9))
     for part in (p.weights, p.top, p.total, p.moment, law.weights, law.total, tokens):
@@ -85,6 +94,15 @@ def test_softmax_is_its_definition(size: int) -> None:
     assert torch.allclose(weights.double(), expected, rtol=2e-7, atol=0)
     assert torch.allclose(total, expected.sum(1), rtol=1e-6)
     assert torch.allclose(moment, (expected * x.double().clamp(min=-1e4)).sum(1), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("place", [0, 1_023, 1_024, 2_999])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_is_not_finite_shows_anywhere(place: int, dtype: torch.dtype) -> None:
+    for bad in (torch.nan, torch.inf):
+        x = logits(3, 3_000).to(dtype)
+        x[1, place] = bad
+        assert softmax(x)[1].isfinite()[:, 0].tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -163,3 +181,12 @@ def test_ranks_are_one_more_than_how_many_are_above(size: int) -> None:
     token = torch.randint(0, size, (60,), generator=torch.Generator().manual_seed(1))
     above = (x[row] > x[row, token][:, None]).sum(1)
     assert torch.equal(ranks(x, row, token), above + 1)
+
+
+def test_no_order_of_tokens_makes_a_nucleus_slow() -> None:
+    """Logits that rise to the middle and fall again, for which a middle pivot would take a minute."""
+    size = 200_000
+    x = -(torch.arange(size).float() - size / 2).abs()[None] * (9.0 / size)
+    began = time.perf_counter()
+    under(plain(x), torch.zeros(1).long(), Bases.of([Base(top_p=0.95)]))
+    assert time.perf_counter() - began < 5
