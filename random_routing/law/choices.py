@@ -16,7 +16,7 @@ from random_routing.law.probabilities import entropy, probabilities
 from random_routing.law.routes import delta
 from random_routing.law.schedules import step_bases
 from random_routing.law.vocabulary import Vocabulary
-from random_routing.settings import Base, Route
+from random_routing.settings import Route
 
 BOTH = (Origin.Q, Origin.LAMBDA)
 
@@ -47,7 +47,7 @@ def choice_law(
     for (of_q, q), (of_lambda, lam) in product(*states):
         parts = shares(p, delta_q, delta_lambda, q, lam)
         mixture = parts[0] + parts[1] + parts[2]
-        law += of_q * of_lambda * (_under(mixture, base) if before else mixture)
+        law += of_q * of_lambda * (probabilities(mixture.log(), base) if before else mixture)
     return law
 
 
@@ -72,8 +72,3 @@ def _delta(logits: Tensor, route: Route, tables: dict[Route, np.ndarray]) -> Ten
     choices = Vocabulary(logits.shape[1], np.arange(logits.shape[1]), frozenset())
     mean = Route("uniform") if route.kind == "frozen" else route
     return delta(mean, logits, choices, tables.get(route)).double()
-
-
-def _under(mixture: Tensor, base: Base) -> Tensor:
-    """A mixture (E, K) under a base decoder."""
-    return probabilities(mixture.log(), base).double()

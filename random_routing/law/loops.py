@@ -23,10 +23,8 @@ LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
 P5, P4, P3 = np.float32(1.9875691500e-4), np.float32(1.3981999507e-3), np.float32(8.3334519073e-3)
 P2, P1, P0 = np.float32(4.1665795894e-2), np.float32(1.6666665459e-1), np.float32(5.0000001201e-1)
 ONE, ZERO = np.float32(1), np.float32(0)
-EXPONENT, BIAS = (
-    np.int32(23),
-    np.int32(127 - 0x4B400000),
-)  # where a float32's is, and 127 less the bits of MAGIC
+EXPONENT = np.int32(23)  # where a float32 has it
+BIAS = np.int32(127 - 0x4B400000)  # of the exponent, less the bits of MAGIC
 LEAST = np.float32(-87.0)  # of x; e^x of smaller ones is 0
 
 
@@ -58,6 +56,21 @@ def _read(bits, shift, x):  # type: ignore[no-untyped-def]
 
 
 @compiled()
+def _weigh(bits, shift, highest, heat, x, distance, work, weights, mass):  # type: ignore[no-untyped-def]
+    """The logits (n,) of a strip, into x; their weights exp((x − max x)/T), added to `mass`. The others are room."""
+    _read(bits, shift, x)
+    n = len(bits)
+    for j in range(n):
+        distance[j] = x[j] - highest
+    if heat != ONE:
+        for j in range(n):
+            distance[j] /= heat
+    exponentials(distance[:n], weights, work)
+    for j in range(n):
+        mass[j] += weights[j]
+
+
+@compiled()
 def _sum(lanes):  # type: ignore[no-untyped-def]
     total = 0.0
     for lane in lanes:
@@ -80,14 +93,10 @@ def _softmax(first, last, bits, shift, weights, top, total, moment):  # type: ig
         highest = high.max()
         mass[:], product[:] = ZERO, ZERO
         for start in range(0, size, STRIP):
-            n = min(STRIP, size - start)
-            weight = weights[row, start : start + n]
-            _read(bits[row, start : start + n], shift, x)
-            for j in range(n):
-                distance[j] = x[j] - highest
-            exponentials(distance[:n], weight, work)
-            for j in range(n):
-                mass[j] += weight[j]
+            weight = weights[row, start : start + STRIP]
+            logits = bits[row, start : start + STRIP]
+            _weigh(logits, shift, highest, ONE, x, distance, work, weight, mass)
+            for j in range(len(weight)):
                 product[j] += weight[j] * x[j] if weight[j] != ZERO else ZERO
         total[row], moment[row] = _sum(mass), _sum(product)
         top[row] = highest if np.isfinite(total[row]) else np.nan
@@ -130,9 +139,8 @@ def _edge(weights, goal, by_mass, room):  # type: ignore[no-untyped-def]
     low, high, above = 0, count, 0.0  # what is sought lies in room[low:high]; what all larger ones have
     while True:
         size, anywhere = high - low, low * 40_503 + high * 2_654_435_761  # no order of tokens is a bad one
-        one, other, third = (
-            room[low + anywhere % size], room[low + (anywhere >> 8) % size], room[low + (anywhere >> 16) % size]
-        )  # fmt: skip
+        one, other = room[low + anywhere % size], room[low + (anywhere >> 8) % size]
+        third = room[low + (anywhere >> 16) % size]
         pivot = max(min(one, other), min(max(one, other), third))
         larger, j, smaller, more, same = low, low, high, 0.0, 0.0
         while j < smaller:
@@ -149,10 +157,8 @@ def _edge(weights, goal, by_mass, room):  # type: ignore[no-untyped-def]
                 same += weight if by_mass else 1.0
         if more > 0 and above + more >= goal:
             high = larger
-        elif (
-            above + more + same >= goal or smaller == high
-        ):  # at the end: what all have together, but for rounding
-            return pivot
+        elif above + more + same >= goal or smaller == high:
+            return pivot  # or the least of all, whose sum is the goal but for rounding
         else:
             low, above = smaller, above + more + same
 
@@ -197,22 +203,16 @@ def _under(  # type: ignore[no-untyped-def]
             continue
         mass[:] = ZERO
         for start in range(0, size, STRIP):
-            strip = weight[start : start + STRIP]
-            n = len(strip)
-            _read(logits[start : start + n], shift, x)
-            for j in range(n):
-                distance[j] = (x[j] - highest) / heat[pair]
-            exponentials(distance[:n], strip, work)
-            for j in range(n):
-                mass[j] += strip[j]
-        sum_ = _sum(mass)
+            strip, end = weight[start : start + STRIP], start + STRIP
+            _weigh(logits[start:end], shift, highest, heat[pair], x, distance, work, strip, mass)
+        left = _sum(mass)
         if top_k[pair] > 0:
-            sum_ = _cut(weight, _edge(weight, min(top_k[pair], size), False, room), mass)
+            left = _cut(weight, _edge(weight, min(top_k[pair], size), False, room), mass)
         if top_p[pair] < 1:
-            sum_ = _cut(weight, _edge(weight, sum_ * top_p[pair], True, room), mass)
+            left = _cut(weight, _edge(weight, left * top_p[pair], True, room), mass)
         if min_p[pair] > 0:
-            sum_ = _cut(weight, min_p[pair], mass)
-        total[pair] = sum_
+            left = _cut(weight, min_p[pair], mass)
+        total[pair] = left
 
 
 def under(logits: Tensor, top: Tensor, row: Tensor, columns: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -225,9 +225,8 @@ def under(logits: Tensor, top: Tensor, row: Tensor, columns: dict[str, Tensor]) 
     heat, min_p = (columns[name].float().numpy() for name in ("temperature", "min_p"))
     top_k, greedy = columns["top_k"].long().numpy(), columns["greedy"].bool().numpy()
     given = (top.numpy()[:, 0], row.numpy(), heat, top_k, columns["top_p"].numpy(), min_p, greedy)
-    share_out(
-        _under, pairs, weights.numel() > WORTHWHILE, *_bits(logits), *given, weights.numpy(), total.numpy()
-    )
+    made = (weights.numpy(), total.numpy())
+    share_out(_under, pairs, weights.numel() > WORTHWHILE, *_bits(logits), *given, *made)
     return weights, total
 
 

@@ -73,9 +73,7 @@ def _top_p(weights: Tensor, top_p: Tensor) -> Tensor:
     goal = block_sums(weights)[:, None] * top_p
     for count in (FEW, weights.shape[1]):  # few rows are so flat that all have to be sorted
         ranked = weights.topk(min(count, weights.shape[1]), dim=1).values
-        before = (ranked.double().cumsum(1) < goal).sum(
-            1, keepdim=True
-        )  # the tokens before the one that reaches the goal
+        before = (ranked.double().cumsum(1) < goal).sum(1, keepdim=True)  # of the token that reaches it
         if (before < ranked.shape[1]).all():
             break
     return _from(weights, ranked.gather(1, before.clamp_(max=ranked.shape[1] - 1)))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from random_routing.compiled import compiled, share_out
-from random_routing.law.loops import WORTHWHILE
+from random_routing.law.loops import STRIP, WORTHWHILE
 from random_routing.law.noise import GAMMA, MIX_1, MIX_2, UNIT, shifted, spread
 
 LN2 = math.log(2)
@@ -23,8 +23,7 @@ MANTISSA = 52  # bits of a float64's fraction
 ROOT = int(np.float64(math.sqrt(0.5)).view(np.int64))  # the bits of √½
 THIRD, FIFTH, SEVENTH, NINTH = 1 / 3, 1 / 5, 1 / 7, 1 / 9
 AT_ONCE = 2**24  # clocks that are made together where every operation is a pass over memory
-STRIP = 1024  # clocks whose numbers stay in a core's own cache
-NEARLY = np.float32(1 - 1e-6)
+NEARLY = np.float32(1 - 1e-6)  # of a product by which quotients are found: more than three roundings
 
 
 def race(weights: Tensor, row: Tensor, seed: Tensor) -> Tensor:
