@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline import stage
 from random_routing.environments.tabular import FILE, read_environment
-from random_routing.files import check_asset, replacing, sha256_file
+from random_routing.files import check_asset, sha256_file
 from random_routing.learning.agents import Agent, agents_of
 from random_routing.learning.learn import World, learn
 from random_routing.learning.lives import Life
 from random_routing.learning.outcomes import summarized
+from random_routing.parquet_files import parquet_writer
 from random_routing.progress import Progress, say
 from random_routing.results.learned import outcomes_file, write_outcomes
 from random_routing.runs.store import open_store
@@ -64,8 +64,8 @@ def write_lives(entry: Learning, agents: Sequence[Agent], lives: Mapping[str, li
             **{name: of[key] for key, name in COLUMNS.items()},
         }
     )
-    with replacing(outcomes_file(entry.name).with_suffix(".parquet")) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    with parquet_writer(outcomes_file(entry.name).with_suffix(".parquet"), table.schema) as writer:
+        writer.write_table(table)
 
 
 COLUMNS = {"returns": "return", "counts": "count", "random": "random"}  # of a life → of the file

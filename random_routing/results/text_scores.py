@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from random_routing.errors import PipelineError, short
-from random_routing.files import replacing
+from random_routing.parquet_files import parquet_reader, parquet_writer
 
 ABOUT = ("decoder", "example_id", "sample")
 TextScores = dict[str, dict[str, np.ndarray]]  # decoder (or human) → metric → (R,), NaN where undefined
@@ -32,15 +31,16 @@ def write_scores(
         parts.append(
             pa.table(columns | {name: values.astype(np.float32) for name, values in of_decoder.items()})
         )
-    with replacing(path) as temporary:
-        whole = pa.concat_tables(parts, promote_options="default")
-        pq.write_table(whole, temporary, compression="zstd", write_page_checksum=True)
+    whole = pa.concat_tables(parts, promote_options="default")
+    with parquet_writer(path, whole.schema) as writer:
+        writer.write_table(whole)
 
 
 def read_scores(path: str | Path) -> TextScores:
     """What was written. Raises `PipelineError` naming the file."""
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
+        with parquet_reader(path) as file:
+            table = file.read()
         decoders = np.array(table["decoder"].to_pylist())
         names = [name for name in table.column_names if name not in ABOUT]
         values = {name: table[name].to_numpy() for name in names}

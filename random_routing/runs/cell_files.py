@@ -1,7 +1,6 @@
 """A cell's Parquet file: a row per text, the cell's settings in the metadata.
 
-Written and read in batches, so that a cell may have more texts than memory holds. Every page has a checksum,
-which is compared when it is read: a flipped byte is found.
+Written and read in batches, so that a cell may have more texts than memory holds.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from random_routing.errors import PipelineError, short
-from random_routing.files import replacing
+from random_routing.parquet_files import parquet_reader, parquet_writer
 
 SCHEMA = pa.schema(
     [
@@ -40,8 +39,7 @@ def write_cell(path: Path, batches: Iterable[Sequence[dict[str, Any]]], metadata
     metadata: JSON, stored under the key `cell`.
     """
     schema = SCHEMA.with_metadata({"cell": json.dumps(metadata, sort_keys=True)})
-    options = {"compression": "zstd", "write_page_checksum": True}
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
+    with parquet_writer(path, schema) as writer:
         for rows in batches:
             writer.write_table(pa.Table.from_pylist(list(rows), schema=schema))
 
@@ -65,11 +63,10 @@ def read_batches(path: Path, columns: Sequence[str], size: int) -> Iterator[pa.R
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     """Errors while the file is open name it; those of whoever takes a batch do not pass through here."""
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with parquet_reader(path) as file:
             if b"cell" not in (file.schema_arrow.metadata or {}):
                 raise ValueError("no metadata")
             names = file.schema_arrow.names
-            # The footer, unlike the pages, has no checksum.
             if file.schema_arrow.remove_metadata() != SCHEMA:
                 raise PipelineError(f"{path}: has columns {names}, or other types than {SCHEMA.names}")
             yield file

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from random_routing.errors import PipelineError, short
-from random_routing.files import replacing
+from random_routing.parquet_files import parquet_reader, parquet_writer
 
 Statistics = dict[str, dict[str, np.ndarray]]  # decoder (or human) → metric → (E, k)
 SCHEMA = pa.schema(
@@ -32,14 +31,15 @@ def write_stats(path: str | Path, ids: Sequence[str], stats: Statistics) -> None
         for metric, values in of_decoder.items()
     ]
     table = pa.Table.from_pylist(rows, schema=SCHEMA.with_metadata({"examples": json.dumps(list(ids))}))
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+    with parquet_writer(path, table.schema) as writer:
+        writer.write_table(table)
 
 
 def read_stats(path: str | Path) -> tuple[list[str], Statistics]:
     """Ids of the examples, and what was written. Raises `PipelineError` naming the file."""
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
+        with parquet_reader(path) as file:
+            table = file.read()
         ids = json.loads((table.schema.metadata or {})[b"examples"])
         stats: Statistics = {}
         for row in range(table.num_rows):
