@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ DTYPES = ("float32", "bfloat16")
 def apart(part: str, task: str, dtype: str) -> Any:
     """Run a part in a process of its own, so that memory and threads are its own."""
     print(f"benchmark: {part}, {task}, {dtype}", file=sys.stderr, flush=True)
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(PARTS[part], (task, dtype))
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(PARTS[part], task, dtype).result()
 
 
 def main() -> None:
