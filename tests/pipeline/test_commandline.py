@@ -133,6 +133,17 @@ def test_ended_while_it_imports(
     assert (process.returncode, out, errors) == (status, "", f"{word}; what is finished is kept\n")
 
 
+@pytest.mark.parametrize(("number", "status", "word"), ENDS)
+def test_ended_before_it_listens(tmp_path: Path, number: int, status: int, word: str) -> None:
+    """The signal comes while the library's first module is looked for."""
+    waits = IMPORTING.replace("MODULE", "random_routing.threads")
+    (tmp_path / "sitecustomize.py").write_text(waits.replace("pause()", f"raise_signal({int(number)})"))
+    process = popen(tmp_path, "-m", "pipeline.generate", "textgen")
+    out, errors = process.communicate(timeout=LAST_RESORT)
+    assert (process.returncode, out) == (status, "importing\n")
+    assert errors == f"{word}; what is finished is kept\n"
+
+
 def test_interrupted_before_it_reads_its_arguments(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(IMPORTING.replace("MODULE", "argparse"))
     process = popen(tmp_path, "-m", "pipeline.generate", "textgen")
