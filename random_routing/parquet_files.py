@@ -1,8 +1,8 @@
-"""Parquet files of which every byte is checked as it is read.
+"""Parquet files that know the hash of their own bytes: one that changed on disk is seen when the file is opened.
 
-Parquet has checksums of its pages, and none of its footer, where metadata, types and the places of the pages
-stand. So a SHA-256 of the footer stands before it, where any Parquet reader skips it: readers go where the footer
-sends them. Whoever reads a few row groups checks those and the footer alone.
+Parquet's own checksums are of the pages' contents; a bit in a page's header or in the footer, where metadata, types and
+the places of pages stand, can change what is read. So a SHA-256 of all other bytes stands before the footer, where any
+Parquet reader skips it: readers go where the footer sends them.
 """
 
 from __future__ import annotations
@@ -21,36 +21,51 @@ from random_routing.files import replacing
 
 END = 8  # bytes after the footer: its length in 4, then PAR1
 HASH = hashlib.sha256().digest_size
+PORTION = 2**20  # bytes hashed at a time, as a file may be larger than memory
 
 
 @contextmanager
 def parquet_writer(path: str | Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """A writer whose file comes into place if the block ends well."""
     with replacing(path) as temporary:
-        with pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
             yield writer
         with open(temporary, "r+b") as file:
-            place, footer = _footer(file)
+            place = _footer(file)
+            found = _hash(file, place, place)
             file.seek(place)
-            file.write(hashlib.sha256(footer).digest() + footer)
+            footer = file.read()
+            file.seek(place)
+            file.write(found + footer)
 
 
 @contextmanager
 def parquet_reader(path: str | Path) -> Iterator[pq.ParquetFile]:
-    """What `parquet_writer` wrote. Raises `OSError` or `ValueError` when a byte that is read is another."""
+    """What `parquet_writer` wrote. Raises `OSError` or `ValueError` when a byte is another."""
     with open(path, "rb") as file:
-        place, footer = _footer(file)
+        place = _footer(file)
         file.seek(max(0, place - HASH))
-        if file.read(HASH) != hashlib.sha256(footer).digest():
-            raise ValueError("its footer is another than was written")
-        with pq.ParquetFile(file, page_checksum_verification=True) as opened:
+        if file.read(HASH) != _hash(file, place - HASH, place):
+            raise ValueError("its hash is another")
+        with pq.ParquetFile(file) as opened:
             yield opened
 
 
-def _footer(file: BinaryIO) -> tuple[int, bytes]:
-    """Its place in the file, and all bytes from there on."""
+def _footer(file: BinaryIO) -> int:
+    """Where it begins."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - END))
-    place = max(0, size - END - int.from_bytes(file.read(4), "little"))
+    return max(0, size - END - int.from_bytes(file.read(4), "little"))
+
+
+def _hash(file: BinaryIO, first: int, place: int) -> bytes:
+    """Of the first bytes, and of those from a place on."""
+    found = hashlib.sha256()
+    file.seek(0)
+    while first > 0 and (some := file.read(min(first, PORTION))):
+        found.update(some)
+        first -= len(some)
     file.seek(place)
-    return place, file.read()
+    while some := file.read(PORTION):
+        found.update(some)
+    return found.digest()
