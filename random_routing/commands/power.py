@@ -21,7 +21,8 @@ def main(arguments: Namespace) -> None:
     tasks = [task for task in settings.tasks if Path(f"data/metrics/{task}.json").exists()]
     if not tasks:
         raise PipelineError(
-            "data/metrics: no run to learn from; make one of a few examples first (dvc repro)"
+            "data/metrics: no run to learn from; make one of a few examples first (dvc repro), or ask in a run's "
+            "folder (data/runs/demo after make demo)"
         )
     sharing = in_number(tests, "One hypothesis has", "{} hypotheses share")
     print(

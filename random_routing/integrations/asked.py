@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -42,3 +43,8 @@ def checked(kind: type[Asked], **arguments: Any) -> Asked:
     except ValidationError as error:
         fault = first_fault(kind, arguments, error)
         raise SettingsError(str(fault).removeprefix("params.yaml: ")) from None
+
+
+def listed(given: float | Sequence[float]) -> list[float]:
+    """Of a route, where one may be given by itself."""
+    return [given] if isinstance(given, float | int) else list(given)

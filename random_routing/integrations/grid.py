@@ -15,7 +15,7 @@ from huggingface_hub import snapshot_download
 
 from random_routing.decode.trajectory import Trajectory
 from random_routing.errors import PipelineError, SettingsError, short
-from random_routing.integrations.asked import PLAUSIBLE, Grid, checked
+from random_routing.integrations.asked import PLAUSIBLE, Grid, checked, listed
 from random_routing.law.cells import Cell, Decoder, baseline_cell, distinct_decoder, mean_rate
 from random_routing.law.vocabulary import sampling_vocabulary, stop_tokens
 from random_routing.models.folder import load_tokenizer, read_shape
@@ -51,8 +51,8 @@ def run_grid(
     model: str | Path,
     prompts: Sequence[str] | Mapping[str, str],
     *,
-    q: Sequence[float] = (0,),
-    lam: Sequence[float] = (0,),
+    q: float | Sequence[float] = (0,),
+    lam: float | Sequence[float] = (0,),
     variants: Mapping[str, Any] | None = None,
     baselines: Mapping[str, Any] | None = None,
     samples: int = 1,
@@ -66,9 +66,10 @@ def run_grid(
     """A row per decoder, prompt and sample.
 
     model: a folder (safetensors), or name@revision of a repository on the Hugging Face hub. prompts: texts to go on
-    from; with ids of their own, a mapping. q, lam: rates of the two routes, every pair of them. variants, baselines: as
-    in params.yaml, such as {"uniform": {"base": "sample", "q_route": "uniform", "lambda_route": "uniform"}} and
-    {"greedy": True, "temperature": [0.7, 1.3]}; without variants, λ's route is one of the 20 likeliest tokens.
+    from; with ids of their own, a mapping. q, lam: rates of the two routes, or one; every pair of them. variants,
+    baselines: as in params.yaml, such as {"uniform": {"base": "sample", "q_route": "uniform",
+    "lambda_route": "uniform"}} and {"greedy": True, "temperature": [0.7, 1.3]}; without variants, λ's route is one of
+    the 20 likeliest tokens.
 
     The noise of a text depends on seed, prompt and sample alone, so that decoders are paired; its bytes on no batch.
     Columns: decoder, family, variant, q, lambda, r (share of random steps), setting, prompt, sample, text, tokens,
@@ -77,8 +78,8 @@ def run_grid(
     Raises `PipelineError` for a value that cannot be, a model that is not there, or a prompt beyond the context.
     """
     asked = _checked(
-        q=list(q), lam=list(lam), variants=dict(variants or {"plausible": PLAUSIBLE}), baselines=dict(baselines or {}),
-        samples=samples, max_new_tokens=max_new_tokens, seed=seed,
+        q=listed(q), lam=listed(lam), variants=dict(variants or {"plausible": PLAUSIBLE}),
+        baselines=dict(baselines or {}), samples=samples, max_new_tokens=max_new_tokens, seed=seed,
     )  # fmt: skip
     texts = with_ids(prompts)
     folder = _folder(model)

@@ -72,6 +72,8 @@ def check_base(base: Base) -> None:
 
 def check_route(name: str, route: Route, vocabulary: Vocabulary, frequencies: bool) -> None:
     """frequencies: are any given?"""
+    if not isinstance(route, Route):
+        raise ValueError(f"`{name}` has to be a Route, such as Route('top_k', k=20), but is {route!r}")
     if route.structural:
         raise ValueError(f"`{name}` = {route.kind} runs the model itself: use `random_routing(model, …)`")
     if route.kind == "top_k" and not (isinstance(route.k, int) and 1 <= route.k <= len(vocabulary.allowed)):

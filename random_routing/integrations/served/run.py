@@ -13,7 +13,7 @@ import pandas as pd
 from random_routing.endpoint import Answer, Endpoint, Refused
 from random_routing.errors import PipelineError
 from random_routing.files import sha256_json
-from random_routing.integrations.asked import PLAUSIBLE, checked
+from random_routing.integrations.asked import PLAUSIBLE, checked, listed
 from random_routing.integrations.served.cells import TASK, Asked, ServedCell, cells, probes
 from random_routing.integrations.vllm.settings import KEY
 from random_routing.law.noise import Source
@@ -36,8 +36,8 @@ def run_served(
     url: str,
     prompts: Sequence[str] | Mapping[str, str],
     *,
-    q: Sequence[float] = (0,),
-    lam: Sequence[float] = (0,),
+    q: float | Sequence[float] = (0,),
+    lam: float | Sequence[float] = (0,),
     variants: Mapping[str, Any] | None = None,
     baselines: Mapping[str, Any] | None = None,
     samples: int = 1,
@@ -63,7 +63,7 @@ def run_served(
     Raises `PipelineError`, one line: an endpoint that is down, has no processor, or returns no log-probabilities.
     """
     asked = checked(
-        Asked, q=list(q), lam=list(lam), variants=dict(variants or {"plausible": PLAUSIBLE}),
+        Asked, q=listed(q), lam=listed(lam), variants=dict(variants or {"plausible": PLAUSIBLE}),
         baselines=dict(baselines or {}), samples=samples, max_new_tokens=max_new_tokens, seed=seed,
         concurrency=concurrency,
     )  # fmt: skip

@@ -90,6 +90,11 @@ def test_annealing_as_in_the_parameters(model: Path) -> None:
     assert other["setting"].unique().tolist() == pytest.approx([(0.7 + 5 * 0.001) / 6])
 
 
+def test_one_rate_by_itself(model: Path) -> None:
+    listed = run_grid(model, PROMPTS, q=[0.3], lam=[0], max_new_tokens=4)
+    assert run_grid(model, PROMPTS, q=0.3, lam=0, max_new_tokens=4).equals(listed)
+
+
 def test_entropy_gates_are_calibrated(model: Path) -> None:
     gated = UNIFORM | {"q_gate": "entropy", "lambda_gate": "entropy"}
     table = run_grid(model, PROMPTS, q=[0.3], variants={"entropy": gated}, samples=4, max_new_tokens=12)

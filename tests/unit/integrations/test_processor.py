@@ -140,6 +140,11 @@ def test_a_row_does_not_depend_on_its_batch() -> None:
         ({"sources": [Source(0, "textgen", "a", 0)]}, "`sources` need `max_new_tokens`"),
         ({"q_gate": Gate("entropy")}, "`q_gate` needs a scale above 0"),
         ({"q": "a"}, "`q` has to be a float"),
+        (
+            {"lambda_route": {"top_k": 20}},
+            "`lambda_route` has to be a Route, such as .*, but is {'top_k': 20}",
+        ),
+        ({"q_route": "uniform"}, "`q_route` has to be a Route, such as .*, but is 'uniform'"),
         ({"q_route": Route("unifrom")}, "uniform, top_k, unigram or frozen, but is unifrom"),
         ({"base": Base(temperature=0.0)}, "temperature in 1e-06 to 100, but it is 0"),
         ({"base": Base(top_p=1.5)}, "top_p in 0 to 1, but it is 1.5"),
