@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
 from argparse import Namespace
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from random_routing.files import sha256_file
 from random_routing.law.cells import routing_cells
 from random_routing.metrics import METRICS
 from random_routing.progress import say
-from random_routing.settings import parse_settings
+from random_routing.settings import Settings, parse_settings
+from random_routing.sources.local import fetch_local
 
 
 def main(arguments: Namespace) -> int:
@@ -30,8 +32,10 @@ def main(arguments: Namespace) -> int:
              "samples", "tokens", "seeds", "languages")  # fmt: skip
     choice = Choice(**{name: given[name] for name in names}, fields=dict(arguments.fields))
     params = parameters(read_text(base), choice, str(base), base.parent)
-    if note := nothing_routed(params):
+    settings = parse_settings(yaml.safe_load(params), METRICS)
+    if note := nothing_routed(settings):
         say("run", note)
+    read_data(settings)
     folder = Path(arguments.folder or f"data/runs/{choice.task}")
     data, copy = Path(choice.data.removeprefix("file:")), None
     if data.is_file():  # a copy under the name of its content: DVC sees when it has changed
@@ -45,9 +49,16 @@ def main(arguments: Namespace) -> int:
     return 0 if arguments.only_write else run_in(folder)
 
 
-def nothing_routed(params: str) -> str:
-    """A note on a params.yaml whose rates take no random step; empty for others."""
-    settings = parse_settings(yaml.safe_load(params), METRICS)
+def read_data(settings: Settings) -> None:
+    """A person's own records, before models are fetched. Raises `PipelineError` for those that no task can have."""
+    for asset in settings.assets.values():
+        if asset.kind == "data" and asset.sources[0].startswith("file:"):
+            with tempfile.TemporaryDirectory() as folder:
+                fetch_local(asset, Path(folder))
+
+
+def nothing_routed(settings: Settings) -> str:
+    """A note on rates that take no random step; empty for others."""
     if any(cell.r for task in settings.tasks.values() for cell in routing_cells(settings, task)):
         return ""
     return "note: every rate is 0, so no step is random, and plain decoders are compared; --q 0 0.03 would sweep q"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -19,7 +20,8 @@ def test_data_that_have_changed_are_another_source(tmp_path: Path, monkeypatch: 
     """DVC does not watch what lies outside; so the workspace has a copy, under the name of its content."""
     monkeypatch.chdir(tmp_path)
     sources = []
-    for text in ("one", "two", "one"):
+    for prompt in ("one", "two", "one"):
+        text = json.dumps({"text": prompt})
         Path("rows.jsonl").write_text(text)
         with pytest.raises(SystemExit) as ended:
             main(["run", "--task", "textgen", "--data", "rows.jsonl", "--folder", "work", "--only-write"])
@@ -32,6 +34,27 @@ def test_data_that_have_changed_are_another_source(tmp_path: Path, monkeypatch: 
         ["git", "status", "--porcelain"], cwd="work", capture_output=True, text=True
     ).stdout
     assert "inputs" not in status and ".random-routing" not in status
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "said"),
+    [
+        ("", [], "has no records"),
+        ("one", [], "rows.jsonl cannot be read (line 1: is no JSON: "),
+        ('{"words": "one"}', [], "has the columns ['words']"),
+        ('{"text": "one"}', ["--field", "text=txt"], "= 'txt': no such column; there are ['text']"),
+    ],
+)
+def test_data_that_no_task_can_have_are_one_line_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str, flags: list[str],
+    said: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("rows.jsonl").write_text(text)
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--task", "textgen", "--data", "rows.jsonl", *flags, "--folder", "work"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2 and said in line and "own-data" in line and not Path("work").exists()
 
 
 @pytest.mark.parametrize(
