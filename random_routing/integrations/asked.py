@@ -46,5 +46,5 @@ def checked(kind: type[Asked], **arguments: Any) -> Asked:
 
 
 def listed(given: float | Sequence[float]) -> list[float]:
-    """Of a route, where one may be given by itself."""
+    """The rates of a route, of which one may be given by itself."""
     return [given] if isinstance(given, float | int) else list(given)

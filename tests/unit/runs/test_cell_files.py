@@ -1,4 +1,4 @@
-"""A cell's file: written and read in batches, and a flipped byte is found."""
+"""A cell's file: written and read in batches, and every flipped bit is found."""
 
 from __future__ import annotations
 
